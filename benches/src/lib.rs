@@ -1,0 +1,1 @@
+//! Benchmarks of the sip-* crates with published peers beside them.
