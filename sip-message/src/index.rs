@@ -1,0 +1,129 @@
+//! The index of a message: one small entry per header field line, and where the hot ones are.
+
+use crate::header::Header;
+use smallvec::SmallVec;
+
+/// Headers with a discriminant below this are found without a search.
+pub(crate) const HOT: usize = 16;
+const NONE: u8 = u8::MAX;
+
+/// `Entry::tag` of a name this crate does not know.
+pub(crate) const OTHER: u8 = u8::MAX;
+
+/// The line lies in the message's arena of edited lines, not in its original bytes.
+pub(crate) const EDITED: u8 = 1;
+
+/// One header field: a complete line, its line end and folds included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// Where the line starts.
+    pub(crate) line: u32,
+    /// Length of the line with its line end.
+    pub(crate) line_len: u16,
+    /// Length of the name, which the line starts with.
+    pub(crate) name_len: u16,
+    /// Start of the value, from the start of the line.
+    pub(crate) value: u16,
+    /// End of the value, from the start of the line; white space at both ends left out.
+    pub(crate) value_end: u16,
+    /// The `Header`, or `OTHER`.
+    pub(crate) tag: u8,
+    pub(crate) flags: u8,
+}
+
+impl Entry {
+    pub(crate) fn header(&self) -> Option<Header> {
+        Header::ALL.get(self.tag as usize).copied()
+    }
+
+    pub(crate) fn line_end(&self) -> u32 {
+        self.line + u32::from(self.line_len)
+    }
+
+    pub(crate) fn edited(&self) -> bool {
+        self.flags & EDITED != 0
+    }
+}
+
+/// 32 entries without a heap allocation.
+pub(crate) type Entries = SmallVec<[Entry; 32]>;
+
+/// All header fields in order. Knows nothing of bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Index {
+    entries: Entries,
+    /// Entry number of the first field of each hot header. `NONE` also for one beyond entry 254.
+    first: [u8; HOT],
+    /// Headers that occur, by discriminant.
+    present: u128,
+    /// Headers that occur in more than one field.
+    repeated: u128,
+}
+
+impl Index {
+    pub(crate) fn new() -> Self {
+        Index { entries: Entries::new(), first: [NONE; HOT], present: 0, repeated: 0 }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry) {
+        let at = self.entries.len();
+        self.entries.push(entry);
+        self.note(entry.tag, at);
+    }
+
+    #[inline]
+    fn note(&mut self, tag: u8, at: usize) {
+        if tag == OTHER {
+            return;
+        }
+        let bit = 1u128 << (tag & 127);
+        if self.present & bit != 0 {
+            self.repeated |= bit;
+            return;
+        }
+        self.present |= bit;
+        if let Some(first) = self.first.get_mut(tag as usize) {
+            *first = u8::try_from(at).unwrap_or(NONE);
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(crate) fn has(&self, header: Header) -> bool {
+        self.present & (1 << header as u8) != 0
+    }
+
+    /// Whether `header` occurs in more than one field.
+    pub(crate) fn is_repeated(&self, header: Header) -> bool {
+        self.repeated & (1 << header as u8) != 0
+    }
+
+    /// Entry number of the first field of `header`.
+    #[inline]
+    pub(crate) fn first(&self, header: Header) -> Option<usize> {
+        if !self.has(header) {
+            return None;
+        }
+        match self.first.get(header as usize) {
+            Some(&at) if at != NONE => Some(usize::from(at)),
+            _ => self.entries.iter().position(|entry| entry.tag == header as u8),
+        }
+    }
+
+    /// Changes the entries and brings the rest up to date.
+    pub(crate) fn edit<R>(&mut self, change: impl FnOnce(&mut Entries) -> R) -> R {
+        let result = change(&mut self.entries);
+        self.first = [NONE; HOT];
+        self.present = 0;
+        self.repeated = 0;
+        for at in 0..self.entries.len() {
+            if let Some(entry) = self.entries.get(at) {
+                self.note(entry.tag, at);
+            }
+        }
+        result
+    }
+}

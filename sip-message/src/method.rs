@@ -1,0 +1,148 @@
+//! Request methods.
+
+use crate::scan;
+use core::fmt;
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)*) => {
+        /// A request method (RFC 3261 section 7.1). Methods are case-sensitive; an unknown one is kept as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Method<'a> {
+            $($(#[$doc])* $variant,)*
+            /// Any other method, a `token`.
+            Other(&'a str),
+        }
+
+        impl<'a> Method<'a> {
+            /// The method as it stands in a message.
+            pub fn as_str(&self) -> &'a str {
+                match self {
+                    $(Method::$variant => $text,)*
+                    Method::Other(text) => text,
+                }
+            }
+
+            /// Reads a method; `None` if `text` is not a `token`.
+            pub fn parse(text: &'a [u8]) -> Option<Self> {
+                match MethodTag::lookup(text) {
+                    MethodTag::Other => scan::all(text, scan::TOKEN).then(|| Method::Other(scan::text(text))),
+                    tag => Some(tag.method(text)),
+                }
+            }
+        }
+
+        /// The index form of a [`Method`]: which one, without its text.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum MethodTag {
+            $($variant,)*
+            Other,
+        }
+
+        impl MethodTag {
+            pub(crate) fn of(method: Method<'_>) -> Self {
+                match method {
+                    $(Method::$variant => MethodTag::$variant,)*
+                    Method::Other(_) => MethodTag::Other,
+                }
+            }
+
+            /// The method of this tag; `text` is its text, used for [`MethodTag::Other`] only.
+            pub(crate) fn method<'a>(self, text: &'a [u8]) -> Method<'a> {
+                match self {
+                    $(MethodTag::$variant => Method::$variant,)*
+                    MethodTag::Other => Method::Other(scan::text(text)),
+                }
+            }
+
+            #[inline]
+            pub(crate) fn lookup(text: &[u8]) -> Self {
+                $(const $variant: u128 = pack($text.as_bytes());)*
+                if text.len() > 15 {
+                    return MethodTag::Other;
+                }
+                #[allow(non_upper_case_globals)]
+                match pack(text) {
+                    $($variant => MethodTag::$variant,)*
+                    _ => MethodTag::Other,
+                }
+            }
+        }
+    };
+}
+
+/// Up to 15 bytes and their length as one number, so that a method is found by integer comparison.
+const fn pack(text: &[u8]) -> u128 {
+    let mut n = text.len() as u128;
+    let mut i = text.len();
+    while i > 0 {
+        i -= 1;
+        n = n << 8 | text[i] as u128;
+    }
+    n
+}
+
+#[allow(non_upper_case_globals)]
+mod list {
+    use super::*;
+    methods! {
+        /// RFC 3261 section 13.
+        Invite = "INVITE",
+        /// RFC 3261 sections 13.2.2.4 and 17.1.1.3.
+        Ack = "ACK",
+        /// RFC 3261 section 15.
+        Bye = "BYE",
+        /// RFC 3261 section 9.
+        Cancel = "CANCEL",
+        /// RFC 3261 section 10.
+        Register = "REGISTER",
+        /// RFC 3261 section 11.
+        Options = "OPTIONS",
+        /// RFC 3262.
+        Prack = "PRACK",
+        /// RFC 6665.
+        Subscribe = "SUBSCRIBE",
+        /// RFC 6665.
+        Notify = "NOTIFY",
+        /// RFC 3903.
+        Publish = "PUBLISH",
+        /// RFC 6086.
+        Info = "INFO",
+        /// RFC 3515.
+        Refer = "REFER",
+        /// RFC 3428.
+        Message = "MESSAGE",
+        /// RFC 3311.
+        Update = "UPDATE",
+    }
+}
+pub use list::Method;
+pub(crate) use list::MethodTag;
+
+impl fmt::Display for Method<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq<&str> for Method<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_case_sensitive_tokens() {
+        assert_eq!(Method::parse(b"INVITE"), Some(Method::Invite));
+        assert_eq!(Method::parse(b"invite"), Some(Method::Other("invite")));
+        assert_eq!(Method::parse(b"INVITE\0"), None);
+        assert_eq!(Method::parse(b""), None);
+        assert_eq!(Method::parse(b"IN VITE"), None);
+        assert_eq!(Method::parse(b"ANNOUNCEMENTMETHOD"), Some(Method::Other("ANNOUNCEMENTMETHOD")));
+        assert_eq!(Method::Subscribe.as_str(), "SUBSCRIBE");
+    }
+}

@@ -1,0 +1,287 @@
+//! Header field parameters: `;name` and `;name=value`.
+
+use crate::error::{ValueError, ValueFault};
+use crate::scan;
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+/// The parameters of a header field value, in order (`generic-param` of RFC 3261 section 25.1).
+///
+/// An iterator over them, and look-ups by name. Names are compared without regard to case.
+#[derive(Clone, Copy, Debug)]
+pub struct Params<'a> {
+    rest: &'a [u8],
+    /// Offset of `rest` in the value, for errors.
+    offset: usize,
+}
+
+impl<'a> Params<'a> {
+    /// `rest` is what follows the value proper: empty, or white space and parameters, the first `;` included.
+    #[inline]
+    pub(crate) fn new(rest: &'a [u8], offset: usize) -> Self {
+        Params { rest, offset }
+    }
+
+    /// The parameters as they were written, the first `;` included.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The first parameter named `name`.
+    ///
+    /// # Errors
+    ///
+    /// A parameter before it is malformed.
+    #[inline]
+    pub fn get(&self, name: &str) -> Result<Option<Param<'a>>, ValueError> {
+        for param in *self {
+            let param = param?;
+            if param.name.eq_ignore_ascii_case(name) {
+                return Ok(Some(param));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The value of the first parameter named `name`; `None` also if it has no value.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Params::get).
+    #[inline]
+    pub fn value(&self, name: &str) -> Result<Option<ParamValue<'a>>, ValueError> {
+        Ok(self.get(name)?.and_then(|param| param.value))
+    }
+
+    /// Whether there is a parameter named `name`, with or without value.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Params::get).
+    pub fn has(&self, name: &str) -> Result<bool, ValueError> {
+        Ok(self.get(name)?.is_some())
+    }
+
+    /// The value of the parameter `name` as a `token`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Params::get), and if the value is missing or not a token.
+    #[inline]
+    pub fn token(&self, name: &str) -> Result<Option<&'a str>, ValueError> {
+        let Some(param) = self.get(name)? else { return Ok(None) };
+        match param.value {
+            Some(ParamValue(v)) if scan::all(v, scan::TOKEN) => Ok(Some(scan::text(v))),
+            _ => Err(ValueError::new(ValueFault::Param, self.offset)),
+        }
+    }
+
+    /// The value of the parameter `name` as a decimal number up to `max`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Params::get), and if the value is missing, not a number, or above `max`.
+    pub fn number(&self, name: &str, max: u64) -> Result<Option<u64>, ValueError> {
+        let Some(param) = self.get(name)? else { return Ok(None) };
+        let number = param.value.and_then(|v| scan::decimal(v.0)).filter(|&n| n <= max);
+        number.map(Some).ok_or(ValueError::new(ValueFault::Number, self.offset))
+    }
+
+    /// Reads all parameters and says what is wrong with the first malformed one; a name must not occur twice.
+    pub(crate) fn check(&self) -> Result<(), ValueError> {
+        let mut names = smallvec::SmallVec::<[&[u8]; 16]>::new();
+        for param in *self {
+            names.push(param?.name.as_bytes());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+        //# Even though an arbitrary number of parameter pairs may be attached to
+        //# a header field value, any given parameter-name MUST NOT appear more
+        //# than once.
+        let lower = |name: &&[u8], other: &&[u8]| {
+            name.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
+        };
+        names.sort_unstable_by(lower);
+        let twice = names.windows(2).any(|pair| matches!(pair, [a, b] if a.eq_ignore_ascii_case(b)));
+        if twice { Err(ValueError::new(ValueFault::Param, self.offset)) } else { Ok(()) }
+    }
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Result<Param<'a>, ValueError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let v = self.rest;
+        let at = scan::skip(v, 0, scan::LWS);
+        if at == v.len() {
+            return None;
+        }
+        match one(v, at) {
+            Ok((param, end)) => {
+                self.rest = v.get(end..).unwrap_or_default();
+                self.offset += end;
+                Some(Ok(param))
+            }
+            Err((kind, at)) => {
+                let error = ValueError::new(kind, self.offset + at);
+                self.rest = &[];
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+type At<T> = Result<T, (ValueFault, usize)>;
+
+/// The parameter whose semicolon is at `v[at]`, and where it ends.
+#[inline]
+fn one(v: &[u8], at: usize) -> At<(Param<'_>, usize)> {
+    if v.get(at) != Some(&b';') {
+        return Err((ValueFault::Trailing, at));
+    }
+    let name_at = scan::skip(v, at + 1, scan::LWS);
+    let name_end = scan::skip(v, name_at, scan::TOKEN);
+    let name = v.get(name_at..name_end).unwrap_or_default();
+    if name.is_empty() {
+        return Err((ValueFault::Param, name_at));
+    }
+    let name = scan::text(name);
+    let mut end = name_end;
+    if v.get(end).is_some_and(|&b| scan::is(b, scan::LWS)) {
+        end = scan::skip(v, end, scan::LWS);
+    }
+    if v.get(end) != Some(&b'=') {
+        return Ok((Param { name, value: None }, name_end));
+    }
+    let mut from = end + 1;
+    if v.get(from).is_some_and(|&b| scan::is(b, scan::LWS)) {
+        from = scan::skip(v, from, scan::LWS);
+    }
+    let end = if v.get(from) == Some(&b'"') { quoted_string(v, from)? } else { scan::skip(v, from, scan::PARAM_VALUE) };
+    match v.get(from..end) {
+        Some(value) if !value.is_empty() => Ok((Param { name, value: Some(ParamValue(value)) }, end)),
+        _ => Err((ValueFault::Param, from)),
+    }
+}
+
+/// Checks the quoted string that opens at `v[open]`; returns its end.
+pub(crate) fn quoted_string(v: &[u8], open: usize) -> At<usize> {
+    let mut at = open + 1;
+    loop {
+        match v.get(at) {
+            None => return Err((ValueFault::Unclosed, open)),
+            Some(b'"') => return Ok(at + 1),
+            // quoted-pair = "\" (%x00-09 / %x0B-0C / %x0E-7F)
+            Some(b'\\') => match v.get(at + 1) {
+                Some(0..=9 | 11 | 12 | 14..=0x7f) => at += 2,
+                _ => return Err((ValueFault::Character, at)),
+            },
+            Some(&b) if scan::is(b, scan::QDTEXT) => at += 1,
+            Some(_) => return Err((ValueFault::Character, at)),
+        }
+    }
+}
+
+/// One parameter of a header field value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param<'a> {
+    /// The name as it was written.
+    pub name: &'a str,
+    /// The value; `None` for a parameter without one.
+    pub value: Option<ParamValue<'a>>,
+}
+
+/// The value of a parameter: a token, a host, or a quoted string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamValue<'a>(pub(crate) &'a [u8]);
+
+impl<'a> ParamValue<'a> {
+    /// The value as it was written, the quotes of a quoted string included.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The value as it was written; `None` if it is not UTF-8.
+    pub fn as_str(self) -> Option<&'a str> {
+        core::str::from_utf8(self.0).ok()
+    }
+
+    /// Whether the value is a quoted string.
+    pub fn is_quoted(self) -> bool {
+        self.0.first() == Some(&b'"')
+    }
+
+    /// The value without quotes and with its `\` escapes resolved. Borrowed unless there are escapes.
+    pub fn unquoted(self) -> Cow<'a, [u8]> {
+        unquote(self.0)
+    }
+
+    /// Whether the value, unquoted, equals `text` without regard to case.
+    pub fn eq_ignore_case(self, text: &str) -> bool {
+        self.unquoted().eq_ignore_ascii_case(text.as_bytes())
+    }
+}
+
+/// The contents of a quoted string, escapes resolved; anything else as it is.
+pub(crate) fn unquote(v: &[u8]) -> Cow<'_, [u8]> {
+    let [b'"', inner @ .., b'"'] = v else { return Cow::Borrowed(v) };
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    let mut out = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&b) = bytes.next() {
+        match b {
+            b'\\' => out.extend(bytes.next()),
+            _ => out.push(b),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(v: &str) -> Params<'_> {
+        Params::new(v.as_bytes(), 0)
+    }
+
+    #[test]
+    fn names_ignore_case_and_values_keep_theirs() {
+        let p = params(";Tag=AbC ; lr;x = \"a;b\\\"c\"");
+        assert_eq!(p.token("tag").unwrap(), Some("AbC"));
+        assert!(p.has("LR").unwrap());
+        assert_eq!(p.value("lr").unwrap(), None);
+        assert_eq!(&*p.value("x").unwrap().unwrap().unquoted(), b"a;b\"c");
+        assert_eq!(p.get("y").unwrap(), None);
+        assert_eq!(p.count(), 3);
+        p.check().unwrap();
+    }
+
+    #[test]
+    fn malformed_parameters_are_errors_at_their_place() {
+        for (v, kind, offset) in [
+            (";;a", ValueFault::Param, 1),
+            (";a=", ValueFault::Param, 3),
+            (";a=1 b", ValueFault::Trailing, 5),
+            ("a=1", ValueFault::Trailing, 0),
+            (";a=\"b", ValueFault::Unclosed, 3),
+            (";a=\"b\u{1}\"", ValueFault::Character, 5),
+            (";a=@", ValueFault::Param, 3),
+            (";a=1;", ValueFault::Param, 5),
+        ] {
+            assert_eq!(params(v).check(), Err(ValueError::new(kind, offset)), "{v:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_must_not_occur_twice() {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+        //= type=test
+        //# any given parameter-name MUST NOT appear more
+        //# than once.
+        assert!(params(";a=1;b;A=2").check().is_err());
+        assert!(params(";a=1;b;ab=2").check().is_ok());
+    }
+}

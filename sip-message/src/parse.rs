@@ -1,0 +1,257 @@
+//! Framing: from bytes to the index of a message, in one pass and without copying.
+//!
+//! Owns the line structure and the place of the body; never looks into a value, Content-Length excepted.
+
+use crate::config::ParserConfig;
+use crate::error::{FramingFault, ParseError};
+use crate::header::{self, Header};
+use crate::index::{Entry, Index, OTHER};
+use crate::message::{Kind, Start};
+use crate::method::MethodTag;
+use crate::scan;
+use crate::status::StatusCode;
+
+/// The head of a message: start line, index, and where the body begins.
+pub(crate) struct Head {
+    pub(crate) start: Start,
+    pub(crate) body: usize,
+    pub(crate) content_length: Option<u64>,
+}
+
+type Fault = (FramingFault, usize);
+
+/// Parses the head that begins at `v[from]`, start line first, into `index`.
+///
+/// The caller has skipped empty lines. Offsets in the error count from the start of `v`.
+#[inline]
+pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Index) -> Result<Head, ParseError> {
+    let response = v.get(from..from + 4).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"));
+    let error = |(kind, offset): Fault| ParseError { kind, offset, header: None, response };
+
+    let (start, mut at) = start_line(v, from, config, response).map_err(error)?;
+    let max_len = config.header_len();
+    loop {
+        match v.get(at) {
+            Some(b'\r') if v.get(at + 1) == Some(&b'\n') => {
+                at += 2;
+                break;
+            }
+            Some(b'\n') if config.bare_lf => {
+                at += 1;
+                break;
+            }
+            None => return Err(error((FramingFault::TruncatedHead, at))),
+            Some(_) => {}
+        }
+        if index.entries().len() >= config.max_headers {
+            return Err(error((FramingFault::TooManyHeaders, at)));
+        }
+        let entry = header_line(v, at, max_len, config).map_err(error)?;
+        at = entry.line_end() as usize;
+        index.push(entry);
+    }
+    let content_length = content_length(v, index).map_err(|(kind, offset)| ParseError {
+        kind,
+        offset,
+        header: Some(Header::ContentLength),
+        response,
+    })?;
+    Ok(Head { start, body: at, content_length })
+}
+
+/// The end of a line: where its content ends, and where the next line begins.
+#[inline(always)]
+fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usize), Fault> {
+    let mut at = scan::find_control(v, from);
+    loop {
+        match v.get(at) {
+            Some(b'\r') => {
+                return match v.get(at + 1) {
+                    Some(b'\n') => Ok((at, at + 2)),
+                    Some(_) => Err((FramingFault::BareCr, at)),
+                    None => Err((FramingFault::TruncatedHead, at)),
+                };
+            }
+            Some(b'\n') if config.bare_lf => return Ok((at, at + 1)),
+            Some(b'\n') => return Err((FramingFault::BareLf, at)),
+            // Other controls are the grammar's business: a quoted-pair may hold them.
+            Some(_) => at = scan::find_control(v, at + 1),
+            None => return Err((FramingFault::TruncatedHead, at)),
+        }
+    }
+}
+
+#[inline(always)]
+fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> Result<Entry, Fault> {
+    let Some(name) = header::scan_name(v, from) else {
+        return Err(name_fault(v, from, config));
+    };
+    let (mut end, mut next) =
+        line_end(v, from + name.colon + 1, config).map_err(|fault| too_long(fault, from, max_len))?;
+    if matches!(v.get(next), Some(b' ' | b'\t')) {
+        (end, next) = folds(v, from, next, max_len, config)?;
+    }
+    if next - from > max_len {
+        return Err((FramingFault::HeaderTooLong, from));
+    }
+    let mut value = from + name.colon + 1;
+    while value < end && v.get(value).is_some_and(|&b| scan::is(b, scan::LWS)) {
+        value += 1;
+    }
+    while end > value && v.get(end - 1).is_some_and(|&b| scan::is(b, scan::LWS)) {
+        end -= 1;
+    }
+    Ok(Entry {
+        line: from as u32,
+        line_len: (next - from) as u16,
+        name_len: name.len as u16,
+        value: (value - from) as u16,
+        value_end: (end - from) as u16,
+        tag: name.header.map_or(OTHER, |header| header as u8),
+        flags: 0,
+    })
+}
+
+/// A line that exceeds the limit and does not end is too long rather than truncated.
+#[cold]
+fn too_long(fault: Fault, from: usize, max_len: usize) -> Fault {
+    if fault.1 - from > max_len { (FramingFault::HeaderTooLong, from) } else { fault }
+}
+
+/// Continuation lines from `next` on; returns the end of the last one's content and the line behind it.
+#[cold]
+fn folds(v: &[u8], from: usize, next: usize, max_len: usize, config: &ParserConfig) -> Result<(usize, usize), Fault> {
+    let mut next = next;
+    let mut end = next;
+    let mut count = 0;
+    while matches!(v.get(next), Some(b' ' | b'\t')) {
+        count += 1;
+        if count > config.max_folds {
+            return Err((FramingFault::TooManyFolds, next));
+        }
+        (end, next) = line_end(v, next, config).map_err(|fault| too_long(fault, from, max_len))?;
+        if next - from > max_len {
+            return Err((FramingFault::HeaderTooLong, from));
+        }
+    }
+    Ok((end, next))
+}
+
+/// Why a line has no name: it is cut short, or it is not a header line.
+#[cold]
+fn name_fault(v: &[u8], from: usize, config: &ParserConfig) -> Fault {
+    let fault = match line_end(v, from, config) {
+        Ok(_) => (FramingFault::HeaderName, from),
+        Err(fault) => too_long(fault, from, config.header_len()),
+    };
+    match fault.0 {
+        FramingFault::BareCr | FramingFault::BareLf if v.get(from..fault.1).is_some_and(|v| v.contains(&b':')) => fault,
+        FramingFault::BareLf if fault.1 == from => fault,
+        FramingFault::BareCr | FramingFault::BareLf => (FramingFault::HeaderName, from),
+        _ => fault,
+    }
+}
+
+fn start_line(v: &[u8], from: usize, config: &ParserConfig, response: bool) -> Result<(Start, usize), Fault> {
+    let max_len = config.header_len();
+    let (end, next) = line_end(v, from, config).map_err(|fault| too_long(fault, from, max_len))?;
+    if next - from > max_len {
+        return Err((FramingFault::HeaderTooLong, from));
+    }
+    let line = v.get(from..end).unwrap_or_default();
+    let parsed = if response { status_line(line, config) } else { request_line(line) };
+    let (kind, span, version_2) = parsed.map_err(|(kind, offset)| (kind, from + offset))?;
+    let start = Start {
+        kind,
+        line: from as u32,
+        line_len: (next - from) as u16,
+        span: (span.0 as u16, span.1 as u16),
+        version_2,
+        edited: false,
+    };
+    Ok((start, next))
+}
+
+type StartParts = (Kind, (usize, usize), bool);
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.1
+//# The Request-Line ends with CRLF.  No CR or
+//# LF are allowed except in the end-of-line CRLF sequence.
+#[inline]
+fn request_line(line: &[u8]) -> Result<StartParts, Fault> {
+    let fault = Err((FramingFault::StartLine, 0));
+    let Some(method_end) = line.iter().position(|&b| b == b' ') else { return fault };
+    let (uri_end, version_2) = if line.ends_with(b" SIP/2.0") {
+        (line.len() - 8, true)
+    } else {
+        let Some(space) = memchr::memrchr(b' ', line) else { return fault };
+        match version(line.get(space + 1..).unwrap_or_default()) {
+            Some(version_2) => (space, version_2),
+            None => return fault,
+        }
+    };
+    if uri_end <= method_end {
+        return fault;
+    }
+    let method = line.get(..method_end).unwrap_or_default();
+    let tag = MethodTag::lookup(method);
+    if tag == MethodTag::Other && !scan::all(method, scan::TOKEN) {
+        return Err((FramingFault::Method, 0));
+    }
+    Ok((Kind::Request(tag), (method_end + 1, uri_end), version_2))
+}
+
+fn status_line(line: &[u8], config: &ParserConfig) -> Result<StartParts, Fault> {
+    let fault = Err((FramingFault::StartLine, 0));
+    let Some(space) = line.iter().position(|&b| b == b' ') else { return fault };
+    let Some(version_2) = version(line.get(..space).unwrap_or_default()) else { return fault };
+    let rest = line.get(space + 1..).unwrap_or_default();
+    let digits = rest.iter().position(|&b| b == b' ').unwrap_or(rest.len());
+    let code = rest.get(..digits).unwrap_or_default();
+    let status = match code {
+        [_, _, _] => scan::decimal(code).and_then(|n| StatusCode::new(n as u16)),
+        _ => None,
+    };
+    let Some(status) = status else { return Err((FramingFault::StatusCode, space + 1)) };
+    // Status-Line = SIP-Version SP Status-Code SP Reason-Phrase CRLF: the second space is there even before
+    // an empty phrase.
+    if digits == rest.len() && !config.missing_reason_space {
+        return Err((FramingFault::StartLine, line.len()));
+    }
+    let reason = (space + 1 + digits + 1).min(line.len());
+    Ok((Kind::Response(status), (reason, line.len()), version_2))
+}
+
+/// Whether a SIP-Version is 2.0; `None` if it is not a SIP-Version.
+fn version(v: &[u8]) -> Option<bool> {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.1
+    //# The SIP-Version string is case-insensitive, but implementations MUST
+    //# send upper-case.
+    let number = v.get(..4).filter(|s| s.eq_ignore_ascii_case(b"SIP/")).and(v.get(4..))?;
+    let dot = number.iter().position(|&b| b == b'.')?;
+    let (major, minor) = (number.get(..dot)?, number.get(dot + 1..)?);
+    (scan::all(major, scan::DIGIT) && scan::all(minor, scan::DIGIT)).then_some(number == b"2.0")
+}
+
+/// The value that all Content-Length fields agree on.
+#[inline]
+fn content_length(v: &[u8], index: &Index) -> Result<Option<u64>, Fault> {
+    let Some(first) = index.first(Header::ContentLength) else { return Ok(None) };
+    let mut length = None;
+    for entry in index.entries().get(first..).unwrap_or_default() {
+        if entry.tag != Header::ContentLength as u8 {
+            continue;
+        }
+        let at = entry.line as usize + usize::from(entry.value);
+        let value = v.get(at..entry.line as usize + usize::from(entry.value_end)).unwrap_or_default();
+        let n = scan::decimal(value).ok_or((FramingFault::ContentLength, at))?;
+        match length {
+            Some(other) if other != n => return Err((FramingFault::ContentLengthConflict, at)),
+            _ => length = Some(n),
+        }
+        if !index.is_repeated(Header::ContentLength) {
+            break;
+        }
+    }
+    Ok(length)
+}

@@ -1,0 +1,141 @@
+//! The typed reads every element makes: the six mandatory headers, Contact and the Request-URI.
+//!
+//! The rest of the headers are in `headers`. None of these reads rescans the message, and none allocates.
+
+use crate::cseq::CSeq;
+use crate::error::{HeaderError, ValueError, ValueFault};
+use crate::header::Header;
+use crate::message::Message;
+use crate::name_addr::{Contact, NameAddr};
+use crate::scan;
+use crate::uri::{Uri, UriError};
+use crate::value::{FieldValue, Values};
+use crate::via::Via;
+
+/// `Call-ID = word [ "@" word ]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CallId<'a>(pub(crate) &'a str);
+
+impl<'a> FieldValue<'a> for CallId<'a> {
+    #[inline]
+    fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
+        let mut end = scan::skip(v, 0, scan::WORD);
+        let mut bad = end == 0;
+        if !bad && v.get(end) == Some(&b'@') {
+            let host = end + 1;
+            end = scan::skip(v, host, scan::WORD);
+            bad = end == host;
+        }
+        match () {
+            () if v.is_empty() => Err(ValueError::new(ValueFault::Empty, 0)),
+            () if bad || end < v.len() => Err(ValueError::new(ValueFault::Character, end)),
+            () => Ok(CallId(scan::text(v))),
+        }
+    }
+}
+
+/// `1*DIGIT`, at most 2^32 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) u32);
+
+impl FieldValue<'_> for Number {
+    #[inline]
+    fn parse_value(v: &[u8]) -> Result<Self, ValueError> {
+        match crate::cseq::number(v, 0)? {
+            (n, end) if end == v.len() => Ok(Number(n)),
+            (_, end) => Err(ValueError::new(ValueFault::Character, end)),
+        }
+    }
+}
+
+impl Message {
+    /// The Request-URI; `None` for a response.
+    ///
+    /// # Errors
+    ///
+    /// The URI is malformed for its scheme, or has brackets or white space around it.
+    #[inline]
+    pub fn request_uri(&self) -> Option<Result<Uri<'_>, UriError>> {
+        self.request_uri_bytes().map(Uri::parse)
+    }
+
+    /// All Via values, topmost first.
+    pub fn vias(&self) -> Values<'_, Via<'_>> {
+        self.values(Header::Via)
+    }
+
+    /// The topmost Via value: the first of the first Via field.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is malformed.
+    #[inline]
+    pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
+        self.first_value(Header::Via)
+    }
+
+    /// From: who sent the request.
+    ///
+    /// # Errors
+    ///
+    /// The field is missing or malformed.
+    #[inline]
+    pub fn from(&self) -> Result<NameAddr<'_>, HeaderError> {
+        self.required(Header::From)
+    }
+
+    /// To: whom the request was meant for.
+    ///
+    /// # Errors
+    ///
+    /// The field is missing or malformed.
+    #[inline]
+    pub fn to(&self) -> Result<NameAddr<'_>, HeaderError> {
+        self.required(Header::To)
+    }
+
+    /// The Call-ID.
+    ///
+    /// # Errors
+    ///
+    /// The field is missing or malformed; it is compared byte by byte, so what is no `callid` has no meaning.
+    #[inline]
+    pub fn call_id(&self) -> Result<&str, HeaderError> {
+        self.required::<CallId<'_>>(Header::CallId).map(|id| id.0)
+    }
+
+    /// CSeq: sequence number and method.
+    ///
+    /// # Errors
+    ///
+    /// The field is missing or malformed, or the number exceeds 32 bits.
+    #[inline]
+    pub fn cseq(&self) -> Result<CSeq<'_>, HeaderError> {
+        self.required(Header::CSeq)
+    }
+
+    /// Max-Forwards; `None` if the field is missing, as in RFC 2543 messages.
+    ///
+    /// # Errors
+    ///
+    /// It is not a number of at most 32 bits.
+    #[inline]
+    pub fn max_forwards(&self) -> Result<Option<u32>, HeaderError> {
+        self.value::<Number>(Header::MaxForwards).map(|n| n.map(|n| n.0))
+    }
+
+    /// All Contact values in order.
+    pub fn contacts(&self) -> Values<'_, Contact<'_>> {
+        self.values(Header::Contact)
+    }
+
+    /// All Route values in order.
+    pub fn routes(&self) -> Values<'_, NameAddr<'_>> {
+        self.values(Header::Route)
+    }
+
+    /// All Record-Route values in order.
+    pub fn record_routes(&self) -> Values<'_, NameAddr<'_>> {
+        self.values(Header::RecordRoute)
+    }
+}

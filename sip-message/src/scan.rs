@@ -1,0 +1,224 @@
+//! Byte classes of the RFC 3261 section 25.1 grammar, and the word-at-a-time scans the parser is built on.
+//!
+//! Owns no state and knows nothing of headers. All functions are total: any bytes in, no panic.
+
+/// `token` characters.
+pub(crate) const TOKEN: u8 = 1;
+/// `word` characters (Call-ID).
+pub(crate) const WORD: u8 = 1 << 1;
+/// SP, HTAB, and CR and LF, which after framing only occur as part of a fold.
+pub(crate) const LWS: u8 = 1 << 2;
+/// `0`-`9`.
+pub(crate) const DIGIT: u8 = 1 << 3;
+/// `gen-value` characters other than those of a quoted string: token, host and IPv6 reference.
+pub(crate) const PARAM_VALUE: u8 = 1 << 4;
+/// `qdtext`: what may stand in a quoted string unescaped, UTF-8 included.
+pub(crate) const QDTEXT: u8 = 1 << 5;
+/// TEXT-UTF8-TRIM: everything printable, UTF-8 and LWS.
+pub(crate) const TEXT: u8 = 1 << 6;
+/// Hexadecimal digits.
+pub(crate) const HEX: u8 = 1 << 7;
+
+/// The classes of each byte.
+pub(crate) static CLASS: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        let mut class = 0;
+        let alnum = b.is_ascii_alphanumeric();
+        let token = alnum || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        if token {
+            class |= TOKEN | WORD | PARAM_VALUE;
+        }
+        if matches!(b, b'(' | b')' | b'<' | b'>' | b':' | b'\\' | b'"' | b'/' | b'[' | b']' | b'?' | b'{' | b'}') {
+            class |= WORD;
+        }
+        if matches!(b, b'[' | b']' | b':') {
+            class |= PARAM_VALUE;
+        }
+        if matches!(b, b' ' | b'\t' | b'\r' | b'\n') {
+            class |= LWS | QDTEXT | TEXT;
+        }
+        if b.is_ascii_digit() {
+            class |= DIGIT;
+        }
+        if b.is_ascii_hexdigit() {
+            class |= HEX;
+        }
+        if matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e) || b >= 0x80 {
+            class |= QDTEXT;
+        }
+        if matches!(b, 0x21..=0x7e) || b >= 0x80 {
+            class |= TEXT;
+        }
+        table[i] = class;
+        i += 1;
+    }
+    table
+}
+
+#[inline(always)]
+pub(crate) fn is(b: u8, class: u8) -> bool {
+    CLASS[b as usize] & class != 0
+}
+
+/// Index of the first byte at or after `from` that is not in `class`; `v.len()` if there is none.
+#[inline]
+pub(crate) fn skip(v: &[u8], from: usize, class: u8) -> usize {
+    match v.get(from..) {
+        Some(rest) => from + rest.iter().position(|&b| !is(b, class)).unwrap_or(rest.len()),
+        None => v.len(),
+    }
+}
+
+/// Whether `v` is one or more bytes of `class`.
+#[inline]
+pub(crate) fn all(v: &[u8], class: u8) -> bool {
+    !v.is_empty() && v.iter().all(|&b| is(b, class))
+}
+
+/// `v` without linear white space at both ends.
+#[inline]
+pub(crate) fn trim(v: &[u8]) -> &[u8] {
+    let mut v = v;
+    while let [b, rest @ ..] = v {
+        if !is(*b, LWS) {
+            break;
+        }
+        v = rest;
+    }
+    trim_end(v)
+}
+
+/// `v` without linear white space at its end.
+#[inline]
+pub(crate) fn trim_end(v: &[u8]) -> &[u8] {
+    let mut v = v;
+    while let [rest @ .., b] = v {
+        if !is(*b, LWS) {
+            break;
+        }
+        v = rest;
+    }
+    v
+}
+
+/// ASCII text as `str`. The caller has checked the bytes; if it has not, the result is empty rather than a panic.
+#[inline]
+pub(crate) fn text(v: &[u8]) -> &str {
+    core::str::from_utf8(v).unwrap_or("")
+}
+
+/// A decimal number of one or more digits and nothing else: no sign, no space. `None` also when it exceeds `u64`.
+#[inline]
+pub(crate) fn decimal(v: &[u8]) -> Option<u64> {
+    if v.is_empty() {
+        return None;
+    }
+    let mut n: u64 = 0;
+    for &b in v {
+        if !b.is_ascii_digit() {
+            return None;
+        }
+        n = n.checked_mul(10)?.checked_add(u64::from(b - b'0'))?;
+    }
+    Some(n)
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+#[inline(always)]
+pub(crate) fn load(v: &[u8], at: usize) -> Option<u64> {
+    match v.get(at..) {
+        Some(rest) => rest.first_chunk::<8>().map(|c| u64::from_le_bytes(*c)),
+        None => None,
+    }
+}
+
+/// Marks (0x80) the bytes of `word` below 0x20. Exact up to and including the first mark.
+#[inline(always)]
+pub(crate) fn controls(word: u64) -> u64 {
+    word.wrapping_sub(ONES * 0x20) & !word & HIGH
+}
+
+/// Marks (0x80) the bytes of `word` equal to `b`. Exact up to and including the first mark.
+#[inline(always)]
+pub(crate) fn equal(word: u64, b: u8) -> u64 {
+    let x = word ^ (ONES * b as u64);
+    x.wrapping_sub(ONES) & !x & HIGH
+}
+
+/// Index of the first byte at or after `from` that is below 0x20; `v.len()` if there is none.
+#[inline(always)]
+pub(crate) fn find_control(v: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(word) = load(v, at) {
+        let mark = controls(word);
+        if mark != 0 {
+            return at + (mark.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&b) = v.get(at) {
+        if b < 0x20 {
+            return at;
+        }
+        at += 1;
+    }
+    v.len()
+}
+
+/// Index just behind the quoted string that opens at `v[open]`; `None` if it never closes.
+#[inline]
+pub(crate) fn quoted_end(v: &[u8], open: usize) -> Option<usize> {
+    let mut at = open + 1;
+    loop {
+        match v.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_first_control_byte_at_every_position() {
+        for len in 0..40 {
+            for at in 0..len {
+                for b in [0u8, 9, 10, 13, 31] {
+                    let mut v = [b' '; 40];
+                    v[at] = b;
+                    v[39] = 0;
+                    assert_eq!(find_control(&v[..len], 0), at);
+                    assert_eq!(find_control(&v[..len], at), at);
+                }
+            }
+            let v: [u8; 40] = core::array::from_fn(|i| 0x20 + (i as u8) * 5);
+            assert_eq!(find_control(&v[..len], 0), len);
+        }
+    }
+
+    #[test]
+    fn decimal_takes_digits_only() {
+        assert_eq!(decimal(b"0070"), Some(70));
+        for bad in [&b""[..], b"+5", b"-1", b" 5", b"5 ", b"1e3", b"18446744073709551616"] {
+            assert_eq!(decimal(bad), None);
+        }
+        assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
+    }
+
+    #[test]
+    fn quoted_strings_end_at_the_first_unescaped_quote() {
+        assert_eq!(quoted_end(br#""a\"b" c"#, 0), Some(6));
+        assert_eq!(quoted_end(br#""a\"#, 0), None);
+        assert_eq!(quoted_end(br#"""#, 0), None);
+    }
+}

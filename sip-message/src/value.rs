@@ -1,0 +1,188 @@
+//! Reading the value of a header field: the trait every typed value implements, and the walk over lists.
+//!
+//! Comma-joined and repeated fields read alike: [`Values`] goes through all fields of a header and takes each
+//! value apart at its commas.
+
+use crate::error::{HeaderError, ValueError};
+use crate::header::Header;
+use crate::index::Entry;
+use crate::message::Message;
+use crate::scan;
+use core::fmt;
+use core::marker::PhantomData;
+
+/// A typed view of one value of a header field, borrowed from the message.
+///
+/// Implemented by the value types of this crate; a host may implement it for headers of its own and read them with
+/// [`Message::value`] and [`Message::values`].
+pub trait FieldValue<'a>: Sized {
+    /// Whether a list of these may be empty, as `Supported:` and `Accept:` may be.
+    const MAY_BE_EMPTY: bool = false;
+
+    /// Reads one value. `v` has no comma outside quotes and angle brackets if the header is a list; white space at
+    /// its ends has been taken off; folds in it are white space.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, and where in `v`.
+    fn parse_value(v: &'a [u8]) -> Result<Self, ValueError>;
+}
+
+/// A list of values across all fields of one header, in order: [`Message::values`].
+///
+/// A malformed value is an error of its own; the walk goes on behind it.
+pub struct Values<'a, T> {
+    message: &'a Message,
+    header: Header,
+    /// Fields not yet begun.
+    entries: core::slice::Iter<'a, Entry>,
+    /// What is left of the current field: bytes and their offset for errors.
+    rest: Option<(&'a [u8], usize)>,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Values<'_, T> {
+    fn clone(&self) -> Self {
+        Values {
+            message: self.message,
+            header: self.header,
+            entries: self.entries.clone(),
+            rest: self.rest,
+            value: PhantomData,
+        }
+    }
+}
+
+impl<'a, T: FieldValue<'a> + fmt::Debug> fmt::Debug for Values<'a, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+impl<'a, T> Values<'a, T> {
+    #[inline]
+    fn new(message: &'a Message, header: Header) -> Self {
+        let entries = message.index.entries();
+        let from = message.index.first(header).unwrap_or(entries.len());
+        let entries = entries.get(from..).unwrap_or_default().iter();
+        Values { message, header, entries, rest: None, value: PhantomData }
+    }
+
+    /// The bytes of the next value and their offset for errors.
+    #[inline]
+    fn next_raw(&mut self) -> Option<(&'a [u8], usize, bool)> {
+        let (v, offset, first) = match self.rest.take() {
+            Some((v, offset)) => (v, offset, false),
+            None => {
+                let tag = self.header as u8;
+                let entry = self.entries.find(|entry| entry.tag == tag)?;
+                (self.message.value_of(entry), offset_of(entry), true)
+            }
+        };
+        let (element, rest) = split_list(v);
+        self.rest = rest.map(|at| (v.get(at..).unwrap_or_default(), offset + at));
+        let trimmed = scan::trim_end(element);
+        let lead = trimmed.iter().position(|&b| !scan::is(b, scan::LWS)).unwrap_or(trimmed.len());
+        let alone = first && self.rest.is_none();
+        Some((trimmed.get(lead..).unwrap_or_default(), offset + lead, alone))
+    }
+}
+
+impl<'a, T: FieldValue<'a>> Iterator for Values<'a, T> {
+    type Item = Result<T, HeaderError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (v, offset, alone) = self.next_raw()?;
+            if T::MAY_BE_EMPTY && alone && v.is_empty() {
+                continue;
+            }
+            return Some(T::parse_value(v).map_err(|error| at(self.header, offset, error)));
+        }
+    }
+}
+
+/// Where the value of `entry` starts, for an error.
+fn offset_of(entry: &Entry) -> usize {
+    if entry.edited() { 0 } else { entry.line as usize + usize::from(entry.value) }
+}
+
+fn at(header: Header, offset: usize, error: ValueError) -> HeaderError {
+    HeaderError { header, fault: Some(error.kind), offset: offset + error.offset }
+}
+
+/// Takes the first element off a comma-separated list: its bytes, and where the rest begins behind the comma.
+/// Commas in quoted strings and angle brackets do not count.
+#[inline]
+pub(crate) fn split_list(v: &[u8]) -> (&[u8], Option<usize>) {
+    match memchr::memchr(b',', v) {
+        None => (v, None),
+        Some(_) => split_at_comma(v),
+    }
+}
+
+fn split_at_comma(v: &[u8]) -> (&[u8], Option<usize>) {
+    let mut at = 0;
+    while let Some(&b) = v.get(at) {
+        match b {
+            b',' => return (v.get(..at).unwrap_or_default(), Some(at + 1)),
+            b'"' => at = scan::quoted_end(v, at).unwrap_or(v.len()),
+            b'<' => match memchr::memchr(b'>', v.get(at..).unwrap_or_default()) {
+                Some(close) => at += close + 1,
+                None => at = v.len(),
+            },
+            _ => at += 1,
+        }
+    }
+    (v, None)
+}
+
+impl Message {
+    /// The values of all fields of `header`, comma-joined lists taken apart.
+    ///
+    /// ```
+    /// # use sip_message::{Header, Message, NameAddr};
+    /// # let message = Message::parse(bytes::Bytes::from_static(b"ACK sip:a@b SIP/2.0\r\n\
+    /// #   Route: <sip:p1.example.com;lr>, <sip:p2.example.com;lr>\r\nRoute: <sip:p3.example.com;lr>\r\n\r\n"))?;
+    /// for route in message.values::<NameAddr>(Header::Route) {
+    ///     assert!(route?.uri_bytes().ends_with(b".example.com;lr"));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn values<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Values<'a, T> {
+        Values::new(self, header)
+    }
+
+    /// The whole value of the first field of `header`, commas and all; `None` if there is no such field.
+    ///
+    /// # Errors
+    ///
+    /// The value is not of this form.
+    #[inline]
+    pub fn value<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Result<Option<T>, HeaderError> {
+        let Some(entry) = self.index.first(header).and_then(|at| self.index.entries().get(at)) else { return Ok(None) };
+        let value = T::parse_value(self.value_of(entry));
+        value.map(Some).map_err(|error| at(header, offset_of(entry), error))
+    }
+
+    /// Like [`value`](Message::value), for a header that must be there.
+    ///
+    /// # Errors
+    ///
+    /// The field is missing or malformed.
+    #[inline]
+    pub fn required<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Result<T, HeaderError> {
+        self.value(header)?.ok_or(HeaderError::missing(header))
+    }
+
+    /// The first value of the first field of `header`, which must be there.
+    #[inline]
+    pub(crate) fn first_value<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Result<T, HeaderError> {
+        let entry = self.index.first(header).and_then(|at| self.index.entries().get(at));
+        let entry = entry.ok_or(HeaderError::missing(header))?;
+        let (element, _) = split_list(self.value_of(entry));
+        T::parse_value(scan::trim_end(element)).map_err(|error| at(header, offset_of(entry), error))
+    }
+}

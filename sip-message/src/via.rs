@@ -1,0 +1,310 @@
+//! The Via header field.
+
+use crate::error::{ValueError, ValueFault};
+use crate::params::Params;
+use crate::scan;
+use crate::uri::{Host, host_port};
+use crate::value::FieldValue;
+use core::fmt;
+
+/// A transport as Via names it (RFC 3261 section 20.42, RFC 7118 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ViaTransport<'a> {
+    /// `UDP`
+    Udp,
+    /// `TCP`
+    Tcp,
+    /// `TLS`: TLS over TCP.
+    Tls,
+    /// `SCTP`
+    Sctp,
+    /// `TLS-SCTP`
+    TlsSctp,
+    /// `WS`: WebSocket.
+    Ws,
+    /// `WSS`: WebSocket over TLS.
+    Wss,
+    /// Any other token.
+    Other(&'a str),
+}
+
+impl<'a> ViaTransport<'a> {
+    /// The token as the RFCs write it.
+    pub fn as_str(&self) -> &'a str {
+        match self {
+            ViaTransport::Udp => "UDP",
+            ViaTransport::Tcp => "TCP",
+            ViaTransport::Tls => "TLS",
+            ViaTransport::Sctp => "SCTP",
+            ViaTransport::TlsSctp => "TLS-SCTP",
+            ViaTransport::Ws => "WS",
+            ViaTransport::Wss => "WSS",
+            ViaTransport::Other(text) => text,
+        }
+    }
+
+    #[inline]
+    fn of(token: &'a [u8]) -> Self {
+        match token {
+            b"UDP" => ViaTransport::Udp,
+            b"TCP" => ViaTransport::Tcp,
+            b"TLS" => ViaTransport::Tls,
+            b"WS" => ViaTransport::Ws,
+            b"WSS" => ViaTransport::Wss,
+            _ => {
+                use ViaTransport::{Sctp, Tcp, Tls, TlsSctp, Udp, Ws, Wss};
+                let known = [Udp, Tcp, Tls, Sctp, TlsSctp, Ws, Wss];
+                let text = scan::text(token);
+                known.into_iter().find(|t| t.as_str().eq_ignore_ascii_case(text)).unwrap_or(ViaTransport::Other(text))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ViaTransport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One value of the Via header field (RFC 3261 section 20.42).
+#[derive(Clone, Copy, Debug)]
+pub struct Via<'a> {
+    transport: ViaTransport<'a>,
+    sent_by: &'a [u8],
+    sent_by_offset: usize,
+    params: Params<'a>,
+}
+
+impl<'a> Via<'a> {
+    /// The transport the message was sent over.
+    pub fn transport(&self) -> ViaTransport<'a> {
+        self.transport
+    }
+
+    /// The sent-by as it was written: host and, if given, port.
+    pub fn sent_by_bytes(&self) -> &'a [u8] {
+        self.sent_by
+    }
+
+    /// The sent-by: host, and the port if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The host or the port is malformed.
+    pub fn sent_by(&self) -> Result<(Host<'a>, Option<u16>), ValueError> {
+        spaced_host_port(self.sent_by).map_err(|error| error.shifted(self.sent_by_offset))
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> Params<'a> {
+        self.params
+    }
+
+    /// The `branch` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not a token.
+    #[inline]
+    pub fn branch(&self) -> Result<Option<&'a str>, ValueError> {
+        self.params.token("branch")
+    }
+
+    /// The `received` parameter: the address the request came from. An IPv6 address in brackets is accepted, as
+    /// RFC 5118 section 4.5 asks.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not an IP address.
+    pub fn received(&self) -> Result<Option<core::net::IpAddr>, ValueError> {
+        let Some(param) = self.params.get("received")? else { return Ok(None) };
+        let text = param.value.and_then(|v| v.as_str()).unwrap_or_default();
+        let bare = text.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(text);
+        bare.parse().map(Some).map_err(|_| ValueError::new(ValueFault::Host, self.sent_by_offset))
+    }
+
+    /// The `rport` parameter (RFC 3581): `None` if absent, `Some(None)` if without value, as a client sends it.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or its value is not a port.
+    pub fn rport(&self) -> Result<Option<Option<u16>>, ValueError> {
+        let Some(param) = self.params.get("rport")? else { return Ok(None) };
+        let Some(value) = param.value else { return Ok(Some(None)) };
+        let port = scan::decimal(value.as_bytes()).and_then(|n| u16::try_from(n).ok());
+        port.map(|port| Some(Some(port))).ok_or(ValueError::new(ValueFault::Port, self.sent_by_offset))
+    }
+
+    /// The `maddr` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not a host.
+    pub fn maddr(&self) -> Result<Option<Host<'a>>, ValueError> {
+        let Some(param) = self.params.get("maddr")? else { return Ok(None) };
+        let value = param.value.map(|v| v.as_bytes()).unwrap_or_default();
+        let (host, port) = spaced_host_port(value).map_err(|error| error.shifted(self.sent_by_offset))?;
+        match port {
+            None => Ok(Some(host)),
+            Some(_) => Err(ValueError::new(ValueFault::Host, self.sent_by_offset)),
+        }
+    }
+
+    /// The `ttl` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not 0 to 255.
+    pub fn ttl(&self) -> Result<Option<u8>, ValueError> {
+        Ok(self.params.number("ttl", 255)?.map(|n| n as u8))
+    }
+
+    /// Checks all of it.
+    pub(crate) fn check(&self) -> Result<(), ValueError> {
+        self.sent_by()?;
+        self.received()?;
+        self.rport()?;
+        self.maddr()?;
+        self.ttl()?;
+        self.branch()?;
+        self.params.check()
+    }
+}
+
+impl<'a> FieldValue<'a> for Via<'a> {
+    #[inline]
+    fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
+        let transport_at = match v.strip_prefix(b"SIP/2.0/") {
+            Some(_) => 8,
+            None => protocol(v)?,
+        };
+        let transport_end = scan::skip(v, transport_at, scan::TOKEN);
+        let transport = v.get(transport_at..transport_end).unwrap_or_default();
+        if transport.is_empty() {
+            return Err(ValueError::new(ValueFault::Incomplete, transport_at));
+        }
+        let at = scan::skip(v, transport_end, scan::LWS);
+        if at == transport_end {
+            return Err(ValueError::new(ValueFault::Character, at));
+        }
+        let rest = v.get(at..).unwrap_or_default();
+        let len = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
+        let sent_by = scan::trim_end(rest.get(..len).unwrap_or_default());
+        if sent_by.is_empty() {
+            return Err(ValueError::new(ValueFault::Incomplete, at));
+        }
+        Ok(Via {
+            transport: ViaTransport::of(transport),
+            sent_by,
+            sent_by_offset: at,
+            params: Params::new(rest.get(len..).unwrap_or_default(), at + len),
+        })
+    }
+}
+
+/// A host and maybe a port, with white space around the colon if there is any (`COLON` of the grammar).
+fn spaced_host_port(v: &[u8]) -> Result<(Host<'_>, Option<u16>), ValueError> {
+    let trailing = |at| ValueError::new(ValueFault::Host, at);
+    if !v.iter().any(|&b| scan::is(b, scan::LWS)) {
+        return match host_port::parse_prefix(v)? {
+            (host, port, end) if end == v.len() => Ok((host, port)),
+            (_, _, end) => Err(trailing(end)),
+        };
+    }
+    // The first colon outside of an IPv6 reference.
+    let from = if v.first() == Some(&b'[') { memchr::memchr(b']', v).unwrap_or(0) } else { 0 };
+    let colon = v.iter().skip(from).position(|&b| b == b':').map_or(v.len(), |at| from + at);
+    let name = scan::trim_end(v.get(..colon).unwrap_or_default());
+    let port = match v.get(colon + 1..) {
+        None => None,
+        Some(port) => {
+            let number = scan::decimal(scan::trim(port)).and_then(|n| u16::try_from(n).ok());
+            Some(number.ok_or(ValueError::new(ValueFault::Port, colon + 1))?)
+        }
+    };
+    match host_port::parse_prefix(name)? {
+        (host, None, end) if end == name.len() => Ok((host, port)),
+        (_, _, end) => Err(trailing(end)),
+    }
+}
+
+/// Reads `SIP / 2.0 /` with white space around the slashes and in any case; returns where the transport begins.
+#[cold]
+fn protocol(v: &[u8]) -> Result<usize, ValueError> {
+    let mut at = 0;
+    for part in ["SIP", "2.0"] {
+        let end = scan::skip(v, at, scan::TOKEN);
+        let token = v.get(at..end).unwrap_or_default();
+        if token.is_empty() {
+            return Err(ValueError::new(if v.is_empty() { ValueFault::Empty } else { ValueFault::Character }, at));
+        }
+        if !token.eq_ignore_ascii_case(part.as_bytes()) {
+            return Err(ValueError::new(ValueFault::Protocol, at));
+        }
+        at = scan::skip(v, end, scan::LWS);
+        if v.get(at) != Some(&b'/') {
+            return Err(ValueError::new(ValueFault::Character, at));
+        }
+        at = scan::skip(v, at + 1, scan::LWS);
+    }
+    Ok(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(v: &str) -> Result<Via<'_>, ValueError> {
+        Via::parse_value(v.as_bytes()).and_then(|via| via.check().map(|()| via))
+    }
+
+    #[test]
+    fn white_space_around_the_parts_is_allowed() {
+        let via = read("SIP  / 2.0\r\n /UDP\r\n    192.0.2.2 : 5060 ;branch = z9hG4bK1;rport").unwrap();
+        assert_eq!(via.transport(), ViaTransport::Udp);
+        assert_eq!(via.branch(), Ok(Some("z9hG4bK1")));
+        assert_eq!(via.rport(), Ok(Some(None)));
+        assert_eq!(via.sent_by().unwrap().1, Some(5060));
+    }
+
+    #[test]
+    fn received_takes_ipv6_with_and_without_brackets() {
+        let v6: core::net::IpAddr = "2001:db8::9:255".parse().unwrap();
+        for v in ["[2001:db8::9:255]", "2001:db8::9:255"] {
+            let value = alloc::format!("SIP/2.0/UDP [2001:db8::9:1];received={v};branch=z9hG4bKas3-111");
+            assert_eq!(read(&value).unwrap().received(), Ok(Some(v6)));
+        }
+    }
+
+    #[test]
+    fn malformed_values_are_refused() {
+        for v in [
+            "",
+            "SIP/2.0/UDP",
+            "SIP/2.0/UDP ",
+            "SIP/2.0 UDP a",
+            "SIP/3.0/UDP a",
+            "HTTP/2.0/UDP a",
+            "SIP/2.0/UDP a b",
+            "SIP/2.0/UDP a;;",
+            "SIP/2.0/UDP a:70000",
+            "SIP/2.0/UDP a:",
+            "SIP/2.0/UDP ;branch=x",
+            "SIP/2.0/UDP a;rport=x",
+            "SIP/2.0/UDP a;received=b",
+            "SIP/2.0/UDP a;ttl=256",
+            "SIP/2.0/UDP a;branch",
+            "SIP/2.0/UDP 2001:db8::1",
+        ] {
+            assert!(read(v).is_err(), "{v}");
+        }
+    }
+
+    #[test]
+    fn other_transports_are_kept() {
+        assert_eq!(read("SIP/2.0/wss x.invalid").unwrap().transport(), ViaTransport::Wss);
+        assert_eq!(read("SIP/2.0/UNKNOWN t.example.com").unwrap().transport(), ViaTransport::Other("UNKNOWN"));
+    }
+}
