@@ -1,0 +1,19 @@
+//! Criterion on the `message` workloads, ours alone: for watching one change. `benches message` compares libraries.
+
+use benches::workloads::{self, SAMPLES};
+use criterion::{BenchmarkId, Criterion, Throughput};
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("message");
+    for sample in &SAMPLES {
+        let buffer = sample.buffer();
+        group.throughput(Throughput::Bytes(sample.bytes.len() as u64));
+        group.bench_function(BenchmarkId::new("parse", sample.name), |b| b.iter(|| workloads::parse(&buffer)));
+        group.bench_function(BenchmarkId::new("parse+read", sample.name), |b| {
+            b.iter(|| workloads::read(&workloads::parse(&buffer)))
+        });
+    }
+    group.finish();
+    criterion.final_summary();
+}

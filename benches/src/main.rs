@@ -1,0 +1,56 @@
+//! `benches GROUP... [--tsv] [--quick]`: runs groups of benchmarks and prints their figures.
+
+use benches::GROUPS;
+use benches::report::{Effort, Format, Report};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: benches GROUP... [--tsv] [--quick]
+
+  GROUP    message, ws, transaction, dialog, server, softswitch, or all
+  --tsv    one row per figure: group, case, operation, library, value, unit, ratio (tabs between)
+  --quick  a short run that shows only that all works
+";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("benches: {error}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), lexopt::Error> {
+    use lexopt::prelude::*;
+
+    let mut names = Vec::new();
+    let mut format = Format::Table;
+    let mut effort = Effort::FULL;
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("tsv") => format = Format::Tsv,
+            Long("quick") => effort = Effort::QUICK,
+            Short('h') | Long("help") => {
+                print!("{USAGE}");
+                return Ok(());
+            }
+            Value(name) => names.push(name.string()?),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    if names.is_empty() {
+        return Err("no group named".into());
+    }
+    if let Some(unknown) = names.iter().find(|&name| name != "all" && GROUPS.iter().all(|(known, _)| known != name)) {
+        return Err(format!("no group {unknown:?}").into());
+    }
+    for (name, group) in GROUPS {
+        if names.iter().any(|asked| asked == name || asked == "all") {
+            group(&mut Report::new(name, format, effort));
+        }
+    }
+    Ok(())
+}
