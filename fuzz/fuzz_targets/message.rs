@@ -1,0 +1,4 @@
+//! See `fuzz::message`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::message::run);

@@ -1,0 +1,34 @@
+//! Fuzz targets of the sip-* crates.
+//!
+//! Each target is one module with `pub fn run(data: &[u8])`, listed in [`TARGETS`], with a file in `fuzz_targets/`
+//! for cargo-fuzz, a `[[bin]]` in `Cargo.toml`, and seeds in `corpus/<target>/`. A target panics when a promise is
+//! broken: an input that only is refused is a good run.
+//!
+//! - `cargo run --manifest-path fuzz/Cargo.toml` replays all corpora, on stable Rust; see `src/replay.rs`.
+//! - `cargo +nightly fuzz run <target>` explores.
+
+pub mod message;
+
+/// One target.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their corpora.
+pub const TARGETS: &[(&str, Target)] = &[("message", message::run)];
+
+/// The main program of a file in `fuzz_targets/`: libFuzzer's under cargo-fuzz, otherwise one that runs the target on
+/// the files named on the command line.
+#[macro_export]
+macro_rules! target {
+    ($run:path) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $run(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            for path in std::env::args_os().skip(1) {
+                $run(&std::fs::read(path)?);
+            }
+            Ok(())
+        }
+    };
+}
