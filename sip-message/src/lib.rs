@@ -9,6 +9,7 @@ mod config;
 mod cseq;
 mod error;
 mod header;
+pub mod headers;
 mod index;
 mod message;
 mod method;

@@ -4,6 +4,7 @@ use crate::error::{ValueError, ValueFault};
 use crate::scan;
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// The parameters of a header field value, in order (`generic-param` of RFC 3261 section 25.1).
 ///
@@ -72,7 +73,7 @@ impl<'a> Params<'a> {
         let Some(param) = self.get(name)? else { return Ok(None) };
         match param.value {
             Some(ParamValue(v)) if scan::all(v, scan::TOKEN) => Ok(Some(scan::text(v))),
-            _ => Err(ValueError::new(ValueFault::Param, self.offset)),
+            _ => Err(ValueError::new(ValueFault::Param, self.offset_of(&param))),
         }
     }
 
@@ -84,7 +85,32 @@ impl<'a> Params<'a> {
     pub fn number(&self, name: &str, max: u64) -> Result<Option<u64>, ValueError> {
         let Some(param) = self.get(name)? else { return Ok(None) };
         let number = param.value.and_then(|v| scan::decimal(v.0)).filter(|&n| n <= max);
-        number.map(Some).ok_or(ValueError::new(ValueFault::Number, self.offset))
+        number.map(Some).ok_or(ValueError::new(ValueFault::Number, self.offset_of(&param)))
+    }
+
+    /// Where the value of `param`, one of these parameters, stands in the header field value; for a parameter without
+    /// value, where its name stands.
+    pub(crate) fn offset_of(&self, param: &Param<'a>) -> usize {
+        let at = param.value.map_or(param.name.as_bytes(), |value| value.0);
+        self.offset + (at.as_ptr() as usize).saturating_sub(self.rest.as_ptr() as usize)
+    }
+
+    /// Where the first parameter named `name` stands, its semicolon included, counted as errors are.
+    pub(crate) fn place(&self, name: &str) -> Result<Option<Range<usize>>, ValueError> {
+        let mut rest = *self;
+        loop {
+            let from = rest.offset;
+            match rest.next() {
+                None => return Ok(None),
+                Some(param) if param?.name.eq_ignore_ascii_case(name) => return Ok(Some(from..rest.offset)),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Where the parameters end in the header field value.
+    pub(crate) fn end(&self) -> usize {
+        self.offset + self.rest.len()
     }
 
     /// Reads all parameters and says what is wrong with the first malformed one; a name must not occur twice.
@@ -209,6 +235,14 @@ impl<'a> ParamValue<'a> {
     /// Whether the value is a quoted string.
     pub fn is_quoted(self) -> bool {
         self.0.first() == Some(&b'"')
+    }
+
+    /// The value without its quotes, escapes left in: what Digest calls `unq()`.
+    pub fn without_quotes(self) -> &'a [u8] {
+        match self.0 {
+            [b'"', inner @ .., b'"'] => inner,
+            token => token,
+        }
     }
 
     /// The value without quotes and with its `\` escapes resolved. Borrowed unless there are escapes.

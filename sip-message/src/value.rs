@@ -5,6 +5,7 @@
 
 use crate::error::{HeaderError, ValueError};
 use crate::header::Header;
+use crate::headers;
 use crate::index::Entry;
 use crate::message::Message;
 use crate::scan;
@@ -16,9 +17,6 @@ use core::marker::PhantomData;
 /// Implemented by the value types of this crate; a host may implement it for headers of its own and read them with
 /// [`Message::value`] and [`Message::values`].
 pub trait FieldValue<'a>: Sized {
-    /// Whether a list of these may be empty, as `Supported:` and `Accept:` may be.
-    const MAY_BE_EMPTY: bool = false;
-
     /// Reads one value. `v` has no comma outside quotes and angle brackets if the header is a list; white space at
     /// its ends has been taken off; folds in it are white space.
     ///
@@ -26,6 +24,14 @@ pub trait FieldValue<'a>: Sized {
     ///
     /// What is wrong, and where in `v`.
     fn parse_value(v: &'a [u8]) -> Result<Self, ValueError>;
+
+    /// Takes the first value off a field that may hold several: its bytes, and where the next one begins.
+    ///
+    /// By default a comma outside of quoted strings and angle brackets ends a value.
+    #[inline]
+    fn split_first(v: &'a [u8]) -> (&'a [u8], Option<usize>) {
+        split_list(v)
+    }
 }
 
 /// A list of values across all fields of one header, in order: [`Message::values`].
@@ -59,7 +65,7 @@ impl<'a, T: FieldValue<'a> + fmt::Debug> fmt::Debug for Values<'a, T> {
     }
 }
 
-impl<'a, T> Values<'a, T> {
+impl<'a, T: FieldValue<'a>> Values<'a, T> {
     #[inline]
     fn new(message: &'a Message, header: Header) -> Self {
         let entries = message.index.entries();
@@ -79,7 +85,7 @@ impl<'a, T> Values<'a, T> {
                 (self.message.value_of(entry), offset_of(entry), true)
             }
         };
-        let (element, rest) = split_list(v);
+        let (element, rest) = T::split_first(v);
         self.rest = rest.map(|at| (v.get(at..).unwrap_or_default(), offset + at));
         let trimmed = scan::trim_end(element);
         let lead = trimmed.iter().position(|&b| !scan::is(b, scan::LWS)).unwrap_or(trimmed.len());
@@ -95,7 +101,7 @@ impl<'a, T: FieldValue<'a>> Iterator for Values<'a, T> {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let (v, offset, alone) = self.next_raw()?;
-            if T::MAY_BE_EMPTY && alone && v.is_empty() {
+            if v.is_empty() && alone && headers::may_be_empty(self.header) {
                 continue;
             }
             return Some(T::parse_value(v).map_err(|error| at(self.header, offset, error)));

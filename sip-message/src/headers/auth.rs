@@ -1,0 +1,504 @@
+//! Challenges and credentials: WWW-Authenticate, Authorization, their Proxy- kin, Authentication-Info.
+//!
+//! Reads what the fields say. The arithmetic of Digest and the choice among challenges are not here.
+
+use super::check::Check;
+use super::lex::{self, Read, fault, slice};
+use super::tokens::Token;
+use crate::error::{ValueError, ValueFault};
+use crate::params::{Param, ParamValue};
+use crate::scan;
+use crate::value::FieldValue;
+use smallvec::SmallVec;
+
+/// The parameters of a challenge or of credentials, in order: `name=value`, with commas between them.
+///
+/// Every value may be a token or a quoted string: RFC 7616 binds senders to one of the two, parameter by parameter,
+/// and `auth-param` allows a receiver both.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthParams<'a> {
+    rest: &'a [u8],
+    /// Offset of `rest` in the value, for errors.
+    offset: usize,
+}
+
+impl<'a> AuthParams<'a> {
+    /// The parameters as they were written.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The value of the first parameter named `name`, in any case.
+    ///
+    /// # Errors
+    ///
+    /// A parameter before it is malformed.
+    pub fn get(&self, name: &str) -> Read<Option<ParamValue<'a>>> {
+        for param in *self {
+            let param = param?;
+            if param.name.eq_ignore_ascii_case(name) {
+                return Ok(param.value);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The parameter `name` without quotes, read by `read`.
+    fn get_as<T>(&self, name: &str, kind: ValueFault, read: impl FnOnce(&'a [u8]) -> Option<T>) -> Read<Option<T>> {
+        let Some(value) = self.get(name)? else { return Ok(None) };
+        match read(value.without_quotes()) {
+            Some(value) => Ok(Some(value)),
+            None => fault(kind, self.offset_of(value)),
+        }
+    }
+
+    fn token(&self, name: &str) -> Read<Option<Token<'a>>> {
+        let token = |v| scan::all(v, scan::TOKEN).then(|| Token::new(scan::text(v)));
+        self.get_as(name, ValueFault::Param, token)
+    }
+
+    /// Whether the parameter `name` is there and says `true`.
+    fn flag(&self, name: &str) -> Read<bool> {
+        Ok(self.get(name)?.is_some_and(|value| value.without_quotes().eq_ignore_ascii_case(b"true")))
+    }
+
+    fn qop(&self) -> Read<Option<QopOptions<'a>>> {
+        self.get_as("qop", ValueFault::Param, |v| Some(QopOptions(v)))
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+    //# For historical reasons, the nc value MUST be exactly 8 hexadecimal
+    //# digits.
+    fn nc(&self) -> Read<Option<u32>> {
+        self.get_as("nc", ValueFault::Number, |v| {
+            (v.len() == 8 && scan::all(v, scan::HEX)).then(|| u32::from_str_radix(scan::text(v), 16).ok())?
+        })
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc8760#section-2.7
+    //# request-digest = LDQUOT *LHEX RDQUOT
+    fn hex(&self, name: &str) -> Read<Option<&'a str>> {
+        let hex = |v: &'a [u8]| v.iter().all(u8::is_ascii_hexdigit).then(|| scan::text(v));
+        self.get_as(name, ValueFault::Param, hex)
+    }
+
+    fn offset_of(&self, value: ParamValue<'a>) -> usize {
+        self.offset + (value.as_bytes().as_ptr() as usize).saturating_sub(self.rest.as_ptr() as usize)
+    }
+
+    /// Whether all parameters are well formed, none occurs twice and all of `required` are there.
+    fn check(&self, required: &[&str]) -> Read<()> {
+        let mut names = SmallVec::<[&[u8]; 16]>::new();
+        for param in *self {
+            names.push(param?.name.as_bytes());
+        }
+        let lower = |name: &&[u8], other: &&[u8]| {
+            name.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
+        };
+        names.sort_unstable_by(lower);
+        if names.windows(2).any(|pair| matches!(pair, [a, b] if a.eq_ignore_ascii_case(b))) {
+            return fault(ValueFault::Param, self.offset);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+        //# If a parameter or its value is improper, or required parameters are
+        //# missing, the proper response is a 4xx error code.
+        let missing = |name: &&str| !names.iter().any(|present| present.eq_ignore_ascii_case(name.as_bytes()));
+        if required.iter().any(missing) {
+            return fault(ValueFault::Incomplete, self.offset + self.rest.len());
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Iterator for AuthParams<'a> {
+    type Item = Read<Param<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let v = self.rest;
+        if v.is_empty() {
+            return None;
+        }
+        let result = one(v);
+        match result {
+            Ok((param, next)) => {
+                self.rest = lex::from(v, next);
+                self.offset += next;
+                Some(Ok(param))
+            }
+            Err(error) => {
+                let error = error.shifted(self.offset);
+                self.rest = &[];
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+/// The parameter at the start of `v`, and where the next one begins.
+fn one(v: &[u8]) -> Read<(Param<'_>, usize)> {
+    let at = scan::skip(v, 0, scan::LWS);
+    let (param, end) = lex::pair(v, at, scan::TOKEN)?;
+    let next = scan::skip(v, end, scan::LWS);
+    if param.value.is_none() {
+        return Err(ValueError::new(ValueFault::Param, next));
+    }
+    match v.get(next) {
+        None => Ok((param, next)),
+        Some(b',') => match scan::skip(v, next + 1, scan::LWS) {
+            end if end == v.len() => fault(ValueFault::Incomplete, end),
+            next => Ok((param, next)),
+        },
+        Some(_) => fault(ValueFault::Trailing, next),
+    }
+}
+
+/// The qualities of protection a challenge offers, or the one that credentials chose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QopOptions<'a>(&'a [u8]);
+
+impl<'a> QopOptions<'a> {
+    /// The options in order: `auth`, `auth-int` or other tokens. What is not a token is left out.
+    pub fn iter(&self) -> impl Iterator<Item = Token<'a>> {
+        let tokens = self.0.split(|&b| b == b',').map(scan::trim);
+        tokens.filter(|v| scan::all(v, scan::TOKEN)).map(|v| Token::new(scan::text(v)))
+    }
+
+    /// Whether `option` is among them.
+    pub fn has(&self, option: &str) -> bool {
+        self.iter().any(|token| token == option)
+    }
+}
+
+/// `auth-scheme LWS` and the rest.
+fn scheme(v: &[u8]) -> Read<(Token<'_>, AuthParams<'_>)> {
+    let (scheme, end) = lex::token(v, 0)?;
+    let at = scan::skip(v, end, scan::LWS);
+    if at == end || at == v.len() {
+        return Err(lex::unexpected(v, at));
+    }
+    Ok((Token::new(scheme), AuthParams { rest: lex::from(v, at), offset: at }))
+}
+
+/// Takes the first challenge off a field: it ends at a comma behind which a new scheme begins.
+///
+/// RFC 3261 sections 20.7 and 20.28 forbid senders to join these fields with commas; HTTP allows it, and servers that
+/// grew up with HTTP do so.
+fn split_at_scheme(v: &[u8]) -> (&[u8], Option<usize>) {
+    let mut at = 0;
+    while let Some(&b) = v.get(at) {
+        match b {
+            b'"' => at = scan::quoted_end(v, at).unwrap_or(v.len()),
+            b',' if begins_scheme(v, at + 1) => return (slice(v, 0, at), Some(at + 1)),
+            _ => at += 1,
+        }
+    }
+    (v, None)
+}
+
+/// Whether `token LWS token` stands at `v[at]`: the equals sign tells a parameter from a scheme.
+fn begins_scheme(v: &[u8], at: usize) -> bool {
+    let from = scan::skip(v, at, scan::LWS);
+    let end = scan::skip(v, from, scan::TOKEN);
+    let next = scan::skip(v, end, scan::LWS);
+    end > from && next > end && v.get(next).is_some_and(|&b| scan::is(b, scan::TOKEN))
+}
+
+/// The `token68` of a scheme that has no parameters: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
+fn token68(v: &[u8]) -> Option<&str> {
+    let padding = v.iter().rev().take_while(|&&b| b == b'=').count();
+    let body = slice(v, 0, v.len() - padding);
+    let is_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    (!body.is_empty() && body.iter().all(is_body)).then(|| scan::text(v))
+}
+
+macro_rules! common {
+    ($name:ident) => {
+        impl<'a> $name<'a> {
+            /// The authentication scheme.
+            pub fn scheme(&self) -> Token<'a> {
+                self.scheme
+            }
+
+            /// Whether the scheme is Digest.
+            pub fn is_digest(&self) -> bool {
+                self.scheme == "Digest"
+            }
+
+            /// All parameters.
+            pub fn params(&self) -> AuthParams<'a> {
+                self.params
+            }
+
+            /// What follows the scheme if it is one `token68` and no parameters, as in `Bearer eyJhb`.
+            pub fn token68(&self) -> Option<&'a str> {
+                token68(self.params.rest)
+            }
+
+            /// The `realm` parameter.
+            ///
+            /// # Errors
+            ///
+            /// The parameters up to it are malformed.
+            pub fn realm(&self) -> Read<Option<ParamValue<'a>>> {
+                self.params.get("realm")
+            }
+
+            /// The `nonce` parameter.
+            ///
+            /// # Errors
+            ///
+            /// The parameters up to it are malformed.
+            pub fn nonce(&self) -> Read<Option<ParamValue<'a>>> {
+                self.params.get("nonce")
+            }
+
+            /// The `opaque` parameter.
+            ///
+            /// # Errors
+            ///
+            /// The parameters up to it are malformed.
+            pub fn opaque(&self) -> Read<Option<ParamValue<'a>>> {
+                self.params.get("opaque")
+            }
+
+            /// The `algorithm` parameter; without one, Digest means MD5.
+            ///
+            /// # Errors
+            ///
+            /// The parameters up to it are malformed, or it is not a token.
+            pub fn algorithm(&self) -> Read<Option<Token<'a>>> {
+                self.params.token("algorithm")
+            }
+
+            /// The `userhash` parameter (RFC 7616): whether the user name is, or may be, hashed.
+            ///
+            /// # Errors
+            ///
+            /// The parameters up to it are malformed.
+            pub fn userhash(&self) -> Read<bool> {
+                self.params.flag("userhash")
+            }
+        }
+
+        impl<'a> FieldValue<'a> for $name<'a> {
+            fn parse_value(v: &'a [u8]) -> Read<Self> {
+                let (scheme, params) = scheme(v)?;
+                Ok($name { scheme, params })
+            }
+
+            /// A comma separates parameters; a new value begins where a scheme does.
+            fn split_first(v: &'a [u8]) -> (&'a [u8], Option<usize>) {
+                split_at_scheme(v)
+            }
+        }
+    };
+}
+
+/// One challenge of WWW-Authenticate or Proxy-Authenticate (RFC 3261 sections 20.44 and 20.27).
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge<'a> {
+    scheme: Token<'a>,
+    params: AuthParams<'a>,
+}
+
+common!(Challenge);
+
+impl<'a> Challenge<'a> {
+    /// The `domain` parameter: the URIs the credentials are good for, with spaces between them.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn domain(&self) -> Read<Option<ParamValue<'a>>> {
+        self.params.get("domain")
+    }
+
+    /// The `stale` parameter: whether only the nonce was wrong, and the same password will do.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn stale(&self) -> Read<bool> {
+        self.params.flag("stale")
+    }
+
+    /// The `qop` parameter: the qualities of protection that are offered.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn qop(&self) -> Read<Option<QopOptions<'a>>> {
+        self.params.qop()
+    }
+}
+
+impl Check for Challenge<'_> {
+    fn check(&self) -> Read<()> {
+        if !self.is_digest() {
+            return if self.token68().is_some() { Ok(()) } else { self.params.check(&[]) };
+        }
+        self.algorithm()?;
+        self.params.check(&["realm", "nonce"])
+    }
+}
+
+/// The credentials of Authorization or Proxy-Authorization (RFC 3261 sections 20.7 and 20.28).
+#[derive(Clone, Copy, Debug)]
+pub struct Credentials<'a> {
+    scheme: Token<'a>,
+    params: AuthParams<'a>,
+}
+
+common!(Credentials);
+
+impl<'a> Credentials<'a> {
+    /// The `username` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn username(&self) -> Read<Option<ParamValue<'a>>> {
+        self.params.get("username")
+    }
+
+    /// The `uri` parameter: the Request-URI as the client hashed it.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn uri(&self) -> Read<Option<ParamValue<'a>>> {
+        self.params.get("uri")
+    }
+
+    /// The `response` parameter without quotes: hexadecimal digits, or nothing before there was a challenge.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it has other characters.
+    pub fn response(&self) -> Read<Option<&'a str>> {
+        self.params.hex("response")
+    }
+
+    /// The `cnonce` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn cnonce(&self) -> Read<Option<ParamValue<'a>>> {
+        self.params.get("cnonce")
+    }
+
+    /// The `qop` parameter: the quality of protection that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not a token.
+    pub fn qop(&self) -> Read<Option<Token<'a>>> {
+        self.params.token("qop")
+    }
+
+    /// The `nc` parameter: how often the client has used this nonce.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not eight hexadecimal digits.
+    pub fn nc(&self) -> Read<Option<u32>> {
+        self.params.nc()
+    }
+}
+
+impl Check for Credentials<'_> {
+    fn check(&self) -> Read<()> {
+        if !self.is_digest() {
+            return if self.token68().is_some() { Ok(()) } else { self.params.check(&[]) };
+        }
+        self.response()?;
+        self.algorithm()?;
+        self.qop()?;
+        self.nc()?;
+        // RFC 7616 section 3.4: the user name is in `username*` if it needs an encoding.
+        let username = if self.params.get("username*")?.is_some() { "username*" } else { "username" };
+        self.params.check(&[username, "realm", "nonce", "uri", "response"])
+    }
+}
+
+/// The value of Authentication-Info (RFC 3261 section 20.6) or Proxy-Authentication-Info (RFC 7615).
+#[derive(Clone, Copy, Debug)]
+pub struct AuthenticationInfo<'a> {
+    params: AuthParams<'a>,
+}
+
+impl<'a> AuthenticationInfo<'a> {
+    /// All parameters.
+    pub fn params(&self) -> AuthParams<'a> {
+        self.params
+    }
+
+    /// The `nextnonce` parameter: the nonce for the next request.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn nextnonce(&self) -> Read<Option<ParamValue<'a>>> {
+        self.params.get("nextnonce")
+    }
+
+    /// The `qop` parameter: the quality of protection of the response.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not a token.
+    pub fn qop(&self) -> Read<Option<Token<'a>>> {
+        self.params.token("qop")
+    }
+
+    /// The `rspauth` parameter without quotes: the digest that proves the server knows the password.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it has other characters than hexadecimal digits.
+    pub fn rspauth(&self) -> Read<Option<&'a str>> {
+        self.params.hex("rspauth")
+    }
+
+    /// The `cnonce` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed.
+    pub fn cnonce(&self) -> Read<Option<ParamValue<'a>>> {
+        self.params.get("cnonce")
+    }
+
+    /// The `nc` parameter.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not eight hexadecimal digits.
+    pub fn nc(&self) -> Read<Option<u32>> {
+        self.params.nc()
+    }
+}
+
+impl<'a> FieldValue<'a> for AuthenticationInfo<'a> {
+    fn parse_value(v: &'a [u8]) -> Read<Self> {
+        if v.is_empty() {
+            return fault(ValueFault::Empty, 0);
+        }
+        Ok(AuthenticationInfo { params: AuthParams { rest: v, offset: 0 } })
+    }
+
+    /// A comma separates parameters, not values.
+    fn split_first(v: &'a [u8]) -> (&'a [u8], Option<usize>) {
+        (v, None)
+    }
+}
+
+impl Check for AuthenticationInfo<'_> {
+    fn check(&self) -> Read<()> {
+        self.qop()?;
+        self.rspauth()?;
+        self.nc()?;
+        self.params.check(&[])
+    }
+}
