@@ -134,6 +134,14 @@ impl Report {
         self.row(case, operation, library, value, unit, None, ratio);
     }
 
+    /// Reports that `library` refuses the case, so that there is no figure.
+    pub fn refused(&mut self, case: &str, operation: &str, library: &str) {
+        match self.format {
+            Format::Table => line!("{case:<28} {operation:<12} {library:<18} {:>12} refused", "-"),
+            Format::Tsv => line!("{}\t{case}\t{operation}\t{library}\t-\trefused\t-", self.group),
+        }
+    }
+
     /// How often `contender` runs in one slice; at least once. Warms it up on the way.
     fn times_per_slice(&self, contender: &mut Contender<'_>) -> u64 {
         let mut times = 1;

@@ -2,9 +2,35 @@
 //!
 //! Every comparison has the same floors: httparse splitting the same message as HTTP, and memchr finding its lines.
 
+#[cfg(feature = "peers")]
+mod peers;
+
 use crate::report::{Contender, Report};
 use crate::workloads::{self, SAMPLES, Sample};
 use std::hint::black_box;
+
+const OURS: &str = "sip-message";
+
+/// What is done to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    /// Parse it.
+    Parse,
+    /// Parse it and make seven typed reads.
+    ParseAndRead,
+    /// Write a parsed one.
+    Serialise,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Operation::Parse => "parse",
+            Operation::ParseAndRead => "parse+read",
+            Operation::Serialise => "serialise",
+        }
+    }
+}
 
 /// Runs the group.
 pub fn run(report: &mut Report) {
@@ -17,14 +43,24 @@ pub fn run(report: &mut Report) {
 fn compare(report: &mut Report, sample: &Sample) {
     let buffer = sample.buffer();
     let http = sample.as_http();
-
-    let mut contenders = floors(sample, &http);
-    contenders.push(Contender::new("sip-message", || workloads::parse(&buffer)));
-    report.compare(sample.name, "parse", &mut contenders);
-
-    let mut contenders = floors(sample, &http);
-    contenders.push(Contender::new("sip-message", || workloads::read(&workloads::parse(&buffer))));
-    report.compare(sample.name, "parse+read", &mut contenders);
+    for operation in [Operation::Parse, Operation::ParseAndRead, Operation::Serialise] {
+        let mut contenders = floors(sample, &http);
+        match operation {
+            Operation::Parse => contenders.push(Contender::new(OURS, || workloads::parse(&buffer))),
+            Operation::ParseAndRead => {
+                contenders.push(Contender::new(OURS, || workloads::read(&workloads::parse(&buffer))));
+            }
+            Operation::Serialise => {}
+        }
+        #[cfg(feature = "peers")]
+        for peer in peers::contenders(operation, &buffer) {
+            match peer {
+                Ok(contender) => contenders.push(contender),
+                Err(library) => report.refused(sample.name, operation.name(), library),
+            }
+        }
+        report.compare(sample.name, operation.name(), &mut contenders);
+    }
 }
 
 /// What nobody can beat: a parser that only splits, and a scan for line ends.
