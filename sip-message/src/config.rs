@@ -28,6 +28,9 @@ pub struct ParserConfig {
     pub bare_lf: bool,
     /// Leniency: a response may lack the space before an empty Reason-Phrase (`SIP/2.0 200`). Default off.
     pub missing_reason_space: bool,
+    /// Leniency: a datagram may end behind its last header field, without the empty line. Default off: what is missing
+    /// may be more than that line. RFC 5118 section 4.10 prints such messages.
+    pub missing_empty_line: bool,
     /// Leniency: on a stream, a message without Content-Length has no body, instead of being an error.
     /// Default off: RFC 3261 section 20.14 makes the field mandatory there.
     pub stream_without_content_length: bool,
@@ -45,6 +48,7 @@ impl ParserConfig {
         max_folds: 64,
         bare_lf: false,
         missing_reason_space: false,
+        missing_empty_line: false,
         stream_without_content_length: false,
     };
 

@@ -113,6 +113,32 @@ impl Index {
         }
     }
 
+    /// Replaces an entry by another of the same header.
+    pub(crate) fn replace(&mut self, at: usize, entry: Entry) {
+        if let Some(held) = self.entries.get_mut(at) {
+            *held = entry;
+        }
+    }
+
+    /// Moves all lines by as many bytes.
+    pub(crate) fn shift(&mut self, by: i64) {
+        for entry in &mut self.entries {
+            entry.line = (i64::from(entry.line) + by) as u32;
+        }
+    }
+
+    /// Notes that the value of the entry `at` grew by so many bytes at its end, and moves what lies behind.
+    pub(crate) fn grow(&mut self, at: usize, line_len: u16, by: u16) {
+        for (number, entry) in self.entries.iter_mut().enumerate().skip(at) {
+            if number == at {
+                entry.line_len = line_len;
+                entry.value_end += by;
+            } else {
+                entry.line += u32::from(by);
+            }
+        }
+    }
+
     /// Changes the entries and brings the rest up to date.
     pub(crate) fn edit<R>(&mut self, change: impl FnOnce(&mut Entries) -> R) -> R {
         let result = change(&mut self.entries);

@@ -382,8 +382,8 @@ impl fmt::Debug for Headers<'_> {
 /// One header field of a message.
 #[derive(Clone, Copy)]
 pub struct HeaderField<'a> {
-    message: &'a Message,
-    entry: &'a Entry,
+    pub(crate) message: &'a Message,
+    pub(crate) entry: &'a Entry,
 }
 
 impl<'a> HeaderField<'a> {

@@ -40,6 +40,7 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
                 at += 1;
                 break;
             }
+            None if config.missing_empty_line && !index.entries().is_empty() => break,
             None => return Err(error((FramingFault::TruncatedHead, at))),
             Some(_) => {}
         }

@@ -90,6 +90,13 @@ fn each<'a, T: FieldValue<'a>>(v: &'a [u8], check: impl Fn(&T) -> Read<()>) -> R
     Ok(())
 }
 
+/// Identity as RFC 8224 has it, or the bare signature of RFC 4474 and of the drafts before it (RFC 4475 section 3.1.1.11).
+fn identity(v: &[u8]) -> Read<()> {
+    let bare = v.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(v);
+    let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'+' | b'=');
+    if !bare.is_empty() && bare.iter().all(base64) { Ok(()) } else { one::<Identity<'_>>(v) }
+}
+
 /// Checks the value of one whole field of `header`, commas and all; `None` if its grammar is not known.
 ///
 /// White space at the ends of `v` has been taken off.
@@ -136,7 +143,7 @@ pub(crate) fn check_value(header: Header, v: &[u8]) -> Option<Result<(), ValueEr
             list::<InfoUri<'_>>(v)
         }
         Header::IdentityInfo | Header::ReferEventsAt => one::<InfoUri<'_>>(v),
-        Header::Identity => one::<Identity<'_>>(v),
+        Header::Identity => identity(v),
         Header::Expires | Header::MinExpires | Header::FlowTimer => one::<DeltaSeconds>(v),
         Header::SessionExpires => one::<SessionExpires<'_>>(v),
         Header::MinSe => one::<MinSe<'_>>(v),

@@ -14,6 +14,7 @@ mod dialog;
 mod lex;
 mod media;
 mod numbers;
+mod read;
 mod tagged;
 mod text;
 mod tokens;

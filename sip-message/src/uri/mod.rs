@@ -4,7 +4,9 @@
 //! Reading is one pass that allocates nothing; components are taken apart when asked for. Nothing here touches a
 //! message or resolves a name.
 
+mod build;
 mod chars;
+mod compare;
 mod error;
 mod escaped;
 mod host;
@@ -13,6 +15,7 @@ mod params;
 mod sip;
 mod tel;
 
+pub use build::{SipUriBuilder, UriBuf};
 pub use error::{UriError, UriFault};
 pub use escaped::Escaped;
 pub use host::Host;
@@ -119,6 +122,15 @@ impl Parts {
         } else {
             other::opaque(v, end + 1)?;
             Ok(Parts::Other { scheme_end: end as u16 })
+        }
+    }
+
+    fn of(uri: &Uri<'_>) -> Self {
+        match uri {
+            Uri::Sip(uri) => Parts::Sip(uri.parts),
+            Uri::Tel(uri) => Parts::Tel(uri.parts),
+            Uri::Urn(uri) => Parts::Urn { nid_end: uri.nid_end },
+            Uri::Other(uri) => Parts::Other { scheme_end: uri.scheme_end },
         }
     }
 

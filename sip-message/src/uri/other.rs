@@ -9,7 +9,7 @@ use core::fmt;
 #[derive(Clone, Copy)]
 pub struct UrnUri<'a> {
     bytes: &'a [u8],
-    nid_end: u16,
+    pub(super) nid_end: u16,
 }
 
 const URN: usize = "urn:".len();
@@ -84,7 +84,7 @@ pub(super) fn opaque(v: &[u8], from: usize) -> Result<(), UriError> {
 #[derive(Clone, Copy)]
 pub struct OtherUri<'a> {
     bytes: &'a [u8],
-    scheme_end: u16,
+    pub(super) scheme_end: u16,
 }
 
 impl<'a> OtherUri<'a> {

@@ -33,7 +33,7 @@ pub enum UriTransport<'a> {
 #[derive(Clone, Copy)]
 pub struct SipUri<'a> {
     bytes: &'a [u8],
-    parts: SipParts,
+    pub(super) parts: SipParts,
 }
 
 /// Where the components of a SIP URI lie: all of it but the bytes.

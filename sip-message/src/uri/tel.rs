@@ -11,7 +11,7 @@ use core::fmt;
 #[derive(Clone, Copy)]
 pub struct TelUri<'a> {
     bytes: &'a [u8],
-    parts: TelParts,
+    pub(super) parts: TelParts,
 }
 
 /// Where the components of a tel URI lie.

@@ -1,0 +1,439 @@
+//! Builders: requests, responses, and the ACK and CANCEL that follow from an INVITE.
+//!
+//! A builder writes each line once, in the order of the calls, into the buffer that becomes the message; the index
+//! grows beside it. The first mistake is kept and comes out of `build`.
+
+use crate::compose::{self, BuildError, BuildFault, Sink, fault};
+use crate::header::{Header, HeaderName};
+use crate::index::{Entry, Index};
+use crate::message::{HeaderField, Kind, Message, Start};
+use crate::method::{Method, MethodTag};
+use crate::scan;
+use crate::status::StatusCode;
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt::{Display, Write};
+
+/// What a draft holds before it grows: most messages without their body.
+const HEAD: usize = 768;
+
+/// A message being written.
+#[derive(Clone, Debug)]
+struct Draft {
+    out: Vec<u8>,
+    start: Start,
+    index: Index,
+    error: Option<BuildError>,
+    body: Bytes,
+}
+
+impl Draft {
+    fn new(start: Start, out: Vec<u8>, error: Option<BuildError>) -> Self {
+        Draft { out, start, index: Index::new(), error, body: Bytes::new() }
+    }
+
+    fn fail(&mut self, error: BuildError) {
+        self.error.get_or_insert(error);
+    }
+
+    fn take(&mut self, line: Result<Entry, BuildError>) {
+        match line {
+            Ok(entry) => self.index.push(entry),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn header(&mut self, name: HeaderName<'_>, value: impl Display) {
+        if name == HeaderName::Known(Header::ContentLength) {
+            return self.fail(fault(BuildFault::Repeated, Header::ContentLength));
+        }
+        let line = compose::line(&mut self.out, name, value);
+        self.take(line);
+    }
+
+    /// Appends the line that `line` is, under the name it has.
+    fn copy(&mut self, entry: &Entry, line: &[u8]) {
+        let too_long = BuildError::new(BuildFault::TooLong, entry.header());
+        let copied = u32::try_from(self.out.len()).map_err(|_| too_long);
+        self.out.extend_from_slice(line);
+        self.take(copied.map(|line| Entry { line, flags: 0, ..*entry }));
+    }
+
+    /// Appends all fields of `header` that `from` has.
+    fn copy_all(&mut self, from: &Message, header: Header) {
+        for entry in from.index.entries() {
+            if entry.tag == header as u8 {
+                self.copy(entry, from.line_of(entry));
+            }
+        }
+    }
+
+    fn body(&mut self, content_type: impl Display, body: Bytes) {
+        if self.index.has(Header::ContentType) {
+            return self.fail(fault(BuildFault::Repeated, Header::ContentType));
+        }
+        self.header(HeaderName::Known(Header::ContentType), content_type);
+        self.body = body;
+    }
+
+    fn finish(mut self) -> Result<Message, BuildError> {
+        for header in Header::SINGLE {
+            if self.index.is_repeated(*header) {
+                self.fail(fault(BuildFault::Repeated, *header));
+            }
+        }
+        for header in [Header::From, Header::To, Header::CallId, Header::CSeq] {
+            if !self.index.has(header) {
+                self.fail(fault(BuildFault::Missing, header));
+            }
+        }
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        let mut out = self.out;
+        let entry = compose::line(&mut out, HeaderName::Known(Header::ContentLength), self.body.len())?;
+        self.index.push(entry);
+        out.extend_from_slice(b"\r\n");
+        let head = out.len();
+        out.extend_from_slice(&self.body);
+        if u32::try_from(out.len()).is_err() {
+            return Err(BuildError::new(BuildFault::TooLong, None));
+        }
+        let end = out.len();
+        Ok(Message::assemble(out.into(), self.start, self.index, head, end))
+    }
+}
+
+/// Builds a request: [`Message::request`].
+///
+/// Via is the transport layer's to add. Max-Forwards is added with 70 unless given, Content-Length always.
+///
+/// ```
+/// use sip_message::{Header, Message, Method};
+///
+/// let invite = Message::request(Method::Invite, "sip:bob@biloxi.com")
+///     .header(Header::Via, "SIP/2.0/UDP pc33.atlanta.com;branch=z9hG4bK776asdhds")
+///     .header(Header::From, "Alice <sip:alice@atlanta.com>;tag=1928301774")
+///     .header(Header::To, "Bob <sip:bob@biloxi.com>")
+///     .header(Header::CallId, "a84b4c76e66710")
+///     .cseq(314159)
+///     .header(Header::Contact, "<sip:alice@pc33.atlanta.com>")
+///     .body("application/sdp", &b"v=0\r\n"[..])
+///     .build()?;
+/// assert_eq!(invite.field(Header::ContentLength), Some(&b"5"[..]));
+///
+/// let evil = Message::request(Method::Options, "sip:bob@biloxi.com").header("Subject", "hi\r\nVia: x").build();
+/// assert!(evil.is_err());
+/// # Ok::<(), sip_message::BuildError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct RequestBuilder {
+    draft: Draft,
+}
+
+impl RequestBuilder {
+    fn new(method: Method<'_>, uri: impl Display) -> Self {
+        let mut out = Vec::with_capacity(HEAD);
+        let mut error = None;
+        if !scan::all(method.as_str().as_bytes(), scan::TOKEN) {
+            error = Some(BuildError::new(BuildFault::Method, None));
+        }
+        out.extend_from_slice(method.as_str().as_bytes());
+        out.push(b' ');
+        let uri_from = out.len();
+        if let Err(fault) = compose::request_uri(&mut out, uri) {
+            error.get_or_insert(fault);
+        }
+        let uri_end = out.len();
+        out.extend_from_slice(b" SIP/2.0\r\n");
+        let start = start(Kind::Request(MethodTag::of(method)), &out, (uri_from, uri_end), &mut error);
+        RequestBuilder { draft: Draft::new(start, out, error) }
+    }
+
+    /// Adds a field behind those before it.
+    pub fn header<'n>(mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Self {
+        self.draft.header(name.into(), value);
+        self
+    }
+
+    /// Adds CSeq with this number and the request's method.
+    pub fn cseq(mut self, number: u32) -> Self {
+        let method_len = usize::from(self.draft.start.span.0).saturating_sub(1);
+        let method = scan::text(self.draft.out.get(..method_len).unwrap_or_default()).to_owned();
+        self.draft.header(HeaderName::Known(Header::CSeq), format_args!("{number} {method}"));
+        self
+    }
+
+    /// Adds a field that is a byte-for-byte copy of one of another message.
+    pub fn copy(mut self, field: &HeaderField<'_>) -> Self {
+        self.draft.copy(field.entry, field.line());
+        self
+    }
+
+    /// Adds all fields of `header` that `message` has, byte for byte.
+    pub fn copy_all(mut self, message: &Message, header: Header) -> Self {
+        self.draft.copy_all(message, header);
+        self
+    }
+
+    /// Sets the body and adds its Content-Type.
+    pub fn body(mut self, content_type: impl Display, body: impl Into<Bytes>) -> Self {
+        self.draft.body(content_type, body.into());
+        self
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that was wrong: a value that is not of its header's form, a mandatory field that is missing
+    /// (RFC 3261 section 8.1.1), a field that stands twice, a CSeq with another method.
+    pub fn build(mut self) -> Result<Message, BuildError> {
+        if !self.draft.index.has(Header::MaxForwards) {
+            self.draft.header(HeaderName::Known(Header::MaxForwards), 70);
+        }
+        let message = self.draft.finish()?;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
+        //# The method MUST match that of the request.
+        match (message.cseq(), message.method()) {
+            (Ok(cseq), Some(method)) if cseq.method == method => Ok(message),
+            _ => Err(fault(BuildFault::MethodMismatch, Header::CSeq)),
+        }
+    }
+}
+
+/// Builds a response: [`Message::response`].
+///
+/// Via, From, To, Call-ID and CSeq are copied from the request as RFC 3261 section 8.2.6 says.
+///
+/// ```
+/// # use sip_message::{Header, Message, StatusCode};
+/// # let request = Message::parse(bytes::Bytes::from_static(
+/// #     b"OPTIONS sip:carol@chicago.com SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nTo: <sip:carol@chicago.com>\r\n\
+/// #       From: <sip:alice@atlanta.com>;tag=1\r\nCall-ID: a\r\nCSeq: 1 OPTIONS\r\n\r\n"))?;
+/// let response = Message::response(&request, StatusCode::OK)
+///     .to_tag("314159")
+///     .header(Header::Allow, "INVITE, ACK, CANCEL, BYE, OPTIONS")
+///     .build()?;
+/// assert_eq!(response.to()?.tag()?, Some("314159"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ResponseBuilder {
+    draft: Draft,
+    /// The To field of the request has a tag, or none is needed.
+    tagged: bool,
+}
+
+impl ResponseBuilder {
+    fn new(request: &Message, status: StatusCode) -> Self {
+        let mut out = Vec::with_capacity(HEAD);
+        let _ = write!(Sink(&mut out), "SIP/2.0 {} ", status.code());
+        let reason_from = out.len();
+        out.extend_from_slice(status.reason().as_bytes());
+        let reason_end = out.len();
+        out.extend_from_slice(b"\r\n");
+        let mut error = request.is_response().then_some(BuildError::new(BuildFault::NotApplicable, None));
+        let start = start(Kind::Response(status), &out, (reason_from, reason_end), &mut error);
+        let mut draft = Draft::new(start, out, error);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+        //# The From field of the response MUST equal the From header field of
+        //# the request.  The Call-ID header field of the response MUST equal the
+        //# Call-ID header field of the request.  The CSeq header field of the
+        //# response MUST equal the CSeq field of the request.  The Via header
+        //# field values in the response MUST equal the Via header field values
+        //# in the request and MUST maintain the same ordering.
+        for header in [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq] {
+            draft.copy_all(request, header);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
+        //# When a 100 (Trying) response is generated, any Timestamp header field
+        //# present in the request MUST be copied into this 100 (Trying)
+        //# response.
+        if status == StatusCode::TRYING {
+            draft.copy_all(request, Header::Timestamp);
+        }
+        // A To that cannot be read is echoed as it came: the tag cannot be told.
+        let tagged = request.to().map_or(true, |to| to.tag().is_ok_and(|tag| tag.is_some()));
+        ResponseBuilder { draft, tagged: tagged || status == StatusCode::TRYING }
+    }
+
+    /// Replaces the reason phrase.
+    pub fn reason(mut self, reason: &str) -> Self {
+        if let Some(offset) = reason.bytes().position(|b| (b < 0x20 && b != b'\t') || b == 0x7f) {
+            self.draft.fail(BuildError::new(BuildFault::Control { offset }, None));
+            return self;
+        }
+        let (from, end) = self.draft.start.span;
+        let grown = reason.len() as i64 - i64::from(end - from);
+        let line_len = i64::from(self.draft.start.line_len) + grown;
+        let Ok(line_len) = u16::try_from(line_len) else {
+            self.draft.fail(BuildError::new(BuildFault::TooLong, None));
+            return self;
+        };
+        self.draft.out.splice(usize::from(from)..usize::from(end), reason.bytes());
+        self.draft.start.line_len = line_len;
+        self.draft.start.span.1 = line_len - 2;
+        self.draft.index.shift(grown);
+        self
+    }
+
+    /// Adds this tag to To, unless the request's To has one.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+    //# If a request contained a To tag in the request, the To header field
+    //# in the response MUST equal that of the request.
+    pub fn to_tag(mut self, tag: &str) -> Self {
+        if self.tagged {
+            return self;
+        }
+        if !scan::all(tag.as_bytes(), scan::TOKEN) {
+            self.draft.fail(fault(
+                BuildFault::Value(crate::error::ValueError::new(crate::error::ValueFault::Param, 0)),
+                Header::To,
+            ));
+            return self;
+        }
+        let Some(at) = self.draft.index.first(Header::To) else { return self };
+        let Some(entry) = self.draft.index.entries().get(at).copied() else { return self };
+        let end = entry.line as usize + usize::from(entry.value_end);
+        let grown = 5 + tag.len();
+        let Ok(line_len) = u16::try_from(usize::from(entry.line_len) + grown) else {
+            self.draft.fail(fault(BuildFault::TooLong, Header::To));
+            return self;
+        };
+        self.draft.out.splice(end..end, b";tag=".iter().copied().chain(tag.bytes()));
+        self.draft.index.grow(at, line_len, grown as u16);
+        self.tagged = true;
+        self
+    }
+
+    /// Adds a field behind those before it.
+    pub fn header<'n>(mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Self {
+        self.draft.header(name.into(), value);
+        self
+    }
+
+    /// Adds a field that is a byte-for-byte copy of one of another message.
+    pub fn copy(mut self, field: &HeaderField<'_>) -> Self {
+        self.draft.copy(field.entry, field.line());
+        self
+    }
+
+    /// Adds all fields of `header` that `message` has, byte for byte: the Record-Route fields of the request in a
+    /// response that establishes a dialog (RFC 3261 section 12.1.1).
+    pub fn copy_all(mut self, message: &Message, header: Header) -> Self {
+        self.draft.copy_all(message, header);
+        self
+    }
+
+    /// Sets the body and adds its Content-Type.
+    pub fn body(mut self, content_type: impl Display, body: impl Into<Bytes>) -> Self {
+        self.draft.body(content_type, body.into());
+        self
+    }
+
+    /// The response.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that was wrong: a value that is not of its header's form, a field that stands twice or that
+    /// the request lacked, a missing tag.
+    pub fn build(self) -> Result<Message, BuildError> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+        //# However, if the To header field in the request did not
+        //# contain a tag, the URI in the To header field in the response MUST
+        //# equal the URI in the To header field; additionally, the UAS MUST add
+        //# a tag to the To header field in the response (with the exception of
+        //# the 100 (Trying) response, in which a tag MAY be present).
+        if !self.tagged && self.draft.error.is_none() {
+            return Err(fault(BuildFault::MissingToTag, Header::To));
+        }
+        self.draft.finish()
+    }
+}
+
+fn start(kind: Kind, line: &[u8], span: (usize, usize), error: &mut Option<BuildError>) -> Start {
+    let line_len = u16::try_from(line.len()).unwrap_or_else(|_| {
+        error.get_or_insert(BuildError::new(BuildFault::TooLong, None));
+        0
+    });
+    Start { kind, line: 0, line_len, span: (span.0 as u16, span.1 as u16), version_2: true, edited: false }
+}
+
+impl Message {
+    /// Begins a request.
+    pub fn request(method: Method<'_>, uri: impl Display) -> RequestBuilder {
+        RequestBuilder::new(method, uri)
+    }
+
+    /// Begins a response to `request` (RFC 3261 section 8.2.6).
+    pub fn response(request: &Message, status: StatusCode) -> ResponseBuilder {
+        ResponseBuilder::new(request, status)
+    }
+
+    /// The ACK to a final response other than 2xx to this INVITE (RFC 3261 section 17.1.1.3).
+    ///
+    /// # Errors
+    ///
+    /// This is no INVITE with its Via on it, or `response` has no To.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+    //# The ACK request constructed by the client transaction MUST contain
+    //# values for the Call-ID, From, and Request-URI that are equal to the
+    //# values of those header fields in the request passed to the transport
+    //# by the client transaction (call this the "original request").  The To
+    //# header field in the ACK MUST equal the To header field in the
+    //# response being acknowledged, and therefore will usually differ from
+    //# the To header field in the original request by the addition of the
+    //# tag parameter.
+    pub fn ack(&self, response: &Message) -> Result<Message, BuildError> {
+        self.follow_up(Method::Ack, response)
+    }
+
+    /// The CANCEL of this INVITE, as it was sent (RFC 3261 section 9.1).
+    ///
+    /// # Errors
+    ///
+    /// This is no INVITE with its Via on it.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+    //# The Request-URI, Call-ID, To, the numeric part of CSeq, and From header
+    //# fields in the CANCEL request MUST be identical to those in the
+    //# request being cancelled, including tags.
+    pub fn cancel(&self) -> Result<Message, BuildError> {
+        self.follow_up(Method::Cancel, self)
+    }
+
+    fn follow_up(&self, method: Method<'_>, to: &Message) -> Result<Message, BuildError> {
+        let not_applicable = BuildError::new(BuildFault::NotApplicable, None);
+        let uri = self.request_uri_bytes().ok_or(not_applicable)?;
+        let number = self.cseq().map_err(|_| fault(BuildFault::NotApplicable, Header::CSeq))?.number;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+        //# The ACK MUST contain a single Via header field, and
+        //# this MUST be equal to the top Via header field of the original
+        //# request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+        //# A CANCEL constructed by a client MUST have only a single Via header
+        //# field value matching the top Via value in the request being
+        //# cancelled.
+        let via = self.top_via_raw().ok_or(fault(BuildFault::NotApplicable, Header::Via))?;
+        let mut builder = RequestBuilder::new(method, compose::Raw(uri)).header(Header::Via, via);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+        //# If the INVITE request whose response is being acknowledged had Route
+        //# header fields, those header fields MUST appear in the ACK.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+        //# If the request being cancelled contains a Route header field, the
+        //# CANCEL request MUST include that Route header field's values.
+        for header in [Header::Route, Header::From] {
+            builder.draft.copy_all(self, header);
+        }
+        builder.draft.copy_all(to, Header::To);
+        builder.draft.copy_all(self, Header::CallId);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+        //# The CSeq header field in the ACK MUST contain the same
+        //# value for the sequence number as was present in the original request,
+        //# but the method parameter MUST be equal to "ACK".
+        builder.cseq(number).build()
+    }
+}

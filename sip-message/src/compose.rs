@@ -1,0 +1,219 @@
+//! Writing one header line so that nothing malformed can leave: shared by edits and builders.
+//!
+//! Owns the check of every name and value that comes from the caller. Lines copied from a parsed message are not
+//! checked again: framing has held them to one field each.
+
+use crate::error::{ValueError, ValueFault};
+use crate::header::{Header, HeaderName};
+use crate::headers;
+use crate::index::{Entry, OTHER};
+use crate::params;
+use crate::scan;
+use crate::uri::Uri;
+use alloc::vec::Vec;
+use core::fmt::{self, Display, Write};
+
+/// Why a message could not be built or edited. The message or builder is as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildError {
+    /// What is wrong.
+    pub kind: BuildFault,
+    /// The header field at fault, if it is one that is known.
+    pub header: Option<Header>,
+}
+
+/// What is wrong with something handed to a builder or an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildFault {
+    /// A CR, LF, NUL or other control character: it could end the line or the message early.
+    Control {
+        /// Where, in bytes from the start of the value.
+        offset: usize,
+    },
+    /// The value is not of the form its header field has.
+    Value(ValueError),
+    /// The header name is not a token.
+    Name,
+    /// The method is not a token.
+    Method,
+    /// The Request-URI is malformed.
+    Uri {
+        /// Where, in bytes from the start of the URI.
+        offset: usize,
+    },
+    /// A line that exceeds [`ParserConfig::HEADER_LEN_CEILING`](crate::ParserConfig::HEADER_LEN_CEILING), or a
+    /// message that exceeds 4 GiB.
+    TooLong,
+    /// A mandatory header field is missing.
+    Missing,
+    /// A header field that can only stand once stands twice, or one that the builder writes itself was given.
+    Repeated,
+    /// CSeq names another method than the request line.
+    MethodMismatch,
+    /// A final response to a request whose To has no tag needs one: RFC 3261 section 8.2.6.2.
+    MissingToTag,
+    /// The message lacks what the edit would change, or is not of the kind it applies to.
+    NotApplicable,
+    /// Max-Forwards is 0 already.
+    TooManyHops,
+}
+
+impl BuildError {
+    pub(crate) const fn new(kind: BuildFault, header: Option<Header>) -> Self {
+        BuildError { kind, header }
+    }
+}
+
+impl Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(header) = self.header {
+            write!(f, "{header}: ")?;
+        }
+        match self.kind {
+            BuildFault::Control { offset } => write!(f, "a control character (byte {offset})"),
+            BuildFault::Value(error) => write!(f, "{error}"),
+            BuildFault::Name => f.write_str("the header name is not a token"),
+            BuildFault::Method => f.write_str("the method is not a token"),
+            BuildFault::Uri { offset } => write!(f, "the Request-URI is malformed (byte {offset})"),
+            BuildFault::TooLong => f.write_str("too long"),
+            BuildFault::Missing => f.write_str("missing"),
+            BuildFault::Repeated => f.write_str("given more often than it may stand"),
+            BuildFault::MethodMismatch => f.write_str("names another method than the request line"),
+            BuildFault::MissingToTag => f.write_str("a final response needs a tag"),
+            BuildFault::NotApplicable => f.write_str("the message has nothing this applies to"),
+            BuildFault::TooManyHops => f.write_str("is 0 already"),
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+/// A `fmt::Write` onto bytes.
+pub(crate) struct Sink<'a>(pub(crate) &'a mut Vec<u8>);
+
+impl Write for Sink<'_> {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        self.0.extend_from_slice(s.as_bytes());
+        Ok(())
+    }
+}
+
+/// Appends `name: value` CRLF to `out` and returns its entry. On error, `out` is as before.
+pub(crate) fn line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
+    let from = out.len();
+    let result = checked_line(out, name, value);
+    if result.is_err() {
+        out.truncate(from);
+    }
+    result
+}
+
+fn checked_line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
+    let header = name.known();
+    let from = out.len();
+    let text = name.as_str();
+    if header.is_none() && !scan::all(text.as_bytes(), scan::TOKEN) {
+        return Err(BuildError::new(BuildFault::Name, None));
+    }
+    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b": ");
+    let value_from = out.len();
+    // Writing to a Vec does not fail; a `Display` that reports an error has written what it wanted to.
+    let _ = write!(Sink(out), "{value}");
+    let value = out.get(value_from..).unwrap_or_default();
+    check(header, value)?;
+    finish_line(out, from, text.len(), header)
+}
+
+/// Ends the line that begins at `from`, whose name has `name_len` bytes and is followed by `: `.
+pub(crate) fn finish_line(
+    out: &mut Vec<u8>,
+    from: usize,
+    name_len: usize,
+    header: Option<Header>,
+) -> Result<Entry, BuildError> {
+    out.extend_from_slice(b"\r\n");
+    let too_long = BuildError::new(BuildFault::TooLong, header);
+    let line_len = u16::try_from(out.len() - from).map_err(|_| too_long)?;
+    let line = u32::try_from(from).map_err(|_| too_long)?;
+    let content = out.get(from + name_len + 1..out.len() - 2).unwrap_or_default();
+    let lead = content.iter().position(|&b| !scan::is(b, scan::LWS)).unwrap_or(content.len());
+    let value = name_len + 1 + lead;
+    Ok(Entry {
+        line,
+        line_len,
+        name_len: name_len as u16,
+        value: value as u16,
+        value_end: (value + scan::trim(content).len()) as u16,
+        tag: header.map_or(OTHER, |header| header as u8),
+        flags: 0,
+    })
+}
+
+/// Whether `value` may stand in a line of `header`.
+pub(crate) fn check(header: Option<Header>, value: &[u8]) -> Result<(), BuildError> {
+    if let Some(offset) = value.iter().position(|&b| (b < 0x20 && b != b'\t') || b == 0x7f) {
+        return Err(BuildError::new(BuildFault::Control { offset }, header));
+    }
+    let value = scan::trim(value);
+    let grammar = match header.and_then(|header| headers::check_value(header, value)) {
+        Some(result) => result,
+        None => balanced_quotes(value),
+    };
+    grammar.map_err(|error| BuildError::new(BuildFault::Value(error), header))
+}
+
+/// In a value whose grammar is not known, each quote that opens must close.
+fn balanced_quotes(v: &[u8]) -> Result<(), ValueError> {
+    let mut at = 0;
+    while let Some(quote) = memchr::memchr(b'"', v.get(at..).unwrap_or_default()) {
+        let open = at + quote;
+        at = params::quoted_string(v, open).map_err(|(kind, at)| ValueError::new(kind, at))?;
+    }
+    Ok(())
+}
+
+/// Appends `uri` to `out` if it is a well-formed Request-URI. On error, `out` is as before.
+pub(crate) fn request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result<(), BuildError> {
+    let from = out.len();
+    let _ = write!(Sink(out), "{uri}");
+    let written = out.get(from..).unwrap_or_default();
+    let fault = match Uri::parse(written) {
+        Err(error) => Some(error.offset),
+        Ok(_) => written.iter().position(|&b| b <= b' ' || b == 0x7f),
+    };
+    match fault {
+        None => Ok(()),
+        Some(offset) => {
+            out.truncate(from);
+            Err(BuildError::new(BuildFault::Uri { offset }, None))
+        }
+    }
+}
+
+/// A fault of this kind in `header`.
+pub(crate) fn fault(kind: BuildFault, header: Header) -> BuildError {
+    BuildError::new(kind, Some(header))
+}
+
+/// Bytes as `Display`, for values that come from a message.
+pub(crate) struct Raw<'a>(pub(crate) &'a [u8]);
+
+impl Display for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is not UTF-8 is refused by the caller's check of the field it came from, or replaced here.
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The fault of a value as a build fault.
+pub(crate) fn of_value(error: ValueFault) -> BuildFault {
+    BuildFault::Value(ValueError::new(error, 0))
+}

@@ -1,0 +1,227 @@
+//! Edits: what changes, and that nothing else does.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use bytes::Bytes;
+use sip_message::{BuildFault, Header, Message, Method, StatusCode};
+
+const INVITE: &str = "INVITE sip:bob@biloxi.com SIP/2.0\r\n\
+    v: SIP/2.0/UDP bigbox3.site3.atlanta.com;branch=z9hG4bK77ef4c2312983.1 ,  SIP/2.0/UDP \r\n \
+    pc33.atlanta.com;branch=z9hG4bK776asdhds;received=192.0.2.1\r\n\
+    MAX-FORWARDS : 70\r\n\
+    Route: <sip:p1.example.com;lr>,<sip:p2.example.com;lr> , <sip:p3.example.com;lr>\r\n\
+    X-Odd:\tkept,  as   it \"is\r\n\
+    To: Bob <sip:bob@biloxi.com>\r\n\
+    From: Alice <sip:alice@atlanta.com>;tag=1928301774\r\n\
+    Call-ID: a84b4c76e66710@pc33.atlanta.com\r\n\
+    CSeq: 314159 INVITE\r\n\
+    Content-Type: text/plain\r\n\
+    Content-Length: 4\r\n\r\nbody";
+
+fn invite() -> Message {
+    Message::parse(Bytes::from_static(INVITE.as_bytes())).unwrap()
+}
+
+fn text(message: &Message) -> String {
+    let bytes = message.to_bytes();
+    let mut written = Vec::new();
+    message.write_to(&mut written);
+    assert_eq!(written, bytes);
+    assert_eq!(message.encoded_len(), bytes.len());
+    // Whatever an edit did, the outcome is a message that reads the same.
+    let again = Message::parse(bytes.clone()).unwrap();
+    assert_eq!(again.headers().count(), message.headers().count());
+    for (held, read) in message.headers().zip(again.headers()) {
+        assert_eq!((held.name(), held.value(), held.line()), (read.name(), read.value(), read.line()));
+    }
+    assert_eq!(again.body(), message.body());
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn an_untouched_message_is_one_slice_of_what_came() {
+    let message = invite();
+    let slices: Vec<_> = message.slices().collect();
+    assert_eq!(slices, [INVITE.as_bytes()]);
+    let bytes = Bytes::from_static(INVITE.as_bytes());
+    assert_eq!(Message::parse(bytes.clone()).unwrap().to_bytes().as_ptr(), bytes.as_ptr());
+}
+
+#[test]
+fn a_pushed_via_comes_first_and_leaves_the_rest() {
+    let mut message = invite();
+    message.push_via("SIP/2.0/TCP p.example.com;branch=z9hG4bKnew").unwrap();
+    assert_eq!(text(&message), INVITE.replace("v: ", "Via: SIP/2.0/TCP p.example.com;branch=z9hG4bKnew\r\nv: "));
+    assert_eq!(message.top_via().unwrap().branch(), Ok(Some("z9hG4bKnew")));
+    assert!(message.pop_via());
+    assert_eq!(text(&message), INVITE);
+}
+
+#[test]
+fn popping_via_takes_one_value_of_a_joined_field() {
+    let mut message = invite();
+    assert!(message.pop_via());
+    assert_eq!(message.vias().count(), 1);
+    assert_eq!(message.top_via().unwrap().branch(), Ok(Some("z9hG4bK776asdhds")));
+    assert!(
+        text(&message)
+            .contains("\r\nv: SIP/2.0/UDP \r\n pc33.atlanta.com;branch=z9hG4bK776asdhds;received=192.0.2.1\r\n")
+    );
+    assert!(message.pop_via());
+    assert!(!message.has(Header::Via));
+    assert!(!message.pop_via());
+    assert!(message.top_via().is_err());
+}
+
+#[test]
+fn received_and_rport_are_added_or_replaced_in_place() {
+    let mut message = invite();
+    message.set_received("2001:db8::1".parse().unwrap()).unwrap();
+    message.set_rport(5062).unwrap();
+    message.set_received("192.0.2.9".parse().unwrap()).unwrap();
+    let via = message.top_via().unwrap();
+    assert_eq!(via.received(), Ok(Some("192.0.2.9".parse().unwrap())));
+    assert_eq!(via.rport(), Ok(Some(Some(5062))));
+    assert!(text(&message).contains(";branch=z9hG4bK77ef4c2312983.1;received=192.0.2.9;rport=5062 ,  SIP/2.0/UDP"));
+    assert_eq!(message.vias().count(), 2);
+}
+
+#[test]
+fn an_empty_rport_is_filled() {
+    let text = INVITE.replace("z9hG4bK77ef4c2312983.1 ", "1;rport;x=y ");
+    let mut message = Message::parse(Bytes::from(text)).unwrap();
+    message.set_rport(4000).unwrap();
+    assert!(
+        message
+            .field(Header::Via)
+            .unwrap()
+            .starts_with(b"SIP/2.0/UDP bigbox3.site3.atlanta.com;branch=1;rport=4000;x=y ,")
+    );
+}
+
+#[test]
+fn max_forwards_counts_down_to_zero() {
+    let mut message = invite();
+    assert_eq!(message.decrement_max_forwards(), Ok(69));
+    assert_eq!(text(&message), INVITE.replace("MAX-FORWARDS : 70", "Max-Forwards: 69"));
+    message.set(Header::MaxForwards, 0).unwrap();
+    assert_eq!(message.decrement_max_forwards().unwrap_err().kind, BuildFault::TooManyHops);
+    message.remove(Header::MaxForwards);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+    //= type=test
+    //# If the copy does not contain a Max-Forwards header field, the
+    //# proxy MUST add one with a field value, which SHOULD be 70.
+    assert_eq!(message.decrement_max_forwards(), Ok(70));
+    assert_eq!(message.max_forwards(), Ok(Some(70)));
+}
+
+#[test]
+fn routes_are_popped_from_the_front_whatever_their_field() {
+    let mut message = invite();
+    message.push_route("<sip:p0.example.com;lr>").unwrap();
+    let mut seen = Vec::new();
+    while let Some(route) = message.routes().next() {
+        seen.push(String::from_utf8(route.unwrap().uri_bytes().to_vec()).unwrap());
+        assert!(message.pop_route());
+        text(&message);
+    }
+    assert_eq!(seen, [0, 1, 2, 3].map(|n| format!("sip:p{n}.example.com;lr")));
+    assert!(!message.has(Header::Route));
+}
+
+#[test]
+fn any_value_of_a_list_can_go_or_change() {
+    let mut message = invite();
+    message.set_value(Header::Route, 1, "<sip:new.example.com;lr>").unwrap();
+    assert!(
+        text(&message)
+            .contains("Route: <sip:p1.example.com;lr>,<sip:new.example.com;lr> , <sip:p3.example.com;lr>\r\n")
+    );
+    assert!(message.remove_value(Header::Route, 2));
+    assert!(text(&message).contains("Route: <sip:p1.example.com;lr>,<sip:new.example.com;lr>"));
+    assert_eq!(message.routes().count(), 2);
+    assert!(!message.remove_value(Header::Route, 2));
+    assert_eq!(message.set_value(Header::Route, 2, "<sip:x>").unwrap_err().kind, BuildFault::NotApplicable);
+}
+
+#[test]
+fn a_record_route_stands_behind_via_or_before_the_others() {
+    let mut message = invite();
+    message.push_record_route("<sip:p2.example.com;lr>").unwrap();
+    message.push_record_route("<sip:p1.example.com;lr>").unwrap();
+    let line =
+        "received=192.0.2.1\r\nRecord-Route: <sip:p1.example.com;lr>\r\nRecord-Route: <sip:p2.example.com;lr>\r\nMAX";
+    assert!(text(&message).contains(line));
+}
+
+#[test]
+fn the_request_uri_is_replaced_and_checked() {
+    let mut message = invite();
+    message.set_request_uri("sips:bob@192.0.2.4:5061").unwrap();
+    assert_eq!(text(&message), INVITE.replace("sip:bob@biloxi.com SIP", "sips:bob@192.0.2.4:5061 SIP"));
+    assert_eq!(message.method(), Some(Method::Invite));
+    for bad in ["", "sip:", "sip:a b", "sip:a\r\nX: y", "<sip:a>", "bob"] {
+        assert!(message.set_request_uri(bad).is_err(), "{bad:?}");
+    }
+    assert_eq!(message.request_uri_bytes(), Some(&b"sips:bob@192.0.2.4:5061"[..]));
+    message.set_request_uri("tel:+15551234").unwrap();
+    assert_eq!(message.request_uri_bytes(), Some(&b"tel:+15551234"[..]));
+    let mut response = Message::response(&invite(), StatusCode::TRYING).build().unwrap();
+    assert_eq!(response.set_request_uri("sip:a@b").unwrap_err().kind, BuildFault::NotApplicable);
+}
+
+#[test]
+fn a_new_body_brings_its_length() {
+    let mut message = invite();
+    message.set_body("application/sdp", "v=0\r\n").unwrap();
+    assert_eq!(
+        text(&message),
+        INVITE.replace("text/plain", "application/sdp").replace("Length: 4\r\n\r\nbody", "Length: 5\r\n\r\nv=0\r\n")
+    );
+    message.clear_body();
+    assert_eq!(message.field(Header::ContentLength), Some(&b"0"[..]));
+    assert!(!message.has(Header::ContentType));
+    assert!(text(&message).ends_with("Content-Length: 0\r\n\r\n"));
+}
+
+#[test]
+fn a_content_length_is_added_where_there_was_none() {
+    let bytes = INVITE.replace("Content-Length: 4\r\n", "").replace("MAX", "Max");
+    let mut message = Message::parse(Bytes::from(bytes)).unwrap();
+    message.replace_body(Bytes::from_static(b"longer body")).unwrap();
+    assert!(text(&message).ends_with("Content-Length: 11\r\n\r\nlonger body"));
+}
+
+#[test]
+fn set_keeps_the_place_and_drops_the_repeats() {
+    let mut message = invite();
+    message.push("X-Odd", "second").unwrap();
+    message.push("x-other", "1").unwrap();
+    message.set("x-odd", "one").unwrap();
+    assert_eq!(message.fields("X-Odd").collect::<Vec<_>>(), [b"one"]);
+    assert!(text(&message).contains(
+        "Route: <sip:p1.example.com;lr>,<sip:p2.example.com;lr> , <sip:p3.example.com;lr>\r\nx-odd: one\r\nTo:"
+    ));
+    assert!(message.remove("X-OTHER"));
+    assert!(!message.remove("X-OTHER"));
+}
+
+#[test]
+fn an_edit_that_fails_changes_nothing() {
+    let mut message = invite();
+    message.push("X-First", "1").unwrap();
+    let before = text(&message);
+    for value in ["a\r\nb", "a\rb", "a\nb", "a\0b", "a\u{7f}b", "\"open"] {
+        assert!(message.push("X-New", value).is_err(), "{value:?}");
+        assert!(message.set(Header::Subject, value.replace('"', "\0")).is_err());
+        assert!(message.push_via(value).is_err());
+        assert!(message.set_via_param("x", value).is_err());
+        assert!(message.set_value(Header::Route, 0, value).is_err());
+        assert!(message.set_body(value, "x").is_err());
+    }
+    for name in ["", "A B", "A:", "A\r\n"] {
+        assert_eq!(message.push(name, "x").unwrap_err().kind, BuildFault::Name, "{name:?}");
+    }
+    assert_eq!(message.push("X-Long", "x".repeat(70_000)).unwrap_err().kind, BuildFault::TooLong);
+    assert_eq!(text(&message), before);
+}
