@@ -17,10 +17,10 @@ Reads one SIP message from each file, as from one datagram, and prints
   FILE: framing|grammar|semantics STATUS reason (header, byte offset)
 STATUS is what a user agent owes in answer, - where nothing is owed.";
 
-fn check(bytes: Vec<u8>) -> Result<(), Fault> {
+fn check(bytes: Bytes) -> Result<(), Fault> {
     // Files lose a last empty line easily.
     let config = ParserConfig { missing_empty_line: true, ..ParserConfig::default() };
-    let message = Message::parse_with(Bytes::from(bytes), &config)?;
+    let message = Message::parse_with(bytes, &config)?;
     message.check_grammar()?;
     message.check_semantics(&Capabilities::COMMON)
 }
@@ -35,18 +35,23 @@ fn main() -> ExitCode {
     for file in files {
         let name = std::path::Path::new(&file).display().to_string();
         let bytes = match std::fs::read(&file) {
-            Ok(bytes) => bytes,
+            Ok(bytes) => Bytes::from(bytes),
             Err(error) => {
                 eprintln!("{name}: {error}");
                 worst = 2;
                 continue;
             }
         };
-        match check(bytes) {
+        match check(bytes.clone()) {
             Ok(()) => println!("{name}: ok"),
             Err(fault) => {
                 let status = fault.status.map_or_else(|| "-".to_owned(), |status| status.code().to_string());
-                println!("{name}: {} {status} {fault}", fault.depth);
+                let place = match fault.header {
+                    Some(header) => header.as_str(),
+                    None if !bytes.get(..fault.offset).unwrap_or(&bytes).contains(&b'\n') => "start line",
+                    None => "head",
+                };
+                println!("{name}: {} {status} {} ({place}, byte {})", fault.depth, fault.kind, fault.offset);
                 worst = worst.max(1);
             }
         }
