@@ -16,6 +16,8 @@ mod media;
 mod numbers;
 mod read;
 mod tagged;
+#[cfg(test)]
+mod tests;
 mod text;
 mod tokens;
 

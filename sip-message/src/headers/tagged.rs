@@ -618,12 +618,9 @@ impl<'a> FieldValue<'a> for ChargingParams<'a> {
 }
 
 impl Check for ChargingParams<'_> {
+    /// The check of P-Charging-Function-Addresses, which RFC 3455 let repeat `ccf` and `ecf`.
     fn check(&self) -> Read<()> {
-        self.params.check()?;
-        match self.params.get(self.first.name)? {
-            Some(twice) => fault(ValueFault::Param, self.params.offset_of(&twice)),
-            None => Ok(()),
-        }
+        self.iter().try_for_each(|param| param.map(drop))
     }
 }
 
@@ -636,7 +633,11 @@ impl ChargingParams<'_> {
         if self.first.value.is_none() {
             return Err(ValueError::new(ValueFault::Param, 0));
         }
-        self.check()
+        self.params.check()?;
+        match self.params.get(self.first.name)? {
+            Some(twice) => fault(ValueFault::Param, self.params.offset_of(&twice)),
+            None => Ok(()),
+        }
     }
 }
 
