@@ -36,6 +36,7 @@
 
 pub mod alloc;
 pub mod dialog;
+pub mod instructions;
 pub mod message;
 pub mod report;
 pub mod server;

@@ -1,6 +1,7 @@
 //! `benches GROUP... [--tsv] [--quick]`: runs groups of benchmarks and prints their figures.
 
 use benches::GROUPS;
+use benches::message::linear::CASES;
 use benches::report::{Effort, Format, Report};
 use std::process::ExitCode;
 
@@ -10,6 +11,8 @@ usage: benches GROUP... [--tsv] [--quick]
   GROUP    message, ws, transaction, dialog, server, softswitch, or all
   --tsv    one row per figure: group, case, operation, library, value, unit, ratio (tabs between)
   --quick  a short run that shows only that all works
+  --linear CASE SIZE TIMES
+           nothing but the work of one case of growth, for an instruction counter
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +38,12 @@ fn run() -> Result<(), lexopt::Error> {
             Long("quick") => effort = Effort::QUICK,
             Short('h') | Long("help") => {
                 print!("{USAGE}");
+                return Ok(());
+            }
+            Long("linear") => {
+                let (name, size, times) = (arguments.value()?.string()?, arguments.value()?, arguments.value()?);
+                let case = CASES.iter().find(|case| case.name == name).ok_or_else(|| format!("no case {name:?}"))?;
+                case.run(size.parse()?, times.parse()?);
                 return Ok(());
             }
             Value(name) => names.push(name.string()?),

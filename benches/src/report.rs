@@ -113,6 +113,17 @@ impl Report {
     /// Each round gives every contender one slice, so that whatever slows the machine slows them all; the ratio is
     /// that of the medians. Allocations are counted apart from the timing, after the warm-up.
     pub fn compare(&mut self, case: &str, operation: &str, contenders: &mut [Contender<'_>]) {
+        let medians = self.time(contenders);
+        let floor = medians.first().copied();
+        for (contender, ns) in contenders.iter_mut().zip(medians) {
+            let (_, allocations) = alloc::measure(|| (contender.work)(1));
+            let ratio = floor.map(|floor| ns / floor);
+            self.row(case, operation, contender.library, ns, "ns", Some(allocations.calls), ratio);
+        }
+    }
+
+    /// The median time of one operation of each contender, in nanoseconds, measured turn and turn about.
+    pub fn time(&self, contenders: &mut [Contender<'_>]) -> Vec<f64> {
         let times: Vec<u64> = contenders.iter_mut().map(|contender| self.times_per_slice(contender)).collect();
         let mut samples = vec![Vec::with_capacity(self.effort.rounds); contenders.len()];
         for _ in 0..self.effort.rounds {
@@ -120,13 +131,7 @@ impl Report {
                 samples.push((contender.work)(times).as_nanos() as f64 / times as f64);
             }
         }
-        let mut floor = None;
-        for (contender, samples) in contenders.iter_mut().zip(&mut samples) {
-            let ns = median(samples);
-            let (_, allocations) = alloc::measure(|| (contender.work)(1));
-            let ratio = ns / *floor.get_or_insert(ns);
-            self.row(case, operation, contender.library, ns, "ns", Some(allocations.calls), Some(ratio));
-        }
+        samples.iter_mut().map(|samples| median(samples)).collect()
     }
 
     /// Reports a figure that was measured elsewhere: bytes, instructions, operations per second.

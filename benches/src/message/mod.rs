@@ -2,6 +2,7 @@
 //!
 //! Every comparison has the same floors: httparse splitting the same message as HTTP, and memchr finding its lines.
 
+pub mod linear;
 #[cfg(feature = "peers")]
 mod peers;
 
@@ -38,6 +39,7 @@ pub fn run(report: &mut Report) {
     for sample in &SAMPLES {
         compare(report, sample);
     }
+    linear::run(report);
 }
 
 fn compare(report: &mut Report, sample: &Sample) {

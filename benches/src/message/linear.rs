@@ -1,0 +1,143 @@
+//! Does the work grow no faster than the message? Each case grows in one dimension, and each size is twice the last.
+//!
+//! Instructions are counted with valgrind where it is installed, by running this program anew for one case; otherwise
+//! time is measured, which tells less.
+
+use crate::instructions;
+use crate::report::{Contender, Report};
+use bytes::Bytes;
+use sip_message::{Contact, Header, Message, NameAddr, ParserConfig, Via};
+use std::hint::black_box;
+
+/// One dimension that a message can grow in.
+pub struct Case {
+    /// Its name in the figures.
+    pub name: &'static str,
+    make: fn(usize) -> Vec<u8>,
+}
+
+/// All dimensions.
+pub const CASES: &[Case] = &[
+    Case { name: "headers", make: |n| with(|head| (0..n).for_each(|i| line(head, &format!("X-{i:05}: v")))) },
+    Case { name: "header-repeats", make: |n| with(|head| (0..n).for_each(|_| line(head, "Route: <sip:a@b;lr>"))) },
+    Case { name: "folds", make: |n| with(|head| line(head, &format!("Subject: a{}", "\r\n b".repeat(n)))) },
+    Case {
+        name: "commas",
+        make: |n| with(|head| line(head, &format!("Contact: <sip:a@b>{}", ", <sip:a@b>".repeat(n)))),
+    },
+    Case { name: "commas-alone", make: |n| with(|head| line(head, &format!("Allow: {}", ",".repeat(n)))) },
+    Case {
+        name: "commas-quoted",
+        make: |n| with(|head| line(head, &format!("Contact: \"{}\" <sip:a@b>", ",".repeat(n)))),
+    },
+    Case { name: "parameters", make: |n| with(|head| line(head, &format!("Contact: <sip:a@b>{}", ";p=v".repeat(n)))) },
+    Case {
+        name: "uri-parameters",
+        make: |n| with(|head| line(head, &format!("Contact: <sip:a@b{}>", ";p=v".repeat(n)))),
+    },
+    Case { name: "uri-escapes", make: |n| with(|head| line(head, &format!("Contact: <sip:{}@b>", "%41".repeat(n)))) },
+    Case { name: "quotes", make: |n| with(|head| line(head, &format!("Contact: \"{}\" <sip:a@b>", "\\\"".repeat(n)))) },
+    Case { name: "quotes-open", make: |n| with(|head| line(head, &format!("Contact: {}", "\"a\" \"".repeat(n)))) },
+    Case {
+        name: "comment-depth",
+        make: |n| with(|head| line(head, &format!("User-Agent: a {}{}", "(".repeat(n), ")".repeat(n)))),
+    },
+    Case { name: "comments-open", make: |n| with(|head| line(head, &format!("User-Agent: a {}", "(".repeat(n)))) },
+    Case { name: "header-length", make: |n| with(|head| line(head, &format!("Subject: {}", "abcdefgh".repeat(n)))) },
+    Case { name: "space", make: |n| with(|head| line(head, &format!("Contact: {}<sip:a@b>", " \t".repeat(n)))) },
+    Case { name: "body-length", make: |n| [with(|_| ()), vec![b'x'; 64 * n]].concat() },
+];
+
+/// The largest header has some ten bytes for each of these, which keeps it within what the index can hold.
+const SIZES: [usize; 4] = [500, 1000, 2000, 4000];
+
+const CONFIG: ParserConfig = ParserConfig {
+    max_message_len: 1 << 24,
+    max_headers: 1 << 16,
+    max_header_len: ParserConfig::HEADER_LEN_CEILING,
+    max_folds: 1 << 16,
+    ..ParserConfig::DEFAULT
+};
+
+fn with(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut message = b"OPTIONS sip:b@h SIP/2.0\r\n".to_vec();
+    for text in [
+        "Via: SIP/2.0/UDP h;branch=z9hG4bK1",
+        "From: <sip:a@h>;tag=1",
+        "To: <sip:b@h>",
+        "Call-ID: 1",
+        "CSeq: 1 OPTIONS",
+    ] {
+        line(&mut message, text);
+    }
+    fill(&mut message);
+    message.extend_from_slice(b"\r\n");
+    message
+}
+
+fn line(head: &mut Vec<u8>, text: &str) {
+    head.extend_from_slice(text.as_bytes());
+    head.extend_from_slice(b"\r\n");
+}
+
+/// Parses the message and reads all of it, each header as several types, as well formed or not as it is.
+fn work(buffer: &Bytes) {
+    let message = Message::parse_with(buffer.clone(), &CONFIG).expect("well framed, within the limits");
+    black_box(message.fields("X-none").count());
+    black_box((message.from().is_ok(), message.top_via().is_ok(), message.max_forwards().is_ok()));
+    for header in [Header::Contact, Header::Route, Header::Allow, Header::Subject, Header::UserAgent] {
+        black_box(message.fields(header).map(<[u8]>::len).sum::<usize>());
+    }
+    black_box(message.values::<Via<'_>>(Header::Via).count());
+    for header in [Header::Contact, Header::Route, Header::Allow] {
+        black_box(message.values::<NameAddr<'_>>(header).filter_map(Result::ok).map(read).count());
+    }
+    for contact in message.values::<Contact<'_>>(Header::Contact).filter_map(Result::ok) {
+        black_box((contact.q().is_ok(), contact.expires().is_ok()));
+    }
+}
+
+fn read(address: NameAddr<'_>) {
+    black_box(address.display_name());
+    black_box(address.tag().is_ok());
+    black_box(address.uri().is_ok());
+}
+
+impl Case {
+    /// Does the work on a message of `size`, `times` over.
+    pub fn run(&self, size: usize, times: u64) {
+        let buffer = Bytes::from((self.make)(size));
+        for _ in 0..times {
+            work(&buffer);
+        }
+    }
+
+    /// How many instructions the work on a message of `size` takes; `None` without valgrind.
+    pub fn instructions(&self, size: usize) -> Option<u64> {
+        let count = |times: &str| instructions::of_this_program(&["--linear", self.name, &size.to_string(), times]);
+        // Start-up and the making of the message are in both counts.
+        Some(count("2")?.saturating_sub(count("1")?))
+    }
+}
+
+/// Reports how the work grows.
+pub(super) fn run(report: &mut Report) {
+    report.heading("growth: ratio to a message of half the size");
+    let sizes = if report.effort().is_quick() { &SIZES[..2] } else { &SIZES[..] };
+    let counted = instructions::available();
+    for case in CASES {
+        let mut last = None;
+        for &size in sizes {
+            let (value, unit) = match case.instructions(size) {
+                Some(count) if counted => (count as f64, "instructions"),
+                _ => {
+                    let buffer = Bytes::from((case.make)(size));
+                    (report.time(&mut [Contender::new("", || work(&buffer))])[0], "ns")
+                }
+            };
+            let name = format!("linear-{}-{size}", case.name);
+            report.figure(&name, "parse+read", super::OURS, value, unit, last.map(|last| value / last));
+            last = Some(value);
+        }
+    }
+}
