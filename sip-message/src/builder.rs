@@ -70,6 +70,9 @@ impl Draft {
     }
 
     fn body(&mut self, content_type: impl Display, body: Bytes) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
+        //# The Content-Type header field MUST be present if the body is
+        //# not empty.
         if self.index.has(Header::ContentType) {
             return self.fail(fault(BuildFault::Repeated, Header::ContentType));
         }
@@ -92,6 +95,9 @@ impl Draft {
             return Err(error);
         }
         let mut out = self.out;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.14
+        //# If no body is present in a message, then the
+        //# Content-Length header field value MUST be set to zero.
         let entry = compose::line(&mut out, HeaderName::Known(Header::ContentLength), self.body.len())?;
         self.index.push(entry);
         out.extend_from_slice(b"\r\n");
@@ -147,6 +153,9 @@ impl RequestBuilder {
             error.get_or_insert(fault);
         }
         let uri_end = out.len();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-7.1
+        //# To be compliant with this specification, applications
+        //# sending SIP messages MUST include a SIP-Version of "SIP/2.0".
         out.extend_from_slice(b" SIP/2.0\r\n");
         let start = start(Kind::Request(MethodTag::of(method)), &out, (uri_from, uri_end), &mut error);
         RequestBuilder { draft: Draft::new(start, out, error) }
@@ -191,6 +200,9 @@ impl RequestBuilder {
     /// The first thing that was wrong: a value that is not of its header's form, a mandatory field that is missing
     /// (RFC 3261 section 8.1.1), a field that stands twice, a CSeq with another method.
     pub fn build(mut self) -> Result<Message, BuildError> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.6
+        //# A UAC MUST insert a Max-Forwards header field into each request it
+        //# originates with a value that SHOULD be 70.
         if !self.draft.index.has(Header::MaxForwards) {
             self.draft.header(HeaderName::Known(Header::MaxForwards), 70);
         }

@@ -175,6 +175,9 @@ fn balanced_quotes(v: &[u8]) -> Result<(), ValueError> {
 }
 
 /// Appends `uri` to `out` if it is a well-formed Request-URI. On error, `out` is as before.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.1
+//# The Request-URI MUST NOT contain unescaped
+//# spaces or control characters and MUST NOT be enclosed in "<>".
 pub(crate) fn request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result<(), BuildError> {
     let from = out.len();
     let _ = write!(Sink(out), "{uri}");

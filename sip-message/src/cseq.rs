@@ -31,6 +31,9 @@ impl<'a> FieldValue<'a> for CSeq<'a> {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
 //# The sequence number value MUST be expressible as a 32-bit unsigned integer
 //# and MUST be less than 2**31.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.16
+//# The sequence
+//# number MUST be expressible as a 32-bit unsigned integer.
 #[inline]
 pub(crate) fn number(v: &[u8], at: usize) -> Result<(u32, usize), ValueError> {
     // A sender keeps below 2**31; a receiver refuses only what 32 bits cannot hold (RFC 4475 section 3.1.2.4).

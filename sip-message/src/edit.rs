@@ -23,6 +23,11 @@ impl Message {
     /// # Errors
     ///
     /// The name is no token, or the value is not one this header can have.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //# Multiple header field rows with these names MAY be present in a
+    //# message, but since their grammar does not follow the general form
+    //# listed in Section 7.3, they MUST NOT be combined into a single header
+    //# field row.
     pub fn push<'n>(&mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Result<(), BuildError> {
         let entry = self.compose(name.into(), value)?;
         self.insert(self.index.entries().len(), entry);

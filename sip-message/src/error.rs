@@ -100,6 +100,12 @@ impl ParseError {
     ///
     /// To build the answer from bytes that did not parse, see [`salvage`](crate::salvage).
     pub fn status(&self) -> Option<StatusCode> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+        //# If the message is a response, it MUST be discarded.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+        //# If the
+        //# message is a request, the element SHOULD generate a 400 (Bad Request)
+        //# response.
         if self.response {
             return None;
         }

@@ -151,6 +151,9 @@ headers! {
 
 impl Header {
     /// The known header with this name, in any case, compact or not.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.3
+    //# Implementations MUST accept both the long and short forms
+    //# of each header name.
     pub fn lookup(name: &[u8]) -> Option<Header> {
         let mut key = [0u64; KEY_WORDS];
         if name.is_empty() || name.len() > KEY_WORDS * 8 {

@@ -130,6 +130,18 @@ fn addr_spec(v: &[u8]) -> Result<NameAddr<'_>, ValueError> {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20
         //# If the URI contains a comma, question mark or semicolon, the URI
         //# MUST be enclosed in angle brackets (< and >).
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.10
+        //# Even if the "display-name" is empty, the
+        //# "name-addr" form MUST be used if the "addr-spec" contains a comma,
+        //# semicolon, or question mark.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.20
+        //# Even if the "display-name" is empty, the
+        //# "name-addr" form MUST be used if the "addr-spec" contains a comma,
+        //# question mark, or semicolon.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.31
+        //# Even if the "display-name" is empty, the
+        //# "name-addr" form MUST be used if the "addr-spec" contains a comma,
+        //# question mark, or semicolon.
         return Err(ValueError::new(ValueFault::Brackets, end));
     }
     Ok(NameAddr {

@@ -40,6 +40,9 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
                 at += 1;
                 break;
             }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-7
+            //# Note that the empty line MUST be
+            //# present even if the message-body is not.
             None if config.missing_empty_line && !index.entries().is_empty() => break,
             None => return Err(error((FramingFault::TruncatedHead, at))),
             Some(_) => {}
@@ -61,6 +64,9 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
 }
 
 /// The end of a line: where its content ends, and where the next line begins.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7
+//# The start-line, each message-header line, and the empty line MUST be
+//# terminated by a carriage-return line-feed sequence (CRLF).
 #[inline(always)]
 fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usize), Fault> {
     let mut at = scan::find_control(v, from);

@@ -183,6 +183,12 @@ impl StreamDecoder {
         };
         let length = match head.content_length {
             Some(length) => length,
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+            //# The Content-Length header field MUST be used with stream oriented
+            //# transports.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-20.14
+            //# If a stream-based protocol (such as TCP) is used as transport,
+            //# the header field MUST be used.
             None if self.config.stream_without_content_length => 0,
             None => {
                 let mut error =

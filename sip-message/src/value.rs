@@ -37,6 +37,10 @@ pub trait FieldValue<'a>: Sized {
 /// A list of values across all fields of one header, in order: [`Message::values`].
 ///
 /// A malformed value is an error of its own; the walk goes on behind it.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+//# Implementations MUST be able to process multiple header field rows
+//# with the same name in any combination of the single-value-per-line or
+//# comma-separated value forms.
 pub struct Values<'a, T> {
     message: &'a Message,
     header: Header,
