@@ -124,13 +124,12 @@ impl Case {
 pub(super) fn run(report: &mut Report) {
     report.heading("growth: ratio to a message of half the size");
     let sizes = if report.effort().is_quick() { &SIZES[..2] } else { &SIZES[..] };
-    let counted = instructions::available();
     for case in CASES {
         let mut last = None;
         for &size in sizes {
             let (value, unit) = match case.instructions(size) {
-                Some(count) if counted => (count as f64, "instructions"),
-                _ => {
+                Some(count) => (count as f64, "instructions"),
+                None => {
                     let buffer = Bytes::from((case.make)(size));
                     (report.time(&mut [Contender::new("", || work(&buffer))])[0], "ns")
                 }
