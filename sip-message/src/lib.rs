@@ -93,6 +93,8 @@ mod check;
 mod compose;
 mod config;
 mod cseq;
+#[cfg(feature = "digest")]
+pub mod digest;
 mod edit;
 mod error;
 mod header;
@@ -128,6 +130,6 @@ pub use salvage::{Salvaged, salvage};
 pub use serialize::Slices;
 pub use status::StatusCode;
 pub use stream::{StreamDecoder, StreamError, StreamItem};
-pub use uri::Uri;
+pub use uri::{Host, SipUri, Uri, UriBuf};
 pub use value::{FieldValue, Values};
 pub use via::{Via, ViaTransport};
