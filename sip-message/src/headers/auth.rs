@@ -204,7 +204,7 @@ fn begins_scheme(v: &[u8], at: usize) -> bool {
 }
 
 /// The `token68` of a scheme that has no parameters: `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`.
-fn token68(v: &[u8]) -> Option<&str> {
+pub(super) fn token68(v: &[u8]) -> Option<&str> {
     let padding = v.iter().rev().take_while(|&&b| b == b'=').count();
     let body = slice(v, 0, v.len() - padding);
     let is_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');

@@ -9,6 +9,7 @@
 mod address;
 mod auth;
 mod check;
+pub mod compose;
 mod date;
 mod dialog;
 mod lex;

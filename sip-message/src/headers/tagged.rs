@@ -121,6 +121,18 @@ pub enum Substate<'a> {
     Other(Token<'a>),
 }
 
+impl<'a> Substate<'a> {
+    /// The state as the RFC writes it.
+    pub const fn as_str(self) -> &'a str {
+        match self {
+            Substate::Active => "active",
+            Substate::Pending => "pending",
+            Substate::Terminated => "terminated",
+            Substate::Other(token) => token.as_str(),
+        }
+    }
+}
+
 /// Why a subscription ended (RFC 6665 section 4.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

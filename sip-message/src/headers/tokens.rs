@@ -30,6 +30,14 @@ impl<'a> Token<'a> {
     }
 }
 
+impl<'a> TryFrom<&'a str> for Token<'a> {
+    type Error = ValueError;
+
+    fn try_from(text: &'a str) -> Read<Self> {
+        Token::parse_value(text.as_bytes())
+    }
+}
+
 impl PartialEq for Token<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(other.0)
