@@ -153,7 +153,10 @@ pub(crate) fn finish_line(
 
 /// Whether `value` may stand in a line of `header`.
 pub(crate) fn check(header: Option<Header>, value: &[u8]) -> Result<(), BuildError> {
-    if let Some(offset) = value.iter().position(|&b| (b < 0x20 && b != b'\t') || b == 0x7f) {
+    let control = |b: u8| (b < 0x20 && b != b'\t') || b == 0x7f;
+    // Without a way out of the loop, it looks at many bytes at once.
+    if value.iter().fold(false, |any, &b| any | control(b)) {
+        let offset = value.iter().position(|&b| control(b)).unwrap_or(0);
         return Err(BuildError::new(BuildFault::Control { offset }, header));
     }
     let value = scan::trim(value);

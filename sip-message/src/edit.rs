@@ -112,7 +112,7 @@ impl Message {
         let Some((number, span, alone)) = self.find_value(header, at) else { return false };
         if alone {
             self.edited = true;
-            self.index.edit(|entries| entries.remove(number));
+            self.index.remove(number);
             return true;
         }
         let Some(entry) = self.index.entries().get(number).copied() else { return false };
@@ -346,7 +346,7 @@ impl Message {
         keep.extend(self.index.entries().iter().copied().filter(|entry| !unwanted(self, entry)));
         let removed = keep.len() < self.index.entries().len();
         if removed {
-            self.index.edit(|entries| *entries = keep);
+            self.index.set(keep);
             self.edited = true;
         }
         removed
@@ -375,7 +375,7 @@ impl Message {
 
     fn insert(&mut self, at: usize, entry: Entry) {
         self.edited = true;
-        self.index.edit(|entries| entries.insert(at.min(entries.len()), entry));
+        self.index.insert(at, entry);
     }
 
     fn replace_entry(&mut self, at: usize, entry: Entry) {

@@ -139,9 +139,61 @@ impl Index {
         }
     }
 
-    /// Changes the entries and brings the rest up to date.
-    pub(crate) fn edit<R>(&mut self, change: impl FnOnce(&mut Entries) -> R) -> R {
-        let result = change(&mut self.entries);
+    /// Adds an entry before the one that is at `at` now.
+    pub(crate) fn insert(&mut self, at: usize, entry: Entry) {
+        let at = at.min(self.entries.len());
+        self.entries.insert(at, entry);
+        for first in &mut self.first {
+            if *first != NONE && usize::from(*first) >= at {
+                // 255 is `NONE`: beyond it, the entry is searched for.
+                *first += 1;
+            }
+        }
+        if entry.tag == OTHER {
+            return;
+        }
+        let bit = 1u128 << (entry.tag & 127);
+        self.repeated |= self.present & bit;
+        let was_there = self.present & bit != 0;
+        self.present |= bit;
+        if let Some(first) = self.first.get_mut(entry.tag as usize) {
+            // `NONE` of a header that is there stands for one further back.
+            if !was_there || (at <= usize::from(*first) && at < usize::from(NONE)) {
+                *first = u8::try_from(at).unwrap_or(NONE);
+            }
+        }
+    }
+
+    /// Removes the entry at `at`.
+    pub(crate) fn remove(&mut self, at: usize) {
+        if at >= self.entries.len() {
+            return;
+        }
+        let entry = self.entries.remove(at);
+        if entry.tag != OTHER && self.repeated & 1 << (entry.tag & 127) != 0 || self.entries.len() >= usize::from(NONE)
+        {
+            return self.renew();
+        }
+        for first in &mut self.first {
+            if *first != NONE && usize::from(*first) > at {
+                *first -= 1;
+            }
+        }
+        if entry.tag != OTHER {
+            self.present &= !(1u128 << (entry.tag & 127));
+            if let Some(first) = self.first.get_mut(entry.tag as usize) {
+                *first = NONE;
+            }
+        }
+    }
+
+    /// Takes over other entries.
+    pub(crate) fn set(&mut self, entries: Entries) {
+        self.entries = entries;
+        self.renew();
+    }
+
+    fn renew(&mut self) {
         self.first = [NONE; HOT];
         self.present = 0;
         self.repeated = 0;
@@ -150,6 +202,41 @@ impl Index {
                 self.note(entry.tag, at);
             }
         }
-        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn entry(tag: u8) -> Entry {
+        Entry { line: 0, line_len: 0, name_len: 0, value: 0, value_end: 0, tag, flags: 0 }
+    }
+
+    proptest! {
+        /// Changes step by step lead to the same index as building it anew.
+        #[test]
+        fn changes_keep_the_index_true(
+            start in prop_oneof![0usize..20, 250usize..260],
+            changes in proptest::collection::vec((any::<bool>(), 0usize..300, prop_oneof![0u8..20, Just(OTHER)]), 0..40),
+        ) {
+            let mut index = Index::new();
+            for n in 0..start {
+                index.push(entry(if n % 3 == 0 { OTHER } else { (n % 18) as u8 }));
+            }
+            for (insert, at, tag) in changes {
+                let at = at % (index.entries().len() + 1);
+                if insert { index.insert(at, entry(tag)) } else { index.remove(at) }
+                let mut anew = Index::new();
+                for held in index.entries() {
+                    anew.push(*held);
+                }
+                prop_assert_eq!((index.present, index.repeated), (anew.present, anew.repeated));
+                for header in Header::ALL {
+                    prop_assert_eq!(index.first(*header), anew.first(*header));
+                }
+            }
+        }
     }
 }

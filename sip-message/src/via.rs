@@ -164,11 +164,21 @@ impl<'a> Via<'a> {
     /// Checks all of it.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
         self.sent_by()?;
-        self.received()?;
-        self.rport()?;
-        self.maddr()?;
-        self.ttl()?;
-        self.branch()?;
+        for param in self.params {
+            let name = param?.name;
+            // Each by the read that knows its form.
+            if name.eq_ignore_ascii_case("branch") {
+                self.branch()?;
+            } else if name.eq_ignore_ascii_case("received") {
+                self.received()?;
+            } else if name.eq_ignore_ascii_case("rport") {
+                self.rport()?;
+            } else if name.eq_ignore_ascii_case("maddr") {
+                self.maddr()?;
+            } else if name.eq_ignore_ascii_case("ttl") {
+                self.ttl()?;
+            }
+        }
         self.params.check()
     }
 }
