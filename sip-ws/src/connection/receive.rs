@@ -1,0 +1,415 @@
+//! Frames in: cuts the bytes of the transport into frames, puts messages together, answers control frames.
+//!
+//! A frame that lies whole in one input takes the short way: its payload is taken, unmasked, checked and handed out. Of
+//! a frame that does not, each piece is unmasked and checked as it comes, so that what is wrong is found at the first
+//! byte that shows it, and no piece is looked at twice.
+
+use super::{Connection, End, Phase};
+use crate::{
+    close::{CloseCode, CloseFrame, Violation},
+    config::Role,
+    event::Event,
+    frame::{self, Header, MAX_HEADER, Opcode},
+    mask,
+    time::Instant,
+    utf8::{self, Utf8Stream},
+};
+use alloc::{borrow::ToOwned, boxed::Box};
+use bytes::{Buf, BytesMut};
+
+/// Input bytes, lent or owned.
+pub(super) trait Source {
+    fn peek(&self) -> &[u8];
+    /// Throws away `count` bytes, at most all.
+    fn skip(&mut self, count: usize);
+    /// Takes the next `count` bytes, at most all, as a buffer that can be changed.
+    fn take(&mut self, count: usize) -> BytesMut;
+}
+
+impl Source for &[u8] {
+    fn peek(&self) -> &[u8] {
+        self
+    }
+
+    fn skip(&mut self, count: usize) {
+        *self = self.get(count..).unwrap_or_default();
+    }
+
+    #[inline]
+    fn take(&mut self, count: usize) -> BytesMut {
+        let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
+        *self = rest;
+        BytesMut::from(taken)
+    }
+}
+
+impl Source for BytesMut {
+    fn peek(&self) -> &[u8] {
+        self
+    }
+
+    fn skip(&mut self, count: usize) {
+        self.advance(count.min(self.len()));
+    }
+
+    #[inline]
+    fn take(&mut self, count: usize) -> BytesMut {
+        if count >= self.len() { core::mem::take(self) } else { self.split_to(count) }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Receiver {
+    /// The beginning of a header that is not complete.
+    head: [u8; MAX_HEADER],
+    head_len: u8,
+    /// The frame whose payload is not complete.
+    frame: Option<Frame>,
+    /// The message that is not complete.
+    message: Option<Box<Incoming>>,
+}
+
+#[derive(Debug)]
+struct Frame {
+    header: Header,
+    /// Bytes of the payload that came.
+    received: usize,
+    /// The payload so far, if this is a control frame.
+    control: BytesMut,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    is_text: bool,
+    compressed: bool,
+    data: BytesMut,
+    utf8: Utf8Stream,
+    frames: u32,
+}
+
+impl Receiver {
+    /// True if a frame or message has begun that is not complete.
+    fn is_midway(&self) -> bool {
+        self.head_len > 0 || self.frame.is_some() || self.message.is_some()
+    }
+
+    pub(super) fn heap(&self) -> usize {
+        self.frame.as_ref().map_or(0, |frame| frame.control.capacity())
+            + self.message.as_ref().map_or(0, |message| size_of::<Incoming>() + message.data.capacity())
+    }
+}
+
+impl Connection {
+    /// All input that is bytes.
+    pub(super) fn take_bytes(&mut self, mut source: impl Source) {
+        if let Phase::Head(_) | Phase::Waiting(_) = self.phase {
+            let used = self.take_head(source.peek());
+            source.skip(used);
+        }
+        self.take_frames(source);
+    }
+
+    pub(super) fn take_frames(&mut self, mut source: impl Source) {
+        if !source.peek().is_empty() {
+            self.note_life();
+        }
+        while !source.peek().is_empty() {
+            //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
+            //# Incoming data MUST be parsed as WebSocket frames as defined in
+            //# Section 5.2.
+            if !matches!(self.phase, Phase::Open | Phase::Closing) {
+                self.counters.bytes_ignored += source.peek().len() as u64;
+                break;
+            }
+            if let Err(violation) = self.take_some(&mut source) {
+                self.counters.bytes_ignored += source.peek().len() as u64;
+                self.fail(violation);
+                return;
+            }
+        }
+        if !self.receiver.is_midway() || !matches!(self.phase, Phase::Open | Phase::Closing) {
+            self.timers.message = Instant::MAX;
+        } else if self.timers.message == Instant::MAX {
+            self.timers.message = self.now + self.config.message_timeout;
+        }
+    }
+
+    /// One header, or one payload, or a piece of either.
+    #[inline]
+    fn take_some(&mut self, source: &mut impl Source) -> Result<(), Violation> {
+        if self.receiver.frame.is_some() {
+            return self.take_piece(source);
+        }
+        let header = if self.receiver.head_len == 0 {
+            match frame::parse(source.peek(), self.rules)? {
+                Some(header) => {
+                    source.skip(header.size);
+                    header
+                }
+                None => {
+                    self.keep_head(source);
+                    return Ok(());
+                }
+            }
+        } else {
+            self.keep_head(source);
+            let head = self.receiver.head.get(..usize::from(self.receiver.head_len)).unwrap_or_default();
+            match frame::parse(head, self.rules)? {
+                Some(header) => {
+                    self.receiver.head_len = 0;
+                    header
+                }
+                None => return Ok(()),
+            }
+        };
+        self.check_order(header)?;
+        if source.peek().len() >= header.len {
+            self.take_whole(header, source)
+        } else {
+            self.receiver.frame = Some(Frame { header, received: 0, control: BytesMut::new() });
+            Ok(())
+        }
+    }
+
+    /// Moves bytes from `source` to the unfinished header, one at a time once it could be complete.
+    fn keep_head(&mut self, source: &mut impl Source) {
+        let receiver = &mut self.receiver;
+        while let Some(&byte) = source.peek().first() {
+            let Some(slot) = receiver.head.get_mut(usize::from(receiver.head_len)) else { return };
+            *slot = byte;
+            receiver.head_len += 1;
+            source.skip(1);
+            let head = receiver.head.get(..usize::from(receiver.head_len)).unwrap_or_default();
+            if !matches!(frame::parse(head, self.rules), Ok(None)) {
+                return;
+            }
+        }
+    }
+
+    /// The checks of a header against what came before it.
+    #[inline]
+    fn check_order(&mut self, header: Header) -> Result<(), Violation> {
+        match (header.opcode, &mut self.receiver.message) {
+            (Opcode::Continuation, None) => Err(Violation::UnexpectedContinuation),
+            //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+            //# The fragments of one message MUST NOT be interleaved between the
+            //# fragments of another message unless an extension has been
+            //# negotiated that can interpret the interleaving.
+            (Opcode::Text | Opcode::Binary, Some(_)) => Err(Violation::ExpectedContinuation),
+            (Opcode::Text | Opcode::Binary, None) => {
+                if !header.compressed && header.len > self.config.max_message {
+                    return Err(Violation::MessageTooBig);
+                }
+                Ok(())
+            }
+            (Opcode::Continuation, Some(message)) => {
+                //= https://www.rfc-editor.org/rfc/rfc6455#section-10.4
+                //# Implementations that have implementation- and/or platform-specific
+                //# limitations regarding the frame size or total message size after
+                //# reassembly from multiple frames MUST protect themselves against
+                //# exceeding those limits.
+                if !message.compressed && message.data.len().saturating_add(header.len) > self.config.max_message {
+                    return Err(Violation::MessageTooBig);
+                }
+                message.frames = message.frames.saturating_add(1);
+                if message.frames > self.config.max_fragments { Err(Violation::TooManyFragments) } else { Ok(()) }
+            }
+            //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+            //# An endpoint MUST be capable of handling control frames in the
+            //# middle of a fragmented message.
+            (Opcode::Ping | Opcode::Pong, _) => self.pay_control(),
+            (Opcode::Close, _) => Ok(()),
+        }
+    }
+
+    /// A frame whose payload lies whole in `source`.
+    #[inline]
+    fn take_whole(&mut self, header: Header, source: &mut impl Source) -> Result<(), Violation> {
+        let mut payload = source.take(header.len);
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
+        //# A server MUST remove masking for data frames received
+        //# from a client as described in Section 5.3.
+        let is_ascii = self.unmask(&mut payload, header.mask, 0);
+        if header.fin && !header.compressed {
+            match header.opcode {
+                Opcode::Text => {
+                    //= https://www.rfc-editor.org/rfc/rfc6455#section-8.1
+                    //# When an endpoint is to interpret a byte stream as UTF-8 but finds
+                    //# that the byte stream is not, in fact, a valid UTF-8 stream, that
+                    //# endpoint MUST _Fail the WebSocket Connection_.
+                    if !is_ascii && !utf8::is_valid(&payload) {
+                        return Err(Violation::InvalidUtf8);
+                    }
+                    self.counters.messages_in += 1;
+                    self.events.push_back(Event::Text(payload.freeze()));
+                    return Ok(());
+                }
+                Opcode::Binary => {
+                    self.counters.messages_in += 1;
+                    self.events.push_back(Event::Binary(payload.freeze()));
+                    return Ok(());
+                }
+                _ => {}
+            }
+        }
+        if header.opcode.is_control() {
+            return self.take_control(header.opcode, payload);
+        }
+        self.add_piece(header, payload, is_ascii)?;
+        self.end_of_frame(header)
+    }
+
+    /// Unmasks, and says whether the result is known to be ASCII. A client has nothing to unmask and knows nothing.
+    #[inline]
+    fn unmask(&self, payload: &mut [u8], key: [u8; 4], offset: usize) -> bool {
+        match self.rules.role {
+            Role::Server => mask::apply(payload, key, offset),
+            Role::Client => false,
+        }
+    }
+
+    /// A piece of the payload of the frame that is not complete.
+    fn take_piece(&mut self, source: &mut impl Source) -> Result<(), Violation> {
+        let Some(frame) = &mut self.receiver.frame else { return Ok(()) };
+        let header = frame.header;
+        let offset = frame.received;
+        let mut piece = source.take((header.len - offset).min(source.peek().len()));
+        frame.received += piece.len();
+        let is_complete = frame.received == header.len;
+        let is_ascii = self.unmask(&mut piece, header.mask, offset);
+        if header.opcode.is_control() {
+            let Some(frame) = &mut self.receiver.frame else { return Ok(()) };
+            frame.control.extend_from_slice(&piece);
+            if is_complete {
+                let payload = core::mem::take(&mut frame.control);
+                self.receiver.frame = None;
+                return self.take_control(header.opcode, payload);
+            }
+            return Ok(());
+        }
+        // The header belongs to the whole frame: only its first piece opens a message.
+        self.add_piece(header, piece, is_ascii)?;
+        if is_complete {
+            self.receiver.frame = None;
+            return self.end_of_frame(header);
+        }
+        Ok(())
+    }
+
+    /// Adds bytes of a data frame to its message.
+    fn add_piece(&mut self, header: Header, piece: BytesMut, is_ascii: bool) -> Result<(), Violation> {
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
+        //# Upon receiving a data frame (Section 5.6), the endpoint MUST note the
+        //# /type/ of the data as defined by the opcode (frame-opcode) from
+        //# Section 5.2.
+        let message = self.receiver.message.get_or_insert_with(|| {
+            Box::new(Incoming {
+                is_text: header.opcode == Opcode::Text,
+                compressed: header.compressed,
+                data: BytesMut::new(),
+                utf8: Utf8Stream::default(),
+                frames: 1,
+            })
+        });
+        #[cfg(feature = "deflate")]
+        if message.compressed {
+            let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
+            let before = message.data.len();
+            codec.inflate(&piece, &mut message.data, self.config.max_message)?;
+            return check_text(message, before);
+        }
+        if message.is_text && !(is_ascii && message.utf8.is_complete()) {
+            message.utf8.feed(&piece).map_err(|_| Violation::InvalidUtf8)?;
+        }
+        if message.data.is_empty() {
+            message.data = piece;
+        } else {
+            message.data.extend_from_slice(&piece);
+        }
+        Ok(())
+    }
+
+    /// The payload of a data frame is complete.
+    fn end_of_frame(&mut self, header: Header) -> Result<(), Violation> {
+        if !header.fin {
+            return Ok(());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
+        //# Subsequent data frames MUST be interpreted as belonging to a new
+        //# WebSocket message.
+        let Some(mut message) = self.receiver.message.take() else { return Ok(()) };
+        self.timers.message = Instant::MAX;
+        #[cfg(feature = "deflate")]
+        if message.compressed {
+            let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
+            let before = message.data.len();
+            codec.finish_inflate(&mut message.data, self.config.max_message)?;
+            check_text(&mut message, before)?;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.6
+        //# Note that a particular text frame might
+        //# include a partial UTF-8 sequence; however, the whole message MUST
+        //# contain valid UTF-8.
+        if !message.utf8.is_complete() {
+            return Err(Violation::InvalidUtf8);
+        }
+        self.counters.messages_in += 1;
+        let data = message.data.freeze();
+        self.events.push_back(if message.is_text { Event::Text(data) } else { Event::Binary(data) });
+        Ok(())
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
+    //# If a control frame (Section 5.5) is
+    //# received, the frame MUST be handled as defined by Section 5.5.
+    fn take_control(&mut self, opcode: Opcode, payload: BytesMut) -> Result<(), Violation> {
+        match opcode {
+            Opcode::Ping => {
+                //= https://www.rfc-editor.org/rfc/rfc6455#section-5.5.2
+                //# Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in
+                //# response, unless it already received a Close frame.
+                self.counters.pings_in += 1;
+                self.answer_ping(&payload);
+                self.events.push_back(Event::Ping(payload.freeze()));
+            }
+            Opcode::Pong => {
+                self.counters.pongs_in += 1;
+                self.events.push_back(Event::Pong(payload.freeze()));
+            }
+            Opcode::Close => self.take_close(&payload)?,
+            Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
+        }
+        Ok(())
+    }
+
+    fn take_close(&mut self, payload: &[u8]) -> Result<(), Violation> {
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
+        //# If there is a body, the first two bytes of
+        //# the body MUST be a 2-byte unsigned integer (in network byte order)
+        //# representing a status code with value /code/ defined in Section 7.4.
+        let received = match payload {
+            [] => CloseFrame::default(),
+            [_] => return Err(Violation::BadCloseBody),
+            [high, low, reason @ ..] => {
+                let code = CloseCode::new(u16::from_be_bytes([*high, *low]));
+                if !code.is_sendable() {
+                    return Err(Violation::BadCloseCode);
+                }
+                let reason = core::str::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
+                CloseFrame { code: Some(code), reason: reason.to_owned() }
+            }
+        };
+        self.end_behind_events(End::Close(received));
+        Ok(())
+    }
+}
+
+/// Checks what was inflated behind `from`.
+#[cfg(feature = "deflate")]
+fn check_text(message: &mut Incoming, from: usize) -> Result<(), Violation> {
+    if message.is_text {
+        let fresh = message.data.get(from..).unwrap_or_default();
+        message.utf8.feed(fresh).map_err(|_| Violation::InvalidUtf8)?;
+    }
+    Ok(())
+}
