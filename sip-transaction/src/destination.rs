@@ -1,0 +1,169 @@
+//! Where a request is to go.
+
+use crate::error::SendErrorKind;
+use crate::id::FlowId;
+use crate::output::Path;
+use crate::transport::Transport;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use sip_message::uri::{Host, SipUri, UriTransport};
+use sip_message::{Message, Uri};
+
+/// Where [`Endpoint::request`](crate::Endpoint::request) and [`Endpoint::send`](crate::Endpoint::send) send to.
+#[derive(Clone, Debug, Default)]
+pub struct Destination {
+    pub(crate) to: To,
+    pub(crate) branch: Option<Box<str>>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) enum To {
+    #[default]
+    Route,
+    NextHop(String),
+    Flow(FlowId, Option<SocketAddr>),
+    Targets(Vec<Target>),
+}
+
+impl Destination {
+    /// To the topmost Route, or the Request-URI if there is none, by RFC 3263 (RFC 3261 section 8.1.2).
+    pub fn route() -> Self {
+        Destination::default()
+    }
+
+    /// To this `sip:` or `sips:` URI by RFC 3263, whatever the message says: an outbound proxy, or the target of a proxy.
+    pub fn next_hop(uri: impl Into<String>) -> Self {
+        Destination { to: To::NextHop(uri.into()), branch: None }
+    }
+
+    /// Over this connection and no other.
+    pub fn flow(flow: FlowId) -> Self {
+        Destination { to: To::Flow(flow, None), branch: None }
+    }
+
+    /// Over this flow and no other, to where a message came from before.
+    pub fn path(path: Path) -> Self {
+        Destination { to: To::Flow(path.flow, Some(path.remote)), branch: None }
+    }
+
+    /// To the first of these that answers.
+    pub fn targets(targets: impl Into<Vec<Target>>) -> Self {
+        Destination { to: To::Targets(targets.into()), branch: None }
+    }
+
+    /// With this branch, which should begin with `z9hG4bK`, instead of one made by the endpoint. For stateless proxies,
+    /// whose branches come from the request ([`Endpoint::stateless_branch`](crate::Endpoint::stateless_branch)), and for
+    /// those that detect loops by it. Not used again when the request fails over to another target.
+    #[must_use]
+    pub fn with_branch(mut self, branch: impl Into<Box<str>>) -> Self {
+        self.branch = Some(branch.into());
+        self
+    }
+}
+
+/// One place to reach a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The transport.
+    pub transport: Transport,
+    /// The address and port.
+    pub address: SocketAddr,
+    /// For TLS and WebSocket: the domain asked for, which the certificate must show (RFC 5922).
+    pub server_name: Option<String>,
+}
+
+/// What a URI says about where to go: the input of RFC 3263 section 4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) host: WantedHost,
+    pub(crate) port: Option<u16>,
+    pub(crate) transport: Option<Transport>,
+    pub(crate) secure: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WantedHost {
+    Ip(IpAddr),
+    Name(String),
+}
+
+impl Wanted {
+    pub(crate) fn of_uri(uri: &SipUri<'_>) -> Result<Wanted, SendErrorKind> {
+        let secure = uri.is_sips();
+        let transport = match uri.transport() {
+            None => None,
+            Some(named) => {
+                let name = match named {
+                    UriTransport::Udp => "udp",
+                    UriTransport::Tcp => "tcp",
+                    UriTransport::Tls => "tls",
+                    UriTransport::Sctp => "sctp",
+                    UriTransport::Ws => "ws",
+                    UriTransport::Wss => "wss",
+                    UriTransport::Other(_) => return Err(SendErrorKind::NoTransport),
+                    _ => return Err(SendErrorKind::NoTransport),
+                };
+                Some(Transport::from_uri_param(name, secure).ok_or(SendErrorKind::NoTransport)?)
+            }
+        };
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-3.1.3
+        //# Because a SIPS URI implies that requests sent to the resource
+        //# identified by it be sent over each SIP hop over TLS
+        if secure && transport.is_some_and(|t| !t.is_secure()) {
+            return Err(SendErrorKind::Insecure);
+        }
+        let host = match uri.maddr().map_err(|_| SendErrorKind::NoTarget)? {
+            Some(maddr) => maddr,
+            None => uri.host(),
+        };
+        Ok(Wanted { host: WantedHost::of(host)?, port: uri.port(), transport, secure })
+    }
+
+    /// RFC 3261 section 8.1.2: the topmost Route if there is one, else the Request-URI.
+    pub(crate) fn of_message(message: &Message) -> Result<Wanted, SendErrorKind> {
+        match message.routes().next() {
+            Some(route) => {
+                let uri = route.map_err(|_| SendErrorKind::NoTarget)?.uri().map_err(|_| SendErrorKind::NoTarget)?;
+                let mut wanted = Wanted::of(&uri)?;
+                // A request for a sips URI stays on TLS hop by hop: RFC 5630 section 5.3.
+                let request_uri = message.request_uri().and_then(Result::ok);
+                let secure = request_uri.as_ref().and_then(|uri| uri.as_sip()).is_some_and(|uri| uri.is_sips());
+                if secure && !wanted.secure {
+                    if wanted.transport.is_some_and(|t| !t.is_secure()) {
+                        wanted.transport = match wanted.transport {
+                            Some(Transport::Tcp) => Some(Transport::Tls),
+                            Some(Transport::Ws) => Some(Transport::Wss),
+                            _ => return Err(SendErrorKind::Insecure),
+                        };
+                    }
+                    wanted.secure = true;
+                }
+                Ok(wanted)
+            }
+            None => {
+                let uri = message.request_uri().and_then(Result::ok).ok_or(SendErrorKind::NoTarget)?;
+                Wanted::of(&uri)
+            }
+        }
+    }
+
+    pub(crate) fn of(uri: &Uri<'_>) -> Result<Wanted, SendErrorKind> {
+        Wanted::of_uri(uri.as_sip().ok_or(SendErrorKind::NoTarget)?)
+    }
+}
+
+impl WantedHost {
+    pub(crate) fn of(host: Host<'_>) -> Result<WantedHost, SendErrorKind> {
+        match (host.ip(), host.domain()) {
+            (Some(ip), _) => Ok(WantedHost::Ip(ip)),
+            (None, Some(name)) => {
+                let mut name = String::from(name.strip_suffix('.').unwrap_or(name));
+                name.make_ascii_lowercase();
+                Ok(WantedHost::Name(name))
+            }
+            (None, None) => Err(SendErrorKind::NoTarget),
+        }
+    }
+}

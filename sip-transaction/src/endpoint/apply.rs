@@ -1,0 +1,236 @@
+//! Carrying out what the machines say: timers, retransmissions, ends.
+
+use super::Endpoint;
+use crate::id::{ClientTxId, ServerTxId};
+use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noninvite_client, noninvite_server};
+use crate::output::{Event, FailCause, Outcome};
+use crate::timers::{Class, Timer, Which};
+use crate::tx::{Flags, Machine};
+use sip_message::StatusCode;
+
+/// What a machine's step is about.
+#[allow(clippy::large_enum_variant, reason = "made and used at once, never kept")]
+pub(super) enum About {
+    Nothing,
+    /// Something for the transaction user, if the step says so.
+    Message(Event),
+}
+
+impl Endpoint {
+    /// The class of durations of a timer that has fired `step` times.
+    fn class_of(&self, timer: Timer, step: u8, server_noninvite: bool) -> Class {
+        let timers = &self.config.timers;
+        match timer {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+            //# When timer A fires 2*T1 seconds later, the request
+            //# MUST be retransmitted again (assuming the client transaction is still
+            //# in this state).
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+            //# This process MUST continue so that the request is
+            //# retransmitted with intervals that double after each transmission.
+            Timer::A => Class::t1(step),
+            // MIN(2^n * T1, T2).
+            Timer::E | Timer::G => {
+                let grown = timers.t1.saturating_mul(1 << step.min(6));
+                if grown >= timers.t2 { Class::T2 } else { Class::t1(step) }
+            }
+            Timer::B | Timer::F | Timer::H | Timer::J | Timer::L | Timer::M | Timer::Cancelled => Class::T1x64,
+            Timer::I | Timer::K => Class::T4,
+            Timer::C => Class::C,
+            Timer::D => Class::D,
+            Timer::Trying if server_noninvite => Class::UntilT2,
+            Timer::Trying => Class::Trying,
+            Timer::Answer if server_noninvite => Class::T1x64,
+            Timer::Answer => Class::Answer,
+            Timer::Connect | Timer::Resolve | Timer::Keepalive | Timer::Output => Class::Odd,
+        }
+    }
+
+    fn set(&mut self, index: u32, which: Which, set: Set, noninvite: bool) {
+        match set {
+            Set::Keep => {}
+            Set::Clear => {
+                self.timers.clear(index, which);
+                if let (Which::Retransmit, Some(tx)) = (which, self.txs.at_mut(index)) {
+                    tx.step = 0;
+                }
+            }
+            Set::Start(timer) => {
+                let mut step = 0;
+                if which == Which::Retransmit && timer != Timer::Trying {
+                    if let Some(tx) = self.txs.at_mut(index) {
+                        step = tx.step;
+                        tx.step = tx.step.saturating_add(1);
+                    }
+                }
+                let class = self.class_of(timer, step, noninvite);
+                self.set_timer(index, which, timer, class);
+            }
+            Set::AtT2(timer) => self.set_timer(index, which, timer, Class::T2),
+        }
+    }
+
+    /// Carries out one step of a machine. `cause` is why, if it fails.
+    pub(super) fn apply(&mut self, index: u32, step: Step<Machine>, about: About, cause: Option<FailCause>) {
+        let Step { next, actions, retransmit, state } = step;
+        if let Ok(machine) = next {
+            if let Some(tx) = self.txs.at_mut(index) {
+                tx.machine = machine;
+            }
+        }
+        let noninvite = matches!(next, Ok(Machine::NonInviteServer(_)));
+        self.set(index, Which::Retransmit, retransmit, noninvite);
+        self.set(index, Which::State, state, noninvite);
+        if actions.has(Actions::PASS) {
+            if let About::Message(event) = about {
+                if !self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::HIDDEN)) {
+                    self.emit(event);
+                }
+            }
+        }
+        if let Err(end) = next {
+            self.end(index, end, cause);
+        }
+    }
+
+    fn end(&mut self, index: u32, end: End, cause: Option<FailCause>) {
+        let outcome = match end {
+            End::Completed if self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::UNTIL_ACK)) => {
+                Outcome::NotAcknowledged
+            }
+            End::Completed if self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::UNANSWERED)) => {
+                Outcome::Unanswered
+            }
+            End::Completed => Outcome::Completed,
+            End::TimedOut => Outcome::TimedOut,
+            End::Failed => Outcome::Failed(cause.unwrap_or(FailCause::Unavailable)),
+            End::Unanswered => Outcome::Unanswered,
+            End::Cancelled => Outcome::Cancelled,
+        };
+        self.finish(index, outcome);
+    }
+
+    /// The one terminal event of a transaction; nothing of it is left after.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+    //# The client transaction MUST be destroyed the instant it enters the
+    //# "Terminated" state.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.2.2
+    //# Once the transaction is in the terminated state, it MUST be destroyed
+    //# immediately.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+    //# Once the transaction is in the "Terminated" state, it MUST be
+    //# destroyed immediately.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
+    //# The server transaction MUST be destroyed the instant it enters the
+    //# "Terminated" state.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
+    //# Once the
+    //# transaction is in the "Terminated" state, it MUST be destroyed
+    //# immediately.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.7
+    //# Once the transaction is in the "Terminated" state, it MUST be
+    //# destroyed immediately.
+    pub(super) fn finish(&mut self, index: u32, outcome: Outcome) {
+        let Some(key) = self.txs.key_at(index) else { return };
+        let Some(tx) = self.txs.at(index) else { return };
+        let (machine, hidden) = (tx.machine, tx.flags.has(Flags::HIDDEN));
+        self.locator.forget(index);
+        self.erase(index);
+        match outcome {
+            Outcome::TimedOut | Outcome::Unanswered | Outcome::NotAcknowledged => self.counters.timeouts += 1,
+            Outcome::Failed(_) => self.counters.failures += 1,
+            _ => {}
+        }
+        match machine {
+            Machine::Sending(send) => {
+                if let Outcome::Failed(cause) = outcome {
+                    self.emit(Event::SendFailed { send, cause });
+                }
+            }
+            _ if hidden => {}
+            _ if machine.is_client() => self.emit(Event::ClientEnded { tx: ClientTxId::from_key(key), outcome }),
+            _ => self.emit(Event::ServerEnded { tx: ServerTxId::from_key(key), outcome }),
+        }
+    }
+
+    /// A timer of a transaction fired.
+    pub(super) fn on_timer(&mut self, index: u32, timer: Timer) {
+        let Some(tx) = self.txs.at(index) else { return };
+        let reliable = tx.transport.is_reliable();
+        match tx.machine {
+            Machine::InviteClient(state) => {
+                let step = invite_client::on(state, invite_client::Occurrence::Timer(timer), reliable);
+                if timer == Timer::B && !tx.flags.has(Flags::HEARD) && self.fail_over(index, None) {
+                    return;
+                }
+                self.client_step(index, step.map(Machine::InviteClient), About::Nothing, None);
+            }
+            Machine::NonInviteClient(state) => {
+                let step = noninvite_client::on(state, noninvite_client::Occurrence::Timer(timer), reliable);
+                if timer == Timer::F && !tx.flags.has(Flags::HEARD) && self.fail_over(index, None) {
+                    return;
+                }
+                self.client_step(index, step.map(Machine::NonInviteClient), About::Nothing, None);
+            }
+            Machine::InviteServer(state) => {
+                let step = invite_server::on(state, invite_server::Occurrence::Timer(timer), reliable);
+                if timer == Timer::Answer {
+                    return self.answer_for_user(index);
+                }
+                self.server_step(index, step.map(Machine::InviteServer), About::Nothing, None);
+            }
+            Machine::NonInviteServer(state) => {
+                let step = noninvite_server::on(state, noninvite_server::Occurrence::Timer(timer), reliable);
+                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
+            }
+            Machine::Locating { .. } | Machine::Sending(_) => {}
+        }
+    }
+
+    /// A step of a client machine: what it sends, then the rest.
+    pub(super) fn client_step(&mut self, index: u32, step: Step<Machine>, about: About, cause: Option<FailCause>) {
+        if step.actions.has(Actions::SEND) {
+            if self.txs.at(index).is_some_and(|tx| tx.step > 0) {
+                self.counters.retransmissions += 1;
+            }
+            self.send_request(index);
+        }
+        if step.actions.has(Actions::ACK) {
+            self.send_ack(index, &about);
+        }
+        if step.actions.has(Actions::INFORM) {
+            if let Some(key) = self.txs.key_at(index) {
+                self.emit(Event::TimerC { tx: ClientTxId::from_key(key) });
+            }
+        }
+        self.apply(index, step, about, cause);
+    }
+
+    /// A step of a server machine.
+    pub(super) fn server_step(&mut self, index: u32, step: Step<Machine>, about: About, cause: Option<FailCause>) {
+        if step.actions.has(Actions::TRYING) {
+            self.make_response(index, StatusCode::TRYING);
+        }
+        if step.actions.has(Actions::RESEND) {
+            self.counters.retransmissions += 1;
+            self.send_response(index);
+        } else if step.actions.has(Actions::SEND) || step.actions.has(Actions::TRYING) {
+            self.send_response(index);
+        }
+        if step.actions.has(Actions::INFORM) {
+            if let Some(key) = self.txs.key_at(index) {
+                self.emit(Event::ResponseFailed { tx: ServerTxId::from_key(key) });
+            }
+        }
+        self.apply(index, step, about, cause);
+    }
+
+    /// Answers an INVITE its user has left alone for too long.
+    fn answer_for_user(&mut self, index: u32) {
+        if let Some(tx) = self.txs.at_mut(index) {
+            tx.flags.set(Flags::UNANSWERED);
+        }
+        self.make_response(index, StatusCode::REQUEST_TIMEOUT);
+        self.server_respond(index, crate::machine::Status::Failure);
+    }
+}

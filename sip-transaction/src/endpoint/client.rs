@@ -1,0 +1,731 @@
+//! Client transactions, and what is sent without one: from the command to the target, from the response to the user.
+
+use super::Endpoint;
+use super::apply::About;
+use crate::destination::{Destination, Target, To, Wanted};
+use crate::error::{CommandError, InputError, SendError, SendErrorKind};
+use crate::flow::FlowState;
+use crate::id::{ClientTxId, FlowId, Key};
+use crate::input::{CloseCause, SendCause};
+use crate::locate::Located;
+use crate::machine::{Status, invite_client, noninvite_client};
+use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
+use crate::time::Instant;
+use crate::timers::{Class, Timer, Which};
+use crate::transport::Transport;
+use crate::tx::{Flags, Machine, Tx};
+use crate::wire::{self, Branch};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::net::SocketAddr;
+use rand_chacha::rand_core::RngCore;
+use sip_message::{Header, Message, Method, StatusCode};
+
+/// Marks the token of something sent without a transaction.
+pub(super) const SEND_TOKEN: u64 = 1 << 63;
+
+/// Where to, as far as a command can tell at once.
+enum Plan {
+    Flow(FlowId, SocketAddr),
+    Targets(VecDeque<Target>),
+    Locate(Wanted),
+}
+
+impl Endpoint {
+    /// Sends a request in a client transaction of its own. The endpoint puts a Via on top, and Content-Length if it is missing;
+    /// all else is the message's.
+    ///
+    /// Responses come as [`Event::Response`], the end as [`Event::ClientEnded`], both with the id returned here.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] hands the message back: it is no request, or an ACK (see [`send`](Endpoint::send)); its CSeq
+    /// is missing or names another method; its destination cannot be; a limit is reached.
+    pub fn request(&mut self, now: Instant, message: Message, to: Destination) -> Result<ClientTxId, SendError> {
+        self.advance(now);
+        let invite = match check_request(&message) {
+            Ok(Method::Ack) => return Err(SendError::new(SendErrorKind::WrongKind, message)),
+            Ok(method) => method == Method::Invite,
+            Err(kind) => return Err(SendError::new(kind, message)),
+        };
+        let key = self.start(Machine::Locating { invite }, message, to)?;
+        self.counters.client_transactions += 1;
+        Ok(ClientTxId::from_key(key))
+    }
+
+    /// Sends a request without a transaction: the ACK for a 2xx, or what a stateless proxy forwards. It is sent once. If it
+    /// cannot be, [`Event::SendFailed`] tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Endpoint::request).
+    pub fn send(&mut self, now: Instant, message: Message, to: Destination) -> Result<SendId, SendError> {
+        self.advance(now);
+        if let Err(kind) = check_request(&message) {
+            return Err(SendError::new(kind, message));
+        }
+        let send = SendId(self.new_send_id());
+        self.start(Machine::Sending(send), message, to)?;
+        Ok(send)
+    }
+
+    /// Cancels an INVITE (RFC 3261 section 9.1). `reason` is the value of a Reason field (RFC 3326), if there is to be one.
+    ///
+    /// Before the first provisional response the CANCEL waits for it; the INVITE may still be accepted. What becomes of the
+    /// INVITE is told by its own events: most often a 487.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, the transaction is none of an INVITE, it has its final response, or it has been cancelled already.
+    pub fn cancel(&mut self, now: Instant, tx: ClientTxId, reason: Option<&str>) -> Result<(), CommandError> {
+        self.advance(now);
+        let index = tx.key().index;
+        if reason.is_some_and(|reason| reason.bytes().any(|b| b < b' ' || b == 0x7f)) {
+            return Err(CommandError::Malformed);
+        }
+        let found =
+            self.txs.get_mut(tx.key()).filter(|tx| !tx.flags.has(Flags::HIDDEN)).ok_or(CommandError::Unknown)?;
+        if found.flags.has(Flags::CANCEL_WAITS) || found.flags.has(Flags::CANCELLED) {
+            return Err(CommandError::Already);
+        }
+        match found.machine {
+            // Nothing has left yet.
+            Machine::Locating { invite: true } => {
+                self.finish(index, Outcome::Cancelled);
+                Ok(())
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+            //# If no provisional response has been received, the CANCEL request MUST
+            //# NOT be sent; rather, the client MUST wait for the arrival of a
+            //# provisional response before sending the request.
+            Machine::InviteClient(invite_client::State::Calling) => {
+                found.flags.set(Flags::CANCEL_WAITS);
+                if let Some(reason) = reason {
+                    found.more().reason = Some(reason.into());
+                }
+                Ok(())
+            }
+            Machine::InviteClient(invite_client::State::Proceeding) => {
+                self.send_cancel(index, reason);
+                Ok(())
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+            //# If the original request has
+            //# generated a final response, the CANCEL SHOULD NOT be sent, as it is
+            //# an effective no-op, since CANCEL has no effect on requests that have
+            //# already generated a final response.
+            Machine::InviteClient(_) => Err(CommandError::TooLate),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+            //# A CANCEL request SHOULD NOT be sent to cancel a request other than
+            //# INVITE.
+            _ => Err(CommandError::NotInvite),
+        }
+    }
+
+    /// Starts Timer C, or starts it anew, on an INVITE a proxy has sent on: [`Event::TimerC`] comes when it fires. Provisional responses
+    /// other than 100 start it anew by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, the transaction is none of an INVITE, or it has its final response.
+    pub fn arm_timer_c(&mut self, now: Instant, tx: ClientTxId) -> Result<(), CommandError> {
+        self.advance(now);
+        let found =
+            self.txs.get_mut(tx.key()).filter(|tx| !tx.flags.has(Flags::HIDDEN)).ok_or(CommandError::Unknown)?;
+        match found.machine {
+            Machine::Locating { invite: true } | Machine::InviteClient(invite_client::State::Calling) => {
+                found.flags.set(Flags::TIMER_C);
+                Ok(())
+            }
+            Machine::InviteClient(invite_client::State::Proceeding) => {
+                found.flags.set(Flags::TIMER_C);
+                if !found.flags.has(Flags::CANCELLED) {
+                    self.set_timer(tx.key().index, Which::State, Timer::C, Class::C);
+                }
+                Ok(())
+            }
+            Machine::InviteClient(_) => Err(CommandError::TooLate),
+            _ => Err(CommandError::NotInvite),
+        }
+    }
+
+    /// Over which flow and between which addresses a client transaction runs; `None` before it has a connection, and for a stale
+    /// id.
+    pub fn client_path(&self, tx: ClientTxId) -> Option<Path> {
+        let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_client())?;
+        self.path_of(found.flow?, found.remote)
+    }
+
+    fn start(&mut self, machine: Machine, message: Message, to: Destination) -> Result<Key, SendError> {
+        if self.config.limits.transactions.is_some_and(|limit| self.txs.len() >= limit) {
+            return Err(SendError::new(SendErrorKind::Full, message));
+        }
+        let Destination { to, branch } = to;
+        let plan = match self.plan(&message, to) {
+            Ok(plan) => plan,
+            Err(kind) => return Err(SendError::new(kind, message)),
+        };
+        let mut tx = Tx::new(machine);
+        if branch.is_some() {
+            tx.more().branch = branch;
+        }
+        let Some(key) = self.insert(tx) else { return Err(SendError::new(SendErrorKind::Full, message)) };
+        match plan {
+            Plan::Flow(flow, remote) => {
+                if let Some(tx) = self.txs.at_mut(key.index) {
+                    tx.flags.set(Flags::PINNED);
+                    tx.remote = remote;
+                }
+                self.link(key.index, flow);
+                self.launch_or_wait(key.index, message);
+            }
+            Plan::Targets(targets) => self.begin(key.index, message, targets),
+            Plan::Locate(wanted) => match self.locate(key.index, &wanted) {
+                Located::Now(targets) if targets.is_empty() => {
+                    self.erase(key.index);
+                    return Err(SendError::new(SendErrorKind::NoTransport, message));
+                }
+                Located::Now(targets) => self.begin(key.index, message, targets),
+                Located::Later => {
+                    if let Some(tx) = self.txs.at_mut(key.index) {
+                        tx.more().unsent = Some(Box::new(message));
+                    }
+                }
+            },
+        }
+        Ok(key)
+    }
+
+    fn plan(&self, message: &Message, to: To) -> Result<Plan, SendErrorKind> {
+        let wanted = match to {
+            To::Flow(flow, remote) => {
+                let on = self.flows.get(flow.key()).ok_or(SendErrorKind::UnknownFlow(flow))?;
+                let remote = match (on.state, remote) {
+                    (FlowState::Socket, None) => return Err(SendErrorKind::NoTarget),
+                    (FlowState::Socket, Some(remote)) => remote,
+                    _ => on.remote,
+                };
+                return Ok(Plan::Flow(flow, remote));
+            }
+            To::Targets(mut targets) => {
+                targets.truncate(self.config.limits.targets.max(1));
+                return if targets.is_empty() {
+                    Err(SendErrorKind::NoTarget)
+                } else {
+                    Ok(Plan::Targets(targets.into()))
+                };
+            }
+            To::Route => Wanted::of_message(message)?,
+            To::NextHop(uri) => {
+                let uri = sip_message::Uri::parse(uri.as_bytes()).map_err(|_| SendErrorKind::NoTarget)?;
+                Wanted::of(&uri)?
+            }
+        };
+        match wanted.transport {
+            Some(transport) if !self.config.supports(transport) => Err(SendErrorKind::NoTransport),
+            _ => Ok(Plan::Locate(wanted)),
+        }
+    }
+
+    /// Tries the first of `targets`.
+    fn begin(&mut self, index: u32, message: Message, mut targets: VecDeque<Target>) {
+        self.locator.prefer_live(&mut targets, self.now);
+        let Some(first) = targets.pop_front() else { return self.give_up(index, FailCause::Unresolvable) };
+        let smaller = self.larger_transport(&message, &first);
+        if !targets.is_empty() || smaller.is_some() || first.transport.is_connected() {
+            let Some(tx) = self.txs.at_mut(index) else { return };
+            tx.more().targets = targets;
+            tx.more().target = Some(first.clone());
+        }
+        match smaller {
+            Some(tcp) => {
+                if let Some(tx) = self.txs.at_mut(index) {
+                    tx.more().smaller = Some(first);
+                }
+                self.attempt(index, message, tcp);
+            }
+            None => self.attempt(index, message, first),
+        }
+    }
+
+    /// The TCP target to use in place of one in UDP, for a request too large for that.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+    //# If a request is within 200 bytes of the path MTU, or if it is larger
+    //# than 1300 bytes and the path MTU is unknown, the request MUST be sent
+    //# using an RFC 2914 [43] congestion controlled transport protocol, such
+    //# as TCP.
+    fn larger_transport(&self, message: &Message, target: &Target) -> Option<Target> {
+        // Via: its text, sent-by and branch.
+        const VIA: usize = 90;
+        let fits = message.encoded_len() + VIA <= self.config.udp_request_len();
+        if target.transport != Transport::Udp || fits || !self.config.supports(Transport::Tcp) {
+            return None;
+        }
+        Some(Target { transport: Transport::Tcp, ..target.clone() })
+    }
+
+    /// Finds a flow to the target and sends, now or when it opens.
+    fn attempt(&mut self, index: u32, message: Message, target: Target) {
+        match self.flow_to(&target) {
+            Some(flow) => {
+                if let Some(tx) = self.txs.at_mut(index) {
+                    tx.remote = target.address;
+                }
+                self.link(index, flow);
+                self.launch_or_wait(index, message);
+            }
+            None => {
+                // No socket of that family, or no room for a connection: the next one, or the end.
+                if let Some(tx) = self.txs.at_mut(index) {
+                    tx.more().unsent = Some(Box::new(message));
+                }
+                let cause = FailCause::Flow(CloseCause::Local);
+                if !self.fail_over(index, Some(cause)) {
+                    self.give_up(index, cause);
+                }
+            }
+        }
+    }
+
+    fn launch_or_wait(&mut self, index: u32, message: Message) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        let open =
+            tx.flow.and_then(|flow| self.flows.get(flow.key())).is_some_and(|on| on.state != FlowState::Connecting);
+        if open {
+            self.launch_message(index, message);
+        } else {
+            tx.more().unsent = Some(Box::new(message));
+        }
+    }
+
+    /// The flow that a transaction waited for is open.
+    pub(super) fn launch(&mut self, index: u32) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        if let Some(message) = tx.more.as_mut().and_then(|more| more.unsent.take()) {
+            self.launch_message(index, *message);
+        }
+    }
+
+    /// Puts the Via on and starts the machine. The transaction is linked to an open flow.
+    fn launch_message(&mut self, index: u32, message: Message) {
+        let random = u128::from(self.rng.next_u64()) | u128::from(self.rng.next_u64()) << 64;
+        let made = Branch::new(random);
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        let Some(on) = tx.flow.and_then(|flow| self.flows.get(flow.key())) else { return };
+        let chosen = tx.more.as_mut().and_then(|more| more.branch.take());
+        let branch = chosen.as_deref().unwrap_or(made.as_str());
+        let via = wire::Via {
+            transport: on.transport,
+            sent_by: &on.sent_by,
+            branch,
+            maddr: tx.remote.ip().is_multicast().then_some(tx.remote),
+            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+            //# The "alias" header field parameter is included in a Via
+            //# header field value to indicate that the client wants to create a
+            //# transport layer alias.
+            alias: self.config.alias && on.outgoing && on.transport == Transport::Tls,
+        };
+        let bytes = wire::request(&message, &via);
+        tx.transport = on.transport;
+        tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(1);
+        let method = message.method().unwrap_or(Method::Invite);
+        let tag = self.hash.client_tag(branch.as_bytes(), method.as_str().as_bytes());
+        let reliable = on.transport.is_reliable();
+        tx.message = bytes;
+        tx.step = 0;
+        match tx.machine {
+            Machine::Sending(send) => {
+                let (flow, remote, ttl) = (tx.flow, tx.remote, tx.ttl);
+                let bytes = core::mem::take(&mut tx.message);
+                if let Some(flow) = flow {
+                    self.send_over(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send.0)));
+                }
+                self.erase(index);
+            }
+            Machine::Locating { invite } => {
+                // What failover needs; nothing, if there is nowhere to go.
+                if tx
+                    .more
+                    .as_ref()
+                    .is_some_and(|more| more.targets.is_empty() && more.smaller.is_none() && more.target.is_none())
+                {
+                    tx.more = None;
+                }
+                self.enter(index, tag);
+                let step = if invite {
+                    invite_client::start(reliable).map(Machine::InviteClient)
+                } else {
+                    noninvite_client::start(reliable).map(Machine::NonInviteClient)
+                };
+                self.client_step(index, step, About::Nothing, None);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn send_request(&mut self, index: u32) {
+        let Some(tx) = self.txs.at(index) else { return };
+        if let Some(flow) = tx.flow {
+            //= https://www.rfc-editor.org/rfc/rfc3263#section-4
+            //# That is, once a SIP server has successfully been contacted (success
+            //# is defined below), all retransmissions of the SIP request and the ACK
+            //# for non-2xx SIP responses to INVITE MUST be sent to the same host.
+            let (remote, ttl, bytes) = (tx.remote, tx.ttl, tx.message.clone());
+            let token = self.token(index);
+            self.send_over(flow, remote, bytes, ttl, token);
+        }
+    }
+
+    /// Acknowledges a final response other than 2xx.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+    //# The ACK MUST be sent
+    //# to the same address, port, and transport to which the original
+    //# request was sent.
+    pub(super) fn send_ack(&mut self, index: u32, about: &About) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        if tx.last.is_empty() {
+            let About::Message(Event::Response { message: response, .. }) = about else { return };
+            let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+            tx.last = wire::ack(&request, response);
+        } else {
+            self.counters.retransmissions += 1;
+        }
+        let (remote, bytes) = (tx.remote, tx.last.clone());
+        let Some(flow) = tx.flow else { return };
+        let token = self.token(index);
+        self.send_over(flow, remote, bytes, None, token);
+    }
+
+    fn send_cancel(&mut self, index: u32, reason: Option<&str>) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        tx.flags.clear(Flags::CANCEL_WAITS);
+        tx.flags.set(Flags::CANCELLED);
+        let (flow, remote, transport) = (tx.flow, tx.remote, tx.transport);
+        let request = Message::parse_with(tx.message.clone(), &self.config.parser);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+        //# If
+        //# there is no final response for the original request in 64*T1 seconds
+        //# (T1 is defined in Section 17.1.1.1), the client SHOULD then consider
+        //# the original transaction cancelled and SHOULD destroy the client
+        //# transaction handling the original request.
+        self.set_timer(index, Which::State, Timer::Cancelled, Class::T1x64);
+        let (Ok(request), Some(flow)) = (request, flow) else { return };
+        let Ok(via) = request.top_via() else { return };
+        let branch = via.branch().ok().flatten().unwrap_or_default();
+        let tag = self.hash.client_tag(branch.as_bytes(), b"CANCEL");
+        let mut cancel = Tx::new(Machine::Locating { invite: false });
+        cancel.flags.set(Flags::HIDDEN | Flags::PINNED);
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4
+        //# Furthermore, a CANCEL for a particular SIP request MUST be sent to
+        //# the same SIP server that the SIP request was delivered to.
+        cancel.remote = remote;
+        cancel.transport = transport;
+        cancel.message = wire::cancel(&request, reason);
+        let Some(key) = self.insert(cancel) else { return };
+        self.link(key.index, flow);
+        self.enter(key.index, tag);
+        let step = noninvite_client::start(transport.is_reliable()).map(Machine::NonInviteClient);
+        self.client_step(key.index, step, About::Nothing, None);
+    }
+
+    // What comes back.
+
+    /// A response came in.
+    pub(super) fn on_response(&mut self, path: Path, message: Message) -> Result<(), InputError> {
+        self.counters.responses_received += 1;
+        let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
+        let Ok(cseq) = message.cseq() else { return Err(InputError::Unmatchable) };
+        let Some(status) = message.status() else { return Err(InputError::Unmatchable) };
+        let branch = via.branch().ok().flatten().unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.3
+        //# If the response has the same value of the branch parameter in
+        //# the top Via header field as the branch parameter in the top
+        //# Via header field of the request that created the transaction.
+        let tag = self.hash.client_tag(branch.as_bytes(), cseq.method.as_str().as_bytes());
+        let found = self.find(tag);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
+        //# If the value of the "sent-by" parameter in that header field value does not correspond to a
+        //# value that the client transport is configured to insert into requests, the response MUST be silently discarded.
+        let sent_on = found.and_then(|index| self.txs.at(index)).and_then(|tx| tx.flow).unwrap_or(path.flow);
+        let ours = self
+            .flows
+            .get(sent_on.key())
+            .is_some_and(|on| via.sent_by_bytes().eq_ignore_ascii_case(on.sent_by.as_bytes()));
+        if !ours {
+            return Err(InputError::NotOurs);
+        }
+        let Some(index) = found else {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
+            //# Otherwise, the response MUST be passed to the core
+            //# (whether it be stateless proxy, stateful proxy, or UA) for further
+            //# processing.
+            if self.config.stray_responses {
+                self.emit(Event::StrayResponse { path, message });
+                return Ok(());
+            }
+            //= https://www.rfc-editor.org/rfc/rfc6026#section-7.3
+            //# The proxy MUST NOT forward the response if there is no matching
+            //# transaction state machine.
+            return Err(InputError::Stray);
+        };
+        self.response_for(index, path, status, message);
+        Ok(())
+    }
+
+    fn response_for(&mut self, index: u32, path: Path, status: StatusCode, message: Message) {
+        let Some(key) = self.txs.key_at(index) else { return };
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        let machine = tx.machine;
+        let reliable = tx.transport.is_reliable();
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.3
+        //# For SIP requests, failure occurs if the transaction layer reports a
+        //# 503 error response or a transport failure of some sort
+        if status == StatusCode::SERVICE_UNAVAILABLE && self.can_fail_over(index) && self.is_open_ended(machine) {
+            self.leave_behind(index, &message);
+            if self.fail_over(index, Some(FailCause::Unavailable)) {
+                return;
+            }
+        }
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        tx.flags.set(Flags::HEARD);
+        let timer_c = tx.flags.has(Flags::TIMER_C) && status.is_provisional() && !tx.flags.has(Flags::CANCELLED);
+        let was_calling = machine == Machine::InviteClient(invite_client::State::Calling);
+        let class = Status::of(status);
+        let about = About::Message(Event::Response { tx: ClientTxId::from_key(key), path, message });
+        match machine {
+            Machine::InviteClient(state) => {
+                let step = invite_client::on(state, invite_client::Occurrence::Response(class), reliable);
+                let step = step.map(Machine::InviteClient);
+                if step.next == Ok(machine) && step.actions == crate::machine::Actions::NONE {
+                    self.counters.absorbed += 1;
+                }
+                self.client_step(index, step, about, None);
+                if class == Status::Provisional {
+                    let waits = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::CANCEL_WAITS));
+                    if waits {
+                        let reason = self.txs.at_mut(index).and_then(|tx| tx.more.as_mut()?.reason.take());
+                        self.send_cancel(index, reason.as_deref());
+                    } else if timer_c && (status.code() > 100 || was_calling) {
+                        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+                        //# For an INVITE transaction, if the response is a provisional
+                        //# response with status codes 101 to 199 inclusive (i.e., anything
+                        //# but 100), the proxy MUST reset timer C for that client
+                        //# transaction.
+                        self.set_timer(index, Which::State, Timer::C, Class::C);
+                    }
+                }
+            }
+            Machine::NonInviteClient(state) => {
+                let step = noninvite_client::on(state, noninvite_client::Occurrence::Response(class), reliable);
+                let step = step.map(Machine::NonInviteClient);
+                if step.next == Ok(machine) && step.actions == crate::machine::Actions::NONE {
+                    self.counters.absorbed += 1;
+                }
+                self.client_step(index, step, about, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the transaction still waits for its final response.
+    fn is_open_ended(&self, machine: Machine) -> bool {
+        use invite_client::State as Invite;
+        use noninvite_client::State as Other;
+        matches!(
+            machine,
+            Machine::InviteClient(Invite::Calling | Invite::Proceeding)
+                | Machine::NonInviteClient(Other::Trying | Other::Proceeding)
+        )
+    }
+
+    fn can_fail_over(&self, index: u32) -> bool {
+        self.txs.at(index).is_some_and(|tx| {
+            let elsewhere = tx.more.as_ref().is_some_and(|more| !more.targets.is_empty() || more.smaller.is_some());
+            elsewhere && !tx.flags.has(Flags::PINNED | Flags::CANCELLED) && !tx.flags.has(Flags::CANCEL_WAITS)
+        })
+    }
+
+    /// A refused INVITE moves on: what stays behind acknowledges the refusal.
+    fn leave_behind(&mut self, index: u32, response: &Message) {
+        let Some(tx) = self.txs.at(index) else { return };
+        let (Machine::InviteClient(_), Some(flow)) = (tx.machine, tx.flow) else { return };
+        let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+        let ack = wire::ack(&request, response);
+        let (remote, transport, tag) = (tx.remote, tx.transport, tx.tag);
+        if transport.is_reliable() {
+            self.send_over(flow, remote, ack, None, None);
+            return;
+        }
+        let mut old = Tx::new(Machine::InviteClient(invite_client::State::Completed));
+        old.flags.set(Flags::HIDDEN | Flags::PINNED);
+        (old.remote, old.transport) = (remote, transport);
+        (old.message, old.last) = (tx.message.clone(), ack.clone());
+        self.send_over(flow, remote, ack, None, None);
+        let Some(key) = self.insert(old) else { return };
+        self.withdraw(index);
+        self.enter(key.index, tag);
+        self.link(key.index, flow);
+        self.set_timer(key.index, Which::State, Timer::D, Class::D);
+    }
+
+    /// Moves on to the next target, if there is one. `true` if the transaction has been taken care of.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.3
+    //# If a failure occurs, the client SHOULD create a new request, which is
+    //# identical to the previous, but has a different value of the Via
+    //# branch ID than the previous (and therefore constitutes a new SIP
+    //# transaction).
+    pub(super) fn fail_over(&mut self, index: u32, cause: Option<FailCause>) -> bool {
+        if let Some(target) = self.txs.at(index).and_then(|tx| tx.more.as_ref()?.target.clone()) {
+            self.locator.mark_dead(&target, self.now + self.config.timers.back_off);
+        }
+        if !self.can_fail_over(index) {
+            return false;
+        }
+        let Some(tx) = self.txs.at_mut(index) else { return false };
+        let machine = match tx.machine {
+            Machine::InviteClient(_) => Machine::Locating { invite: true },
+            Machine::NonInviteClient(_) => Machine::Locating { invite: false },
+            other => other,
+        };
+        let more = tx.more();
+        more.cause = cause;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //# If an element sends a request over TCP because of these message size
+        //# constraints, and that request would have otherwise been sent over
+        //# UDP, if the attempt to establish the connection generates either an
+        //# ICMP Protocol Not Supported, or results in a TCP reset, the element
+        //# SHOULD retry the request, using UDP.
+        let back_to_udp = match cause {
+            Some(FailCause::Flow(_)) => more.smaller.take(),
+            _ => {
+                more.smaller = None;
+                None
+            }
+        };
+        let fallback = back_to_udp.is_some();
+        let Some(target) = back_to_udp.or_else(|| more.targets.pop_front()) else { return false };
+        let unsent = more.unsent.take();
+        let message = match unsent {
+            Some(message) => *message,
+            None => {
+                let Ok(mut message) = Message::parse_with(tx.message.clone(), &self.config.parser) else {
+                    return false;
+                };
+                message.pop_via();
+                message
+            }
+        };
+        let Some(tx) = self.txs.at_mut(index) else { return false };
+        tx.machine = machine;
+        tx.message = bytes::Bytes::new();
+        tx.last = bytes::Bytes::new();
+        tx.flags.clear(Flags::HEARD);
+        tx.step = 0;
+        self.withdraw(index);
+        self.unlink(index);
+        self.timers.clear(index, Which::Retransmit);
+        self.timers.clear(index, Which::State);
+        self.counters.failovers += 1;
+        let larger = if fallback { None } else { self.larger_transport(&message, &target) };
+        if let Some(tx) = self.txs.at_mut(index) {
+            tx.more().target = Some(target.clone());
+            tx.more().smaller = larger.is_some().then(|| target.clone());
+        }
+        self.attempt(index, message, larger.unwrap_or(target));
+        true
+    }
+
+    fn give_up(&mut self, index: u32, cause: FailCause) {
+        self.finish(index, Outcome::Failed(cause));
+    }
+
+    /// The flow of a transaction ended.
+    pub(super) fn lost_flow(&mut self, index: u32, cause: FailCause) {
+        let Some(tx) = self.txs.at(index) else { return };
+        match tx.machine {
+            Machine::Locating { .. } | Machine::Sending(_) => {
+                if !self.fail_over(index, Some(cause)) {
+                    self.give_up(index, cause);
+                }
+            }
+            Machine::InviteClient(_) | Machine::NonInviteClient(_) => self.client_transport_error(index, cause),
+            Machine::InviteServer(_) | Machine::NonInviteServer(_) => self.server_lost_flow(index),
+        }
+    }
+
+    /// Nothing can be sent to the peer, or nothing will come from it.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.4
+    //# If the transport user asks for a request to be sent over a reliable
+    //# transport, and the result is a connection failure, the transport
+    //# layer SHOULD inform the transport user of a failure in sending.
+    fn client_transport_error(&mut self, index: u32, cause: FailCause) {
+        let Some(tx) = self.txs.at(index) else { return };
+        if self.is_open_ended(tx.machine) && !tx.flags.has(Flags::HEARD) && self.fail_over(index, Some(cause)) {
+            return;
+        }
+        let Some(tx) = self.txs.at(index) else { return };
+        let reliable = tx.transport.is_reliable();
+        match tx.machine {
+            Machine::InviteClient(state) => {
+                let step = invite_client::on(state, invite_client::Occurrence::TransportError, reliable);
+                self.client_step(index, step.map(Machine::InviteClient), About::Nothing, Some(cause));
+            }
+            Machine::NonInviteClient(state) => {
+                let step = noninvite_client::on(state, noninvite_client::Occurrence::TransportError, reliable);
+                self.client_step(index, step.map(Machine::NonInviteClient), About::Nothing, Some(cause));
+            }
+            _ => {}
+        }
+    }
+
+    /// The host could not send something.
+    pub(super) fn send_failed(&mut self, token: SendToken, cause: SendCause) -> Result<(), InputError> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.4
+        //# Source quench and TTL exceeded ICMP errors SHOULD be
+        //# ignored.
+        if cause == SendCause::Transient {
+            return Ok(());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.4
+        //# Host,
+        //# network, port or protocol unreachable errors, or parameter problem
+        //# errors SHOULD cause the transport layer to inform the transport user
+        //# of a failure in sending.
+        if token.0 & SEND_TOKEN != 0 {
+            self.emit(Event::SendFailed { send: SendId(token.0 & !SEND_TOKEN), cause: FailCause::Send(cause) });
+            return Ok(());
+        }
+        let key = Key::from_bits(token.0).ok_or(InputError::UnknownToken)?;
+        let tx = self.txs.get(key).ok_or(InputError::UnknownToken)?;
+        match tx.machine {
+            machine if machine.is_client() => self.client_transport_error(key.index, FailCause::Send(cause)),
+            _ => self.response_failed(key.index, FailCause::Send(cause)),
+        }
+        Ok(())
+    }
+
+    /// Begins to locate a target for the transaction at `index`, asking what must be asked.
+    pub(super) fn locate(&mut self, index: u32, wanted: &Wanted) -> Located {
+        let located = self.locator.locate(&self.config, self.now, &mut self.rng, index, wanted);
+        self.ask();
+        located
+    }
+
+    /// Targets for a transaction have been found.
+    pub(super) fn located(&mut self, index: u32, mut targets: VecDeque<Target>) {
+        targets.truncate(self.config.limits.targets.max(1));
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        if tx.machine.is_server() {
+            return self.response_located(index, targets);
+        }
+        let Some(message) = tx.more.as_mut().and_then(|more| more.unsent.take()) else { return };
+        self.begin(index, *message, targets);
+    }
+}
+
+fn check_request(message: &Message) -> Result<Method<'_>, SendErrorKind> {
+    let method = message.method().ok_or(SendErrorKind::WrongKind)?;
+    let cseq = message.cseq().map_err(|_| SendErrorKind::Malformed)?;
+    let complete = message.has(Header::From) && message.has(Header::To) && message.has(Header::CallId);
+    if cseq.method == method && complete { Ok(method) } else { Err(SendErrorKind::Malformed) }
+}

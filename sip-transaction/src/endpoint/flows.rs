@@ -1,0 +1,359 @@
+//! Flows: sockets and connections, how they begin and end, and how one is found for a target.
+
+use super::{Chore, Endpoint};
+use crate::destination::Target;
+use crate::error::{CommandError, InputError};
+use crate::flow::{Flow, FlowState};
+use crate::hash::HashKey;
+use crate::id::{FlowId, NIL};
+use crate::input::CloseCause;
+use crate::output::{Event, FailCause, Path, SendToken};
+use crate::time::Instant;
+use crate::transport::Transport;
+use alloc::boxed::Box;
+use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
+use hashbrown::HashTable;
+use sip_message::StreamDecoder;
+
+/// Connections by transport and remote address. Several may share one.
+pub(crate) struct Connections {
+    table: HashTable<(u64, Transport, SocketAddr, FlowId)>,
+    hash: HashKey,
+}
+
+impl Connections {
+    pub(crate) fn new(hash: HashKey) -> Self {
+        Connections { table: HashTable::new(), hash }
+    }
+
+    fn hash(&self, transport: Transport, address: SocketAddr) -> u64 {
+        let mut hash = self.hash.start();
+        hash.write(&[transport as u8]);
+        match address.ip() {
+            IpAddr::V4(ip) => hash.write(&ip.octets()),
+            IpAddr::V6(ip) => hash.write(&ip.octets()),
+        }
+        hash.write(&address.port().to_le_bytes());
+        hash.finish() as u64
+    }
+
+    fn insert(&mut self, transport: Transport, address: SocketAddr, flow: FlowId) {
+        let hash = self.hash(transport, address);
+        self.table.insert_unique(hash, (hash, transport, address, flow), |&(hash, ..)| hash);
+    }
+
+    fn remove(&mut self, transport: Transport, address: SocketAddr, flow: FlowId) {
+        let hash = self.hash(transport, address);
+        if let Ok(entry) = self.table.find_entry(hash, |entry| *entry == (hash, transport, address, flow)) {
+            entry.remove();
+        }
+    }
+
+    fn find(&self, transport: Transport, address: SocketAddr, fits: impl Fn(FlowId) -> bool) -> Option<FlowId> {
+        let hash = self.hash(transport, address);
+        self.table
+            .find(hash, |&(_, on, at, flow)| on == transport && at == address && fits(flow))
+            .map(|&(.., flow)| flow)
+    }
+}
+
+impl Endpoint {
+    /// Registers a datagram socket; the flow id is for its [`Input::Datagram`](crate::Input::Datagram)s.
+    ///
+    /// Bind to a concrete address, or give a name in [`sent_by`](crate::EndpointConfig::sent_by): what stands here goes into
+    /// Via.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+    //= type=exception
+    //= reason=which addresses and ports to listen on is the host's choice; the endpoint takes any number of sockets and connections
+    //# For any port and interface that a server listens on for UDP, it
+    //# MUST listen on that same port and interface for TCP.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Full`] at the limit of flows.
+    pub fn bind(&mut self, transport: Transport, local: SocketAddr) -> Result<FlowId, CommandError> {
+        if transport.is_connected() {
+            return Err(CommandError::WrongFlowKind);
+        }
+        let mut flow = Flow::new(transport, FlowState::Socket, local, unspecified(local));
+        flow.sent_by = self.sent_by(transport, local, false);
+        self.add_flow(flow).ok_or(CommandError::Full)
+    }
+
+    /// Registers a connection that a peer has opened to this host.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Full`] at the limit of flows: close it.
+    pub fn accept(
+        &mut self,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<FlowId, CommandError> {
+        if !transport.is_connected() {
+            return Err(CommandError::WrongFlowKind);
+        }
+        let mut flow = Flow::new(transport, FlowState::Open, local, remote);
+        flow.sent_by = self.sent_by(transport, local, false);
+        let id = self.add_flow(flow).ok_or(CommandError::Full)?;
+        self.know(id, remote);
+        Ok(id)
+    }
+
+    /// Registers a connection that the host has opened of its own accord, such as one WebSocket to a server.
+    ///
+    /// Requests to `remote`, and to the domain `server_name` over TLS, use it.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Full`] at the limit of flows.
+    pub fn attach(
+        &mut self,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        server_name: Option<&str>,
+    ) -> Result<FlowId, CommandError> {
+        if !transport.is_connected() {
+            return Err(CommandError::WrongFlowKind);
+        }
+        let mut flow = Flow::new(transport, FlowState::Open, local, remote);
+        flow.sent_by = self.sent_by(transport, local, true);
+        flow.outgoing = true;
+        flow.server_name = server_name.map(Into::into);
+        let id = self.add_flow(flow).ok_or(CommandError::Full)?;
+        self.know(id, remote);
+        Ok(id)
+    }
+
+    /// Opens a connection to a target now, rather than with the first request: [`Event::Connect`] follows, unless there
+    /// is such a connection already.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Full`] at the limit of flows, or [`CommandError::WrongFlowKind`] for a datagram transport.
+    pub fn connect(&mut self, now: Instant, target: &Target) -> Result<FlowId, CommandError> {
+        self.advance(now);
+        if !target.transport.is_connected() {
+            return Err(CommandError::WrongFlowKind);
+        }
+        self.flow_to(target).ok_or(CommandError::Full)
+    }
+
+    /// Ends a flow: whatever is bound to it fails, and [`Event::FlowEnded`] tells the host to close it.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Unknown`] if the id is stale.
+    pub fn close(&mut self, now: Instant, flow: FlowId) -> Result<(), CommandError> {
+        self.advance(now);
+        if self.flows.get(flow.key()).is_none() {
+            return Err(CommandError::Unknown);
+        }
+        self.end_flow(flow, CloseCause::Local);
+        Ok(())
+    }
+
+    /// Tells that the host has authenticated the peer of a connection by its TLS certificate, and as which SIP domains ([`names`](crate::names)). From
+    /// now on the peer may ask by `alias` in its Via that requests to these domains go over the connection (RFC 5923).
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::Unknown`] if the id is stale.
+    pub fn set_identities<'a>(
+        &mut self,
+        flow: FlowId,
+        domains: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), CommandError> {
+        let on = self.flows.get_mut(flow.key()).ok_or(CommandError::Unknown)?;
+        on.identities = domains.into_iter().map(str::to_ascii_lowercase).collect();
+        Ok(())
+    }
+
+    /// The transport and addresses of a flow; `None` if it has ended. The remote of a socket is unspecified.
+    pub fn flow_path(&self, flow: FlowId) -> Option<Path> {
+        let on = self.flows.get(flow.key())?;
+        self.path_of(flow, on.remote)
+    }
+
+    /// Whether a flow can send now, rather than when it opens.
+    pub fn is_open(&self, flow: FlowId) -> bool {
+        self.flows.get(flow.key()).is_some_and(|on| on.state != FlowState::Connecting)
+    }
+
+    /// What Via has as sent-by for requests over a flow; Contact and Record-Route can take it too.
+    pub fn flow_sent_by(&self, flow: FlowId) -> Option<&str> {
+        self.flows.get(flow.key()).map(|on| &*on.sent_by)
+    }
+
+    fn add_flow(&mut self, flow: Flow) -> Option<FlowId> {
+        if self.config.limits.flows.is_some_and(|limit| self.flows.len() >= limit) {
+            return None;
+        }
+        self.flows.insert(flow).map(FlowId::from_key)
+    }
+
+    /// Lets requests to `address` find the connection.
+    fn know(&mut self, flow: FlowId, address: SocketAddr) {
+        let Some(on) = self.flows.get_mut(flow.key()) else { return };
+        if !on.known_as.contains(&address) && on.known_as.len() < 4 {
+            on.known_as.push(address);
+            self.connections.insert(on.transport, address, flow);
+        }
+    }
+
+    /// RFC 5923 section 6: a peer that asked for `alias` is reached over the connection at the port of its sent-by.
+    pub(super) fn know_alias(&mut self, path: &Path, port: u16) {
+        let allowed = self.flows.get(path.flow.key()).is_some_and(|on| !on.identities.is_empty() && !on.outgoing);
+        if allowed && path.transport == Transport::Tls {
+            self.know(path.flow, SocketAddr::new(path.remote.ip(), port));
+        }
+    }
+
+    /// A flow to send to `target` over: a socket, an open connection, or one that is asked for now.
+    pub(super) fn flow_to(&mut self, target: &Target) -> Option<FlowId> {
+        if !target.transport.is_connected() {
+            let v4 = target.address.is_ipv4();
+            let fits = |on: &Flow| {
+                on.state == FlowState::Socket && on.transport == target.transport && on.local.is_ipv4() == v4
+            };
+            let (index, _) = self.flows.iter().find(|(_, on)| fits(on))?;
+            return self.flows.key_at(index).map(FlowId::from_key);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //# If a request is destined to an IP address, port, and transport to
+        //# which an existing connection is open, it is RECOMMENDED that this
+        //# connection be used to send the request
+        let flows = &self.flows;
+        let found = self.connections.find(target.transport, target.address, |id| {
+            flows.get(id.key()).is_some_and(|on| {
+                // A connection opened for one domain is not one to another: RFC 5922 section 7.3.
+                //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+                //# The URI used for RFC3263 server resolution matches one of the
+                //# identities stored in the alias table row corresponding to that
+                //# resolved address.
+                match &target.server_name {
+                    _ if !target.transport.is_secure() => true,
+                    name if on.outgoing => on.server_name == *name,
+                    Some(name) => on.identities.contains(name),
+                    None => false,
+                }
+            })
+        });
+        if found.is_some() {
+            return found;
+        }
+        let mut flow = Flow::new(target.transport, FlowState::Connecting, unspecified(target.address), target.address);
+        flow.outgoing = true;
+        flow.server_name.clone_from(&target.server_name);
+        flow.connect_at = self.now + self.config.timers.connect;
+        let at = flow.connect_at;
+        let id = self.add_flow(flow)?;
+        self.know(id, target.address);
+        self.add_chore(at, Chore::Connect(id));
+        self.emit(Event::Connect {
+            flow: id,
+            transport: target.transport,
+            remote: target.address,
+            server_name: target.server_name.clone(),
+        });
+        Some(id)
+    }
+
+    /// Sends over a flow, now or when it opens. `false` if it cannot.
+    pub(super) fn send_over(
+        &mut self,
+        flow: FlowId,
+        remote: SocketAddr,
+        bytes: Bytes,
+        ttl: Option<u8>,
+        token: Option<SendToken>,
+    ) -> bool {
+        let limit = self.config.limits.connecting_bytes;
+        let Some(on) = self.flows.get_mut(flow.key()) else { return false };
+        if on.state == FlowState::Connecting {
+            if limit.is_some_and(|limit| on.queued + bytes.len() > limit) {
+                return false;
+            }
+            on.queued += bytes.len();
+            on.queue.push_back((bytes, token));
+            return true;
+        }
+        self.transmit(flow, remote, bytes, ttl, token);
+        true
+    }
+
+    pub(super) fn flow_opened(&mut self, flow: FlowId, local: SocketAddr) -> Result<(), InputError> {
+        let on = self.flows.get(flow.key()).ok_or(InputError::UnknownFlow)?;
+        if on.state != FlowState::Connecting {
+            return Err(InputError::WrongFlowKind);
+        }
+        let (transport, outgoing, at) = (on.transport, on.outgoing, on.connect_at);
+        let sent_by = self.sent_by(transport, local, outgoing);
+        self.drop_chore(at, Chore::Connect(flow));
+        let Some(on) = self.flows.get_mut(flow.key()) else { return Err(InputError::UnknownFlow) };
+        on.state = FlowState::Open;
+        on.local = local;
+        on.sent_by = sent_by;
+        on.queued = 0;
+        let (remote, head, queue) = (on.remote, on.head, core::mem::take(&mut on.queue));
+        for (bytes, token) in queue {
+            self.transmit(flow, remote, bytes, None, token);
+        }
+        // Those that wait, in the order they came: the list has the last first.
+        let mut waiting = alloc::vec::Vec::new();
+        let mut index = head;
+        while let Some(tx) = self.txs.at(index) {
+            waiting.push(index);
+            index = tx.next;
+        }
+        for index in waiting.into_iter().rev() {
+            self.launch(index);
+        }
+        Ok(())
+    }
+
+    /// Ends a flow and tells everything bound to it.
+    pub(super) fn end_flow(&mut self, flow: FlowId, cause: CloseCause) {
+        let Some(on) = self.flows.remove(flow.key().index) else { return };
+        for address in &on.known_as {
+            self.connections.remove(on.transport, *address, flow);
+        }
+        if on.state == FlowState::Connecting {
+            self.drop_chore(on.connect_at, Chore::Connect(flow));
+        }
+        if let Some(keepalive) = on.keepalive {
+            self.drop_chore(keepalive.at, Chore::Keepalive(flow));
+        }
+        self.stun.forget_flow(flow);
+        self.emit(Event::FlowEnded { flow, cause });
+        let mut bound = alloc::vec::Vec::new();
+        let mut index = on.head;
+        while let Some(tx) = self.txs.at_mut(index) {
+            bound.push(index);
+            index = core::mem::replace(&mut tx.next, NIL);
+            tx.prev = NIL;
+            tx.flow = None;
+        }
+        for index in bound.into_iter().rev() {
+            self.lost_flow(index, FailCause::Flow(cause));
+        }
+    }
+
+    /// The decoder of a stream flow.
+    pub(super) fn decoder(&mut self, flow: FlowId) -> Option<&mut StreamDecoder> {
+        let parser = &self.config.parser;
+        let on = self.flows.get_mut(flow.key())?;
+        Some(on.decoder.get_or_insert_with(|| Box::new(StreamDecoder::new(parser.clone()))))
+    }
+}
+
+/// The unspecified address of the same family.
+pub(crate) fn unspecified(like: SocketAddr) -> SocketAddr {
+    match like {
+        SocketAddr::V4(_) => SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED), 0),
+        SocketAddr::V6(_) => SocketAddr::new(IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED), 0),
+    }
+}

@@ -1,0 +1,423 @@
+//! The endpoint: its parts, its verbs, its flows. What comes in is handled in `receive`, client transactions in `client`,
+//! server transactions in `server`; `apply` carries out what the machines say.
+
+mod apply;
+mod client;
+mod flows;
+mod keepalive;
+mod receive;
+mod server;
+
+use crate::config::EndpointConfig;
+use crate::counters::Counters;
+use crate::error::InputError;
+use crate::flow::Flow;
+use crate::hash::HashKey;
+use crate::id::{FlowId, Key, NIL, Slab};
+use crate::input::Input;
+use crate::locate::Locator;
+use crate::output::{Event, Path, SendToken, Transmit};
+use crate::time::Instant;
+use crate::timers::{Class, Timer, Timers, Which};
+use crate::transport::Transport;
+use crate::tx::Tx;
+use crate::wire::Tag;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use core::time::Duration;
+use hashbrown::HashTable;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+/// Timers carried out by one call of `handle_timeout`; the next call goes on.
+const TIMERS_AT_ONCE: usize = 4096;
+
+/// Counters of live server transactions by source address: a power of two.
+const SOURCES: usize = 4096;
+
+/// Deadlines other than transactions'.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Chore {
+    /// A connection has not opened.
+    Connect(FlowId),
+    /// A keepalive is due or was not answered.
+    Keepalive(FlowId),
+    /// The same for one peer of a datagram socket.
+    Stun(u64),
+    /// DNS has not answered.
+    Resolve(u64),
+}
+
+/// The transaction and transport layer of one SIP node, without its sockets.
+///
+/// See the [front page](crate) for what it is and how to drive it.
+pub struct Endpoint {
+    pub(crate) config: Arc<EndpointConfig>,
+    pub(crate) now: Instant,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) hash: HashKey,
+    pub(crate) txs: Slab<Tx>,
+    /// Low half of a tag and the index of its transaction.
+    pub(crate) table: HashTable<(u64, u32)>,
+    pub(crate) timers: Timers,
+    pub(crate) flows: Slab<Flow>,
+    pub(crate) connections: flows::Connections,
+    pub(crate) sources: Box<[u32]>,
+    pub(crate) chores: BTreeSet<(Instant, Chore)>,
+    pub(crate) locator: Locator,
+    pub(crate) stun: crate::stun::Keepalives,
+    transmits: VecDeque<Transmit>,
+    queued_bytes: usize,
+    events: VecDeque<Event>,
+    pub(crate) counters: Counters,
+    next_send: u64,
+    /// The name for Via over WebSocket: RFC 7118 section 5.
+    invalid_host: String,
+}
+
+impl Endpoint {
+    /// An endpoint without flows. All that is random in it comes from `seed`, which nobody else may know: branches,
+    /// tags, and the keys of its hash tables.
+    pub fn new(config: Arc<EndpointConfig>, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let hash = HashKey { k0: rng.next_u64(), k1: rng.next_u64() };
+        let invalid_host = alloc::format!("{}.invalid", Tag::new(rng.next_u64()));
+        let locator = Locator::new(hash, config.limits.dns_names, config.limits.dead_targets);
+        Endpoint {
+            config,
+            now: Instant::ZERO,
+            rng,
+            hash,
+            txs: Slab::new(),
+            table: HashTable::new(),
+            timers: Timers::new(),
+            flows: Slab::new(),
+            connections: flows::Connections::new(hash),
+            sources: vec![0; SOURCES].into_boxed_slice(),
+            chores: BTreeSet::new(),
+            locator,
+            stun: crate::stun::Keepalives::default(),
+            transmits: VecDeque::new(),
+            queued_bytes: 0,
+            events: VecDeque::new(),
+            counters: Counters::default(),
+            next_send: 0,
+            invalid_host,
+        }
+    }
+
+    /// Takes in one datagram, one chunk of a stream, one fact. All work that follows from it is done, its results
+    /// queued.
+    ///
+    /// # Errors
+    ///
+    /// The input could not be attributed to anything. This is no failure of the endpoint: it has been counted, what was
+    /// owed has been queued, and nothing need be done.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        self.advance(now);
+        let result = self.receive(input);
+        match result {
+            Err(InputError::Malformed(_) | InputError::Framing(_) | InputError::Unmatchable) => {
+                self.counters.malformed += 1;
+            }
+            Err(InputError::NotOurs | InputError::Stray) => self.counters.stray_responses += 1,
+            Err(InputError::Overload) => self.counters.refused += 1,
+            Err(_) => self.counters.stale_inputs += 1,
+            Ok(()) => {}
+        }
+        result
+    }
+
+    /// Carries out what is due at `now`. Without anything due it does nothing, so calling it too often is harmless. One
+    /// call does a bounded amount of work; [`poll_timeout`](Endpoint::poll_timeout) tells whether more is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+        for _ in 0..TIMERS_AT_ONCE {
+            let Some((index, timer)) = self.timers.pop(self.now) else { break };
+            self.on_timer(index, timer);
+        }
+        for _ in 0..TIMERS_AT_ONCE {
+            let Some(&(at, chore)) = self.chores.first() else { break };
+            if at > self.now {
+                break;
+            }
+            self.chores.remove(&(at, chore));
+            self.on_chore(at, chore);
+        }
+    }
+
+    /// The next bytes to send; `None` when all have been taken. Changes with any other call that takes `&mut self`.
+    #[must_use]
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        let transmit = self.transmits.pop_front()?;
+        self.queued_bytes = self.queued_bytes.saturating_sub(transmit.bytes.len());
+        Some(transmit)
+    }
+
+    /// The next event; `None` when all have been taken. Changes with any other call that takes `&mut self`.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Endpoint::handle_timeout) next; `None` if nothing is ever due. While transmits or events wait to be polled
+    /// it is the present, so that a driver that forgets to poll does not sleep on them. Changes with any call that takes `&mut self`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.next_timeout().map(|(at, _)| at)
+    }
+
+    /// Why [`poll_timeout`](Endpoint::poll_timeout) says what it says.
+    #[must_use]
+    pub fn next_timeout_reason(&self) -> Option<Timer> {
+        self.next_timeout().map(|(_, timer)| timer)
+    }
+
+    fn next_timeout(&self) -> Option<(Instant, Timer)> {
+        if !self.transmits.is_empty() || !self.events.is_empty() {
+            return Some((self.now, Timer::Output));
+        }
+        let chore = self.chores.first().map(|&(at, chore)| {
+            let timer = match chore {
+                Chore::Connect(_) => Timer::Connect,
+                Chore::Keepalive(_) | Chore::Stun(_) => Timer::Keepalive,
+                Chore::Resolve(_) => Timer::Resolve,
+            };
+            (at, timer)
+        });
+        match (self.timers.next(), chore) {
+            (Some(timer), Some(chore)) => Some(if chore.0 < timer.0 { chore } else { timer }),
+            (timer, chore) => timer.or(chore),
+        }
+    }
+
+    /// What the endpoint has done so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the endpoint was told at construction.
+    pub fn config(&self) -> &EndpointConfig {
+        &self.config
+    }
+
+    /// How many transactions are live, those the endpoint keeps for itself (CANCELs) included.
+    pub fn transactions(&self) -> usize {
+        self.txs.len()
+    }
+
+    /// How many flows there are.
+    pub fn flows(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether nothing is left of any transaction, query or send: no table entry, no timer, no queued output.
+    pub fn is_idle(&self) -> bool {
+        self.txs.len() == 0
+            && self.table.is_empty()
+            && self.timers.len() == 0
+            && self.transmits.is_empty()
+            && self.events.is_empty()
+            && self.locator.is_idle()
+            && self.sources.iter().all(|&count| count == 0)
+            && !self.chores.iter().any(|(_, chore)| matches!(chore, Chore::Resolve(_) | Chore::Connect(_)))
+    }
+
+    /// Time never runs backwards here.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        #[cfg(feature = "tracing")]
+        tracing::trace!(at = %self.now, ?event, "event");
+        self.events.push_back(event);
+    }
+
+    /// Queues bytes for a flow that can send them.
+    pub(crate) fn transmit(
+        &mut self,
+        flow: FlowId,
+        remote: SocketAddr,
+        bytes: Bytes,
+        ttl: Option<u8>,
+        token: Option<SendToken>,
+    ) {
+        let Some(on) = self.flows.get(flow.key()) else { return };
+        let transmit = Transmit { flow, transport: on.transport, local: on.local, remote, bytes, ttl, token };
+        #[cfg(feature = "tracing")]
+        tracing::trace!(at = %self.now, %flow, %remote, len = transmit.bytes.len(), "transmit");
+        self.counters.transmits += 1;
+        self.queued_bytes += transmit.bytes.len();
+        self.transmits.push_back(transmit);
+    }
+
+    /// Whether the queues have room for what a new request brings.
+    pub(crate) fn has_room(&self) -> bool {
+        let limits = &self.config.limits;
+        limits.queued_events.is_none_or(|limit| self.events.len() < limit)
+            && limits.queued_bytes.is_none_or(|limit| self.queued_bytes < limit)
+    }
+
+    pub(crate) fn path_of(&self, flow: FlowId, remote: SocketAddr) -> Option<Path> {
+        let on = self.flows.get(flow.key())?;
+        Some(Path { flow, transport: on.transport, local: on.local, remote })
+    }
+
+    // The tables of transactions.
+
+    pub(crate) fn find(&self, tag: u128) -> Option<u32> {
+        let low = tag as u64;
+        self.table
+            .find(low, |&(hash, index)| hash == low && self.txs.at(index).is_some_and(|tx| tx.tag == tag))
+            .map(|&(_, index)| index)
+    }
+
+    /// Enters a transaction into the table under `tag`.
+    pub(crate) fn enter(&mut self, index: u32, tag: u128) {
+        if let Some(tx) = self.txs.at_mut(index) {
+            tx.tag = tag;
+            self.table.insert_unique(tag as u64, (tag as u64, index), |&(hash, _)| hash);
+        }
+    }
+
+    /// Takes a transaction out of the table.
+    pub(crate) fn withdraw(&mut self, index: u32) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        let tag = core::mem::take(&mut tx.tag);
+        if tag != 0 {
+            if let Ok(entry) = self.table.find_entry(tag as u64, |&(hash, at)| hash == tag as u64 && at == index) {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Adds a transaction to the slab, in no table and on no flow.
+    pub(crate) fn insert(&mut self, tx: Tx) -> Option<Key> {
+        let key = self.txs.insert(tx)?;
+        self.timers.reserve(key.index);
+        Some(key)
+    }
+
+    /// Takes every trace of a transaction away.
+    pub(crate) fn erase(&mut self, index: u32) {
+        self.withdraw(index);
+        self.unlink(index);
+        self.timers.clear(index, Which::Retransmit);
+        self.timers.clear(index, Which::State);
+        if let Some(tx) = self.txs.remove(index) {
+            if let Some(count) = self.sources.get_mut(usize::from(tx.source)) {
+                *count = count.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Binds a transaction to a flow, so that it learns of its end.
+    pub(crate) fn link(&mut self, index: u32, flow: FlowId) {
+        self.unlink(index);
+        let Some(on) = self.flows.get_mut(flow.key()) else { return };
+        let head = core::mem::replace(&mut on.head, index);
+        if let Some(first) = self.txs.at_mut(head) {
+            first.prev = index;
+        }
+        if let Some(tx) = self.txs.at_mut(index) {
+            tx.flow = Some(flow);
+            tx.prev = NIL;
+            tx.next = head;
+        }
+    }
+
+    pub(crate) fn unlink(&mut self, index: u32) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        let Some(flow) = tx.flow.take() else { return };
+        let (prev, next) = (tx.prev, tx.next);
+        (tx.prev, tx.next) = (NIL, NIL);
+        match self.txs.at_mut(prev) {
+            Some(before) => before.next = next,
+            None => {
+                if let Some(on) = self.flows.get_mut(flow.key()) {
+                    on.head = next;
+                }
+            }
+        }
+        if let Some(after) = self.txs.at_mut(next) {
+            after.prev = prev;
+        }
+    }
+
+    /// Sets a timer of a transaction.
+    pub(crate) fn set_timer(&mut self, index: u32, which: Which, timer: Timer, class: Class) {
+        let at = self.now + self.duration(class);
+        self.timers.set(index, which, timer, class, at);
+    }
+
+    fn duration(&self, class: Class) -> Duration {
+        let timers = &self.config.timers;
+        match class {
+            Class::T1x1 => timers.t1,
+            Class::T1x2 => timers.t1.saturating_mul(2),
+            Class::T1x4 => timers.t1.saturating_mul(4),
+            Class::T1x8 => timers.t1.saturating_mul(8),
+            Class::T1x16 => timers.t1.saturating_mul(16),
+            Class::T1x32 => timers.t1.saturating_mul(32),
+            Class::T1x64 => timers.t1x64(),
+            Class::T2 => timers.t2,
+            Class::T4 => timers.t4,
+            Class::C => timers.c,
+            Class::D => timers.d,
+            Class::Trying => timers.trying,
+            Class::UntilT2 => timers.until_t2(),
+            Class::Answer => timers.answer,
+            Class::Odd => Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn token(&self, index: u32) -> Option<SendToken> {
+        self.txs.key_at(index).map(|key| SendToken(key.to_bits()))
+    }
+
+    pub(crate) fn new_send_id(&mut self) -> u64 {
+        self.next_send += 1;
+        self.next_send
+    }
+
+    pub(crate) fn add_chore(&mut self, at: Instant, chore: Chore) {
+        self.chores.insert((at, chore));
+    }
+
+    pub(crate) fn drop_chore(&mut self, at: Instant, chore: Chore) {
+        self.chores.remove(&(at, chore));
+    }
+
+    /// The sent-by for Via on a flow.
+    pub(crate) fn sent_by(&self, transport: Transport, local: SocketAddr, outgoing: bool) -> Box<str> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //# Before a request is sent, the client transport MUST insert a value of
+        //# the "sent-by" field into the Via header field.
+        if let Some(name) = self.config.sent_by.iter().find(|name| name.transport == transport) {
+            return match name.port {
+                Some(port) => alloc::format!("{}:{port}", name.host).into_boxed_str(),
+                None => name.host.clone().into_boxed_str(),
+            };
+        }
+        if transport.is_websocket() && outgoing {
+            return self.invalid_host.clone().into_boxed_str();
+        }
+        alloc::format!("{local}").into_boxed_str()
+    }
+}
+
+impl core::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("now", &self.now)
+            .field("transactions", &self.txs.len())
+            .field("flows", &self.flows.len())
+            .finish_non_exhaustive()
+    }
+}

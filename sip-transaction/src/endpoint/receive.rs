@@ -1,0 +1,203 @@
+//! What comes in: which flow it is for, where one message ends, what is a keepalive.
+
+use super::{Chore, Endpoint};
+use crate::error::InputError;
+use crate::flow::FlowState;
+use crate::id::FlowId;
+use crate::input::{CloseCause, Input};
+use crate::output::{Event, Path};
+use crate::stun;
+use crate::time::Instant;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use sip_message::{FramingFault, Message, ParseError, StatusCode, StreamItem, salvage};
+
+impl Endpoint {
+    pub(super) fn receive(&mut self, input: Input<'_>) -> Result<(), InputError> {
+        match input {
+            Input::Datagram { flow, remote, bytes } => self.datagram(flow, remote, bytes),
+            Input::Stream { flow, bytes } => self.stream(flow, bytes),
+            Input::Message { flow, bytes } => self.whole_message(flow, bytes),
+            Input::FlowOpened { flow, local } => self.flow_opened(flow, local),
+            Input::FlowClosed { flow, cause } => {
+                self.flows.get(flow.key()).ok_or(InputError::UnknownFlow)?;
+                self.end_flow(flow, cause);
+                Ok(())
+            }
+            Input::SendFailed { token, cause } => self.send_failed(token, cause),
+            Input::Resolved { query, answer } => {
+                let done = self.locator.resolved(&self.config, self.now, &mut self.rng, query, answer);
+                let Some(done) = done else { return Err(InputError::UnknownQuery) };
+                self.drop_chore(done.deadline, Chore::Resolve(query.to_bits()));
+                self.ask();
+                for (index, targets) in done.located {
+                    self.located(index, targets);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn path_in(
+        &self,
+        flow: FlowId,
+        remote: Option<SocketAddr>,
+        fits: impl Fn(FlowState, crate::Transport) -> bool,
+    ) -> Result<Path, InputError> {
+        let on = self.flows.get(flow.key()).ok_or(InputError::UnknownFlow)?;
+        if !fits(on.state, on.transport) {
+            return Err(InputError::WrongFlowKind);
+        }
+        Ok(Path { flow, transport: on.transport, local: on.local, remote: remote.unwrap_or(on.remote) })
+    }
+
+    fn datagram(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8]) -> Result<(), InputError> {
+        let path = self.path_in(flow, Some(remote), |state, _| state == FlowState::Socket)?;
+        // SIP begins with a letter, STUN with two zero bits: RFC 5626 section 8.
+        match bytes.first() {
+            Some(0..=3) => return self.stun_in(path, bytes),
+            // A datagram of white space or nothing keeps a NAT binding open.
+            None | Some(b'\r' | b'\n' | 0x20 | 0x09)
+                if bytes.iter().all(|b| matches!(b, b'\r' | b'\n' | b' ' | b'\t')) =>
+            {
+                self.counters.keepalives += 1;
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.one_message(path, bytes)
+    }
+
+    fn whole_message(&mut self, flow: FlowId, bytes: &[u8]) -> Result<(), InputError> {
+        let path = self.path_in(flow, None, |state, transport| {
+            state == FlowState::Open && transport.is_connected() && !transport.is_stream()
+        })?;
+        // CRLF keepalives inside of WebSocket messages: answered as on a stream (RFC 5626 section 3.5.1).
+        if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
+            self.crlf(path, if bytes.len() >= 4 { 2 } else { 1 });
+            return Ok(());
+        }
+        self.one_message(path, bytes)
+    }
+
+    fn one_message(&mut self, path: Path, bytes: &[u8]) -> Result<(), InputError> {
+        if bytes.len() > self.config.parser.max_message_len {
+            let offset = self.config.parser.max_message_len;
+            let response = bytes.starts_with(b"SIP/");
+            let error = ParseError { kind: FramingFault::MessageTooLong, offset, header: None, response };
+            self.refuse(path, bytes, &error);
+            return Err(InputError::Malformed(error));
+        }
+        match Message::parse_with(Bytes::copy_from_slice(bytes), &self.config.parser) {
+            Ok(message) => self.message(path, message),
+            Err(error) => {
+                self.refuse(path, bytes, &error);
+                Err(InputError::Malformed(error))
+            }
+        }
+    }
+
+    fn message(&mut self, path: Path, message: Message) -> Result<(), InputError> {
+        if message.is_request() { self.on_request(path, message) } else { self.on_response(path, message) }
+    }
+
+    /// Answers what cannot be parsed, if enough of it can be read.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    //# If the message is a response, it MUST be discarded.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    //# If the message is a request, the element
+    //# SHOULD generate a 400 (Bad Request) response.
+    fn refuse(&mut self, path: Path, bytes: &[u8], error: &ParseError) {
+        if error.response || !self.has_room() {
+            return;
+        }
+        if let Some(salvaged) = salvage(bytes) {
+            let status = error.status().unwrap_or(StatusCode::BAD_REQUEST);
+            self.answer_stateless(&path, salvaged.request(), status);
+        }
+    }
+
+    fn stream(&mut self, flow: FlowId, bytes: &[u8]) -> Result<(), InputError> {
+        let path = self.path_in(flow, None, |state, transport| state == FlowState::Open && transport.is_stream())?;
+        let Some(decoder) = self.decoder(flow) else { return Err(InputError::UnknownFlow) };
+        decoder.push(bytes);
+        let mut result = Ok(());
+        loop {
+            // A message may have ended the flow.
+            let Some(item) = self.decoder(flow).and_then(|decoder| decoder.next_item()) else { return result };
+            match item {
+                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, message)),
+                Ok(StreamItem::Crlf { run }) => self.crlf(path, run),
+                Err(error) => {
+                    self.refuse(path, &error.head, &error.error);
+                    if error.fatal {
+                        self.end_flow(flow, CloseCause::Framing);
+                        return Err(InputError::Framing(error.error));
+                    }
+                    result = Err(InputError::Malformed(error.error));
+                }
+            }
+        }
+    }
+
+    /// An empty line came in between messages: half of a ping, or a pong.
+    fn crlf(&mut self, path: Path, run: u32) {
+        let awaited =
+            self.flows.get(path.flow.key()).and_then(|on| on.keepalive).is_some_and(|keepalive| keepalive.awaits);
+        if awaited {
+            self.pong_in(path);
+        } else if run % 2 == 0 {
+            self.counters.keepalives += 1;
+            self.transmit(path.flow, path.remote, Bytes::from_static(b"\r\n"), None, None);
+            self.emit(Event::KeepaliveReceived { path });
+        }
+    }
+
+    fn stun_in(&mut self, path: Path, bytes: &[u8]) -> Result<(), InputError> {
+        match stun::read(bytes) {
+            Some(stun::Packet::Request { id, unknown }) => {
+                if !self.has_room() {
+                    return Err(InputError::Overload);
+                }
+                self.counters.keepalives += 1;
+                let answer = stun::answer(&id, path.remote, &unknown);
+                self.transmit(path.flow, path.remote, answer, None, None);
+                if unknown.is_empty() {
+                    self.emit(Event::KeepaliveReceived { path });
+                }
+                Ok(())
+            }
+            Some(stun::Packet::Response { id, mapped }) => self.stun_answered(path, id, mapped),
+            Some(stun::Packet::Indication) => Ok(()),
+            None => Err(InputError::UnknownToken),
+        }
+    }
+
+    /// Something other than a transaction's timer is due.
+    pub(super) fn on_chore(&mut self, at: Instant, chore: Chore) {
+        match chore {
+            Chore::Connect(flow) => self.end_flow(flow, CloseCause::ConnectTimeout),
+            Chore::Keepalive(flow) => self.keepalive_due(flow, at),
+            Chore::Stun(id) => self.stun_due(id),
+            Chore::Resolve(bits) => {
+                let Some(query) = crate::id::QueryId::from_bits(bits) else { return };
+                let answer = crate::input::Answer::Failed;
+                let done = self.locator.resolved(&self.config, self.now, &mut self.rng, query, answer);
+                self.ask();
+                for (index, targets) in done.into_iter().flat_map(|done| done.located) {
+                    self.located(index, targets);
+                }
+            }
+        }
+    }
+
+    /// Hands the locator's questions on as events.
+    pub(super) fn ask(&mut self) {
+        while let Some(question) = self.locator.next_question() {
+            let at = self.now + self.config.timers.resolve;
+            self.locator.asked(question.query, at);
+            self.add_chore(at, Chore::Resolve(question.query.to_bits()));
+            self.emit(Event::Query { query: question.query, name: question.name, kind: question.kind });
+        }
+    }
+}

@@ -1,0 +1,761 @@
+//! Server transactions: from the request to the user, from the user's response to the network.
+
+use super::Endpoint;
+use super::apply::About;
+use crate::destination::{Target, Wanted, WantedHost};
+use crate::error::{CommandError, InputError, SendError, SendErrorKind};
+use crate::hash::SipHash;
+use crate::id::ServerTxId;
+use crate::locate::Located;
+use crate::machine::{Status, invite_server, noninvite_server};
+use crate::matching::is_rfc3261;
+use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
+use crate::time::Instant;
+use crate::timers::{Class, Timer, Which};
+use crate::transport::Transport;
+use crate::tx::{Flags, Machine, Tx};
+use crate::wire::{self, Tag};
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
+use rand_chacha::rand_core::RngCore;
+use sip_message::{Header, Message, Method, StatusCode, Via};
+
+impl Endpoint {
+    /// Answers a request. Provisional responses may be repeated and followed by others; the final one decides what becomes of the
+    /// transaction (RFC 3261 section 17.2). A 2xx to an INVITE may be sent again and again: it is the user who retransmits it
+    /// (or see [`respond_until_ack`](Endpoint::respond_until_ack)).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] hands the message back: it is no response; the transaction is over or has its final
+    /// response; RFC 4320 forbids it.
+    pub fn respond(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
+        self.advance(now);
+        let Some(status) = response.status() else { return Err(SendError::new(SendErrorKind::WrongKind, response)) };
+        let index = tx.key().index;
+        let Some(found) =
+            self.txs.get_mut(tx.key()).filter(|tx| tx.machine.is_server() && !tx.flags.has(Flags::HIDDEN))
+        else {
+            return Err(SendError::new(SendErrorKind::UnknownTransaction, response));
+        };
+        let class = Status::of(status);
+        let allowed = match found.machine {
+            Machine::InviteServer(invite_server::State::Proceeding) => Ok(()),
+            Machine::InviteServer(invite_server::State::Accepted) if class == Status::Success => Ok(()),
+            Machine::NonInviteServer(noninvite_server::State::Trying | noninvite_server::State::Proceeding) => {
+                let e_is_at_t2 = matches!(found.machine, Machine::NonInviteServer(noninvite_server::State::Proceeding));
+                //= https://www.rfc-editor.org/rfc/rfc4320#section-4.1
+                //# An SIP element MUST NOT send any provisional response with a Status-
+                //# Code other than 100 to a non-INVITE request.
+                //= https://www.rfc-editor.org/rfc/rfc4320#section-4.1
+                //# An SIP element MUST NOT respond to a non-INVITE request with a
+                //# Status-Code of 100 over any unreliable transport, such as UDP, before
+                //# the amount of time it takes a client transaction's Timer E to be
+                //# reset to T2.
+                //= https://www.rfc-editor.org/rfc/rfc4320#section-4.1
+                //# An SIP element MAY respond to a non-INVITE request with a
+                //# Status-Code of 100 over a reliable transport at any time.
+                //= https://www.rfc-editor.org/rfc/rfc4320#section-4.2
+                //# A transaction-stateful SIP element MUST NOT send a response with
+                //# Status-Code of 408 to a non-INVITE request.
+                match status.code() {
+                    100 if found.transport.is_reliable() || e_is_at_t2 => Ok(()),
+                    100..=199 | 408 => Err(SendErrorKind::Forbidden),
+                    _ => Ok(()),
+                }
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
+            //# Any other final responses passed by the TU to the server
+            //# transaction MUST be discarded while in the "Completed" state.
+            _ => Err(SendErrorKind::AlreadyAnswered),
+        };
+        if let Err(kind) = allowed {
+            return Err(SendError::new(kind, response));
+        }
+        found.last = wire::message(response);
+        self.server_respond(index, class);
+        Ok(())
+    }
+
+    /// Accepts an INVITE with a 2xx that the endpoint retransmits, at T1, then doubling up to T2, over any transport (RFC 3261 section
+    /// 13.3.1.4), until [`acknowledge`](Endpoint::acknowledge) tells that the ACK has come. If that never happens the
+    /// transaction ends as [`Outcome::NotAcknowledged`] after 64 * T1: send a BYE.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Endpoint::respond); also if it is not a 2xx or not an INVITE.
+    pub fn respond_until_ack(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
+        self.advance(now);
+        let success = response.status().is_some_and(StatusCode::is_success);
+        let proceeding = Machine::InviteServer(invite_server::State::Proceeding);
+        match self.txs.get(tx.key()) {
+            Some(found) if !success => {
+                let _ = found;
+                return Err(SendError::new(SendErrorKind::WrongKind, response));
+            }
+            Some(found) if found.machine == proceeding => {}
+            Some(found) if matches!(found.machine, Machine::InviteServer(_)) => {
+                return Err(SendError::new(SendErrorKind::AlreadyAnswered, response));
+            }
+            Some(_) => return Err(SendError::new(SendErrorKind::WrongKind, response)),
+            None => return Err(SendError::new(SendErrorKind::UnknownTransaction, response)),
+        }
+        self.respond(now, tx, response)?;
+        if let Some(found) = self.txs.get_mut(tx.key()) {
+            found.flags.set(Flags::UNTIL_ACK);
+            found.step = 1;
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+            //# The 2xx response is passed to the transport with an
+            //# interval that starts at T1 seconds and doubles for each
+            //# retransmission until it reaches T2 seconds (T1 and T2 are defined in
+            //# Section 17).
+            self.set_timer(tx.key().index, Which::Retransmit, Timer::G, Class::T1x1);
+        }
+        Ok(())
+    }
+
+    /// The ACK for a 2xx has come: [`Event::Ack`] brings it, and the dialog it belongs to tells which INVITE it is for.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or nothing is being retransmitted.
+    pub fn acknowledge(&mut self, now: Instant, tx: ServerTxId) -> Result<(), CommandError> {
+        self.advance(now);
+        let found = self.txs.get_mut(tx.key()).ok_or(CommandError::Unknown)?;
+        if !found.flags.has(Flags::UNTIL_ACK) {
+            return Err(CommandError::Already);
+        }
+        found.flags.clear(Flags::UNTIL_ACK);
+        self.timers.clear(tx.key().index, Which::Retransmit);
+        Ok(())
+    }
+
+    /// Gives a server transaction up without an answer, as a stateless element does. A retransmission of the request will come as a new
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale.
+    pub fn abandon(&mut self, now: Instant, tx: ServerTxId) -> Result<(), CommandError> {
+        self.advance(now);
+        let found = self.txs.get(tx.key()).ok_or(CommandError::Unknown)?;
+        if !found.machine.is_server() || found.flags.has(Flags::HIDDEN) {
+            return Err(CommandError::Unknown);
+        }
+        self.finish(tx.key().index, Outcome::Abandoned);
+        Ok(())
+    }
+
+    /// A tag for the To of this transaction's responses: the one the endpoint uses if it has to answer a CANCEL before its user has
+    /// answered the INVITE, which RFC 3261 section 9.2 wants to be the same. `None` for a stale id.
+    pub fn local_tag(&self, tx: ServerTxId) -> Option<Tag> {
+        let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_server())?;
+        Some(self.tag_of(found.tag))
+    }
+
+    fn tag_of(&self, tag: u128) -> Tag {
+        let mut hash = self.hash.start();
+        hash.write(b"tag");
+        hash.write(&tag.to_le_bytes());
+        Tag::new(hash.finish() as u64)
+    }
+
+    /// Over which flow and between which addresses the request came; `None` if the flow or the transaction has ended.
+    pub fn server_path(&self, tx: ServerTxId) -> Option<Path> {
+        let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_server())?;
+        self.path_of(found.flow?, found.remote)
+    }
+
+    /// Answers a request that has no transaction: one taken from an ended or abandoned one, or made up. It is sent once. `path`
+    /// is where the request came from.
+    ///
+    /// # Errors
+    ///
+    /// It is no response, its topmost Via cannot be read, or the flow has ended.
+    pub fn respond_stateless(&mut self, now: Instant, path: Path, response: Message) -> Result<SendId, SendError> {
+        self.advance(now);
+        if !response.is_response() {
+            return Err(SendError::new(SendErrorKind::WrongKind, response));
+        }
+        let Ok(via) = response.top_via() else { return Err(SendError::new(SendErrorKind::Malformed, response)) };
+        let (remote, ttl) = response_address(&path, &via);
+        let Some(on) = self.flows.get(path.flow.key()) else {
+            return Err(SendError::new(SendErrorKind::UnknownFlow(path.flow), response));
+        };
+        let remote = if on.transport.is_connected() { on.remote } else { remote };
+        let send = SendId(self.new_send_id());
+        let token = Some(SendToken(super::client::SEND_TOKEN | send.0));
+        self.send_over(path.flow, remote, wire::message(response), ttl, token);
+        Ok(send)
+    }
+
+    /// Forwards a response that a stateless proxy received and has taken its Via from: by the topmost Via that is left (RFC 3261
+    /// section 18.2.2). It is sent once.
+    ///
+    /// # Errors
+    ///
+    /// It is no response, or its topmost Via cannot be read or names no transport that is supported.
+    pub fn forward_response(&mut self, now: Instant, response: Message) -> Result<SendId, SendError> {
+        self.advance(now);
+        if !response.is_response() {
+            return Err(SendError::new(SendErrorKind::WrongKind, response));
+        }
+        let target = response.top_via().ok().and_then(|via| via_target(&via));
+        let Some(target) = target else { return Err(SendError::new(SendErrorKind::NoTarget, response)) };
+        let Some(flow) = self.flow_to(&target) else {
+            return Err(SendError::new(SendErrorKind::NoTransport, response));
+        };
+        let send = SendId(self.new_send_id());
+        let token = Some(SendToken(super::client::SEND_TOKEN | send.0));
+        if !self.send_over(flow, target.address, wire::message(response.clone()), None, token) {
+            return Err(SendError::new(SendErrorKind::Full, response));
+        }
+        Ok(send)
+    }
+
+    /// The branch for a request that a stateless proxy forwards: the same for each retransmission, different for different
+    /// transactions (RFC 3261 section 16.11), for one seed.
+    pub fn stateless_branch(&self, request: &Message) -> String {
+        let mut hash = self.hash.start();
+        hash.write(b"B");
+        let part = |hash: &mut SipHash, bytes: &[u8]| {
+            hash.write(bytes);
+            hash.end_part();
+        };
+        let branch = request.top_via().ok().and_then(|via| via.branch().ok().flatten()).unwrap_or_default();
+        if is_rfc3261(branch) {
+            hash.write_lowercase(branch.as_bytes());
+        } else {
+            part(&mut hash, request.field(Header::Via).unwrap_or_default());
+            let tag = request.from().ok().and_then(|from| from.tag().ok().flatten()).unwrap_or_default();
+            part(&mut hash, tag.as_bytes());
+            part(&mut hash, request.field(Header::CallId).unwrap_or_default());
+            hash.write(&request.cseq().map_or(0, |cseq| cseq.number).to_le_bytes());
+        }
+        part(&mut hash, request.request_uri_bytes().unwrap_or_default());
+        String::from(wire::Branch::new(hash.finish()).as_str())
+    }
+
+    // What comes in.
+
+    /// A request came in.
+    pub(super) fn on_request(&mut self, path: Path, mut message: Message) -> Result<(), InputError> {
+        self.counters.requests_received += 1;
+        let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
+        let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
+        let tag = self.hash.server_tag(&message, &via, method);
+        if let Some(index) = self.find(tag) {
+            return self.retransmission(index, path, message);
+        }
+        let kind = Kind::of(method);
+        // The rest of what Via says, before the message is changed.
+        let (remote, ttl) = response_address(&path, &via);
+        let alias = via.params().has("alias").unwrap_or(false);
+        let sent_by = via.sent_by();
+        let port = sent_by.as_ref().ok().and_then(|(_, port)| *port).unwrap_or(path.transport.default_port());
+        let cancelled = (kind == Kind::Cancel).then(|| self.hash.server_tag(&message, &via, Method::Invite));
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+        //# When the server transport receives a request over any transport, it
+        //# MUST examine the value of the "sent-by" parameter in the top Via
+        //# header field value.
+        let differs = sent_by.as_ref().map_or(true, |(host, _)| host.ip() != Some(path.remote.ip()));
+        let rport = via.rport().ok().flatten() == Some(None);
+        if kind != Kind::Ack {
+            if let Some(refusal) = self.refusal(&path, &message, kind) {
+                return Err(refusal);
+            }
+        }
+        let raw = message.to_bytes();
+        self.stamp(&mut message, &path, differs, rport);
+        if alias {
+            self.know_alias(&path, port);
+        }
+        match kind {
+            Kind::Ack => {
+                self.emit(Event::Ack { tx: None, path, message });
+                return Ok(());
+            }
+            Kind::Cancel => {
+                if let Some(invite) = cancelled.and_then(|tag| self.find(tag)) {
+                    return self.on_cancel(invite, tag, path, remote, message);
+                }
+            }
+            Kind::Invite | Kind::Other => {}
+        }
+        let machine = if kind == Kind::Invite { start_invite() } else { start_other() };
+        let mut tx = Tx::new(match machine.next {
+            Ok(machine) => machine,
+            Err(_) => return Err(InputError::Unmatchable),
+        });
+        tx.transport = path.transport;
+        (tx.remote, tx.ttl) = (remote, ttl);
+        tx.message = raw;
+        let Some(key) = self.insert_server(tx, tag, &path) else { return Err(InputError::Overload) };
+        self.counters.server_transactions += 1;
+        let event = Event::Request { tx: ServerTxId::from_key(key), path, message };
+        self.apply(key.index, machine, About::Message(event), None);
+        Ok(())
+    }
+
+    fn insert_server(&mut self, mut tx: Tx, tag: u128, path: &Path) -> Option<crate::id::Key> {
+        tx.source = self.source_of(path.remote.ip());
+        let source = usize::from(tx.source);
+        let key = self.insert(tx)?;
+        if let Some(count) = self.sources.get_mut(source) {
+            *count += 1;
+        }
+        self.enter(key.index, tag);
+        self.link(key.index, path.flow);
+        Some(key)
+    }
+
+    /// Which counter a source address has. Few addresses share one, and nobody can tell which.
+    fn source_of(&self, ip: IpAddr) -> u16 {
+        let hash = match ip {
+            IpAddr::V4(ip) => self.hash.hash(&ip.octets()),
+            // A network of 64 bits is one source.
+            IpAddr::V6(ip) => self.hash.hash(ip.octets().get(..8).unwrap_or_default()),
+        };
+        (hash as usize & (self.sources.len() - 1)) as u16
+    }
+
+    /// Whether a new request must be turned away; if so, it has been answered.
+    fn refusal(&mut self, path: &Path, message: &Message, kind: Kind) -> Option<InputError> {
+        let limits = &self.config.limits;
+        let live = self.sources.get(usize::from(self.source_of(path.remote.ip()))).copied().unwrap_or(0) as usize;
+        let over = |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count >= limit);
+        let over_by_quarter =
+            |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count >= limit + limit / 4);
+        let pressed = over(self.txs.len(), limits.transactions) || over(live, limits.per_source) || !self.has_room();
+        if !pressed {
+            return None;
+        }
+        // What ends or goes on with a call is let in a little longer than what begins one.
+        let begun = kind == Kind::Cancel || message.to().is_ok_and(|to| matches!(to.tag(), Ok(Some(_))));
+        let full = over_by_quarter(self.txs.len(), limits.transactions) || over_by_quarter(live, limits.per_source);
+        if begun && !full {
+            return None;
+        }
+        self.answer_stateless(path, message, StatusCode::SERVICE_UNAVAILABLE);
+        Some(InputError::Overload)
+    }
+
+    /// Answers without keeping anything: RFC 3261 section 8.2.7.
+    pub(super) fn answer_stateless(&mut self, path: &Path, request: &Message, status: StatusCode) {
+        if request.method() == Some(Method::Ack) {
+            return;
+        }
+        let Ok(via) = request.top_via() else { return };
+        let (remote, ttl) = response_address(path, &via);
+        let tag = self.tag_of(self.hash.server_tag(request, &via, request.method().unwrap_or(Method::Options)));
+        let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| {
+            let (least, most) = self.config.limits.retry_after;
+            let range = most.saturating_sub(least).saturating_add(1);
+            least + self.rng.next_u32() % range.max(1)
+        });
+        let bytes = wire::response(request, status, Some(tag), &self.config.product, retry);
+        self.send_over(path.flow, remote, bytes, ttl, None);
+    }
+
+    /// Writes where the request came from into its topmost Via.
+    fn stamp(&self, message: &mut Message, path: &Path, differs: bool, rport: bool) {
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //# When a SIP WebSocket Server receives a request, it MAY decide not
+        //# to add a "received" parameter to the top Via header.
+        if path.transport.is_websocket() && !self.config.received_over_websocket {
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+        //# If the host portion of the "sent-by" parameter
+        //# contains a domain name, or if it contains an IP address that differs
+        //# from the packet source address, the server MUST add a "received"
+        //# parameter to that Via header field value.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+        //# This parameter MUST contain
+        //# the source address from which the packet was received.
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-4
+        //# In fact, the server MUST insert a "received" parameter
+        //# containing the source IP address that the request came from, even if
+        //# it is identical to the value of the "sent-by" component.
+        if differs || rport {
+            let _ = message.set_received(path.remote.ip());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-4
+        //# If this Via header field value contains an "rport" parameter
+        //# with no value, it MUST set the value of the parameter to the source
+        //# port of the request.
+        if rport {
+            let _ = message.set_rport(path.remote.port());
+        }
+    }
+
+    /// A request that belongs to a live transaction: sent again, or an ACK.
+    fn retransmission(&mut self, index: u32, path: Path, mut message: Message) -> Result<(), InputError> {
+        let ack = message.method() == Some(Method::Ack);
+        let Some(key) = self.txs.key_at(index) else { return Err(InputError::Stray) };
+        let Some(tx) = self.txs.at_mut(index) else { return Err(InputError::Stray) };
+        let reliable = tx.transport.is_reliable();
+        // A client behind a NAT may have got another port meanwhile, or another connection.
+        if tx.flow.is_none() && tx.transport == path.transport {
+            tx.remote = path.remote;
+            self.link(index, path.flow);
+        }
+        let Some(tx) = self.txs.at(index) else { return Err(InputError::Stray) };
+        match tx.machine {
+            Machine::InviteServer(state) => {
+                let what = if ack { invite_server::Occurrence::Ack } else { invite_server::Occurrence::Invite };
+                if ack && !self.ack_fits(index, &message) {
+                    self.emit(Event::Ack { tx: None, path, message });
+                    return Ok(());
+                }
+                let step = invite_server::on(state, what, reliable).map(Machine::InviteServer);
+                if !ack && step.actions == crate::machine::Actions::NONE {
+                    self.counters.absorbed += 1;
+                }
+                if ack && state == invite_server::State::Accepted {
+                    let via = message.top_via().ok().and_then(|via| via.rport().ok().flatten());
+                    self.stamp(&mut message, &path, true, via == Some(None));
+                }
+                let about = About::Message(Event::Ack { tx: Some(ServerTxId::from_key(key)), path, message });
+                self.server_step(index, step, about, None);
+            }
+            Machine::NonInviteServer(state) => {
+                let step = noninvite_server::on(state, noninvite_server::Occurrence::Request, reliable);
+                if step.actions == crate::machine::Actions::NONE {
+                    self.counters.absorbed += 1;
+                }
+                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether an ACK of an RFC 2543 client is for the response this transaction sent: the To tag tells.
+    fn ack_fits(&self, index: u32, ack: &Message) -> bool {
+        let branch = ack.top_via().ok().and_then(|via| via.branch().ok().flatten()).unwrap_or_default();
+        if is_rfc3261(branch) {
+            return true;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
+        //# The ACK request matches a transaction if the Request-
+        //# URI, From tag, Call-ID, CSeq number (not the method), and top Via
+        //# header field match those of the INVITE request which created the
+        //# transaction, and the To tag of the ACK matches the To tag of the
+        //# response sent by the server transaction.
+        let Some(tx) = self.txs.at(index) else { return false };
+        let Ok(response) = Message::parse_with(tx.last.clone(), &self.config.parser) else { return false };
+        let sent = response.to().ok().and_then(|to| to.tag().ok().flatten());
+        let came = ack.to().ok().and_then(|to| to.tag().ok().flatten());
+        sent == came
+    }
+
+    /// A CANCEL for a live INVITE: RFC 3261 section 9.2.
+    fn on_cancel(
+        &mut self,
+        invite: u32,
+        tag: u128,
+        path: Path,
+        remote: SocketAddr,
+        message: Message,
+    ) -> Result<(), InputError> {
+        let Some(key) = self.txs.key_at(invite) else { return Err(InputError::Stray) };
+        let Some(tx) = self.txs.at(invite) else { return Err(InputError::Stray) };
+        let pending = tx.machine == Machine::InviteServer(invite_server::State::Proceeding);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+        //# the To tag of the response to the CANCEL and the To tag
+        //# in the response to the original request SHOULD be the same.
+        let sent = Message::parse_with(tx.last.clone(), &self.config.parser).ok();
+        let sent_tag = sent.as_ref().and_then(|sent| sent.to().ok()?.tag().ok().flatten());
+        let local_tag = self.tag_of(tx.tag);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+        //# Regardless of the method of the original request, as long as the
+        //# CANCEL matched an existing transaction, the UAS answers the CANCEL
+        //# request itself with a 200 (OK) response.
+        let response =
+            Message::response(&message, StatusCode::OK).to_tag(sent_tag.unwrap_or(local_tag.as_str())).build();
+        let step = start_other();
+        let Ok(machine) = step.next else { return Err(InputError::Unmatchable) };
+        let mut cancel = Tx::new(machine);
+        cancel.flags.set(Flags::HIDDEN);
+        (cancel.transport, cancel.remote) = (path.transport, remote);
+        let Ok(response) = response else { return Err(InputError::Unmatchable) };
+        cancel.last = wire::message(response);
+        let Some(made) = self.insert_server(cancel, tag, &path) else { return Err(InputError::Overload) };
+        self.apply(made.index, step, About::Nothing, None);
+        self.server_respond(made.index, Status::Success);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+        //# If the original
+        //# request was an INVITE, the UAS SHOULD immediately respond to the
+        //# INVITE with a 487 (Request Terminated).
+        if pending {
+            self.emit(Event::Cancel { tx: ServerTxId::from_key(key), message });
+        } else {
+            self.counters.absorbed += 1;
+        }
+        Ok(())
+    }
+
+    // What goes out.
+
+    /// The user's response lies in `last`: the machine's next step.
+    pub(super) fn server_respond(&mut self, index: u32, class: Status) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        if class != Status::Provisional {
+            tx.message = Bytes::new();
+        }
+        let reliable = tx.transport.is_reliable();
+        match tx.machine {
+            Machine::InviteServer(state) => {
+                let step = invite_server::on(state, invite_server::Occurrence::Respond(class), reliable);
+                self.server_step(index, step.map(Machine::InviteServer), About::Nothing, None);
+            }
+            Machine::NonInviteServer(state) => {
+                let step = noninvite_server::on(state, noninvite_server::Occurrence::Respond(class), reliable);
+                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes a response of the endpoint's own from the request of a transaction.
+    pub(super) fn make_response(&mut self, index: u32, status: StatusCode) {
+        let Some(tx) = self.txs.at(index) else { return };
+        let Ok(mut request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+        let path = tx.flow.and_then(|flow| self.path_of(flow, tx.remote));
+        if let (Some(path), Ok(via)) = (path, request.top_via()) {
+            let differs = via.sent_by().map_or(true, |(host, _)| host.ip() != Some(path.remote.ip()));
+            let rport = via.rport().ok().flatten() == Some(None);
+            self.stamp(&mut request, &path, differs, rport);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+        //# The 100
+        //# (Trying) response is constructed according to the procedures in
+        //# Section 8.2.6, except that the insertion of tags in the To header
+        //# field of the response (when none was present in the request) is
+        //# downgraded from MAY to SHOULD NOT.
+        let tag = (status != StatusCode::TRYING).then(|| self.tag_of(tx.tag));
+        let bytes = wire::response(&request, status, tag, &self.config.product, None);
+        if let Some(tx) = self.txs.at_mut(index) {
+            tx.last = bytes;
+        }
+    }
+
+    /// Sends `last` to where responses go: RFC 3261 section 18.2.2.
+    pub(super) fn send_response(&mut self, index: u32) {
+        let Some(tx) = self.txs.at(index) else { return };
+        if tx.last.is_empty() {
+            return;
+        }
+        match tx.flow {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+            //# If the "sent-protocol" is a reliable transport protocol such as
+            //# TCP or SCTP, or TLS over those, the response MUST be sent using
+            //# the existing connection to the source of the original request
+            //# that created the transaction, if that connection is still open.
+            //= https://www.rfc-editor.org/rfc/rfc3581#section-4
+            //# The response MUST be sent from
+            //# the same address and port that the corresponding request was received
+            //# on.
+            Some(flow) => {
+                let (remote, ttl, bytes) = (tx.remote, tx.ttl, tx.last.clone());
+                let token = self.token(index);
+                self.send_over(flow, remote, bytes, ttl, token);
+            }
+            None => self.detour(index, FailCause::Flow(crate::input::CloseCause::Closed)),
+        }
+    }
+
+    /// The flow of the request ended: nothing to do until there is something to send.
+    pub(super) fn server_lost_flow(&mut self, index: u32) {
+        let Some(tx) = self.txs.at(index) else { return };
+        // What was on its way over the detour is lost.
+        if tx.flags.has(Flags::DETOUR) {
+            self.detour(index, FailCause::Flow(crate::input::CloseCause::Closed));
+        }
+    }
+
+    /// A response could not be sent.
+    pub(super) fn response_failed(&mut self, index: u32, cause: FailCause) {
+        self.unlink(index);
+        self.detour(index, cause);
+    }
+
+    /// Sends the response some other way than back over the flow of its request.
+    fn detour(&mut self, index: u32, cause: FailCause) {
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        let Ok(response) = Message::parse_with(tx.last.clone(), &self.config.parser) else { return };
+        let Ok(via) = response.top_via() else { return };
+        let first = !tx.flags.has(Flags::DETOUR);
+        tx.flags.set(Flags::DETOUR);
+        // A WebSocket client cannot be connected to: RFC 7118 section 5.3.
+        if tx.transport.is_websocket() {
+            return self.server_transport_error(index, cause);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+        //# If that connection is no longer open, the server SHOULD open a
+        //# connection to the IP address in the "received" parameter, if
+        //# present, using the port in the "sent-by" value, or the default
+        //# port for that transport, if no port is specified.
+        if first && tx.transport.is_connected() {
+            if let Some(target) = via_target(&via) {
+                return self.respond_to(index, &target);
+            }
+        }
+        if !tx.flags.has(Flags::ASKED) {
+            tx.flags.set(Flags::ASKED);
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+            //# If that
+            //# connection attempt fails, the server SHOULD use the procedures
+            //# in [4] for servers in order to determine the IP address and
+            //# port to open the connection and send the response to.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+            //# If this fails, for example, elicits an ICMP "port
+            //# unreachable" response, the procedures of Section 5 of [4]
+            //# SHOULD be used to determine where to send the response.
+            let transport = tx.transport;
+            if let Ok((host, port)) = via.sent_by() {
+                if let Ok(host) = WantedHost::of(host) {
+                    let wanted = Wanted { host, port, transport: Some(transport), secure: transport.is_secure() };
+                    match self.locate(index, &wanted) {
+                        Located::Later => return,
+                        Located::Now(targets) => return self.response_located(index, targets),
+                    }
+                }
+            }
+        }
+        let next = self.txs.at_mut(index).and_then(|tx| tx.more.as_mut()?.targets.pop_front());
+        match next {
+            Some(target) => self.respond_to(index, &target),
+            None => self.server_transport_error(index, cause),
+        }
+    }
+
+    /// DNS has told where the response can go.
+    pub(super) fn response_located(&mut self, index: u32, mut targets: VecDeque<Target>) {
+        let next = targets.pop_front();
+        if let Some(tx) = self.txs.at_mut(index) {
+            tx.more().targets = targets;
+        }
+        match next {
+            Some(target) => self.respond_to(index, &target),
+            None => self.server_transport_error(index, FailCause::Unresolvable),
+        }
+    }
+
+    fn respond_to(&mut self, index: u32, target: &Target) {
+        let Some(flow) = self.flow_to(target) else {
+            return self.server_transport_error(index, FailCause::Flow(crate::input::CloseCause::Local));
+        };
+        self.link(index, flow);
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        tx.remote = target.address;
+        let bytes = tx.last.clone();
+        let token = self.token(index);
+        self.send_over(flow, target.address, bytes, None, token);
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.4
+    //# If those should all fail, based on the
+    //# definition of failure in [4], the server transaction SHOULD inform
+    //# the TU that a failure has occurred, and SHOULD transition to the
+    //# terminated state.
+    fn server_transport_error(&mut self, index: u32, cause: FailCause) {
+        let Some(tx) = self.txs.at(index) else { return };
+        let reliable = tx.transport.is_reliable();
+        match tx.machine {
+            Machine::InviteServer(state) => {
+                let step = invite_server::on(state, invite_server::Occurrence::TransportError, reliable);
+                self.server_step(index, step.map(Machine::InviteServer), About::Nothing, Some(cause));
+            }
+            Machine::NonInviteServer(state) => {
+                let step = noninvite_server::on(state, noninvite_server::Occurrence::TransportError, reliable);
+                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, Some(cause));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Methods, as far as server transactions tell them apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Invite,
+    Ack,
+    Cancel,
+    Other,
+}
+
+impl Kind {
+    fn of(method: Method<'_>) -> Kind {
+        match method {
+            Method::Invite => Kind::Invite,
+            Method::Ack => Kind::Ack,
+            Method::Cancel => Kind::Cancel,
+            _ => Kind::Other,
+        }
+    }
+}
+
+fn start_invite() -> crate::machine::Step<Machine> {
+    invite_server::start().map(Machine::InviteServer)
+}
+
+fn start_other() -> crate::machine::Step<Machine> {
+    noninvite_server::start().map(Machine::NonInviteServer)
+}
+
+/// Where the response to a request with this Via goes, and with which TTL: RFC 3261 section 18.2.2, RFC 3581 section 4.
+fn response_address(path: &Path, via: &Via<'_>) -> (SocketAddr, Option<u8>) {
+    if path.transport.is_reliable() {
+        return (path.remote, None);
+    }
+    let port = via.sent_by().ok().and_then(|(_, port)| port).unwrap_or(path.transport.default_port());
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+    //# Otherwise, if the Via header field value contains a "maddr"
+    //# parameter, the response MUST be forwarded to the address listed
+    //# there, using the port indicated in "sent-by", or port 5060 if
+    //# none is present.
+    if let Some(ip) = via.maddr().ok().flatten().and_then(|host| host.ip()) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+        //# If the address is a multicast address, the
+        //# response SHOULD be sent using the TTL indicated in the "ttl"
+        //# parameter, or with a TTL of 1 if that parameter is not present.
+        let ttl = ip.is_multicast().then(|| via.ttl().ok().flatten().unwrap_or(1));
+        return (SocketAddr::new(ip, port), ttl);
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3581#section-4
+    //# If the "sent-protocol" component indicates an unreliable unicast
+    //# transport protocol, such as UDP, and there is no "maddr" parameter,
+    //# but there is both a "received" parameter and an "rport" parameter,
+    //# the response MUST be sent to the IP address listed in the "received"
+    //# parameter, and the port in the "rport" parameter.
+    if via.rport().ok().flatten().is_some() {
+        return (path.remote, None);
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+    //# Otherwise (for unreliable unicast transports), if the top Via
+    //# has a "received" parameter, the response MUST be sent to the
+    //# address in the "received" parameter, using the port indicated
+    //# in the "sent-by" value, or using port 5060 if none is specified
+    //# explicitly.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+    //# Otherwise, if it is not receiver-tagged, the response MUST be
+    //# sent to the address indicated by the "sent-by" value, using the
+    //# procedures in Section 5 of [4].
+    // Without `received`, the sent-by is the source address itself.
+    (SocketAddr::new(path.remote.ip(), port), None)
+}
+
+/// The address a Via itself names, without DNS: `received` and `rport`, or a numeric sent-by.
+fn via_target(via: &Via<'_>) -> Option<Target> {
+    let transport = Transport::from_via(via.transport())?;
+    let (host, port) = via.sent_by().ok()?;
+    let ip = via.received().ok().flatten().or(host.ip())?;
+    let rport = if transport.is_reliable() { None } else { via.rport().ok().flatten().flatten() };
+    let port = rport.or(port).unwrap_or(transport.default_port());
+    let server_name = host.domain().map(String::from);
+    Some(Target { transport, address: SocketAddr::new(ip, port), server_name })
+}

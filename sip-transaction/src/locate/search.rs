@@ -1,0 +1,310 @@
+//! One search: RFC 3263 sections 4 and 5 as a function of what DNS has said so far.
+
+use super::Asked;
+use super::cache::Cache;
+use crate::config::EndpointConfig;
+use crate::destination::{Target, Wanted, WantedHost};
+use crate::input::{Record, RecordData};
+use crate::output::RecordKind;
+use crate::time::Instant;
+use crate::transport::Transport;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+pub(super) struct Search {
+    wanted: Wanted,
+    /// What the draws by weight come from, so that each evaluation draws the same.
+    seed: u64,
+    answers: Vec<(Asked, Vec<Record>)>,
+}
+
+/// Targets, or what must be asked to have them.
+type Outcome<T> = Result<T, Vec<Asked>>;
+
+/// What is known, and what was missed while looking.
+struct View<'a> {
+    search: &'a Search,
+    cache: &'a Cache,
+    now: Instant,
+    missing: Vec<Asked>,
+}
+
+impl View<'_> {
+    /// The records, none if they are not known yet; that they are not is noted.
+    fn records(&mut self, name: &str, kind: RecordKind) -> &[Record] {
+        let asked = (String::from(name), kind);
+        let known = self.search.answers.iter().find(|(answered, _)| *answered == asked);
+        if let Some((_, records)) = known {
+            return records;
+        }
+        match self.cache.get(self.now, &asked) {
+            Some(records) => records,
+            None => {
+                if !self.missing.contains(&asked) {
+                    self.missing.push(asked);
+                }
+                &[]
+            }
+        }
+    }
+}
+
+impl Search {
+    pub(super) fn new(wanted: Wanted, seed: u64) -> Self {
+        Search { wanted, seed, answers: Vec::new() }
+    }
+
+    pub(super) fn questions(&self) -> usize {
+        self.answers.len()
+    }
+
+    pub(super) fn wants(&self, asked: &Asked) -> bool {
+        // Names are asked for by this search or others alike; learning one twice does no harm.
+        !self.answers.iter().any(|(known, _)| known == asked)
+    }
+
+    pub(super) fn learn(&mut self, asked: Asked, records: &[Record]) {
+        self.answers.push((asked, records.to_vec()));
+    }
+
+    pub(super) fn evaluate(&self, config: &EndpointConfig, cache: &Cache, now: Instant) -> Outcome<Vec<Target>> {
+        let Wanted { host, port, transport, secure } = &self.wanted;
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# Otherwise, if no transport protocol is specified, but the TARGET is a
+        //# numeric IP address, the client SHOULD use UDP for a SIP URI, and TCP
+        //# for a SIPS URI.
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# Similarly, if no transport protocol is specified,
+        //# and the TARGET is not numeric, but an explicit port is provided, the
+        //# client SHOULD use UDP for a SIP URI, and TCP for a SIPS URI.
+        let usual = if *secure { Transport::Tls } else { Transport::Udp };
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# If the URI specifies a transport protocol in the transport parameter,
+        //# that transport protocol SHOULD be used.
+        let fixed = transport.unwrap_or(usual);
+        let name = match host {
+            WantedHost::Ip(ip) => {
+                if !config.supports(fixed) {
+                    return Ok(Vec::new());
+                }
+                let address = SocketAddr::new(*ip, port.unwrap_or(fixed.default_port()));
+                return Ok(Vec::from([target(fixed, address, &ip.to_string())]));
+            }
+            WantedHost::Name(name) => name,
+        };
+        let mut view = View { search: self, cache, now, missing: Vec::new() };
+        let found = match (port, transport) {
+            (Some(port), _) if config.supports(fixed) => self.at_host(&mut view, name, name, fixed, *port),
+            (Some(_), _) => Vec::new(),
+            (None, Some(transport)) => self.by_srv(&mut view, config, name, &[*transport]),
+            (None, None) => self.by_naptr(&mut view, config, name),
+        };
+        if !view.missing.is_empty() {
+            return Err(view.missing);
+        }
+        Ok(found)
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //# Otherwise, if no transport protocol or port is specified, and the
+    //# target is not a numeric IP address, the client SHOULD perform a NAPTR
+    //# query for the domain in the URI.
+    fn by_naptr(&self, view: &mut View<'_>, config: &EndpointConfig, name: &str) -> Vec<Target> {
+        let mut services: Vec<(u16, u16, Transport, String)> = Vec::new();
+        for record in view.records(name, RecordKind::Naptr) {
+            let RecordData::Naptr { order, preference, flags, service, replacement, .. } = &record.data else {
+                continue;
+            };
+            if !flags.eq_ignore_ascii_case("s") {
+                continue;
+            }
+            if let Some(transport) = self.service(config, service) {
+                services.push((*order, *preference, transport, replacement.to_ascii_lowercase()));
+            }
+        }
+        if !view.missing.is_empty() {
+            return Vec::new();
+        }
+        if services.is_empty() {
+            //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+            //# If no NAPTR records are found, the client constructs SRV queries for
+            //# those transport protocols it supports, and does a query for each.
+            let usable = config.transports().iter().copied().filter(|t| !self.wanted.secure || t.is_secure());
+            return self.by_srv(view, config, name, &usable.collect::<Vec<_>>());
+        }
+        services.sort_by_key(|(order, preference, ..)| (*order, *preference));
+        let mut targets = Vec::new();
+        for (nth, (_, _, transport, service_name)) in services.iter().enumerate() {
+            targets.extend(self.srv_hosts(view, name, service_name, *transport, nth as u64));
+        }
+        if targets.is_empty() && view.missing.is_empty() {
+            // What NAPTR promised is not there: the domain itself, as if it had promised nothing.
+            let transports: Vec<_> = services.iter().map(|(_, _, transport, _)| *transport).take(1).collect();
+            return transports.iter().flat_map(|t| self.at_host(view, name, name, *t, t.default_port())).collect();
+        }
+        targets
+    }
+
+    /// The transport of a NAPTR service, if it will do.
+    fn service(&self, config: &EndpointConfig, service: &str) -> Option<Transport> {
+        let (protocol, resolution) = service.split_once('+')?;
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# First, a client resolving a SIPS URI MUST discard any services that
+        //# do not contain "SIPS" as the protocol in the service field.
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# A client resolving
+        //# a SIP URI SHOULD retain records with "SIPS" as the protocol, if the
+        //# client supports TLS.
+        let secure = protocol.eq_ignore_ascii_case("SIPS");
+        if !secure && (self.wanted.secure || !protocol.eq_ignore_ascii_case("SIP")) {
+            return None;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# Second, a client MUST discard any service
+        //# fields that identify a resolution service whose value is not "D2X",
+        //# for values of X that indicate transport protocols supported by the
+        //# client.
+        let transport = match (resolution.to_ascii_uppercase().as_str(), secure) {
+            ("D2U", false) => Transport::Udp,
+            ("D2T", false) => Transport::Tcp,
+            ("D2T", true) => Transport::Tls,
+            ("D2S", false) => Transport::Sctp,
+            ("D2W", false) => Transport::Ws,
+            ("D2W", true) => Transport::Wss,
+            _ => return None,
+        };
+        config.supports(transport).then_some(transport)
+    }
+
+    fn by_srv(
+        &self,
+        view: &mut View<'_>,
+        config: &EndpointConfig,
+        name: &str,
+        transports: &[Transport],
+    ) -> Vec<Target> {
+        let mut targets = Vec::new();
+        let mut usable = Vec::new();
+        for (nth, &transport) in transports.iter().enumerate() {
+            if !config.supports(transport) {
+                continue;
+            }
+            usable.push(transport);
+            let service = match transport {
+                Transport::Udp => "_sip._udp",
+                Transport::Tcp => "_sip._tcp",
+                Transport::Tls => "_sips._tcp",
+                Transport::Sctp => "_sip._sctp",
+                Transport::Ws => "_sip._ws",
+                Transport::Wss => "_sips._ws",
+            };
+            targets.extend(self.srv_hosts(view, name, &format!("{service}.{name}"), transport, nth as u64));
+        }
+        if targets.is_empty() && view.missing.is_empty() {
+            //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+            //# If no SRV records are found, the client SHOULD use TCP
+            //# for a SIPS URI, and UDP for a SIP URI.
+            //= https://www.rfc-editor.org/rfc/rfc3263#section-4.2
+            //# If no SRV records were found, the client performs an A or AAAA record
+            //# lookup of the domain name.
+            let usual = if self.wanted.secure { Transport::Tls } else { Transport::Udp };
+            let transport = match usable.as_slice() {
+                [only] => *only,
+                many if many.contains(&usual) => usual,
+                [first, ..] => *first,
+                [] => return targets,
+            };
+            return self.at_host(view, name, name, transport, transport.default_port());
+        }
+        targets
+    }
+
+    /// The hosts of an SRV record set, in the order they are to be tried.
+    fn srv_hosts(
+        &self,
+        view: &mut View<'_>,
+        domain: &str,
+        service: &str,
+        transport: Transport,
+        nth: u64,
+    ) -> Vec<Target> {
+        let mut hosts: Vec<(u16, u16, u16, String)> = Vec::new();
+        for record in view.records(service, RecordKind::Srv) {
+            if let RecordData::Srv { priority, weight, port, target } = &record.data {
+                // "." says that there is no such service: RFC 2782.
+                if !target.is_empty() && target != "." {
+                    hosts.push((*priority, *weight, *port, target.to_ascii_lowercase()));
+                }
+            }
+        }
+        let mut draw = Draw(self.seed ^ nth.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut targets = Vec::new();
+        for (port, host) in by_weight(hosts, &mut draw) {
+            targets.extend(self.at_host(view, domain, &host, transport, port));
+        }
+        targets
+    }
+
+    /// The addresses of a host. `domain` is what a certificate must show.
+    fn at_host(&self, view: &mut View<'_>, domain: &str, host: &str, transport: Transport, port: u16) -> Vec<Target> {
+        let mut targets = Vec::new();
+        // IPv6 first, as RFC 6724 has it where both work; the host that lacks one finds no socket for it and moves on.
+        for kind in [RecordKind::Aaaa, RecordKind::A] {
+            for record in view.records(host, kind) {
+                if let RecordData::Address(ip) = record.data {
+                    targets.push(target(transport, SocketAddr::new(ip, port), domain));
+                }
+            }
+        }
+        targets
+    }
+}
+
+fn target(transport: Transport, address: SocketAddr, domain: &str) -> Target {
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //# For NAPTR records with SIPS protocol fields, (if the server is using a
+    //# site certificate), the domain name in the query and the domain name
+    //# in the replacement field MUST both be valid based on the site
+    //# certificate handed out by the server in the TLS exchange.
+    // RFC 5922 section 4 settled on the domain of the URI alone.
+    let named = transport.is_secure() || transport.is_websocket();
+    Target { transport, address, server_name: named.then(|| String::from(domain)) }
+}
+
+/// SplitMix64: draws that depend on the search alone.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+}
+
+/// RFC 2782: by priority, and among equals drawn by weight.
+fn by_weight(mut hosts: Vec<(u16, u16, u16, String)>, draw: &mut Draw) -> Vec<(u16, String)> {
+    // Those of weight 0 first, so that they have a small chance.
+    hosts.sort();
+    let mut ordered = Vec::with_capacity(hosts.len());
+    while let Some(priority) = hosts.first().map(|host| host.0) {
+        let same = hosts.iter().take_while(|host| host.0 == priority).count();
+        let total: u64 = hosts.iter().take(same).map(|host| u64::from(host.1)).sum();
+        let mut at = draw.next() % (total + 1);
+        let mut chosen = 0;
+        for (nth, host) in hosts.iter().take(same).enumerate() {
+            chosen = nth;
+            match at.checked_sub(u64::from(host.1)) {
+                None | Some(0) => break,
+                Some(left) => at = left,
+            }
+        }
+        let (_, _, port, host) = hosts.remove(chosen);
+        ordered.push((port, host));
+    }
+    ordered
+}

@@ -1,0 +1,1 @@
+//! The whole of each machine: every state, everything that can happen, over both kinds of transport.

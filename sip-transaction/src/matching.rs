@@ -1,0 +1,81 @@
+//! What matches a message to its transaction: RFC 3261 sections 17.1.3 and 17.2.3.
+//!
+//! A tag is a keyed hash of 128 bits over the parts the RFC compares, so that one look-up compares them all.
+
+use crate::hash::HashKey;
+use crate::wire::COOKIE;
+use sip_message::{Header, Message, Method, Via};
+
+impl HashKey {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.3
+    //# If the method parameter in the CSeq header field matches the
+    //# method of the request that created the transaction.
+    pub(crate) fn client_tag(self, branch: &[u8], method: &[u8]) -> u128 {
+        let mut hash = self.start();
+        hash.write(b"C");
+        hash.write_lowercase(branch);
+        hash.end_part();
+        hash.write(method);
+        // 0 is the tag of what is in no table.
+        hash.finish() | 1 << 127
+    }
+
+    /// The tag of the transaction that a request belongs to; an ACK belongs to its INVITE. `method` is that of the
+    /// transaction looked for: for a CANCEL also INVITE, to find what it cancels.
+    pub(crate) fn server_tag(self, request: &Message, via: &Via<'_>, method: Method<'_>) -> u128 {
+        let method = if method == Method::Ack { Method::Invite } else { method };
+        let branch = via.branch().ok().flatten().unwrap_or_default();
+        if is_rfc3261(branch) {
+            return self.branch_tag(branch, via.sent_by_bytes(), method);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
+        //# The INVITE request matches a transaction if the Request-URI, To tag,
+        //# From tag, Call-ID, CSeq, and top Via header field match those of the
+        //# INVITE request which created the transaction.
+        // The To tag is left out: that of an ACK is the response's, and is compared there.
+        let mut hash = self.start();
+        hash.write(b"2");
+        let part = |hash: &mut crate::hash::SipHash, bytes: &[u8]| {
+            hash.write(bytes);
+            hash.end_part();
+        };
+        part(&mut hash, request.request_uri_bytes().unwrap_or_default());
+        let from = request.from();
+        part(&mut hash, from.as_ref().ok().and_then(|from| from.tag().ok().flatten()).unwrap_or_default().as_bytes());
+        part(&mut hash, request.field(Header::CallId).unwrap_or_default());
+        hash.write(&request.cseq().map_or(0, |cseq| cseq.number).to_le_bytes());
+        part(&mut hash, via.transport().as_str().as_bytes());
+        hash.write_lowercase(via.sent_by_bytes());
+        hash.end_part();
+        part(&mut hash, branch.as_bytes());
+        hash.write(method.as_str().as_bytes());
+        hash.finish() | 1 << 127
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
+    //# 1. the branch parameter in the request is equal to the one in the
+    //# top Via header field of the request that created the
+    //# transaction, and
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
+    //# 2. the sent-by value in the top Via of the request is equal to the
+    //# one in the request that created the transaction, and
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
+    //# 3. the method of the request matches the one that created the
+    //# transaction, except for ACK, where the method of the request
+    //# that created the transaction is INVITE.
+    pub(crate) fn branch_tag(self, branch: &str, sent_by: &[u8], method: Method<'_>) -> u128 {
+        let mut hash = self.start();
+        hash.write(b"S");
+        hash.write_lowercase(branch.as_bytes());
+        hash.end_part();
+        hash.write_lowercase(sent_by);
+        hash.end_part();
+        hash.write(method.as_str().as_bytes());
+        hash.finish() | 1 << 127
+    }
+}
+
+/// Whether a branch begins with the magic cookie, so that it is unique.
+pub(crate) fn is_rfc3261(branch: &str) -> bool {
+    branch.get(..COOKIE.len()).is_some_and(|cookie| cookie.eq_ignore_ascii_case(COOKIE)) && branch.len() > COOKIE.len()
+}

@@ -1,0 +1,282 @@
+//! The messages the transaction layer makes by itself, and the Via it puts on top of requests.
+//!
+//! Each is written in one pass into one allocation. Lines of parsed messages are copied as they are.
+
+use crate::transport::Transport;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt::{self, Write as _};
+use core::net::SocketAddr;
+use sip_message::{Header, Message, StatusCode};
+
+/// What marks a branch as unique: RFC 3261 section 8.1.1.7.
+pub(crate) const COOKIE: &str = "z9hG4bK";
+
+/// Digits of the random part of a branch, 5 bits each.
+const BRANCH_DIGITS: usize = 20;
+
+/// A branch of 100 random bits. Small letters only, so that comparing with regard to case does no harm.
+#[derive(Clone, Copy)]
+pub(crate) struct Branch {
+    text: [u8; 7 + BRANCH_DIGITS],
+}
+
+impl Branch {
+    pub(crate) fn new(random: u128) -> Branch {
+        let mut text = *b"z9hG4bK00000000000000000000";
+        let mut rest = random;
+        for digit in text.iter_mut().skip(COOKIE.len()) {
+            *digit = DIGITS.get((rest & 31) as usize).copied().unwrap_or(b'0');
+            rest >>= 5;
+        }
+        Branch { text }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.text).unwrap_or(COOKIE)
+    }
+}
+
+const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+
+/// A tag of 50 bits, more than the 32 that RFC 3261 section 19.3 asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag([u8; 10]);
+
+impl Tag {
+    pub(crate) fn new(random: u64) -> Tag {
+        let mut text = [b'0'; 10];
+        let mut rest = random;
+        for digit in &mut text {
+            *digit = DIGITS.get((rest & 31) as usize).copied().unwrap_or(b'0');
+            rest >>= 5;
+        }
+        Tag(text)
+    }
+
+    /// The tag as text.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The parts of a Via this endpoint writes.
+pub(crate) struct Via<'a> {
+    pub(crate) transport: Transport,
+    pub(crate) sent_by: &'a str,
+    pub(crate) branch: &'a str,
+    /// For a multicast destination.
+    pub(crate) maddr: Option<SocketAddr>,
+    pub(crate) alias: bool,
+}
+
+impl Via<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"Via: SIP/2.0/");
+        out.extend_from_slice(self.transport.via().as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.sent_by.as_bytes());
+        out.extend_from_slice(b";branch=");
+        out.extend_from_slice(self.branch.as_bytes());
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //# A client that sends a request to a multicast address MUST add the
+        //# "maddr" parameter to its Via header field value containing the
+        //# destination multicast address, and for IPv4, SHOULD add the "ttl"
+        //# parameter with a value of 1.
+        match self.maddr {
+            Some(SocketAddr::V4(group)) => print(out, format_args!(";maddr={};ttl=1", group.ip())),
+            Some(SocketAddr::V6(group)) => print(out, format_args!(";maddr=[{}]", group.ip())),
+            None => {}
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+        //# This parameter MUST have no
+        //# value; it serves as a flag to indicate to the server that this
+        //# extension is supported and requested for the transaction.
+        if self.transport == Transport::Udp && self.maddr.is_none() {
+            out.extend_from_slice(b";rport");
+        }
+        if self.alias {
+            out.extend_from_slice(b";alias");
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+struct Out<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Out<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+fn print(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    // Appending to a vector cannot fail.
+    let _ = Out(out).write_fmt(text);
+}
+
+/// The request with `via` on top.
+pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
+    let mut slices = message.slices();
+    let mut out = Vec::with_capacity(message.encoded_len() + via.sent_by.len() + via.branch.len() + 80);
+    let first = slices.next().unwrap_or_default();
+    // The first slice begins with the start line.
+    let line_end = first.iter().position(|&b| b == b'\n').map_or(first.len(), |at| at + 1);
+    let (start, rest) = first.split_at(line_end);
+    out.extend_from_slice(start);
+    via.write(&mut out);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    //# The Content-Length header field MUST be used with stream oriented transports.
+    if !message.has(Header::ContentLength) {
+        print(&mut out, format_args!("Content-Length: {}\r\n", message.body().len()));
+    }
+    out.extend_from_slice(rest);
+    for slice in slices {
+        out.extend_from_slice(slice);
+    }
+    out.into()
+}
+
+fn field(out: &mut Vec<u8>, message: &Message, header: Header) {
+    for value in message.fields(header) {
+        out.extend_from_slice(header.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn top_via(out: &mut Vec<u8>, request: &Message) {
+    out.extend_from_slice(b"Via: ");
+    // The topmost Via stands alone in its field: `request` wrote it.
+    out.extend_from_slice(request.field(Header::Via).unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The ACK for a response other than 2xx: RFC 3261 section 17.1.1.3.
+pub(crate) fn ack(request: &Message, response: &Message) -> Bytes {
+    in_transaction(request, "ACK", response.field(Header::To), None)
+}
+
+/// The CANCEL of a request: RFC 3261 section 9.1.
+pub(crate) fn cancel(request: &Message, reason: Option<&str>) -> Bytes {
+    in_transaction(request, "CANCEL", request.field(Header::To), reason)
+}
+
+fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Option<&str>) -> Bytes {
+    let mut out = Vec::with_capacity(512);
+    out.extend_from_slice(method.as_bytes());
+    out.push(b' ');
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+    //# The ACK request constructed by the client transaction MUST contain
+    //# values for the Call-ID, From, and Request-URI that are equal to the
+    //# values of those header fields in the request passed to the transport
+    //# by the client transaction (call this the "original request").
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+    //# The Request-URI, Call-ID, To, the numeric part of CSeq, and From header
+    //# fields in the CANCEL request MUST be identical to those in the
+    //# request being cancelled, including tags.
+    out.extend_from_slice(request.request_uri_bytes().unwrap_or_default());
+    out.extend_from_slice(b" SIP/2.0\r\n");
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+    //# The ACK MUST contain a single Via header field, and
+    //# this MUST be equal to the top Via header field of the original
+    //# request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+    //# A CANCEL constructed by a client
+    //# MUST have only a single Via header field value matching the top Via
+    //# value in the request being cancelled.
+    top_via(&mut out, request);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+    //# If the INVITE request whose response is being acknowledged had Route
+    //# header fields, those header fields MUST appear in the ACK.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+    //# If the request being cancelled contains a Route header field, the
+    //# CANCEL request MUST include that Route header field's values.
+    field(&mut out, request, Header::Route);
+    out.extend_from_slice(b"Max-Forwards: 70\r\n");
+    field(&mut out, request, Header::From);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+    //# The To
+    //# header field in the ACK MUST equal the To header field in the
+    //# response being acknowledged
+    out.extend_from_slice(b"To: ");
+    out.extend_from_slice(to.unwrap_or_default());
+    out.extend_from_slice(b"\r\n");
+    field(&mut out, request, Header::CallId);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+    //# The CSeq header field in the ACK MUST contain the same
+    //# value for the sequence number as was present in the original request,
+    //# but the method parameter MUST be equal to "ACK".
+    let number = request.cseq().map_or(0, |cseq| cseq.number);
+    print(&mut out, format_args!("CSeq: {number} {method}\r\n"));
+    if let Some(reason) = reason {
+        print(&mut out, format_args!("Reason: {reason}\r\n"));
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    out.into()
+}
+
+/// A response the endpoint gives by itself. With a tag, To gets it unless it has one.
+pub(crate) fn response(
+    request: &Message,
+    status: StatusCode,
+    tag: Option<Tag>,
+    product: &str,
+    retry: Option<u32>,
+) -> Bytes {
+    let mut out = Vec::with_capacity(512);
+    print(&mut out, format_args!("SIP/2.0 {} {}\r\n", status.code(), status.reason()));
+    field(&mut out, request, Header::Via);
+    field(&mut out, request, Header::From);
+    let to = request.field(Header::To).unwrap_or_default();
+    out.extend_from_slice(b"To: ");
+    out.extend_from_slice(to);
+    if let Some(tag) = tag.filter(|_| !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_))))) {
+        print(&mut out, format_args!(";tag={tag}"));
+    }
+    out.extend_from_slice(b"\r\n");
+    field(&mut out, request, Header::CallId);
+    field(&mut out, request, Header::CSeq);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
+    //# When a 100 (Trying) response is generated, any
+    //# Timestamp header field present in the request MUST be copied into
+    //# this 100 (Trying) response.
+    if status == StatusCode::TRYING {
+        field(&mut out, request, Header::Timestamp);
+    }
+    if let Some(seconds) = retry {
+        print(&mut out, format_args!("Retry-After: {seconds}\r\n"));
+    }
+    if !product.is_empty() {
+        print(&mut out, format_args!("Server: {product}\r\n"));
+    }
+    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    out.into()
+}
+
+/// A response as the transaction user made it, with Content-Length.
+pub(crate) fn message(message: Message) -> Bytes {
+    if message.has(Header::ContentLength) {
+        return message.into_bytes();
+    }
+    let mut out = Vec::with_capacity(message.encoded_len() + 32);
+    let mut slices = message.slices();
+    let first = slices.next().unwrap_or_default();
+    let line_end = first.iter().position(|&b| b == b'\n').map_or(first.len(), |at| at + 1);
+    let (start, rest) = first.split_at(line_end);
+    out.extend_from_slice(start);
+    print(&mut out, format_args!("Content-Length: {}\r\n", message.body().len()));
+    out.extend_from_slice(rest);
+    for slice in slices {
+        out.extend_from_slice(slice);
+    }
+    out.into()
+}
