@@ -88,6 +88,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod body;
 mod builder;
 mod check;
 mod compose;

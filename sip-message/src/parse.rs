@@ -18,7 +18,7 @@ pub(crate) struct Head {
     pub(crate) content_length: Option<u64>,
 }
 
-type Fault = (FramingFault, usize);
+pub(crate) type Fault = (FramingFault, usize);
 
 /// Parses the head that begins at `v[from]`, start line first, into `index`.
 ///
@@ -179,13 +179,13 @@ fn start_line(v: &[u8], from: usize, config: &ParserConfig, response: bool) -> R
     Ok((start, next))
 }
 
-type StartParts = (Kind, (usize, usize), bool);
+pub(crate) type StartParts = (Kind, (usize, usize), bool);
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-7.1
 //# The Request-Line ends with CRLF.  No CR or
 //# LF are allowed except in the end-of-line CRLF sequence.
 #[inline]
-fn request_line(line: &[u8]) -> Result<StartParts, Fault> {
+pub(crate) fn request_line(line: &[u8]) -> Result<StartParts, Fault> {
     let fault = Err((FramingFault::StartLine, 0));
     let Some(method_end) = line.iter().position(|&b| b == b' ') else { return fault };
     let (uri_end, version_2) = if line.ends_with(b" SIP/2.0") {
@@ -208,7 +208,7 @@ fn request_line(line: &[u8]) -> Result<StartParts, Fault> {
     Ok((Kind::Request(tag), (method_end + 1, uri_end), version_2))
 }
 
-fn status_line(line: &[u8], config: &ParserConfig) -> Result<StartParts, Fault> {
+pub(crate) fn status_line(line: &[u8], config: &ParserConfig) -> Result<StartParts, Fault> {
     let fault = Err((FramingFault::StartLine, 0));
     let Some(space) = line.iter().position(|&b| b == b' ') else { return fault };
     let Some(version_2) = version(line.get(..space).unwrap_or_default()) else { return fault };
