@@ -91,10 +91,10 @@ impl<'a, T: FieldValue<'a>> Values<'a, T> {
         };
         let (element, rest) = T::split_first(v);
         self.rest = rest.map(|at| (v.get(at..).unwrap_or_default(), offset + at));
-        let trimmed = scan::trim_end(element);
-        let lead = trimmed.iter().position(|&b| !scan::is(b, scan::LWS)).unwrap_or(trimmed.len());
+        let lead = scan::skip(element, 0, scan::LWS);
+        let value = scan::trim_end(element.get(lead..).unwrap_or_default());
         let alone = first && self.rest.is_none();
-        Some((trimmed.get(lead..).unwrap_or_default(), offset + lead, alone))
+        Some((value, offset + lead, alone))
     }
 }
 
