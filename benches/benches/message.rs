@@ -13,6 +13,12 @@ fn main() {
         group.bench_function(BenchmarkId::new("parse+read", sample.name), |b| {
             b.iter(|| workloads::read(&workloads::parse(&buffer)))
         });
+        let mut out = Vec::new();
+        group.bench_function(BenchmarkId::new("forward", sample.name), |b| {
+            b.iter(|| workloads::forward(&buffer, &mut out))
+        });
+        let message = workloads::parse(&buffer);
+        group.bench_function(BenchmarkId::new("serialise", sample.name), |b| b.iter(|| workloads::serialise(&message)));
     }
     group.finish();
     criterion.final_summary();

@@ -139,11 +139,11 @@ impl Report {
         self.row(case, operation, library, value, unit, None, ratio);
     }
 
-    /// Reports that `library` refuses the case, so that there is no figure.
-    pub fn refused(&mut self, case: &str, operation: &str, library: &str) {
+    /// Reports that `library` has no figure: it refuses the case, or has no such operation.
+    pub fn none(&mut self, case: &str, operation: &str, library: &str) {
         match self.format {
-            Format::Table => line!("{case:<28} {operation:<12} {library:<18} {:>12} refused", "-"),
-            Format::Tsv => line!("{}\t{case}\t{operation}\t{library}\t-\trefused\t-", self.group),
+            Format::Table => line!("{case:<28} {operation:<12} {library:<18} {:>12}", "none"),
+            Format::Tsv => line!("{}\t{case}\t{operation}\t{library}\t-\tnone\t-", self.group),
         }
     }
 

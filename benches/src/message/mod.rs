@@ -9,6 +9,7 @@ mod peers;
 use crate::report::{Contender, Report};
 use crate::workloads::{self, SAMPLES, Sample};
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 
 const OURS: &str = "sip-message";
 
@@ -19,15 +20,20 @@ enum Operation {
     Parse,
     /// Parse it and make seven typed reads.
     ParseAndRead,
+    /// Parse it, change it as a proxy does, and write it.
+    Forward,
     /// Write a parsed one.
     Serialise,
 }
 
 impl Operation {
+    const ALL: [Operation; 4] = [Operation::Parse, Operation::ParseAndRead, Operation::Forward, Operation::Serialise];
+
     fn name(self) -> &'static str {
         match self {
             Operation::Parse => "parse",
             Operation::ParseAndRead => "parse+read",
+            Operation::Forward => "forward",
             Operation::Serialise => "serialise",
         }
     }
@@ -45,20 +51,24 @@ pub fn run(report: &mut Report) {
 fn compare(report: &mut Report, sample: &Sample) {
     let buffer = sample.buffer();
     let http = sample.as_http();
-    for operation in [Operation::Parse, Operation::ParseAndRead, Operation::Serialise] {
+    let message = workloads::parse(&buffer);
+    for operation in Operation::ALL {
         let mut contenders = floors(sample, &http);
-        match operation {
-            Operation::Parse => contenders.push(Contender::new(OURS, || workloads::parse(&buffer))),
-            Operation::ParseAndRead => {
-                contenders.push(Contender::new(OURS, || workloads::read(&workloads::parse(&buffer))));
+        contenders.push(match operation {
+            Operation::Parse => Contender::new(OURS, || workloads::parse(&buffer)),
+            Operation::ParseAndRead => Contender::new(OURS, || workloads::read(&workloads::parse(&buffer))),
+            Operation::Forward => {
+                let mut out = Vec::new();
+                let buffer = &buffer;
+                Contender::new(OURS, move || workloads::forward(buffer, &mut out))
             }
-            Operation::Serialise => {}
-        }
+            Operation::Serialise => Contender::new(OURS, || workloads::serialise(&message)),
+        });
         #[cfg(feature = "peers")]
         for peer in peers::contenders(operation, &buffer) {
             match peer {
                 Ok(contender) => contenders.push(contender),
-                Err(library) => report.refused(sample.name, operation.name(), library),
+                Err(library) => report.none(sample.name, operation.name(), library),
             }
         }
         report.compare(sample.name, operation.name(), &mut contenders);
@@ -74,18 +84,21 @@ fn floors<'a>(sample: &'a Sample, http: &'a [u8]) -> Vec<Contender<'a>> {
     ]
 }
 
+const MOST_HEADERS: usize = 64;
+
 fn split_request(http: &[u8]) {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut request = httparse::Request::new(&mut headers);
-    let status = request.parse(http);
+    let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    let status = request.parse_with_uninit_headers(http, &mut headers);
     assert!(matches!(status, Ok(httparse::Status::Complete(_))));
     black_box(request.headers.len());
 }
 
 fn split_response(http: &[u8]) {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    let status = response.parse(http);
+    let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut []);
+    let status =
+        httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, http, &mut headers);
     assert!(matches!(status, Ok(httparse::Status::Complete(_))));
     black_box(response.headers.len());
 }

@@ -1,9 +1,10 @@
 //! The published SIP parsers, each doing what `workloads` has ours do, the way its documentation shows it.
 //!
-//! A function returns `None` where the library refuses the sample; the figures say so.
+//! A function returns `None` where the library refuses the sample, or has no such operation; the figures say so.
 
 use super::Operation;
 use crate::report::Contender;
+use crate::workloads::{RECORD_ROUTE, VIA};
 use bytes::Bytes;
 use std::hint::black_box;
 
@@ -15,9 +16,14 @@ pub(super) trait Peer {
     fn parse(buffer: &Bytes) -> Option<Self::Message>;
     fn read(message: &Self::Message) -> Option<()>;
     fn serialise(message: &Self::Message) -> Vec<u8>;
+
+    /// Changes a message as a proxy does, untouched fields left alone.
+    fn forward(_message: &mut Self::Message) -> Option<()> {
+        None
+    }
 }
 
-/// All peers at `operation` on the sample; those that refuse it by name.
+/// All peers at `operation` on the sample; by name those that have no figure for it.
 pub(super) fn contenders(operation: Operation, buffer: &Bytes) -> [Result<Contender<'_>, &'static str>; 5] {
     [
         contender::<Rsip>(operation, buffer),
@@ -35,6 +41,15 @@ fn contender<P: Peer>(operation: Operation, buffer: &Bytes) -> Result<Contender<
         Operation::ParseAndRead => {
             P::read(&message).ok_or(P::NAME)?;
             Contender::new(P::NAME, || P::parse(buffer).map(|message| P::read(&message)))
+        }
+        Operation::Forward => {
+            let forward = || {
+                let mut message = P::parse(buffer)?;
+                P::forward(&mut message)?;
+                Some(P::serialise(&message))
+            };
+            forward().ok_or(P::NAME)?;
+            Contender::new(P::NAME, forward)
         }
         Operation::Serialise => Contender::new(P::NAME, move || P::serialise(&message)),
     })
@@ -58,10 +73,7 @@ impl Peer for Rsip {
         black_box(message.cseq_header().ok()?.typed().ok()?);
         black_box(message.via_header().ok()?.typed().ok()?.branch()?);
         black_box(message.contact_header().ok()?.typed().ok()?.uri);
-        match message {
-            rsip::SipMessage::Request(request) => _ = black_box(request.uri()),
-            rsip::SipMessage::Response(response) => _ = black_box(response.status_code()),
-        }
+        black_box(message.max_forwards_header().ok().and_then(|hops| hops.num().ok()));
         Some(())
     }
 
@@ -88,15 +100,25 @@ impl Peer for Rsipstack {
         black_box(message.cseq_header().ok()?.typed().ok()?);
         black_box(message.top_via_header().ok()?.typed().ok()?.branch()?);
         black_box(message.contact_header().ok()?.typed().ok()?.uri);
-        match message {
-            rsipstack::sip::SipMessage::Request(request) => _ = black_box(request.uri()),
-            rsipstack::sip::SipMessage::Response(response) => _ = black_box(response.status_code()),
-        }
+        black_box(message.max_forwards_header().ok().and_then(|hops| hops.value().parse::<u32>().ok()));
         Some(())
     }
 
     fn serialise(message: &Self::Message) -> Vec<u8> {
         message.to_string().into_bytes()
+    }
+    fn forward(message: &mut Self::Message) -> Option<()> {
+        use rsipstack::sip::{Header, MaxForwards, RecordRoute, Via, prelude::*};
+        if let rsipstack::sip::SipMessage::Response(response) = message {
+            let top = response.headers.iter().position(|header| matches!(header, Header::Via(_)))?;
+            response.headers.0.remove(top);
+            return Some(());
+        }
+        let hops: u32 = message.max_forwards_header().ok()?.value().parse().ok()?;
+        *message.max_forwards_header_mut().ok()? = MaxForwards::new((hops - 1).to_string());
+        message.headers_mut().push_front(Header::RecordRoute(RecordRoute::new(RECORD_ROUTE)));
+        message.headers_mut().push_front(Header::Via(Via::new(VIA)));
+        Some(())
     }
 }
 
@@ -129,14 +151,14 @@ impl Peer for Ezk {
 
     fn read(message: &Self::Message) -> Option<()> {
         use ezk_sip_types::Name;
-        use ezk_sip_types::header::typed::{CSeq, CallID, Contact, FromTo, Via};
+        use ezk_sip_types::header::typed::{CSeq, CallID, Contact, FromTo, MaxForwards, Via};
         black_box(message.headers.get::<FromTo>(Name::FROM).ok()?.tag?);
         black_box(message.headers.get::<FromTo>(Name::TO).ok()?.uri);
         black_box(message.headers.get_named::<CallID>().ok()?);
         black_box(message.headers.get_named::<CSeq>().ok()?);
         black_box(message.headers.get_named::<Via>().ok()?.params.get_val("branch")?);
         black_box(message.headers.get_named::<Contact>().ok()?.uri);
-        black_box(&message.line);
+        black_box(message.headers.get_named::<MaxForwards>().ok());
         Some(())
     }
 
@@ -180,6 +202,7 @@ impl Peer for Rvoip {
             _ => None,
         });
         black_box(contact?);
+        black_box(message.all_headers().iter().find(|header| matches!(header, TypedHeader::MaxForwards(_))));
         Some(())
     }
 
@@ -199,7 +222,7 @@ impl Peer for Sipx {
     }
 
     fn read(message: &Self::Message) -> Option<()> {
-        use sipx_sip::headers::{CSeq, CallId, Contact, From, To, Via};
+        use sipx_sip::headers::{CSeq, CallId, Contact, From, MaxForwards, To, Via};
         let headers = message.headers();
         black_box(headers.typed::<From>()?.ok()?.tag()?);
         black_box(headers.typed::<To>()?.ok()?.0.uri);
@@ -207,10 +230,7 @@ impl Peer for Sipx {
         black_box(headers.typed::<CSeq>()?.ok()?);
         black_box(headers.typed::<Via>()?.ok()?.branch()?);
         black_box(headers.typed::<Contact>()?.ok()?.0.uri);
-        match message {
-            sipx_sip::Message::Request(request) => _ = black_box(&request.uri),
-            sipx_sip::Message::Response(response) => _ = black_box(response.status),
-        }
+        black_box(headers.typed::<MaxForwards>().and_then(Result::ok));
         Some(())
     }
 
@@ -221,5 +241,22 @@ impl Peer for Sipx {
             sipx_sip::Message::Response(response) => response.write_to(&mut out),
         }
         out
+    }
+    fn forward(message: &mut Self::Message) -> Option<()> {
+        use sipx_sip::headers::MaxForwards;
+        use sipx_sip::message::Header;
+        use sipx_sip::name::HeaderName;
+        let is_response = matches!(message, sipx_sip::Message::Response(_));
+        let headers = message.headers_mut();
+        if is_response {
+            headers.remove_first(&HeaderName::Via)?;
+            return Some(());
+        }
+        let hops = headers.typed::<MaxForwards>()?.ok()?.0;
+        headers.remove_all(&HeaderName::MaxForwards);
+        headers.push(Header::build(HeaderName::MaxForwards, (hops - 1).to_string()).ok()?);
+        headers.push_front(Header::build(HeaderName::RecordRoute, RECORD_ROUTE).ok()?);
+        headers.push_front(Header::build(HeaderName::Via, VIA).ok()?);
+        Some(())
     }
 }
