@@ -51,6 +51,12 @@ fn nothing_reaches_out_of_its_component() {
     //= type=test
     //# Expanding the hname and hvalue tokens in Section 25 show that all URI
     //# reserved characters in header field names and values MUST be escaped.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+    //= type=test
+    //# Excluded US-
+    //# ASCII characters (RFC 2396 [5]), such as space and control
+    //# characters and characters used as URI delimiters, also MUST be
+    //# escaped.
     let evil = "x@evil:1;lr?a=b&c=d\r\nVia: y\0<>\" %41";
     let uri = UriBuf::sip("h").user(evil).password(evil).param(evil, evil).header(evil, evil).build().unwrap();
     let read = uri.as_sip().unwrap();
@@ -118,6 +124,12 @@ fn a_builder_from_a_uri_keeps_its_spelling() {
 fn request_uri_of_a_uri() {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
     //= type=test
+    //# An implementation MUST include any provided transport, maddr, ttl, or
+    //# user parameter in the Request-URI of the formed request.  If the URI
+    //# contains a method parameter, its value MUST be used as the method of
+    //# the request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    //= type=test
     //# The method parameter MUST NOT be placed in the
     //# Request-URI.  Unknown URI parameters MUST be placed in the message's
     //# Request-URI.
@@ -153,6 +165,16 @@ fn telephone_numbers_become_sip_uris_and_back() {
         converted("tel:5;tsp=a.b;B=1;phone-context=EXAMPLE.com;b-c;a;isub=1411").as_str(),
         "sip:5;isub=1411;phone-context=example.com;a;b=1;b-c;tsp=a.b@foo.com;user=phone"
     );
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+    //= type=test
+    //# Any characters occurring in a telephone-subscriber
+    //# that do not appear in an expansion of the BNF for the user rule MUST
+    //# be escaped.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    //= type=test
+    //# If the user string contains a
+    //# telephone number formatted as a telephone-subscriber, the user
+    //# parameter value "phone" SHOULD be present.
     for text in ["tel:+1-201-555-0123", "tel:*06#;phone-context=+1", "tel:+1;isub=a%2Fb;x=%3a", "tel:+1;isub=a@b:c"] {
         let back = converted(text).as_sip().unwrap().telephone().unwrap();
         assert!(back.as_uri().scheme() == "tel" && converted(back.as_str()) == converted(text), "{text} {back}");
@@ -229,4 +251,32 @@ proptest! {
         prop_assert!(Uri::parse_with(uri.as_bytes(), &UriConfig::STRICT).is_ok());
         prop_assert_eq!(read.to_builder().build().unwrap(), uri.clone());
     }
+}
+
+#[test]
+fn headers_that_steer_the_request_are_not_honoured() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    //= type=test
+    //# An implementation SHOULD NOT honor these obviously dangerous header
+    //# fields: From, Call-ID, CSeq, Via, and Record-Route.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    //= type=test
+    //# An implementation SHOULD NOT honor any requested Route header field
+    //# values in order to not be used as an unwitting agent in malicious
+    //# attacks.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    //= type=test
+    //# An implementation SHOULD NOT honor requests to include header fields
+    //# that may cause it to falsely advertise its location or capabilities.
+    let uri = sip("sip:a@b?f=x&Call-ID=x&%63seq=1&v=x&Record-Route=x&ROUTE=x&Accept=x&accept-encoding=x&k=x&m=x\
+        &Allow=x&Organization=x&User-Agent=x&l=5&Date=x&Max-Forwards=0&%FF=x&Subject=hello&X-Own=1&c=text%2Fplain&body=hi");
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    //= type=test
+    //# An implementation SHOULD treat the presence of any headers or body
+    //# parts in the URI as a desire to include them in the message, and
+    //# choose to honor the request on a per-component basis.
+    let honoured: Vec<_> = uri.requested_headers().map(|header| header.name.as_str()).collect();
+    assert_eq!(honoured, ["Subject", "X-Own", "c"]);
+    assert!(uri.requested_body().unwrap().eq_text("hi"));
+    assert!(sip("sip:a@b").requested_body().is_none());
 }

@@ -15,6 +15,11 @@ use core::net::Ipv6Addr;
 use core::str::FromStr;
 
 /// Appends `octets`, escaping all that is not in `class`.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+//# Excluded US-
+//# ASCII characters (RFC 2396 [5]), such as space and control
+//# characters and characters used as URI delimiters, also MUST be
+//# escaped.
 pub(super) fn escape(out: &mut String, octets: impl Iterator<Item = u8>, class: u8) {
     for b in octets {
         if chars::is(b, class) {
@@ -171,7 +176,15 @@ impl SipUriBuilder {
         self
     }
 
-    /// Sets the password. RFC 3261 recommends against it. Needs a user.
+    /// Sets the password. Needs a user.
+    ///
+    /// RFC 3261 recommends against it: a URI is seen by many.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    //# While the SIP and
+    //# SIPS URI syntax allows this field to be present, its use is NOT
+    //# RECOMMENDED, because the passing of authentication information
+    //# in clear text (such as URIs) has proven to be a security risk
+    //# in almost every case where it has been used.
     #[must_use]
     pub fn password(mut self, password: impl AsRef<[u8]>) -> Self {
         self.password = Some(escaped(password, PASSWORD));
@@ -218,6 +231,9 @@ impl SipUriBuilder {
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push(if self.headers.is_empty() { '?' } else { '&' });
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+        //# Expanding the hname and hvalue tokens in Section 25 show that all URI
+        //# reserved characters in header field names and values MUST be escaped.
         escape(&mut self.headers, name.bytes(), HEADER);
         self.headers.push('=');
         escape(&mut self.headers, value.as_ref().iter().copied(), HEADER);
@@ -321,25 +337,6 @@ impl SipUri<'_> {
         }
     }
 
-    /// The Request-URI of a request to this URI: without `method` parameter and headers, all else kept.
-    ///
-    /// # Errors
-    ///
-    /// The URI is one that [`build`](SipUriBuilder::build) refuses.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
-    //# An implementation MUST include any provided transport, maddr, ttl, or
-    //# user parameter in the Request-URI of the formed request.  If the URI
-    //# contains a method parameter, its value MUST be used as the method of
-    //# the request.  The method parameter MUST NOT be placed in the
-    //# Request-URI.  Unknown URI parameters MUST be placed in the message's
-    //# Request-URI.
-    pub fn to_request_uri(&self) -> Result<UriBuf, UriError> {
-        if self.headers().0.is_empty() && self.method_param().is_none() {
-            return Ok(UriBuf::from(Uri::Sip(*self)));
-        }
-        self.to_builder().without_param("method").without_headers().build()
-    }
-
     /// The telephone number in the user of a URI with `user=phone`, as a `tel:` URI; `None` if there is none.
     pub fn telephone(&self) -> Option<UriBuf> {
         let user = self.user().filter(|_| self.is_phone())?;
@@ -390,6 +387,10 @@ impl TelUri<'_> {
             user.push(';');
             user.push_str(&param);
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+        //# If the user string contains a
+        //# telephone number formatted as a telephone-subscriber, the user
+        //# parameter value "phone" SHOULD be present.
         let mut builder = UriBuf::sip(host).param("user", "phone");
         builder.user = Some(user);
         builder
@@ -397,6 +398,10 @@ impl TelUri<'_> {
 }
 
 /// A parameter of a telephone number in lower case, with all escaped that a user must not hold.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+//# Any characters occurring in a telephone-subscriber
+//# that do not appear in an expansion of the BNF for the user rule MUST
+//# be escaped.
 fn subscriber_param(name: Escaped<'_>, value: Option<Escaped<'_>>) -> String {
     let mut out = name.as_str().to_ascii_lowercase();
     let Some(value) = value else { return out };

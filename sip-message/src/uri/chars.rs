@@ -19,6 +19,10 @@ pub(super) const RESERVED: u8 = 1 << 6;
 /// `phonedigit-hex` of a tel URI.
 pub(super) const PHONE: u8 = 1 << 7;
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+//# For each component, the set of valid BNF expansions defines exactly
+//# which characters may appear unescaped.  All other characters MUST be
+//# escaped.
 static CLASS: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {

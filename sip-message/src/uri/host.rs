@@ -127,6 +127,11 @@ impl HostKind {
 }
 
 /// Reads the host at `v[from]`; returns it and where it ends, or where the fault is.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+//# Current
+//# implementations MUST NOT attempt to improve robustness by treating
+//# received escaped characters in the host component as literally
+//# equivalent to their unescaped counterpart.
 #[inline]
 pub(super) fn parse(v: &[u8], from: usize, config: &UriConfig) -> Result<(HostKind, usize), usize> {
     if v.get(from) == Some(&b'[') {

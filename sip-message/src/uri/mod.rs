@@ -9,6 +9,7 @@ mod chars;
 mod compare;
 mod error;
 mod escaped;
+mod form;
 mod host;
 mod other;
 mod params;

@@ -16,6 +16,10 @@ pub struct UriParam<'a> {
 }
 
 /// The parameters of a URI, in order: an iterator, and look-ups by name without regard to case.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+//# Since the uri-parameter mechanism is extensible, SIP elements
+//# MUST silently ignore any uri-parameters that they do not
+//# understand.
 #[derive(Clone, Copy, Debug)]
 pub struct UriParams<'a>(pub(super) &'a [u8]);
 
@@ -73,12 +77,14 @@ impl<'a> Iterator for UriParams<'a> {
 pub(super) fn parse(v: &[u8], from: usize) -> Result<usize, UriError> {
     let mut at = from;
     let mut count = 0;
+    let mut names = Names::default();
     while v.get(at) == Some(&b';') {
         let name = at + 1;
         at = chars::run(v, name, PARAM);
         if at == name {
             return Err(UriError::new(UriFault::Param, at));
         }
+        names.add(v.get(name..at).unwrap_or_default());
         if v.get(at) == Some(&b'=') {
             let value = at + 1;
             at = chars::run(v, value, PARAM);
@@ -88,10 +94,31 @@ pub(super) fn parse(v: &[u8], from: usize) -> Result<usize, UriError> {
         }
         count += 1;
     }
-    if count > 1 {
+    if names.may_repeat {
         no_repeats(v.get(from..at).unwrap_or_default(), count, from)?;
     }
     Ok(at)
+}
+
+/// Tells most lists of different names from those in which one may be there twice.
+#[derive(Default)]
+struct Names {
+    /// One bit per name, by its length and ends without regard to case.
+    seen: u64,
+    may_repeat: bool,
+}
+
+impl Names {
+    #[inline]
+    fn add(&mut self, name: &[u8]) {
+        let (Some(first), Some(last)) = (name.first(), name.last()) else { return };
+        let mixed = (first | 0x20).wrapping_mul(7) ^ (last | 0x20).wrapping_mul(13) ^ name.len() as u8;
+        let bit = 1 << (mixed & 63);
+        // What an escape stands for is not looked at here.
+        let bits = if name.contains(&b'%') { u64::MAX } else { bit };
+        self.may_repeat |= self.seen & bits != 0;
+        self.seen |= bits;
+    }
 }
 
 /// Checks that no name is in `params` twice. Allocates nothing up to 32 parameters.

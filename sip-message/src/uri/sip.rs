@@ -65,6 +65,9 @@ impl SipParts {
         let (port, params) = host::port(v, host_end).map_err(|at| UriError::new(UriFault::Port, at))?;
         let headers = params::parse(v, params)?;
         let end = if v.get(headers) == Some(&b'?') { parse_headers(v, headers)? } else { headers };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
+        //# URIs MUST NOT contain unescaped space and control
+        //# characters.
         if end != v.len() {
             return Err(UriError::stopped_at(v, end));
         }
