@@ -175,7 +175,13 @@ fn telephone_numbers_become_sip_uris_and_back() {
     //# If the user string contains a
     //# telephone number formatted as a telephone-subscriber, the user
     //# parameter value "phone" SHOULD be present.
-    for text in ["tel:+1-201-555-0123", "tel:*06#;phone-context=+1", "tel:+1;isub=a%2Fb;x=%3a", "tel:+1;isub=a@b:c"] {
+    for text in [
+        "tel:+1-201-555-0123",
+        "tel:*06#;phone-context=+1",
+        "tel:+1;isub=a%2Fb;x=%3a",
+        "tel:+1;isub=a@b:c",
+        "tel:+1;isub=1,=?1",
+    ] {
         let back = converted(text).as_sip().unwrap().telephone().unwrap();
         assert!(back.as_uri().scheme() == "tel" && converted(back.as_str()) == converted(text), "{text} {back}");
     }

@@ -342,7 +342,7 @@ impl SipUri<'_> {
         let user = self.user().filter(|_| self.is_phone())?;
         // What the grammar of the user made escape, as # in a local number, stands plain in a tel URI.
         let mut text = String::from("tel:");
-        let plain = |b| chars::is(b, chars::PHONE) || chars::is(b, PARAM) || matches!(b, b';' | b'=');
+        let plain = |b| chars::is(b, USER | chars::PHONE);
         let units = chars::Units(user.as_bytes());
         for unit in units {
             match u8::try_from(unit) {

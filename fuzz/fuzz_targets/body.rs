@@ -1,0 +1,4 @@
+//! See `fuzz::body`.
+#![cfg_attr(fuzzing, no_main)]
+
+fuzz::target!(fuzz::body::run);
