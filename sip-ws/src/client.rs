@@ -14,11 +14,11 @@ use core::fmt::Write as _;
 /// It can be used again: after a 401 with [`authorize`](Self::authorize) on a new transport, or to reconnect.
 ///
 /// ```
-/// use sip_ws::{ClientRequest, Config, Connection, Instant, SIP};
+/// use sip_ws::{ClientRequest, Config, Connection, Instant, sip};
 ///
 /// let request = ClientRequest::new("wss://edge.example.com/sip".parse()?).cookie("session", "a1b2")?;
 /// let mut config = Config::default();
-/// config.protocols = vec![SIP.into()];
+/// config.protocols = vec![sip::SUBPROTOCOL.into()];
 /// let mut connection = Connection::client(Instant::ZERO, config, &request, [7; 32])?;
 /// let bytes = connection.poll_transmit().unwrap();
 /// assert!(bytes.starts_with(b"GET /sip HTTP/1.1\r\nHost: edge.example.com\r\n"));

@@ -55,6 +55,8 @@ pub struct Config {
     /// Refuse a handshake that does not end with a subprotocol: a server answers 400 to a client that offers none of
     /// [`protocols`](Self::protocols), a client fails a connection whose server chose none. Default false.
     pub require_protocol: bool,
+    /// Keep to the rules of RFC 7118 on a connection whose subprotocol is `sip`: see [`sip`](crate::sip). Default true.
+    pub sip_rules: bool,
     /// permessage-deflate (RFC 7692): offered by a client, accepted by a server. Default `None`.
     #[cfg(feature = "deflate")]
     pub deflate: Option<Deflate>,
@@ -79,8 +81,26 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             protocols: Vec::new(),
             require_protocol: false,
+            sip_rules: true,
             #[cfg(feature = "deflate")]
             deflate: None,
+        }
+    }
+}
+
+impl Config {
+    /// The defaults for SIP over WebSocket (RFC 7118): the subprotocol `sip` is offered, or accepted, and required;
+    /// messages are at most 64 KiB, and at most 256 KiB of output is queued.
+    #[must_use]
+    pub fn sip() -> Self {
+        Self {
+            protocols: alloc::vec![crate::sip::SUBPROTOCOL.into()],
+            require_protocol: true,
+            max_frame: 64 << 10,
+            max_message: 64 << 10,
+            max_queued_output: 256 << 10,
+            max_fragments: 64,
+            ..Self::default()
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Counters {
     pub pings_in: u64,
     /// Pongs received.
     pub pongs_in: u64,
+    /// CRLF keepalives received on a `sip` connection.
+    pub crlf_in: u64,
     /// Pongs left out in favour of a later one because the peer does not read (RFC 6455 section 5.5.3).
     pub pongs_merged: u64,
 }
@@ -59,6 +61,7 @@ impl Totals {
         add(&mut self.sums.messages_refused, counters.messages_refused);
         add(&mut self.sums.pings_in, counters.pings_in);
         add(&mut self.sums.pongs_in, counters.pongs_in);
+        add(&mut self.sums.crlf_in, counters.crlf_in);
         add(&mut self.sums.pongs_merged, counters.pongs_merged);
         add(self.ended.entry(closed.cause.name()).or_default(), 1);
     }

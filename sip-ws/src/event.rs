@@ -58,6 +58,9 @@ pub enum Event {
     Text(Bytes),
     /// A binary message.
     Binary(Bytes),
+    /// A SIP message, on a connection with the subprotocol `sip`: one whole message, without empty lines before it. It
+    /// is not parsed; it may lack `Content-Length` (RFC 7118 section 5).
+    Sip(Bytes),
     /// A Ping was received; its Pong is queued already.
     Ping(Bytes),
     /// A Pong was received.

@@ -19,6 +19,7 @@ mod frame;
 mod http;
 mod mask;
 mod outbox;
+pub mod sip;
 mod time;
 mod utf8;
 
@@ -32,6 +33,3 @@ pub use counters::{Counters, Totals};
 pub use event::{Event, Input, InputError, Open};
 pub use http::{Answer, AnswerError, BadAnswer, Fields, RequestError, RequestHead, ResponseHead, Url, UrlError};
 pub use time::Instant;
-
-/// The subprotocol of RFC 7118, as it stands in `Sec-WebSocket-Protocol`.
-pub const SIP: &str = "sip";

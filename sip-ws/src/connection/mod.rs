@@ -73,6 +73,8 @@ pub struct Connection {
     close_sent: Option<Box<CloseFrame>>,
     protocol: Option<Box<str>>,
     identity: Option<Box<str>>,
+    /// The rules of RFC 7118 are in force.
+    is_sip: bool,
     counters: Counters,
     /// A message was refused for want of room, and `Writable` is owed.
     owes_writable: bool,
@@ -159,6 +161,7 @@ impl Connection {
             close_sent: None,
             protocol: None,
             identity: None,
+            is_sip: false,
             counters: Counters::default(),
             owes_writable: false,
             config,
@@ -569,6 +572,7 @@ impl Connection {
     }
 
     fn set_protocol(&mut self, protocol: Option<String>) {
+        self.is_sip = self.config.sip_rules && protocol.as_deref() == Some(crate::sip::SUBPROTOCOL);
         self.protocol = protocol.map(String::into_boxed_str);
     }
 }

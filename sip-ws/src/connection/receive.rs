@@ -11,11 +11,12 @@ use crate::{
     event::Event,
     frame::{self, Header, MAX_HEADER, Opcode},
     mask,
+    sip::{self, Content},
     time::Instant,
     utf8::{self, Utf8Stream},
 };
 use alloc::{borrow::ToOwned, boxed::Box};
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Input bytes, lent or owned.
 pub(super) trait Source {
@@ -240,15 +241,9 @@ impl Connection {
                     if !is_ascii && !utf8::is_valid(&payload) {
                         return Err(Violation::InvalidUtf8);
                     }
-                    self.counters.messages_in += 1;
-                    self.events.push_back(Event::Text(payload.freeze()));
-                    return Ok(());
+                    return self.deliver(true, payload.freeze());
                 }
-                Opcode::Binary => {
-                    self.counters.messages_in += 1;
-                    self.events.push_back(Event::Binary(payload.freeze()));
-                    return Ok(());
-                }
+                Opcode::Binary => return self.deliver(false, payload.freeze()),
                 _ => {}
             }
         }
@@ -353,9 +348,39 @@ impl Connection {
         if !message.utf8.is_complete() {
             return Err(Violation::InvalidUtf8);
         }
+        self.deliver(message.is_text, message.data.freeze())
+    }
+
+    /// Hands out a message that is complete.
+    #[inline]
+    fn deliver(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
         self.counters.messages_in += 1;
-        let data = message.data.freeze();
-        self.events.push_back(if message.is_text { Event::Text(data) } else { Event::Binary(data) });
+        let event = match (self.is_sip, is_text) {
+            (true, _) => return self.deliver_sip(is_text, payload),
+            (false, true) => Event::Text(payload),
+            (false, false) => Event::Binary(payload),
+        };
+        self.events.push_back(event);
+        Ok(())
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc7118#section-4.2
+    //# Therefore, SIP WebSocket Clients and SIP
+    //# WebSocket Servers MUST accept both text and binary frames.
+    fn deliver_sip(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
+        match sip::classify(&payload)? {
+            Content::Message(blank) => self.events.push_back(Event::Sip(payload.slice(blank..))),
+            // RFC 5626 section 3.5.1; RFC 7118 section 6 keeps it usable.
+            Content::Ping => {
+                self.pay_control()?;
+                self.counters.crlf_in += 1;
+                self.answer_crlf(is_text);
+            }
+            Content::Pong => {
+                self.pay_control()?;
+                self.counters.crlf_in += 1;
+            }
+        }
         Ok(())
     }
 

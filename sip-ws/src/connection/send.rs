@@ -7,6 +7,7 @@ use crate::{
     frame::{self, MAX_CONTROL, Opcode},
     mask,
     outbox::Outbox,
+    sip::{self, Content},
     time::Instant,
     utf8,
 };
@@ -18,7 +19,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::RngCore};
 const COPY_LIMIT: usize = 4096;
 
 /// A message to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Message {
     /// Text: the bytes must be UTF-8.
     Text(Bytes),
@@ -36,6 +37,14 @@ impl Message {
     }
 }
 
+/// Kind and size only: payloads are long, and may be secret.
+impl core::fmt::Debug for Message {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let kind = if matches!(self, Self::Text(_)) { "Text" } else { "Binary" };
+        write!(f, "{kind}({} bytes)", self.payload().len())
+    }
+}
+
 /// Why a message was not queued. Nothing changed.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +59,9 @@ pub enum SendFailure {
     /// The text is not UTF-8.
     #[error("the text is not UTF-8")]
     NotUtf8,
+    /// Not a SIP message, on a connection with the subprotocol `sip`; or more than one.
+    #[error("not a SIP message")]
+    NotSip,
 }
 
 /// A message that was not queued, handed back.
@@ -71,7 +83,7 @@ impl Connection {
     pub fn send(&mut self, now: Instant, message: Message) -> Result<(), SendError> {
         let failure = match &message {
             Message::Text(bytes) if !utf8::is_valid(bytes) => Err(SendFailure::NotUtf8),
-            _ => self.check_send(now),
+            message => self.check_send(now, message.payload()),
         };
         if let Err(failure) = failure {
             return Err(SendError { failure, message });
@@ -80,10 +92,35 @@ impl Connection {
             Message::Text(payload) => (Opcode::Text, payload),
             Message::Binary(payload) => (Opcode::Binary, payload),
         };
+        self.queue_message(opcode, payload);
+        Ok(())
+    }
+
+    fn queue_message(&mut self, opcode: Opcode, payload: Bytes) {
         if payload.len() < COPY_LIMIT || !self.is_plain(payload.len()) {
             self.write_message(opcode, &payload);
         } else {
             self.push_message(opcode, payload);
+        }
+    }
+
+    /// Queues a SIP message, as text if its bytes are UTF-8 and else as binary.
+    ///
+    /// # Errors
+    /// [`SendError`] hands the message back.
+    //= https://www.rfc-editor.org/rfc/rfc7118#section-4.2
+    //# If there is at least one non-UTF-8 symbol in the whole SIP message
+    //# (including headers and the body), then the whole message MUST be
+    //# sent within a WebSocket binary message.
+    pub fn send_sip(&mut self, now: Instant, message: Bytes) -> Result<(), SendError> {
+        let is_text = utf8::is_valid(&message);
+        let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+        match self.check_send(now, &message) {
+            Ok(()) => self.queue_message(opcode, message),
+            Err(failure) => {
+                let message = if is_text { Message::Text(message) } else { Message::Binary(message) };
+                return Err(SendError { failure, message });
+            }
         }
         Ok(())
     }
@@ -93,7 +130,7 @@ impl Connection {
     /// # Errors
     /// [`SendFailure`]; nothing was queued.
     pub fn send_text(&mut self, now: Instant, text: &str) -> Result<(), SendFailure> {
-        self.check_send(now)?;
+        self.check_send(now, text.as_bytes())?;
         self.write_message(Opcode::Text, text.as_bytes());
         Ok(())
     }
@@ -103,7 +140,7 @@ impl Connection {
     /// # Errors
     /// [`SendFailure`]; nothing was queued.
     pub fn send_binary(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SendFailure> {
-        self.check_send(now)?;
+        self.check_send(now, bytes)?;
         self.write_message(Opcode::Binary, bytes);
         Ok(())
     }
@@ -133,7 +170,7 @@ impl Connection {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), SendFailure> {
-        self.check_open(now)?;
+        self.check_open(now, payload)?;
         if self.is_plain(payload.len()) && self.outbox.is_empty() {
             let mask = next_mask(&mut self.random);
             let before = out.len();
@@ -156,14 +193,23 @@ impl Connection {
     //# The application MUST NOT send any more data frames after sending a
     //# Close frame.
     #[inline]
-    fn check_open(&mut self, now: Instant) -> Result<(), SendFailure> {
+    fn check_open(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendFailure> {
         self.now = self.now.max(now);
-        if self.is_open() { Ok(()) } else { Err(SendFailure::NotOpen) }
+        if !self.is_open() {
+            return Err(SendFailure::NotOpen);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-4.1
+        //# Messages other than SIP requests and responses MUST NOT
+        //# be transmitted over this connection.
+        if self.is_sip && !matches!(sip::classify(payload), Ok(Content::Message(_))) {
+            return Err(SendFailure::NotSip);
+        }
+        Ok(())
     }
 
     #[inline]
-    fn check_send(&mut self, now: Instant) -> Result<(), SendFailure> {
-        self.check_open(now)?;
+    fn check_send(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendFailure> {
+        self.check_open(now, payload)?;
         if self.outbox.queued() >= self.config.max_queued_output {
             self.counters.messages_refused += 1;
             self.owes_writable = true;
@@ -280,6 +326,13 @@ impl Connection {
             if self.outbox.set_urgent(pong) {
                 self.counters.pongs_merged += 1;
             }
+        }
+    }
+
+    /// Answers a CRLF keepalive, in a message of its own kind; not if the peer does not read.
+    pub(super) fn answer_crlf(&mut self, is_text: bool) {
+        if self.outbox.queued() < self.config.max_queued_output && self.is_open() {
+            self.write_message(if is_text { Opcode::Text } else { Opcode::Binary }, b"\r\n");
         }
     }
 
