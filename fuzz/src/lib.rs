@@ -7,13 +7,25 @@
 //! - `cargo run --manifest-path fuzz/Cargo.toml` replays all corpora, on stable Rust; see `src/replay.rs`.
 //! - `cargo +nightly fuzz run <target>` explores.
 
+pub mod body;
+pub mod builder;
+pub mod edit;
 pub mod message;
+pub mod stream;
+pub mod uri;
 
 /// One target.
 pub type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub const TARGETS: &[(&str, Target)] = &[("message", message::run)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("body", body::run),
+    ("builder", builder::run),
+    ("edit", edit::run),
+    ("message", message::run),
+    ("stream", stream::run),
+    ("uri", uri::run),
+];
 
 /// The main program of a file in `fuzz_targets/`: libFuzzer's under cargo-fuzz, otherwise one that runs the target on
 /// the files named on the command line.

@@ -67,7 +67,7 @@ fn corpus(name: &str) -> std::io::Result<Vec<PathBuf>> {
 fn holds(target: Target, data: &[u8], origin: &Path) -> bool {
     let held = catch_unwind(AssertUnwindSafe(|| target(data))).is_ok();
     if !held {
-        println!("FAILED {}, on \"{}\"", origin.display(), data.escape_ascii());
+        println!("FAILED {}, on \"{}\"\n", origin.display(), data.escape_ascii());
     }
     held
 }
