@@ -513,7 +513,9 @@ impl Endpoint {
                 self.server_step(index, step.map(Machine::InviteServer), About::Nothing, None);
             }
             Machine::NonInviteServer(state) => {
-                let step = noninvite_server::on(state, noninvite_server::Occurrence::Respond(class), reliable);
+                // Without its connection the response has a way to find first: the transaction must outlive that.
+                let done_when_sent = reliable && tx.flow.is_some();
+                let step = noninvite_server::on(state, noninvite_server::Occurrence::Respond(class), done_when_sent);
                 self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
             }
             _ => {}
