@@ -1,5 +1,6 @@
 //! Two endpoints on virtual time, and what tests say to them.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
+#![allow(clippy::unwrap_used, reason = "tests stop at what they did not expect")]
 
 use core::time::Duration;
 use sim::{Fate, Network, NodeId};
