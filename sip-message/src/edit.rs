@@ -5,6 +5,7 @@
 
 use crate::compose::{self, BuildError, BuildFault, Raw, Sink, fault};
 use crate::header::{Header, HeaderName};
+use crate::headers;
 use crate::index::{EDITED, Entry, OTHER};
 use crate::message::{HeaderField, Kind, Message};
 use crate::scan;
@@ -418,7 +419,7 @@ impl Message {
             let value = self.value_of(entry);
             let mut from = 0;
             loop {
-                let (element, rest) = split_list(value.get(from..)?);
+                let (element, rest) = headers::split_first(header, value.get(from..)?);
                 if left == 0 {
                     let lead = element.len() - trim_start(element).len();
                     let end = from + scan::trim_end(element).len();

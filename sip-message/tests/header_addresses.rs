@@ -178,3 +178,38 @@ fn addresses_by_name() {
     assert!(message.replaces().unwrap().is_some() && message.join().unwrap().is_some());
     message.check_grammar().unwrap();
 }
+
+#[test]
+fn a_referrer_with_parameters_needs_brackets() {
+    //= https://www.rfc-editor.org/rfc/rfc3892#section-3
+    //= type=test
+    //# If the referrer-uri contains a comma, question mark, or semicolon,
+    //# (for example, if it contains URI parameters) the URI MUST be enclosed
+    //# in angle brackets (< and >).
+    for uri in ["sip:a@b?c=d", "sip:a@b,c"] {
+        assert!(request(&format!("Referred-By: {uri}\r\n")).referred_by().is_err(), "{uri}");
+        let message = request(&format!("Referred-By: <{}>\r\n", "sip:a,b@c;d?e=f"));
+        assert_eq!(message.referred_by().unwrap().unwrap().address().uri_bytes(), b"sip:a,b@c;d?e=f");
+    }
+    let message = request("Referred-By: sip:a@b;c=d\r\n");
+    let referrer = message.referred_by().unwrap().unwrap();
+    assert_eq!((referrer.address().uri_bytes(), referrer.params().count()), (&b"sip:a@b"[..], 1));
+}
+
+#[test]
+fn service_routes_look_like_routes() {
+    //= https://www.rfc-editor.org/rfc/rfc3608#section-5
+    //= type=test
+    //# Note that the Service-Route header field values MUST conform to the
+    //# syntax of a Route element as defined in [3].
+    for value in ["<sip:P2.HOME.EXAMPLE.COM;lr>", "\"x, y\" <sip:a;lr>;b, <sip:c>"] {
+        for name in ["Route", "Service-Route"] {
+            request(&format!("{name}: {value}\r\n")).check_grammar().unwrap();
+        }
+    }
+    for value in ["sip:a;lr", "<sip:a", "<sip:a>,", ""] {
+        for name in ["Route", "Service-Route"] {
+            assert!(request(&format!("{name}: {value}\r\n")).check_grammar().is_err(), "{name}: {value}");
+        }
+    }
+}

@@ -175,3 +175,80 @@ fn authentication_info() {
     assert_eq!(fault::<AuthenticationInfo<'_>>(""), (ValueFault::Empty, 0));
     message.check_grammar().unwrap();
 }
+
+#[test]
+fn only_true_is_stale() {
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+    //= type=test
+    //# If stale is false, or anything other than true, or the stale
+    //# parameter is not present, the username and/or password are
+    //# invalid, and new values MUST be obtained.
+    for (value, stale) in [
+        ("Digest stale=true", true),
+        ("Digest stale=\"TRUE\"", true),
+        ("Digest stale=false", false),
+        ("Digest stale=yes", false),
+        ("Digest stale=\"\"", false),
+        ("Digest realm=\"stale=true\"", false),
+    ] {
+        assert_eq!(read::<Challenge<'_>>(value).stale(), Ok(stale), "{value}");
+    }
+}
+
+#[test]
+fn unknown_qualities_of_protection_are_ignored() {
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+    //= type=test
+    //# Unrecognized options MUST be ignored.
+    let challenge = read::<Challenge<'_>>("Digest qop=\"token, x y,, auth-int ,\u{e9}\"");
+    let qop = challenge.qop().unwrap().unwrap();
+    assert!(qop.has("auth-int") && !qop.has("auth") && !qop.has("x"));
+    assert_eq!(qop.iter().count(), 2, "what is no token is left out");
+}
+
+#[test]
+fn user_names_of_two_kinds() {
+    let text = |value: &str| read::<Credentials<'_>>(value).username_text().map(|name| name.unwrap().into_owned());
+    assert_eq!(text("Digest username=\"bo\\\"b\""), Ok("bo\"b".into()));
+    assert_eq!(text("Digest username*=UTF-8''J%C3%A4s%c3%b8n%20Doe"), Ok("J\u{e4}s\u{f8}n Doe".into()));
+    assert_eq!(text("Digest username*=utf-8'en'bob"), Ok("bob".into()));
+    assert_eq!(read::<Credentials<'_>>("Digest realm=\"a\"").username_text(), Ok(None));
+    for bad in ["bob", "UTF-8'bob", "ISO-8859-1''bob", "UTF-8''%C3", "UTF-8''%4", "UTF-8''%xx", "UTF-8''%+1"] {
+        let value = format!("Digest username*={bad}");
+        assert_eq!(place(read::<Credentials<'_>>(&value).username_text()), (ValueFault::Param, 17), "{bad}");
+    }
+}
+
+#[test]
+fn two_user_names_are_an_error() {
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+    //= type=test
+    //# Sending both username and username* in the same
+    //# header option MUST be treated as an error.
+    let rest = "realm=\"b\", nonce=\"c\", uri=\"sip:d\", response=\"00\"";
+    for (names, right) in
+        [("username=\"a\"", true), ("username*=UTF-8''a", true), ("username=\"a\", username*=UTF-8''a", false)]
+    {
+        let message = request(&format!("Authorization: Digest {names}, {rest}\r\n"));
+        assert_eq!(message.check_grammar().is_ok(), right, "{names}");
+    }
+}
+
+#[test]
+fn authentication_info_with_qop_has_its_proof() {
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+    //= type=test
+    //# The
+    //# rspauth, cnonce, and nc parameters MUST be present if "qop=auth" or
+    //# "qop=auth-int" is specified.
+    let all = ["rspauth=\"00\"", "cnonce=\"c\"", "nc=00000001"];
+    let check = |params: &[&str]| {
+        request(&format!("Authentication-Info: qop=auth,{}\r\n", params.join(","))).check_grammar().is_ok()
+    };
+    assert!(check(&all));
+    for left_out in 0..3 {
+        let rest: Vec<_> = (0..3).filter(|at| *at != left_out).map(|at| all[at]).collect();
+        assert!(!check(&rest), "{}", all[left_out]);
+    }
+    request("Authentication-Info: nextnonce=\"x\"\r\n").check_grammar().unwrap();
+}

@@ -203,6 +203,58 @@ fn what_a_challenge_said_goes_back_as_it_came() -> Result<(), ValueError> {
 }
 
 #[test]
+fn addresses_are_always_in_brackets() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.10
+    //= type=test
+    //# Even if the "display-name" is empty, the "name-addr" form MUST be
+    //# used if the "addr-spec" contains a comma, semicolon, or question
+    //# mark.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.20
+    //= type=test
+    //# Even if the "display-name" is empty, the "name-addr" form MUST be
+    //# used if the "addr-spec" contains a comma, question mark, or
+    //# semicolon.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.31
+    //= type=test
+    //# Even if the "display-name" is empty, the "name-addr" form MUST be
+    //# used if the "addr-spec" contains a comma, question mark, or
+    //# semicolon.
+    for uri in ["sip:a,b@c", "sip:a;b@c", "sip:a@b;c=d", "sip:a?b@c", "sip:a@b?c=d", "sip:a@b"] {
+        let value = Address::new(uri).unwrap().display_name("").unwrap().to_string();
+        assert_eq!(value, format!("<{uri}>"));
+        for header in [Header::Contact, Header::From, Header::ReplyTo] {
+            built(header, &value);
+        }
+        assert_eq!(read::<NameAddr<'_>>(&value).uri_bytes(), uri.as_bytes());
+    }
+}
+
+#[test]
+fn every_branch_has_the_magic_cookie() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.42
+    //= type=test
+    //# For implementations compliant to this specification, the value of the
+    //# branch parameter MUST start with the magic cookie "z9hG4bK", as
+    //# discussed in Section 8.1.1.7.
+    let via = || Via::new(ViaTransport::Tcp, "a").unwrap();
+    assert_eq!(via().branch("z9hG4bKx").unwrap().to_string(), "SIP/2.0/TCP a;branch=z9hG4bKx");
+    for branch in ["", "x", "Z9HG4BKx", "xz9hG4bK"] {
+        assert_eq!(via().branch(branch).unwrap_err().kind, ValueFault::Form, "{branch}");
+    }
+}
+
+#[test]
+fn the_uri_of_credentials_is_quoted() {
+    //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+    //= type=test
+    //# The "uri" parameter of the Authorization header field MUST be
+    //# enclosed in quotation marks.
+    let credentials = Credentials::digest("a", "b", "c", "sip:d", "00").unwrap();
+    assert!(credentials.to_string().contains(", uri=\"sip:d\","));
+    assert!(credentials.token_param("URI", "sip").is_err());
+}
+
+#[test]
 fn what_would_break_out_is_refused() {
     let place = |result: Result<(), ValueError>| result.map_err(|error| (error.kind, error.offset)).unwrap_err();
     macro_rules! refused {
@@ -238,6 +290,7 @@ fn what_would_break_out_is_refused() {
         Via::new(ViaTransport::Udp, "a\r\n"), Host, 1;
         Via::new(ViaTransport::Udp, "a:5060"), Host, 6;
         via().branch("z9hG4bK 1"), Character, 7;
+        via().branch("1"), Form, 0;
         Event::new("a;b"), Character, 1;
         Event::new("a..b"), Character, 2;
         Event::new("a").unwrap().id("1,2"), Character, 1;

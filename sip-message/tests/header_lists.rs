@@ -115,6 +115,12 @@ fn texts(message: &Message, header: Header) -> Vec<String> {
 fn joined_and_repeated_fields_read_alike() {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
     //= type=test
+    //# It MUST be possible to combine
+    //# the multiple header field rows into one "field-name: field-value"
+    //# pair, without changing the semantics of the message, by appending
+    //# each subsequent field-value to the first, each separated by a comma.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //= type=test
     //# Implementations MUST be able to process multiple header field rows
     //# with the same name in any combination of the single-value-per-line or
     //# comma-separated value forms.
@@ -258,4 +264,21 @@ fn a_date_is_not_a_list() {
     let message = request("Date: Sat, 13 Nov 2010 23:29:00 GMT\r\n");
     let dates: Vec<_> = message.values::<Date>(Header::Date).map(Result::unwrap).collect();
     assert_eq!(dates, [message.date().unwrap().unwrap()]);
+}
+
+#[test]
+fn edits_take_lists_apart_as_reads_do() {
+    let mut message = request("WWW-Authenticate: Digest realm=\"a\", nonce=\"b\", Bearer scope=\"c, d\",Other e=f\r\n");
+    assert!(message.remove_value(Header::WwwAuthenticate, 1));
+    let schemes = |message: &Message| -> Vec<String> {
+        message.www_authenticate().map(|challenge| challenge.unwrap().scheme().as_str().to_owned()).collect()
+    };
+    assert_eq!(schemes(&message), ["Digest", "Other"]);
+    message.set_value(Header::WwwAuthenticate, 0, "Basic realm=\"x\"").unwrap();
+    assert_eq!(message.field(Header::WwwAuthenticate), Some(&b"Basic realm=\"x\", Other e=f"[..]));
+    let mut message = request("In-Reply-To: a\"b, c<d, e\r\nDate: Sat, 13 Nov 2010 23:29:00 GMT\r\n");
+    assert!(message.remove_value(Header::InReplyTo, 1));
+    assert_eq!(message.field(Header::InReplyTo), Some(&b"a\"b, e"[..]));
+    assert!(!message.remove_value(Header::Date, 1) && message.remove_value(Header::Date, 0));
+    assert!(!message.has(Header::Date));
 }

@@ -214,7 +214,7 @@ fn small_values() {
     assert_eq!(package.name(), "Conference");
     assert_eq!(message.recv_info().count(), 2);
     assert!(!message.refer_sub().unwrap().unwrap().wanted());
-    assert_eq!(message.priority().unwrap().unwrap(), "emergency");
+    assert_eq!(message.priority().unwrap(), "emergency");
     let session: SessionId<'_> = message.session_id().unwrap().unwrap();
     assert_eq!(session.remote().unwrap().unwrap().as_str(), "0".repeat(32));
     let error: GeolocationError<'_> = message.geolocation_error().unwrap().unwrap();
@@ -237,4 +237,28 @@ fn a_missing_field_is_none_and_a_malformed_one_says_where() {
     let error = message.event().unwrap_err();
     assert_eq!(error.fault, Some(ValueFault::Character));
     assert_eq!(rest_of_line(&message, &error), ".x");
+}
+
+#[test]
+fn one_event_type_and_no_more() {
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-8.2.1
+    //= type=test
+    //# There MUST be exactly
+    //# one event type listed per "Event" header field.
+    for value in ["", "presence, dialog", "presence dialog", ";id=1"] {
+        assert!(request(&format!("Event: {value}\r\n")).check_grammar().is_err(), "{value}");
+    }
+    request("Event: presence\r\n").check_grammar().unwrap();
+}
+
+#[test]
+fn unknown_parameters_are_in_nobodys_way() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+    //= type=test
+    //# A UA SHOULD ignore extension header
+    //# parameters that are not understood.
+    let message = request("x: 1800;a;b=\"c;refresher=uac\";refresher=uas;d=[::1]\r\nEvent: x;y;z=\"1\";id=2\r\n");
+    assert_eq!(message.session_expires().unwrap().unwrap().refresher(), Ok(Some(Refresher::Uas)));
+    assert_eq!(message.event().unwrap().unwrap().id(), Ok(Some("2")));
+    message.check_grammar().unwrap();
 }

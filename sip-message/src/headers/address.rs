@@ -258,6 +258,10 @@ impl Check for Diversion<'_> {
 
 addressed! {
     /// The value of Referred-By (RFC 3892 section 3).
+    //= https://www.rfc-editor.org/rfc/rfc3892#section-3
+    //# If the referrer-uri contains a comma, question mark, or semicolon,
+    //# (for example, if it contains URI parameters) the URI MUST be enclosed
+    //# in angle brackets (< and >).
     ReferredBy
 }
 

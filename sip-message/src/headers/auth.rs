@@ -9,6 +9,9 @@ use crate::error::{ValueError, ValueFault};
 use crate::params::{Param, ParamValue};
 use crate::scan;
 use crate::value::FieldValue;
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 /// The parameters of a challenge or of credentials, in order: `name=value`, with commas between them.
@@ -58,6 +61,10 @@ impl<'a> AuthParams<'a> {
     }
 
     /// Whether the parameter `name` is there and says `true`.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+    //# If stale is false, or anything other than true, or the stale
+    //# parameter is not present, the username and/or password are
+    //# invalid, and new values MUST be obtained.
     fn flag(&self, name: &str) -> Read<bool> {
         Ok(self.get(name)?.is_some_and(|value| value.without_quotes().eq_ignore_ascii_case(b"true")))
     }
@@ -164,6 +171,8 @@ impl<'a> QopOptions<'a> {
     }
 
     /// Whether `option` is among them.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+    //# Unrecognized options MUST be ignored.
     pub fn has(&self, option: &str) -> bool {
         self.iter().any(|token| token == option)
     }
@@ -209,6 +218,35 @@ pub(super) fn token68(v: &[u8]) -> Option<&str> {
     let body = slice(v, 0, v.len() - padding);
     let is_body = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
     (!body.is_empty() && body.iter().all(is_body)).then(|| scan::text(v))
+}
+
+/// `ext-value` of RFC 5987: `UTF-8'language'percent-encoded`.
+fn extended(v: &[u8]) -> Option<Cow<'_, str>> {
+    let mut parts = core::str::from_utf8(v).ok()?.splitn(3, '\'');
+    let (charset, _, text) = (parts.next()?, parts.next()?, parts.next()?);
+    if !charset.eq_ignore_ascii_case("UTF-8") {
+        return None;
+    }
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [b, behind @ ..] = rest {
+        rest = match (b, behind) {
+            (b'%', [a, b, behind @ ..]) => {
+                let hex = |b: &u8| char::from(*b).to_digit(16);
+                out.push((hex(a)? * 16 + hex(b)?) as u8);
+                behind
+            }
+            (b'%', _) => return None,
+            _ => {
+                out.push(*b);
+                behind
+            }
+        };
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
 }
 
 macro_rules! common {
@@ -361,6 +399,25 @@ impl<'a> Credentials<'a> {
         self.params.get("username")
     }
 
+    /// The user name as text: of `username` without quotes and escapes, of `username*` with its percent-encoding
+    /// resolved (RFC 7616 section 3.4, UTF-8 only). Borrowed unless there is something to resolve.
+    ///
+    /// # Errors
+    ///
+    /// The parameters up to it are malformed, or it is not UTF-8.
+    pub fn username_text(&self) -> Read<Option<Cow<'a, str>>> {
+        let malformed = |value| ValueError::new(ValueFault::Param, self.params.offset_of(value));
+        if let Some(value) = self.username()? {
+            let text = match value.unquoted() {
+                Cow::Borrowed(v) => core::str::from_utf8(v).ok().map(Cow::Borrowed),
+                Cow::Owned(v) => String::from_utf8(v).ok().map(Cow::Owned),
+            };
+            return text.map(Some).ok_or(malformed(value));
+        }
+        let Some(value) = self.params.get("username*")? else { return Ok(None) };
+        extended(value.as_bytes()).map(Some).ok_or(malformed(value))
+    }
+
     /// The `uri` parameter: the Request-URI as the client hashed it.
     ///
     /// # Errors
@@ -416,8 +473,15 @@ impl Check for Credentials<'_> {
         self.algorithm()?;
         self.qop()?;
         self.nc()?;
-        // RFC 7616 section 3.4: the user name is in `username*` if it needs an encoding.
-        let username = if self.params.get("username*")?.is_some() { "username*" } else { "username" };
+        self.username_text()?;
+        let extended = self.params.get("username*")?;
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+        //# Sending both username and username* in the same
+        //# header option MUST be treated as an error.
+        if let (Some(extended), Some(_)) = (extended, self.username()?) {
+            return fault(ValueFault::Param, self.params.offset_of(extended));
+        }
+        let username = if extended.is_some() { "username*" } else { "username" };
         self.params.check(&[username, "realm", "nonce", "uri", "response"])
     }
 }
@@ -499,6 +563,11 @@ impl Check for AuthenticationInfo<'_> {
         self.qop()?;
         self.rspauth()?;
         self.nc()?;
-        self.params.check(&[])
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+        //# The
+        //# rspauth, cnonce, and nc parameters MUST be present if "qop=auth" or
+        //# "qop=auth-int" is specified.
+        let required: &[&str] = if self.qop()?.is_some() { &["rspauth", "cnonce", "nc"] } else { &[] };
+        self.params.check(required)
     }
 }

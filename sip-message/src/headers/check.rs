@@ -22,7 +22,7 @@ use crate::method::Method;
 use crate::name_addr::{Contact, NameAddr};
 use crate::reads::CallId;
 use crate::scan;
-use crate::value::FieldValue;
+use crate::value::{FieldValue, split_list};
 use crate::via::Via;
 
 /// What a typed read leaves unread until it is asked for: parameters, URIs.
@@ -65,6 +65,30 @@ pub(crate) const fn may_be_empty(header: Header) -> bool {
             | Header::RecvInfo
             | Header::Supported
     )
+}
+
+/// Takes the first value off a field of `header`: its bytes, and where the next one begins.
+pub(crate) fn split_first(header: Header, v: &[u8]) -> (&[u8], Option<usize>) {
+    match header {
+        Header::WwwAuthenticate | Header::ProxyAuthenticate | Header::Authorization | Header::ProxyAuthorization => {
+            Challenge::split_first(v)
+        }
+        Header::InReplyTo => CallIdRef::split_first(v),
+        // Values with commas of their own that do not separate anything.
+        Header::AuthenticationInfo
+        | Header::Date
+        | Header::Join
+        | Header::Organization
+        | Header::Privacy
+        | Header::ProxyAuthenticationInfo
+        | Header::Replaces
+        | Header::RetryAfter
+        | Header::Server
+        | Header::Subject
+        | Header::TargetDialog
+        | Header::UserAgent => (v, None),
+        _ => split_list(v),
+    }
 }
 
 /// A field that is one value.
@@ -125,6 +149,9 @@ pub(crate) fn check_value(header: Header, v: &[u8]) -> Option<Result<(), ValueEr
         Header::Route
         | Header::RecordRoute
         | Header::Path
+        //= https://www.rfc-editor.org/rfc/rfc3608#section-5
+        //# Note that the Service-Route header field values MUST conform to the
+        //# syntax of a Route element as defined in [3].
         | Header::ServiceRoute
         | Header::PAssociatedUri
         | Header::RemotePartyId => each::<NameAddr<'_>>(v, check_name_addr),
@@ -171,6 +198,9 @@ pub(crate) fn check_value(header: Header, v: &[u8]) -> Option<Result<(), ValueEr
         Header::AcceptEncoding => list::<CodingRange<'_>>(v),
         Header::AcceptLanguage => list::<LanguageRange<'_>>(v),
         Header::AcceptContact | Header::RejectContact | Header::FeatureCaps => list::<FeatureSet<'_>>(v),
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-8.2.1
+        //# There MUST be exactly
+        //# one event type listed per "Event" header field.
         Header::Event => one::<Event<'_>>(v),
         Header::SubscriptionState => one::<SubscriptionState<'_>>(v),
         Header::Reason => list::<Reason<'_>>(v),

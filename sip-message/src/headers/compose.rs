@@ -27,7 +27,7 @@ pub use auth::{AuthenticationInfo, Challenge, Credentials};
 use super::lex::{Read, fault};
 use super::numbers::Refresher;
 use super::tagged::{EventReason, Substate};
-use super::tokens::EventType;
+use super::tokens::{EventType, Token};
 use crate::error::{ValueError, ValueFault};
 use crate::method::Method;
 use crate::params::ParamValue;
@@ -214,6 +214,18 @@ with_params! { Address Via Event SubscriptionState Reason SessionExpires RetryAf
 /// History-Info and others, and (without display name) for Call-Info and its kin.
 ///
 /// Always written with angle brackets, so that no parameter can change hands between the URI and the header field.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.10
+//# Even if the "display-name" is empty, the "name-addr" form MUST be
+//# used if the "addr-spec" contains a comma, semicolon, or question
+//# mark.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.20
+//# Even if the "display-name" is empty, the "name-addr" form MUST be
+//# used if the "addr-spec" contains a comma, question mark, or
+//# semicolon.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.31
+//# Even if the "display-name" is empty, the "name-addr" form MUST be
+//# used if the "addr-spec" contains a comma, question mark, or
+//# semicolon.
 #[derive(Clone, Debug)]
 pub struct Address<'a> {
     display: Option<Quoted<'a>>,
@@ -316,8 +328,15 @@ impl<'a> Via<'a> {
     ///
     /// # Errors
     ///
-    /// The branch is not a token.
+    /// The branch is not a token, or does not begin with the magic cookie.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.42
+    //# For implementations compliant to this specification, the value of the
+    //# branch parameter MUST start with the magic cookie "z9hG4bK", as
+    //# discussed in Section 8.1.1.7.
     pub fn branch(mut self, branch: &'a str) -> Read<Self> {
+        if !branch.starts_with("z9hG4bK") {
+            return fault(ValueFault::Form, 0);
+        }
         self.params.set("branch", Value::Text(token(branch)?));
         Ok(self)
     }
@@ -616,10 +635,40 @@ impl Display for RAck<'_> {
 }
 
 /// Values with a comma and a space between them: for Allow, Supported, Require, Contact and other lists.
+///
+/// Challenges and credentials are no [`ListItem`]: each of them needs a field of its own.
+///
+/// ```compile_fail
+/// # use sip_message::headers::compose::{Credentials, List};
+/// let bearer = Credentials::token68("Bearer", "abc")?;
+/// println!("{}", List(&[bearer.clone(), bearer]));
+/// # Ok::<(), sip_message::ValueError>(())
+/// ```
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.7
+//# Although not a comma-separated list, this header field
+//# name may be present multiple times, and MUST NOT be combined into a
+//# single header line using the usual rules described in Section 7.3.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.28
+//# Although not a comma-separated list, this
+//# header field name may be present multiple times, and MUST NOT be
+//# combined into a single header line using the usual rules described in
+//# Section 7.3.1.
 #[derive(Clone, Copy, Debug)]
 pub struct List<'a, T>(pub &'a [T]);
 
-impl<T: Display> Display for List<'_, T> {
+/// What may stand in one field with others of its kind.
+pub trait ListItem: Display {}
+
+impl ListItem for &str {}
+impl ListItem for Address<'_> {}
+impl ListItem for EventType<'_> {}
+impl ListItem for Method<'_> {}
+impl ListItem for Reason<'_> {}
+impl ListItem for Token<'_> {}
+impl ListItem for Via<'_> {}
+impl ListItem for Warning<'_> {}
+
+impl<T: ListItem> Display for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, value) in self.0.iter().enumerate() {
             if i > 0 {

@@ -4,6 +4,7 @@
 //! found at once, its parameters and URIs when they are asked for. Read them with the methods of
 //! [`Message`](crate::Message) named after the header, or with [`Message::values`](crate::Message::values).
 //!
+//! A parameter nobody asks for is never in the way of one that somebody does.
 //! Owns the grammars; knows nothing of what a header means for a transaction, a dialog or a proxy.
 
 mod address;
@@ -15,6 +16,7 @@ mod dialog;
 mod lex;
 mod media;
 mod numbers;
+mod preferences;
 mod read;
 mod tagged;
 #[cfg(test)]
@@ -37,4 +39,4 @@ pub use tagged::{
 pub use text::{Product, Products, Text, Warning};
 pub use tokens::{CallIdRef, Directive, EntityTag, EventType, LanguageTag, Privacy, ResourceValue, Token};
 
-pub(crate) use check::{check_value, may_be_empty};
+pub(crate) use check::{check_value, may_be_empty, split_first};

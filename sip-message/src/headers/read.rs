@@ -196,8 +196,6 @@ singles! {
     p_called_party_id: NameAddr<'_> = PCalledPartyId;
     /// P-Charging-Vector (RFC 7315).
     p_charging_vector: ChargingParams<'_> = PChargingVector;
-    /// Priority (RFC 3261 section 20.26): `emergency`, `urgent`, `normal`, `non-urgent` or another token.
-    priority: Token<'_> = Priority;
     /// Privacy (RFC 3323).
     privacy: Privacy<'_> = Privacy;
     /// Proxy-Authentication-Info (RFC 7615).

@@ -41,6 +41,10 @@ macro_rules! tagged {
     };
 }
 
+// That no name stands twice is what every one of these checks:
+//= https://www.rfc-editor.org/rfc/rfc3841#section-10
+//# Despite the BNF, there MUST NOT be more than one req-param or
+//# explicit-param in an ac-params.
 macro_rules! checks_params_only {
     ($($name:ident)*) => {
         $(impl Check for $name<'_> {

@@ -230,6 +230,9 @@ impl<'a> Credentials<'a> {
     /// # Errors
     ///
     /// A text has control characters, or the response other characters than hexadecimal digits.
+    //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+    //# The "uri" parameter of the Authorization header field MUST be
+    //# enclosed in quotation marks.
     pub fn digest(
         username: impl Into<Quotable<'a>>,
         realm: impl Into<Quotable<'a>>,
