@@ -53,6 +53,15 @@ fn rfc_7616_section_3_9_2() {
         cnonce: b"NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
         body: b"",
     };
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-4
+    //= type=test
+    //# For the username, recipients MUST support all characters defined in
+    //# the "UsernameCasePreserved" profile defined in Section 3.3 of
+    //# [RFC7613], with the exception of the colon (":") character.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-4
+    //= type=test
+    //# For the password, recipients MUST support all characters defined in
+    //# the "OpaqueString" profile defined in Section 4.2 of [RFC7613].
     let username = "J\u{e4}s\u{f8}n Doe".as_bytes();
     let algorithm = DigestAlgorithm::Sha512Trunc256;
     let secret = DigestSecret::new(algorithm, username, b"api@example.org", b"Secret, or not?");
@@ -130,6 +139,10 @@ fn every_algorithm_and_protection() {
         };
         let secret = DigestSecret::new(algorithm, b"bob", b"biloxi.com", b"zanzibar");
         let name = format!("{algorithm} {qop:?} {rspauth}");
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+        //= type=test
+        //# The cnonce value and nc value MUST be the ones for the client
+        //# request to which this message is the response.
         let made = if rspauth { secret.rspauth(&input) } else { secret.response(&input) };
         assert_eq!(made.as_str(), digest, "{name}");
         assert_eq!(made.as_str().len(), algorithm.hex_len());
@@ -179,6 +192,11 @@ fn a_session_keeps_its_first_nonces() {
 
 #[test]
 fn tokens() {
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.2
+    //= type=test
+    //# To maintain backwards
+    //# compatibility with [RFC2617], the MD5 algorithm is still supported
+    //# but NOT RECOMMENDED.
     for (token, algorithm) in [
         ("MD5", DigestAlgorithm::Md5),
         ("MD5-sess", DigestAlgorithm::Md5Sess),

@@ -15,6 +15,13 @@ fn sip(text: &str) -> SipUri<'_> {
 
 #[test]
 fn all_components() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    //= type=test
+    //# While the SIP and
+    //# SIPS URI syntax allows this field to be present, its use is NOT
+    //# RECOMMENDED, because the passing of authentication information
+    //# in clear text (such as URIs) has proven to be a security risk
+    //# in almost every case where it has been used.
     let uri = UriBuf::sips("example.com")
         .user("alice")
         .password("secret word")

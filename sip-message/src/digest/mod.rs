@@ -32,7 +32,15 @@ use sha2::{Digest, Sha256, Sha512_256};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DigestAlgorithm {
-    /// `MD5`: the default where a challenge names none.
+    /// `MD5`: the default where a challenge names none. For old peers only.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.2
+    //# To maintain backwards
+    //# compatibility with [RFC2617], the MD5 algorithm is still supported
+    //# but NOT RECOMMENDED.
+    //= https://www.rfc-editor.org/rfc/rfc8760#section-3
+    //# The obsolete MD5 algorithm
+    //# remains only for backward compatibility with [RFC2617], but its use
+    //# is NOT RECOMMENDED.
     #[default]
     Md5,
     /// `MD5-sess`
@@ -279,7 +287,15 @@ pub struct DigestSecret {
 }
 
 impl DigestSecret {
-    /// The secret of a user. Text is without quotes, in UTF-8 if the challenge said `charset=UTF-8`.
+    /// The secret of a user. Text is without quotes, in UTF-8 if the challenge said `charset=UTF-8`. A user name with a
+    /// colon runs into the realm: refuse it when users are made.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-4
+    //# For the username, recipients MUST support all characters defined in
+    //# the "UsernameCasePreserved" profile defined in Section 3.3 of
+    //# [RFC7613], with the exception of the colon (":") character.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-4
+    //# For the password, recipients MUST support all characters defined in
+    //# the "OpaqueString" profile defined in Section 4.2 of [RFC7613].
     pub fn new(algorithm: DigestAlgorithm, username: &[u8], realm: &[u8], password: &[u8]) -> Self {
         DigestSecret { algorithm, digest: algorithm.hash(&[username, realm, password]), in_session: false }
     }
