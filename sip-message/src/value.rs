@@ -38,6 +38,11 @@ pub trait FieldValue<'a>: Sized {
 ///
 /// A malformed value is an error of its own; the walk goes on behind it.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+//# It MUST be possible to combine
+//# the multiple header field rows into one "field-name: field-value"
+//# pair, without changing the semantics of the message, by appending
+//# each subsequent field-value to the first, each separated by a comma.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
 //# Implementations MUST be able to process multiple header field rows
 //# with the same name in any combination of the single-value-per-line or
 //# comma-separated value forms.

@@ -35,8 +35,8 @@ fn values_as_they_are_written() -> Result<(), ValueError> {
             Address::new("sip:a@b")?
                 .q(500)
                 .expires(60)
-                .quoted_param("+sip.instance", "<urn:uuid:0>")?
-                .param("reg-id", "1")?
+                .instance_id("urn:uuid:0")?
+                .reg_id(1)?
                 .flag("+sip.ice")?
                 .to_string(),
             "<sip:a@b>;q=0.500;expires=60;+sip.instance=\"<urn:uuid:0>\";reg-id=1;+sip.ice",
@@ -283,6 +283,10 @@ fn what_would_break_out_is_refused() {
         address().flag("a=b"), Character, 1;
         address().flag(""), Empty, 0;
         address().quoted_param("a", "b\nc"), Character, 1;
+        address().instance_id("urn"), Uri, 3;
+        address().instance_id("urn:a:\">b"), Uri, 6;
+        address().reg_id(0), Number, 0;
+        address().reg_id(1 << 31), Number, 0;
         Via::new(ViaTransport::Other("U DP"), "a"), Character, 1;
         Via::new(ViaTransport::Udp, ""), Host, 0;
         Via::new(ViaTransport::Udp, "a b"), Host, 1;

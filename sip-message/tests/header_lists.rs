@@ -4,7 +4,8 @@
 mod header_support;
 
 use header_support::{request, rest_of_line};
-use sip_message::headers::{Challenge, Credentials, Date, Token};
+use sip_message::headers::compose::Credentials;
+use sip_message::headers::{self, Challenge, Date, Token};
 use sip_message::{FieldValue, Header, Message, Method, ValueFault};
 
 /// Every header whose grammar is a list, with three values.
@@ -248,15 +249,30 @@ fn credentials_in_fields_of_their_own() {
     //# Although not a comma-separated list, this header field
     //# name may be present multiple times, and MUST NOT be combined into a
     //# single header line using the usual rules described in Section 7.3.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.28
+    //= type=test
+    //# Although not a comma-separated list, this
+    //# header field name may be present multiple times, and MUST NOT be
+    //# combined into a single header line using the usual rules described in
+    //# Section 7.3.1.
     let message = request(
         "Authorization: Digest username=\"a\", realm=\"r1\"\r\nAuthorization: Digest username=\"b\", realm=\"r2\"\r\n",
     );
-    let read = |credentials: &Credentials<'_>| {
+    let read = |credentials: &headers::Credentials<'_>| {
         let text = |value: sip_message::ParamValue<'_>| String::from_utf8(value.unquoted().into_owned()).unwrap();
         (text(credentials.username().unwrap().unwrap()), text(credentials.realm().unwrap().unwrap()))
     };
     let all: Vec<_> = message.authorization().map(|credentials| read(&credentials.unwrap())).collect();
     assert_eq!(all, [("a".into(), "r1".into()), ("b".into(), "r2".into())]);
+    // Written, they stand in fields of their own too.
+    let mut message = request("");
+    for header in [Header::Authorization, Header::ProxyAuthorization] {
+        for realm in ["r1", "r2"] {
+            message.push(header, Credentials::digest("a", realm, "n", "sip:b", "").unwrap()).unwrap();
+        }
+        assert_eq!(message.fields(header).count(), 2);
+        assert!(message.fields(header).all(|field| field.starts_with(b"Digest username=\"a\", realm=\"r")));
+    }
 }
 
 #[test]

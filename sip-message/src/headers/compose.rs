@@ -132,6 +132,8 @@ enum Value<'a> {
     Text(&'a str),
     Quoted(Quoted<'a>),
     Number(u32),
+    /// A URI in angle brackets and quotes.
+    Uri(&'a str),
     /// `qvalue` in thousandths.
     Q(u16),
 }
@@ -159,6 +161,7 @@ impl Display for ParamList<'_> {
                 Value::Text(text) => write!(f, "={text}"),
                 Value::Quoted(text) => write!(f, "={text}"),
                 Value::Number(n) => write!(f, "={n}"),
+                Value::Uri(uri) => write!(f, "=\"<{uri}>\""),
                 Value::Q(1000) => f.write_str("=1"),
                 Value::Q(q) => write!(f, "=0.{q:03}"),
             }?;
@@ -233,6 +236,17 @@ pub struct Address<'a> {
     params: ParamList<'a>,
 }
 
+/// `uri`, if it is one and may stand in angle brackets and quotes.
+fn checked_uri(uri: &str) -> Read<&str> {
+    if let Err(error) = Uri::parse(uri.as_bytes()) {
+        return fault(ValueFault::Uri, error.offset);
+    }
+    match uri.bytes().position(|b| !(b'!'..=b'~').contains(&b) || matches!(b, b'<' | b'>' | b'"' | b'\\')) {
+        Some(at) => fault(ValueFault::Uri, at),
+        None => Ok(uri),
+    }
+}
+
 impl<'a> Address<'a> {
     /// An address with this URI.
     ///
@@ -240,13 +254,7 @@ impl<'a> Address<'a> {
     ///
     /// The URI is malformed for its scheme.
     pub fn new(uri: &'a str) -> Read<Self> {
-        if let Err(error) = Uri::parse(uri.as_bytes()) {
-            return fault(ValueFault::Uri, error.offset);
-        }
-        match uri.bytes().position(|b| !(b'!'..=b'~').contains(&b) || matches!(b, b'<' | b'>' | b'"')) {
-            Some(at) => fault(ValueFault::Uri, at),
-            None => Ok(Address { display: None, uri, params: ParamList::default() }),
-        }
+        Ok(Address { display: None, uri: checked_uri(uri)?, params: ParamList::default() })
     }
 
     /// Puts a display name before the URI. It is always quoted; an empty one is left out.
@@ -280,6 +288,29 @@ impl<'a> Address<'a> {
     pub fn expires(mut self, seconds: u32) -> Self {
         self.params.set("expires", Value::Number(seconds));
         self
+    }
+
+    /// Adds the `+sip.instance` parameter (RFC 5626) with this URN, which is put in angle brackets and quotes.
+    ///
+    /// # Errors
+    ///
+    /// It is not a URI.
+    pub fn instance_id(mut self, urn: &'a str) -> Read<Self> {
+        self.params.set("+sip.instance", Value::Uri(checked_uri(urn)?));
+        Ok(self)
+    }
+
+    /// Adds the `reg-id` parameter (RFC 5626).
+    ///
+    /// # Errors
+    ///
+    /// It is 0, or 2^31 or more.
+    pub fn reg_id(mut self, id: u32) -> Read<Self> {
+        if !(1..1 << 31).contains(&id) {
+            return fault(ValueFault::Number, 0);
+        }
+        self.params.set("reg-id", Value::Number(id));
+        Ok(self)
     }
 }
 

@@ -7,6 +7,11 @@
 //! A parameter nobody asks for is never in the way of one that somebody does.
 //! Owns the grammars; knows nothing of what a header means for a transaction, a dialog or a proxy.
 
+// Typed reads look parameters up by name:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20
+//# A UA SHOULD ignore extension header
+//# parameters that are not understood.
+
 mod address;
 mod auth;
 mod check;

@@ -277,3 +277,65 @@ impl Message {
         self.has(Header::Allow).then(|| self.allow().flatten().any(|allowed| allowed == method))
     }
 }
+
+// What whoever acts on a header has to do, rather than whoever reads it, is left to the layers above and to the host:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.4
+//= type=exception
+//= reason=Ringing is the host's: it plays what Alert-Info names, or does not.
+//# In addition, a user SHOULD be able to disable this feature
+//# selectively.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.9
+//= type=exception
+//= reason=Rendering is the host's.
+//# Therefore, it is
+//# RECOMMENDED that a UA only render the information in the Call-Info
+//# header field if it can verify the authenticity of the element that
+//# originated the header field and trusts that element.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.12
+//= type=exception
+//= reason=Bodies are bytes here; codings are applied and taken off by the host.
+//# When
+//# present, its value indicates what additional content codings have
+//# been applied to the entity-body, and thus what decoding mechanisms
+//# MUST be applied in order to obtain the media-type referenced by the
+//# Content-Type header field.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.12
+//= type=exception
+//= reason=Codings are applied by the host, which writes Content-Encoding.
+//# If multiple encodings have been applied to an entity-body, the
+//# content codings MUST be listed in the order in which they were
+//# applied.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.12
+//= type=exception
+//= reason=Codings are applied by the host; accept_encoding_quality tells it which it may use.
+//# The
+//# server MUST only use encodings listed in the Accept-Encoding header
+//# field in the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.20
+//= type=exception
+//= reason=Display names are the host's to choose.
+//# A system SHOULD use the
+//# display name "Anonymous" if the identity of the client is to remain
+//# hidden.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.31
+//= type=exception
+//= reason=Reply-To is written by the host alone.
+//# If the user wished to remain anonymous, the header field SHOULD
+//# either be omitted from the request or populated in such a way that
+//# does not reveal any private information.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.32
+//= type=exception
+//= reason=The option tags the host adds are its own to answer for; the layers above only add those of RFCs.
+//# A UAC compliant to this specification MUST
+//# only include option tags corresponding to standards-track RFCs.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.37
+//= type=exception
+//= reason=The option tags the host adds are its own to answer for; the layers above only add those of RFCs.
+//# A UA compliant to this
+//# specification MUST only include option tags corresponding to
+//# standards-track RFCs.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.43
+//= type=exception
+//= reason=Nothing here acts on a Warning; the host may show it.
+//# A system receiving this
+//# warning MUST NOT take any automated action.

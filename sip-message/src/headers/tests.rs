@@ -613,3 +613,66 @@ fn offsets_stay_within_the_value() {
         }
     }
 }
+
+mod any_value {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces that mean something somewhere, and any byte at all.
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            "<sip:a@b>",
+            "sip:a@b",
+            "\"",
+            "\\",
+            "<",
+            ">",
+            "(",
+            ")",
+            ",",
+            ";",
+            "=",
+            "*",
+            "/",
+            " ",
+            "\r\n ",
+            "a",
+            "tag",
+            "q",
+            "0.5",
+            "4294967296",
+            "Digest realm",
+            "nonce",
+            ":",
+            "@",
+            ".",
+            "'",
+            "info",
+            "to-tag",
+            "text/plain",
+            "307 a \"b\"",
+        ];
+        let piece = prop_oneof![
+            8 => proptest::sample::select(pieces.map(str::as_bytes).map(<[u8]>::to_vec).to_vec()),
+            1 => any::<u8>().prop_map(|b| Vec::from([b])),
+        ];
+        proptest::collection::vec(piece, 0..16).prop_map(|pieces| crate::scan::trim(&pieces.concat()).to_vec())
+    }
+
+    proptest! {
+        /// No bytes at all make a check panic, or point outside of the value.
+        #[test]
+        fn is_judged(v in value()) {
+            for &header in H::ALL {
+                let Some(result) = check_value(header, &v) else { continue };
+                prop_assert!(result.err().is_none_or(|error| error.offset <= v.len()), "{header}: {result:?}");
+                // Values are cut at commas and nowhere else.
+                let (first, next) = crate::headers::split_first(header, &v);
+                match next {
+                    Some(next) => prop_assert!(v.get(next - 1) == Some(&b',') && first.len() == next - 1, "{header}"),
+                    None => prop_assert_eq!(first, &v[..], "{}", header),
+                }
+            }
+        }
+    }
+}
