@@ -65,7 +65,7 @@ pub enum Event {
     Ping(Bytes),
     /// A Pong was received.
     Pong(Bytes),
-    /// Output that was refused as [`SendError::Full`](crate::SendError::Full) fits again.
+    /// Output that was refused as [`SendFailure::Full`](crate::SendFailure::Full) fits again.
     Writable,
     /// The end. Nothing follows it.
     Closed(Box<Closed>),

@@ -1,4 +1,5 @@
 //! Slow readers and slow hosts: nothing grows without bound, nothing is lost without a word.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

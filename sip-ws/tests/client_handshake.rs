@@ -1,4 +1,5 @@
 //! RFC 6455 section 4.1: the opening handshake at the client.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

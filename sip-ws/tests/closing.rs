@@ -1,4 +1,5 @@
 //! RFC 6455 sections 5.5.1 and 7: how connections end. Each ends with one event, and leaves nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

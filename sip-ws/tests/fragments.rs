@@ -1,4 +1,5 @@
 //! RFC 6455 section 5.4: fragmentation, both ways, with control frames in between.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! RFC 6455 section 5: frames in both directions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

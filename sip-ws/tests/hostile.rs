@@ -1,4 +1,5 @@
 //! Hostile peers: each ends with the right code, in bounded memory, and is counted.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

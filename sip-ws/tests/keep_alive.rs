@@ -1,4 +1,5 @@
 //! RFC 6455 sections 5.5.2 and 5.5.3, RFC 7118 section 6: pings on the host's time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

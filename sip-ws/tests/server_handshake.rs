@@ -1,4 +1,5 @@
 //! RFC 6455 sections 1.3, 4.2 and 4.4: the opening handshake at the server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
 
 mod common;
 

@@ -332,15 +332,16 @@ impl Connection {
         //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
         //# Subsequent data frames MUST be interpreted as belonging to a new
         //# WebSocket message.
-        let Some(mut message) = self.receiver.message.take() else { return Ok(()) };
-        self.timers.message = Instant::MAX;
         #[cfg(feature = "deflate")]
-        if message.compressed {
-            let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
-            let before = message.data.len();
-            codec.finish_inflate(&mut message.data, self.config.max_message)?;
-            check_text(&mut message, before)?;
+        if let (Some(codec), Some(message)) = (&mut self.deflate, &mut self.receiver.message) {
+            if message.compressed {
+                let before = message.data.len();
+                codec.finish_inflate(&mut message.data, self.config.max_message)?;
+                check_text(message, before)?;
+            }
         }
+        let Some(message) = self.receiver.message.take() else { return Ok(()) };
+        self.timers.message = Instant::MAX;
         //= https://www.rfc-editor.org/rfc/rfc6455#section-5.6
         //# Note that a particular text frame might
         //# include a partial UTF-8 sequence; however, the whole message MUST

@@ -10,6 +10,7 @@ pub(crate) use answer::check_field;
 pub use answer::{Answer, BadAnswer};
 pub use head::{Fields, RequestHead, ResponseHead};
 pub(crate) use head::{HeadBuffer, HeadFull};
+#[cfg(feature = "deflate")]
 pub(crate) use list::Extension;
 pub(crate) use list::{elements, extensions, is_token};
 pub use url::{Url, UrlError};

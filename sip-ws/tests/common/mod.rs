@@ -1,5 +1,6 @@
 //! What the tests share: hand-made frames, and a client and a server joined back to back on virtual time.
-#![allow(dead_code)] // each test binary uses its own part
+// Each test binary uses its own part; and these helpers are only ever called in tests.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use sip_ws::{Accept, ClientRequest, Config, Connection, Event, Input, Instant};
 use std::time::Duration;

@@ -1,0 +1,112 @@
+//! However the bytes of the transport are cut, and in whatever form they come, the events are the same; and so is the
+//! output, but that a Pong may overtake an echo that the host has not sent yet.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers too are tests
+
+mod common;
+
+use bytes::BytesMut;
+use common::{Parsed, REQUEST, close_body, masked, output, parse};
+use proptest::prelude::*;
+use sip_ws::{Accept, Config, Connection, Event, Input, Instant, Message};
+
+/// Feeds a request and then pieces: a client waits for the answer before it sends frames.
+fn run_open(pieces: &[&[u8]], owned: bool, config: &Config) -> (Vec<Event>, Vec<Parsed>, Vec<Parsed>) {
+    let (seen, out) = run(&[&[REQUEST.as_bytes()], pieces].concat(), owned, config);
+    let head = out.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |at| at + 4);
+    let (pongs, others) = parse(&out[head..]).into_iter().partition(|frame| frame.first == 0x8a);
+    (seen, pongs, others)
+}
+
+/// Feeds pieces; echoes messages; returns all events and all output.
+fn run(pieces: &[&[u8]], owned: bool, config: &Config) -> (Vec<Event>, Vec<u8>) {
+    let mut server = Connection::server(Instant::ZERO, config.clone());
+    let (mut seen, mut out) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let input = if owned { Input::Owned(BytesMut::from(*piece)) } else { Input::Bytes(piece) };
+        server.handle_input(Instant::ZERO, input).expect("room");
+        while let Some(event) = server.poll_event() {
+            match &event {
+                Event::Upgrade(_) => server.accept(Instant::ZERO, Accept::new()).expect("waiting"),
+                Event::Text(text) => drop(server.send(Instant::ZERO, Message::Text(text.clone()))),
+                Event::Binary(bytes) => drop(server.send(Instant::ZERO, Message::Binary(bytes.clone()))),
+                _ => {}
+            }
+            seen.push(event);
+        }
+        out.extend(output(&mut server));
+    }
+    (seen, out)
+}
+
+/// Cuts `bytes` at these places (taken modulo its length).
+fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
+    let mut places: Vec<usize> = places.iter().map(|place| place % (bytes.len() + 1)).collect();
+    places.extend([0, bytes.len()]);
+    places.sort_unstable();
+    places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+}
+
+/// One frame, mostly valid where it stands.
+fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..300),
+        "\\PC{0,80}".prop_map(String::into_bytes),
+        Just(vec![b'a'; 70_000]),
+    ];
+    let first = prop_oneof![
+        8 => prop_oneof![Just(0x81_u8), Just(0x82)],
+        4 => prop_oneof![Just(0x01_u8), Just(0x02), Just(0x00), Just(0x80)],
+        3 => prop_oneof![Just(0x89_u8), Just(0x8a)],
+        1 => any::<u8>(),
+    ];
+    (first, payload).prop_map(|(first, payload)| {
+        let is_control = first & 0x08 != 0;
+        let payload = if is_control { &payload[..payload.len().min(125)] } else { &payload[..] };
+        match first {
+            0x88 => masked(first, &close_body(1000, "end")),
+            first => masked(first, payload),
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn frames(
+        frames in proptest::collection::vec(any_frame(), 1..12),
+        places in proptest::collection::vec(any::<usize>(), 0..20),
+        owned: bool,
+    ) {
+        let mut config = Config::default();
+        config.control_rate = None;
+        config.max_message = 100_000;
+        let bytes = frames.concat();
+        let whole = run_open(&[&bytes], false, &config);
+        prop_assert_eq!(&run_open(&cut(&bytes, &places), owned, &config), &whole);
+    }
+
+    #[test]
+    fn one_byte_at_a_time(frames in proptest::collection::vec(any_frame(), 1..4), owned: bool) {
+        let config = Config::default();
+        let bytes = frames.concat();
+        let whole = run_open(&[&bytes], true, &config);
+        prop_assert_eq!(&run_open(&bytes.chunks(1).collect::<Vec<_>>(), owned, &config), &whole);
+    }
+
+    #[test]
+    fn heads(
+        head in "(GET|POST) /[a-z]{0,5} HTTP/1\\.[01]\r\n((Host|Upgrade|Connection|X-Y): (a|websocket|Upgrade)\r?\n){0,5}\r\n(abc)?|~(abc)?",
+        places in proptest::collection::vec(any::<usize>(), 0..8),
+    ) {
+        let config = Config::default();
+        let head = head.replace("~", REQUEST);
+        prop_assert_eq!(run(&cut(head.as_bytes(), &places), false, &config), run(&[head.as_bytes()], true, &config));
+    }
+
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200), places in proptest::collection::vec(any::<usize>(), 0..8)) {
+        let config = Config::default();
+        prop_assert_eq!(run_open(&cut(&bytes, &places), false, &config), run_open(&[&bytes], true, &config));
+    }
+}
