@@ -140,7 +140,7 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    fn new(method: Method<'_>, uri: impl Display) -> Self {
+    fn new(method: Method<'_>, uri: impl FnOnce(&mut Vec<u8>) -> Result<(), BuildError>) -> Self {
         let mut out = Vec::with_capacity(HEAD);
         let mut error = None;
         if !scan::all(method.as_str().as_bytes(), scan::TOKEN) {
@@ -149,7 +149,7 @@ impl RequestBuilder {
         out.extend_from_slice(method.as_str().as_bytes());
         out.push(b' ');
         let uri_from = out.len();
-        if let Err(fault) = compose::request_uri(&mut out, uri) {
+        if let Err(fault) = uri(&mut out) {
             error.get_or_insert(fault);
         }
         let uri_end = out.len();
@@ -378,7 +378,7 @@ fn start(kind: Kind, line: &[u8], span: (usize, usize), error: &mut Option<Build
 impl Message {
     /// Begins a request.
     pub fn request(method: Method<'_>, uri: impl Display) -> RequestBuilder {
-        RequestBuilder::new(method, uri)
+        RequestBuilder::new(method, |out| compose::request_uri(out, uri))
     }
 
     /// Begins a response to `request` (RFC 3261 section 8.2.6).
@@ -430,7 +430,8 @@ impl Message {
         //# field value matching the top Via value in the request being
         //# cancelled.
         let via = self.top_via_raw().ok_or(fault(BuildFault::NotApplicable, Header::Via))?;
-        let mut builder = RequestBuilder::new(method, compose::Raw(uri)).header(Header::Via, via);
+        let mut builder = RequestBuilder::new(method, |out| compose::copied_request_uri(out, compose::Raw(uri)))
+            .header(Header::Via, via);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
         //# If the INVITE request whose response is being acknowledged had Route
         //# header fields, those header fields MUST appear in the ACK.

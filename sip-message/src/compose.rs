@@ -181,7 +181,26 @@ fn balanced_quotes(v: &[u8]) -> Result<(), ValueError> {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-7.1
 //# The Request-URI MUST NOT contain unescaped
 //# spaces or control characters and MUST NOT be enclosed in "<>".
+// Headers have no place in it either: table 1 of RFC 3261 section 19.1.1.
 pub(crate) fn request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result<(), BuildError> {
+    let from = out.len();
+    copied_request_uri(out, uri)?;
+    let written = out.get(from..).unwrap_or_default();
+    let offset = memchr::memchr(b'?', written).filter(|_| match Uri::parse(written) {
+        Ok(Uri::Sip(uri)) => !uri.headers().as_str().is_empty(),
+        _ => false,
+    });
+    match offset {
+        None => Ok(()),
+        Some(offset) => {
+            out.truncate(from);
+            Err(BuildError::new(BuildFault::Uri { offset }, None))
+        }
+    }
+}
+
+/// Appends the Request-URI of another request, whatever it has. On error, `out` is as before.
+pub(crate) fn copied_request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result<(), BuildError> {
     let from = out.len();
     let _ = write!(Sink(out), "{uri}");
     let written = out.get(from..).unwrap_or_default();

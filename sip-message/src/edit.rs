@@ -4,10 +4,12 @@
 //! message as it was. The first edit allocates the arena; those that follow fit in it as a rule.
 
 use crate::compose::{self, BuildError, BuildFault, Raw, Sink, fault};
+use crate::error::{ValueError, ValueFault};
 use crate::header::{Header, HeaderName};
 use crate::headers;
 use crate::index::{EDITED, Entry, OTHER};
 use crate::message::{HeaderField, Kind, Message};
+use crate::params::Params;
 use crate::scan;
 use crate::value::split_list;
 use bytes::Bytes;
@@ -193,7 +195,7 @@ impl Message {
         let _ = write!(Sink(&mut self.arena), ";{name}={value}");
         let written = from..self.arena.len();
         let param = self.arena.get(written.clone()).unwrap_or_default();
-        let result = crate::params::Params::new(param, 0).check().map_err(bad);
+        let result = compose::check(None, param).and_then(|()| only_param(param, name).map_err(bad));
         let result = result.and_then(|()| self.splice_arena(number, place, written));
         if result.is_err() {
             self.arena.truncate(from);
@@ -479,6 +481,16 @@ impl Message {
     pub(crate) fn top_via_raw(&self) -> Option<Raw<'_>> {
         let value = self.field(Header::Via)?;
         Some(Raw(scan::trim(split_list(value).0)))
+    }
+}
+
+/// Whether `v` is `;name` or `;name=value` and nothing more.
+fn only_param(v: &[u8], name: &str) -> Result<(), ValueError> {
+    let mut params = Params::new(v, 0);
+    let named = params.next().transpose()?.is_some_and(|param| param.name == name);
+    match params.next() {
+        None if named => Ok(()),
+        _ => Err(ValueError::new(ValueFault::Param, 0)),
     }
 }
 

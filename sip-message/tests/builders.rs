@@ -121,6 +121,17 @@ fn cancel_repeats_the_invite_and_its_top_via_alone() {
 }
 
 #[test]
+fn headers_in_a_request_uri_are_not_built_but_kept_in_a_cancel() {
+    let uri = "sip:bob@biloxi.com?Subject=x";
+    let fault = Message::request(Method::Invite, uri).build().unwrap_err();
+    assert_eq!(fault.kind, BuildFault::Uri { offset: 18 });
+    let bytes = invite().build().unwrap().to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).unwrap().replacen("sip:bob@biloxi.com", uri, 1);
+    let odd = Message::parse(Bytes::from(text)).unwrap();
+    assert_eq!(odd.cancel().unwrap().request_uri_bytes(), Some(uri.as_bytes()));
+}
+
+#[test]
 fn a_response_repeats_what_it_must() {
     let mut request = invite().header(Header::Timestamp, "54.2").build().unwrap();
     request.push_via("SIP/2.0/TCP p.example.com;branch=z9hG4bKtop").unwrap();

@@ -219,6 +219,14 @@ fn an_edit_that_fails_changes_nothing() {
         assert!(message.set_value(Header::Route, 0, value).is_err());
         assert!(message.set_body(value, "x").is_err());
     }
+    for (name, value) in
+        [("x\r", "1"), ("x\r\n ", "1"), ("x ", "1"), ("", "1"), ("x;y", "1"), ("x", "1;branch=z9hG4bKevil")]
+    {
+        assert!(message.set_via_param(name, value).is_err(), "{name:?} {value:?}");
+    }
+    for uri in ["sip:a@b?Subject=x", "sip:a@b c", "<sip:a@b>", "sip:a@b\r\nX: y", ""] {
+        assert!(message.set_request_uri(uri).is_err(), "{uri:?}");
+    }
     for name in ["", "A B", "A:", "A\r\n"] {
         assert_eq!(message.push(name, "x").unwrap_err().kind, BuildFault::Name, "{name:?}");
     }
