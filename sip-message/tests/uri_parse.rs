@@ -255,6 +255,7 @@ fn ipv6_references_as_rfc_5118_has_them() {
     for text in ["sip:user@[2001:db8:::192.0.2.1]", "sip:user@[2001:db8::192.0.2.1]"] {
         assert_eq!(sip(text).host(), v6("2001:db8::192.0.2.1"), "{text}");
     }
+    assert!(Uri::parse_with(b"sip:user@[2001:db8:::192.0.2.1]", &UriConfig::STRICT).is_err());
     for text in [
         "[[2001:db8::10]]",
         "[2001:db8::10",

@@ -131,6 +131,12 @@ impl From<Uri<'_>> for UriBuf {
     }
 }
 
+impl From<SipUri<'_>> for UriBuf {
+    fn from(uri: SipUri<'_>) -> Self {
+        Uri::Sip(uri).into()
+    }
+}
+
 impl Display for UriBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -2,7 +2,7 @@
 //!
 //! Says what may be honoured. Whether it is, and that the request is valid in the end, is the caller's to see to.
 
-use super::{SipUri, Uri, UriBuf, UriError, UriHeader};
+use super::{SipUri, UriBuf, UriError, UriHeader};
 use crate::header::{Header, HeaderName};
 
 impl<'a> SipUri<'a> {
@@ -22,7 +22,7 @@ impl<'a> SipUri<'a> {
     //# Request-URI.
     pub fn to_request_uri(&self) -> Result<UriBuf, UriError> {
         if self.headers().next().is_none() && !self.params().has("method") {
-            return Ok(UriBuf::from(Uri::Sip(*self)));
+            return Ok(UriBuf::from(*self));
         }
         self.to_builder().without_param("method").without_headers().build()
     }

@@ -135,7 +135,7 @@ impl HostKind {
 #[inline]
 pub(super) fn parse(v: &[u8], from: usize, config: &UriConfig) -> Result<(HostKind, usize), usize> {
     if v.get(from) == Some(&b'[') {
-        return ipv6_reference(v, from);
+        return ipv6_reference(v, from, config);
     }
     // The label that began last, and the byte before the current one.
     let mut label = from;
@@ -186,16 +186,15 @@ fn top_label(v: &[u8], from: usize, label: usize, end: usize, config: &UriConfig
 }
 
 /// `IPv6reference` at `v[from]`.
-fn ipv6_reference(v: &[u8], from: usize) -> Result<(HostKind, usize), usize> {
+fn ipv6_reference(v: &[u8], from: usize, config: &UriConfig) -> Result<(HostKind, usize), usize> {
     let rest = v.get(from + 1..).unwrap_or_default();
     let len = rest.iter().position(|&b| b == b']').ok_or(from)?;
     let text = rest.get(..len).unwrap_or_default();
-    let ip = scan::text(text).parse().ok().or_else(|| three_colons(text));
+    let ip = scan::text(text).parse().ok().or_else(|| config.extra_ipv6_colon.then(|| three_colons(text)).flatten());
     ip.map(|ip| (HostKind::Ipv6(ip), from + 1 + len + 1)).ok_or(from)
 }
 
-/// An address whose dotted part stands behind three colons, an error of the RFC 3261 grammar that RFC 5118
-/// section 4.10 asks to tolerate: the extra colon is ignored.
+/// An address whose dotted part stands behind three colons, without the extra colon.
 #[cold]
 fn three_colons(text: &[u8]) -> Option<Ipv6Addr> {
     const LONGEST: usize = "0000:0000:0000:0000:0000:0000:255.255.255.255".len() + 1;

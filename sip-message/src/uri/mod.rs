@@ -65,14 +65,17 @@ pub struct UriConfig {
     /// `#` in the user of a SIP URI, which should be `%23` but is what telephones send for a service code. On by
     /// default.
     pub hash_in_user: bool,
+    /// Three colons before the dotted part of an IPv6 address, an error of the RFC 3261 grammar that RFC 5118 section
+    /// 4.10 asks to tolerate: the extra colon is ignored. On by default.
+    pub extra_ipv6_colon: bool,
 }
 
 impl UriConfig {
     /// The default: the leniencies that cannot be misunderstood.
-    pub const DEFAULT: UriConfig = UriConfig { loose_domains: true, hash_in_user: true };
+    pub const DEFAULT: UriConfig = UriConfig { loose_domains: true, hash_in_user: true, extra_ipv6_colon: true };
 
     /// The grammar and nothing else.
-    pub const STRICT: UriConfig = UriConfig { loose_domains: false, hash_in_user: false };
+    pub const STRICT: UriConfig = UriConfig { loose_domains: false, hash_in_user: false, extra_ipv6_colon: false };
 }
 
 impl Default for UriConfig {
