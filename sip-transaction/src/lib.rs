@@ -67,6 +67,7 @@ mod machine;
 mod matching;
 pub mod names;
 mod output;
+mod stamp;
 mod stun;
 mod time;
 mod timers;

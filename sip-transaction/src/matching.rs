@@ -22,9 +22,8 @@ impl HashKey {
 
     /// The tag of the transaction that a request belongs to; an ACK belongs to its INVITE. `method` is that of the
     /// transaction looked for: for a CANCEL also INVITE, to find what it cancels.
-    pub(crate) fn server_tag(self, request: &Message, via: &Via<'_>, method: Method<'_>) -> u128 {
+    pub(crate) fn server_tag(self, request: &Message, via: &Via<'_>, branch: &str, method: Method<'_>) -> u128 {
         let method = if method == Method::Ack { Method::Invite } else { method };
-        let branch = via.branch().ok().flatten().unwrap_or_default();
         if is_rfc3261(branch) {
             return self.branch_tag(branch, via.sent_by_bytes(), method);
         }

@@ -1,20 +1,12 @@
 //! Carrying out what the machines say: timers, retransmissions, ends.
 
-use super::Endpoint;
+use super::{Ended, Endpoint};
 use crate::id::{ClientTxId, ServerTxId};
 use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noninvite_client, noninvite_server};
-use crate::output::{Event, FailCause, Outcome};
+use crate::output::{Event, FailCause, Outcome, Path};
 use crate::timers::{Class, Timer, Which};
 use crate::tx::{Flags, Machine};
-use sip_message::StatusCode;
-
-/// What a machine's step is about.
-#[allow(clippy::large_enum_variant, reason = "made and used at once, never kept")]
-pub(super) enum About {
-    Nothing,
-    /// Something for the transaction user, if the step says so.
-    Message(Event),
-}
+use sip_message::{Message, StatusCode};
 
 impl Endpoint {
     /// The class of durations of a timer that has fired `step` times.
@@ -71,8 +63,8 @@ impl Endpoint {
     }
 
     /// Carries out one step of a machine. `cause` is why, if it fails.
-    pub(super) fn apply(&mut self, index: u32, step: Step<Machine>, about: About, cause: Option<FailCause>) {
-        let Step { next, actions, retransmit, state } = step;
+    pub(super) fn apply(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
+        let Step { next, retransmit, state, .. } = step;
         if let Ok(machine) = next {
             if let Some(tx) = self.txs.at_mut(index) {
                 tx.machine = machine;
@@ -81,13 +73,6 @@ impl Endpoint {
         let noninvite = matches!(next, Ok(Machine::NonInviteServer(_)));
         self.set(index, Which::Retransmit, retransmit, noninvite);
         self.set(index, Which::State, state, noninvite);
-        if actions.has(Actions::PASS) {
-            if let About::Message(event) = about {
-                if !self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::HIDDEN)) {
-                    self.emit(event);
-                }
-            }
-        }
         if let Err(end) = next {
             self.end(index, end, cause);
         }
@@ -148,8 +133,8 @@ impl Endpoint {
                 }
             }
             _ if hidden => {}
-            _ if machine.is_client() => self.emit(Event::ClientEnded { tx: ClientTxId::from_key(key), outcome }),
-            _ => self.emit(Event::ServerEnded { tx: ServerTxId::from_key(key), outcome }),
+            _ if machine.is_client() => self.emit_end(Ended::Client(ClientTxId::from_key(key), outcome)),
+            _ => self.emit_end(Ended::Server(ServerTxId::from_key(key), outcome)),
         }
     }
 
@@ -163,51 +148,64 @@ impl Endpoint {
                 if timer == Timer::B && !tx.flags.has(Flags::HEARD) && self.fail_over(index, None) {
                     return;
                 }
-                self.client_step(index, step.map(Machine::InviteClient), About::Nothing, None);
+                self.client_step(index, step.map(Machine::InviteClient), None);
             }
             Machine::NonInviteClient(state) => {
                 let step = noninvite_client::on(state, noninvite_client::Occurrence::Timer(timer), reliable);
                 if timer == Timer::F && !tx.flags.has(Flags::HEARD) && self.fail_over(index, None) {
                     return;
                 }
-                self.client_step(index, step.map(Machine::NonInviteClient), About::Nothing, None);
+                self.client_step(index, step.map(Machine::NonInviteClient), None);
             }
             Machine::InviteServer(state) => {
                 let step = invite_server::on(state, invite_server::Occurrence::Timer(timer), reliable);
                 if timer == Timer::Answer {
                     return self.answer_for_user(index);
                 }
-                self.server_step(index, step.map(Machine::InviteServer), About::Nothing, None);
+                self.server_step(index, step.map(Machine::InviteServer), None);
             }
             Machine::NonInviteServer(state) => {
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Timer(timer), reliable);
-                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
+                self.server_step(index, step.map(Machine::NonInviteServer), None);
             }
             Machine::Locating { .. } | Machine::Sending(_) => {}
         }
     }
 
-    /// A step of a client machine: what it sends, then the rest.
-    pub(super) fn client_step(&mut self, index: u32, step: Step<Machine>, about: About, cause: Option<FailCause>) {
+    /// A step of a client machine that no response led to.
+    pub(super) fn client_step(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
         if step.actions.has(Actions::SEND) {
             if self.txs.at(index).is_some_and(|tx| tx.step > 0) {
                 self.counters.retransmissions += 1;
             }
             self.send_request(index);
         }
-        if step.actions.has(Actions::ACK) {
-            self.send_ack(index, &about);
-        }
         if step.actions.has(Actions::INFORM) {
             if let Some(key) = self.txs.key_at(index) {
                 self.emit(Event::TimerC { tx: ClientTxId::from_key(key) });
             }
         }
-        self.apply(index, step, about, cause);
+        self.apply(index, step, cause);
+    }
+
+    /// A step of a client machine that a response led to.
+    pub(super) fn response_step(&mut self, index: u32, step: Step<Machine>, path: Path, message: Message) {
+        if step.actions.has(Actions::ACK) {
+            self.send_ack(index, &message);
+        }
+        if step.actions.has(Actions::PASS) {
+            let hidden = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::HIDDEN));
+            if let Some(key) = self.txs.key_at(index).filter(|_| !hidden) {
+                self.emit(Event::Response { tx: ClientTxId::from_key(key), path, message });
+            }
+        } else if step.actions == Actions::NONE {
+            self.counters.absorbed += 1;
+        }
+        self.apply(index, step, None);
     }
 
     /// A step of a server machine.
-    pub(super) fn server_step(&mut self, index: u32, step: Step<Machine>, about: About, cause: Option<FailCause>) {
+    pub(super) fn server_step(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
         if step.actions.has(Actions::TRYING) {
             self.make_response(index, StatusCode::TRYING);
         }
@@ -222,7 +220,7 @@ impl Endpoint {
                 self.emit(Event::ResponseFailed { tx: ServerTxId::from_key(key) });
             }
         }
-        self.apply(index, step, about, cause);
+        self.apply(index, step, cause);
     }
 
     /// Answers an INVITE its user has left alone for too long.

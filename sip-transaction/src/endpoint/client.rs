@@ -1,7 +1,6 @@
 //! Client transactions, and what is sent without one: from the command to the target, from the response to the user.
 
 use super::Endpoint;
-use super::apply::About;
 use crate::destination::{Destination, Target, To, Wanted};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
 use crate::flow::FlowState;
@@ -357,7 +356,7 @@ impl Endpoint {
                 } else {
                     noninvite_client::start(reliable).map(Machine::NonInviteClient)
                 };
-                self.client_step(index, step, About::Nothing, None);
+                self.client_step(index, step, None);
             }
             _ => {}
         }
@@ -381,10 +380,9 @@ impl Endpoint {
     //# The ACK MUST be sent
     //# to the same address, port, and transport to which the original
     //# request was sent.
-    pub(super) fn send_ack(&mut self, index: u32, about: &About) {
+    pub(super) fn send_ack(&mut self, index: u32, response: &Message) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if tx.last.is_empty() {
-            let About::Message(Event::Response { message: response, .. }) = about else { return };
             let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
             tx.last = wire::ack(&request, response);
         } else {
@@ -425,7 +423,7 @@ impl Endpoint {
         self.link(key.index, flow);
         self.enter(key.index, tag);
         let step = noninvite_client::start(transport.is_reliable()).map(Machine::NonInviteClient);
-        self.client_step(key.index, step, About::Nothing, None);
+        self.client_step(key.index, step, None);
     }
 
     // What comes back.
@@ -473,7 +471,6 @@ impl Endpoint {
     }
 
     fn response_for(&mut self, index: u32, path: Path, status: StatusCode, message: Message) {
-        let Some(key) = self.txs.key_at(index) else { return };
         let Some(tx) = self.txs.at_mut(index) else { return };
         let machine = tx.machine;
         let reliable = tx.transport.is_reliable();
@@ -491,15 +488,10 @@ impl Endpoint {
         let timer_c = tx.flags.has(Flags::TIMER_C) && status.is_provisional() && !tx.flags.has(Flags::CANCELLED);
         let was_calling = machine == Machine::InviteClient(invite_client::State::Calling);
         let class = Status::of(status);
-        let about = About::Message(Event::Response { tx: ClientTxId::from_key(key), path, message });
         match machine {
             Machine::InviteClient(state) => {
                 let step = invite_client::on(state, invite_client::Occurrence::Response(class), reliable);
-                let step = step.map(Machine::InviteClient);
-                if step.next == Ok(machine) && step.actions == crate::machine::Actions::NONE {
-                    self.counters.absorbed += 1;
-                }
-                self.client_step(index, step, about, None);
+                self.response_step(index, step.map(Machine::InviteClient), path, message);
                 if class == Status::Provisional {
                     let waits = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::CANCEL_WAITS));
                     if waits {
@@ -517,11 +509,7 @@ impl Endpoint {
             }
             Machine::NonInviteClient(state) => {
                 let step = noninvite_client::on(state, noninvite_client::Occurrence::Response(class), reliable);
-                let step = step.map(Machine::NonInviteClient);
-                if step.next == Ok(machine) && step.actions == crate::machine::Actions::NONE {
-                    self.counters.absorbed += 1;
-                }
-                self.client_step(index, step, about, None);
+                self.response_step(index, step.map(Machine::NonInviteClient), path, message);
             }
             _ => {}
         }
@@ -668,11 +656,11 @@ impl Endpoint {
         match tx.machine {
             Machine::InviteClient(state) => {
                 let step = invite_client::on(state, invite_client::Occurrence::TransportError, reliable);
-                self.client_step(index, step.map(Machine::InviteClient), About::Nothing, Some(cause));
+                self.client_step(index, step.map(Machine::InviteClient), Some(cause));
             }
             Machine::NonInviteClient(state) => {
                 let step = noninvite_client::on(state, noninvite_client::Occurrence::TransportError, reliable);
-                self.client_step(index, step.map(Machine::NonInviteClient), About::Nothing, Some(cause));
+                self.client_step(index, step.map(Machine::NonInviteClient), Some(cause));
             }
             _ => {}
         }

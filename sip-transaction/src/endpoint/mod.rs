@@ -13,10 +13,10 @@ use crate::counters::Counters;
 use crate::error::InputError;
 use crate::flow::Flow;
 use crate::hash::HashKey;
-use crate::id::{FlowId, Key, NIL, Slab};
+use crate::id::{ClientTxId, FlowId, Key, NIL, ServerTxId, Slab};
 use crate::input::Input;
 use crate::locate::Locator;
-use crate::output::{Event, Path, SendToken, Transmit};
+use crate::output::{Event, Outcome, Path, SendToken, Transmit};
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Timers, Which};
 use crate::transport::Transport;
@@ -53,6 +53,13 @@ pub(crate) enum Chore {
     Resolve(u64),
 }
 
+/// A transaction's terminal event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    Client(ClientTxId, Outcome),
+    Server(ServerTxId, Outcome),
+}
+
 /// The transaction and transport layer of one SIP node, without its sockets.
 ///
 /// See the [front page](crate) for what it is and how to drive it.
@@ -73,6 +80,8 @@ pub struct Endpoint {
     pub(crate) stun: crate::stun::Keepalives,
     transmits: VecDeque<Transmit>,
     queued_bytes: usize,
+    /// In which order events come: ends lie here, all others in `events`, which is wide.
+    order: VecDeque<Option<Ended>>,
     events: VecDeque<Event>,
     pub(crate) counters: Counters,
     next_send: u64,
@@ -104,6 +113,7 @@ impl Endpoint {
             stun: crate::stun::Keepalives::default(),
             transmits: VecDeque::new(),
             queued_bytes: 0,
+            order: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
             next_send: 0,
@@ -162,7 +172,11 @@ impl Endpoint {
     /// The next event; `None` when all have been taken. Changes with any other call that takes `&mut self`.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        match self.order.pop_front()? {
+            Some(Ended::Client(tx, outcome)) => Some(Event::ClientEnded { tx, outcome }),
+            Some(Ended::Server(tx, outcome)) => Some(Event::ServerEnded { tx, outcome }),
+            None => self.events.pop_front(),
+        }
     }
 
     /// When to call [`handle_timeout`](Endpoint::handle_timeout) next; `None` if nothing is ever due. While transmits or events wait to be polled
@@ -179,7 +193,7 @@ impl Endpoint {
     }
 
     fn next_timeout(&self) -> Option<(Instant, Timer)> {
-        if !self.transmits.is_empty() || !self.events.is_empty() {
+        if !self.transmits.is_empty() || !self.order.is_empty() {
             return Some((self.now, Timer::Output));
         }
         let chore = self.chores.first().map(|&(at, chore)| {
@@ -222,7 +236,7 @@ impl Endpoint {
             && self.table.is_empty()
             && self.timers.len() == 0
             && self.transmits.is_empty()
-            && self.events.is_empty()
+            && self.order.is_empty()
             && self.locator.is_idle()
             && self.sources.iter().all(|&count| count == 0)
             && !self.chores.iter().any(|(_, chore)| matches!(chore, Chore::Resolve(_) | Chore::Connect(_)))
@@ -236,7 +250,15 @@ impl Endpoint {
     pub(crate) fn emit(&mut self, event: Event) {
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, ?event, "event");
+        self.order.push_back(None);
         self.events.push_back(event);
+    }
+
+    /// The end of a transaction: as frequent as requests and responses, but small.
+    pub(crate) fn emit_end(&mut self, ended: Ended) {
+        #[cfg(feature = "tracing")]
+        tracing::trace!(at = %self.now, ?ended, "end");
+        self.order.push_back(Some(ended));
     }
 
     /// Queues bytes for a flow that can send them.
@@ -260,7 +282,7 @@ impl Endpoint {
     /// Whether the queues have room for what a new request brings.
     pub(crate) fn has_room(&self) -> bool {
         let limits = &self.config.limits;
-        limits.queued_events.is_none_or(|limit| self.events.len() < limit)
+        limits.queued_events.is_none_or(|limit| self.order.len() < limit)
             && limits.queued_bytes.is_none_or(|limit| self.queued_bytes < limit)
     }
 

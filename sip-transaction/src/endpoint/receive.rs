@@ -6,6 +6,7 @@ use crate::flow::FlowState;
 use crate::id::FlowId;
 use crate::input::{CloseCause, Input};
 use crate::output::{Event, Path};
+use crate::stamp;
 use crate::stun;
 use crate::time::Instant;
 use bytes::Bytes;
@@ -88,8 +89,12 @@ impl Endpoint {
             self.refuse(path, bytes, &error);
             return Err(InputError::Malformed(error));
         }
-        match Message::parse_with(Bytes::copy_from_slice(bytes), &self.config.parser) {
-            Ok(message) => self.message(path, message),
+        // Most requests have their Via where it can be completed while they are copied.
+        let stamped = (!path.transport.is_connected()).then(|| stamp::stamped(bytes, path.remote)).flatten();
+        let is_stamped = stamped.is_some();
+        let copy = stamped.unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+        match Message::parse_with(copy, &self.config.parser) {
+            Ok(message) => self.message(path, message, is_stamped),
             Err(error) => {
                 self.refuse(path, bytes, &error);
                 Err(InputError::Malformed(error))
@@ -97,8 +102,8 @@ impl Endpoint {
         }
     }
 
-    fn message(&mut self, path: Path, message: Message) -> Result<(), InputError> {
-        if message.is_request() { self.on_request(path, message) } else { self.on_response(path, message) }
+    fn message(&mut self, path: Path, message: Message, stamped: bool) -> Result<(), InputError> {
+        if message.is_request() { self.on_request(path, message, stamped) } else { self.on_response(path, message) }
     }
 
     /// Answers what cannot be parsed, if enough of it can be read.
@@ -126,7 +131,7 @@ impl Endpoint {
             // A message may have ended the flow.
             let Some(item) = self.decoder(flow).and_then(|decoder| decoder.next_item()) else { return result };
             match item {
-                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, message)),
+                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, message, false)),
                 Ok(StreamItem::Crlf { run }) => self.crlf(path, run),
                 Err(error) => {
                     self.refuse(path, &error.head, &error.error);

@@ -1,13 +1,12 @@
 //! Server transactions: from the request to the user, from the user's response to the network.
 
 use super::Endpoint;
-use super::apply::About;
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
 use crate::hash::SipHash;
 use crate::id::ServerTxId;
 use crate::locate::Located;
-use crate::machine::{Status, invite_server, noninvite_server};
+use crate::machine::{Actions, Status, invite_server, noninvite_server};
 use crate::matching::is_rfc3261;
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::time::Instant;
@@ -180,7 +179,7 @@ impl Endpoint {
             return Err(SendError::new(SendErrorKind::WrongKind, response));
         }
         let Ok(via) = response.top_via() else { return Err(SendError::new(SendErrorKind::Malformed, response)) };
-        let (remote, ttl) = response_address(&path, &via);
+        let (remote, ttl) = ReadVia::of(&via).response_address(&path);
         let Some(on) = self.flows.get(path.flow.key()) else {
             return Err(SendError::new(SendErrorKind::UnknownFlow(path.flow), response));
         };
@@ -241,27 +240,28 @@ impl Endpoint {
     // What comes in.
 
     /// A request came in.
-    pub(super) fn on_request(&mut self, path: Path, mut message: Message) -> Result<(), InputError> {
+    pub(super) fn on_request(&mut self, path: Path, mut message: Message, stamped: bool) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
         let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
-        let tag = self.hash.server_tag(&message, &via, method);
+        let read = ReadVia::of(&via);
+        let tag = self.hash.server_tag(&message, &via, read.branch, method);
         if let Some(index) = self.find(tag) {
             return self.retransmission(index, path, message);
         }
         let kind = Kind::of(method);
         // The rest of what Via says, before the message is changed.
-        let (remote, ttl) = response_address(&path, &via);
-        let alias = via.params().has("alias").unwrap_or(false);
-        let sent_by = via.sent_by();
-        let port = sent_by.as_ref().ok().and_then(|(_, port)| *port).unwrap_or(path.transport.default_port());
-        let cancelled = (kind == Kind::Cancel).then(|| self.hash.server_tag(&message, &via, Method::Invite));
+        let (remote, ttl) = read.response_address(&path);
+        let alias = read.alias;
+        let port = read.port.unwrap_or(path.transport.default_port());
+        let cancelled =
+            (kind == Kind::Cancel).then(|| self.hash.server_tag(&message, &via, read.branch, Method::Invite));
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
         //# When the server transport receives a request over any transport, it
         //# MUST examine the value of the "sent-by" parameter in the top Via
         //# header field value.
-        let differs = sent_by.as_ref().map_or(true, |(host, _)| host.ip() != Some(path.remote.ip()));
-        let rport = via.rport().ok().flatten() == Some(None);
+        let differs = !stamped && read.ip != Some(path.remote.ip());
+        let rport = read.rport == Some(None);
         if kind != Kind::Ack {
             if let Some(refusal) = self.refusal(&path, &message, kind) {
                 return Err(refusal);
@@ -295,7 +295,8 @@ impl Endpoint {
         let Some(key) = self.insert_server(tx, tag, &path) else { return Err(InputError::Overload) };
         self.counters.server_transactions += 1;
         let event = Event::Request { tx: ServerTxId::from_key(key), path, message };
-        self.apply(key.index, machine, About::Message(event), None);
+        self.emit(event);
+        self.apply(key.index, machine, None);
         Ok(())
     }
 
@@ -348,8 +349,10 @@ impl Endpoint {
             return;
         }
         let Ok(via) = request.top_via() else { return };
-        let (remote, ttl) = response_address(path, &via);
-        let tag = self.tag_of(self.hash.server_tag(request, &via, request.method().unwrap_or(Method::Options)));
+        let read = ReadVia::of(&via);
+        let (remote, ttl) = read.response_address(path);
+        let method = request.method().unwrap_or(Method::Options);
+        let tag = self.tag_of(self.hash.server_tag(request, &via, read.branch, method));
         let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| {
             let (least, most) = self.config.limits.retry_after;
             let range = most.saturating_sub(least).saturating_add(1);
@@ -411,22 +414,22 @@ impl Endpoint {
                     return Ok(());
                 }
                 let step = invite_server::on(state, what, reliable).map(Machine::InviteServer);
-                if !ack && step.actions == crate::machine::Actions::NONE {
+                if !ack && step.actions == Actions::NONE {
                     self.counters.absorbed += 1;
                 }
-                if ack && state == invite_server::State::Accepted {
+                if step.actions.has(Actions::PASS) {
                     let via = message.top_via().ok().and_then(|via| via.rport().ok().flatten());
                     self.stamp(&mut message, &path, true, via == Some(None));
+                    self.emit(Event::Ack { tx: Some(ServerTxId::from_key(key)), path, message });
                 }
-                let about = About::Message(Event::Ack { tx: Some(ServerTxId::from_key(key)), path, message });
-                self.server_step(index, step, about, None);
+                self.server_step(index, step, None);
             }
             Machine::NonInviteServer(state) => {
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Request, reliable);
-                if step.actions == crate::machine::Actions::NONE {
+                if step.actions == Actions::NONE {
                     self.counters.absorbed += 1;
                 }
-                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
+                self.server_step(index, step.map(Machine::NonInviteServer), None);
             }
             _ => {}
         }
@@ -484,7 +487,7 @@ impl Endpoint {
         let Ok(response) = response else { return Err(InputError::Unmatchable) };
         cancel.last = wire::message(response);
         let Some(made) = self.insert_server(cancel, tag, &path) else { return Err(InputError::Overload) };
-        self.apply(made.index, step, About::Nothing, None);
+        self.apply(made.index, step, None);
         self.server_respond(made.index, Status::Success);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# If the original
@@ -510,13 +513,13 @@ impl Endpoint {
         match tx.machine {
             Machine::InviteServer(state) => {
                 let step = invite_server::on(state, invite_server::Occurrence::Respond(class), reliable);
-                self.server_step(index, step.map(Machine::InviteServer), About::Nothing, None);
+                self.server_step(index, step.map(Machine::InviteServer), None);
             }
             Machine::NonInviteServer(state) => {
                 // Without its connection the response has a way to find first: the transaction must outlive that.
                 let done_when_sent = reliable && tx.flow.is_some();
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Respond(class), done_when_sent);
-                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, None);
+                self.server_step(index, step.map(Machine::NonInviteServer), None);
             }
             _ => {}
         }
@@ -528,8 +531,9 @@ impl Endpoint {
         let Ok(mut request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
         let path = tx.flow.and_then(|flow| self.path_of(flow, tx.remote));
         if let (Some(path), Ok(via)) = (path, request.top_via()) {
-            let differs = via.sent_by().map_or(true, |(host, _)| host.ip() != Some(path.remote.ip()));
-            let rport = via.rport().ok().flatten() == Some(None);
+            let read = ReadVia::of(&via);
+            let rport = read.rport == Some(None);
+            let differs = read.received.is_none() && read.ip != Some(path.remote.ip());
             self.stamp(&mut request, &path, differs, rport);
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
@@ -670,11 +674,11 @@ impl Endpoint {
         match tx.machine {
             Machine::InviteServer(state) => {
                 let step = invite_server::on(state, invite_server::Occurrence::TransportError, reliable);
-                self.server_step(index, step.map(Machine::InviteServer), About::Nothing, Some(cause));
+                self.server_step(index, step.map(Machine::InviteServer), Some(cause));
             }
             Machine::NonInviteServer(state) => {
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::TransportError, reliable);
-                self.server_step(index, step.map(Machine::NonInviteServer), About::Nothing, Some(cause));
+                self.server_step(index, step.map(Machine::NonInviteServer), Some(cause));
             }
             _ => {}
         }
@@ -709,46 +713,90 @@ fn start_other() -> crate::machine::Step<Machine> {
     noninvite_server::start().map(Machine::NonInviteServer)
 }
 
-/// Where the response to a request with this Via goes, and with which TTL: RFC 3261 section 18.2.2, RFC 3581 section 4.
-fn response_address(path: &Path, via: &Via<'_>) -> (SocketAddr, Option<u8>) {
-    if path.transport.is_reliable() {
-        return (path.remote, None);
+/// What matters of a Via, read in one pass.
+#[derive(Default)]
+struct ReadVia<'a> {
+    branch: &'a str,
+    /// The sent-by, if it is an address, and its port.
+    ip: Option<IpAddr>,
+    port: Option<u16>,
+    rport: Option<Option<u16>>,
+    received: Option<IpAddr>,
+    maddr: Option<IpAddr>,
+    ttl: Option<u8>,
+    alias: bool,
+}
+
+impl<'a> ReadVia<'a> {
+    /// What cannot be read counts as not there.
+    fn of(via: &Via<'a>) -> ReadVia<'a> {
+        let mut read = ReadVia::default();
+        if let Ok((host, port)) = via.sent_by() {
+            (read.ip, read.port) = (host.ip(), port);
+        }
+        for param in via.params() {
+            let Ok(param) = param else { break };
+            let value = param.value.and_then(|value| value.as_str());
+            let bare = |value: &str| value.trim_matches(['[', ']']).parse().ok();
+            match param.name.as_bytes() {
+                name if read.branch.is_empty() && name.eq_ignore_ascii_case(b"branch") => {
+                    read.branch = via.branch().ok().flatten().unwrap_or_default();
+                }
+                name if name.eq_ignore_ascii_case(b"rport") => {
+                    read.rport = Some(value.and_then(|value| value.parse().ok()));
+                }
+                name if name.eq_ignore_ascii_case(b"received") => read.received = value.and_then(bare),
+                name if name.eq_ignore_ascii_case(b"maddr") => read.maddr = value.and_then(bare),
+                name if name.eq_ignore_ascii_case(b"ttl") => read.ttl = value.and_then(|value| value.parse().ok()),
+                name if name.eq_ignore_ascii_case(b"alias") => read.alias = true,
+                _ => {}
+            }
+        }
+        read
     }
-    let port = via.sent_by().ok().and_then(|(_, port)| port).unwrap_or(path.transport.default_port());
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-    //# Otherwise, if the Via header field value contains a "maddr"
-    //# parameter, the response MUST be forwarded to the address listed
-    //# there, using the port indicated in "sent-by", or port 5060 if
-    //# none is present.
-    if let Some(ip) = via.maddr().ok().flatten().and_then(|host| host.ip()) {
+
+    /// Where the response goes, and with which TTL: RFC 3261 section 18.2.2, RFC 3581 section 4.
+    fn response_address(&self, path: &Path) -> (SocketAddr, Option<u8>) {
+        if path.transport.is_reliable() {
+            return (path.remote, None);
+        }
+        let port = self.port.unwrap_or(path.transport.default_port());
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-        //# If the address is a multicast address, the
-        //# response SHOULD be sent using the TTL indicated in the "ttl"
-        //# parameter, or with a TTL of 1 if that parameter is not present.
-        let ttl = ip.is_multicast().then(|| via.ttl().ok().flatten().unwrap_or(1));
-        return (SocketAddr::new(ip, port), ttl);
+        //# Otherwise, if the Via header field value contains a "maddr"
+        //# parameter, the response MUST be forwarded to the address listed
+        //# there, using the port indicated in "sent-by", or port 5060 if
+        //# none is present.
+        if let Some(ip) = self.maddr {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+            //# If the address is a multicast address, the
+            //# response SHOULD be sent using the TTL indicated in the "ttl"
+            //# parameter, or with a TTL of 1 if that parameter is not present.
+            let ttl = ip.is_multicast().then_some(self.ttl.unwrap_or(1));
+            return (SocketAddr::new(ip, port), ttl);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-4
+        //# If the "sent-protocol" component indicates an unreliable unicast
+        //# transport protocol, such as UDP, and there is no "maddr" parameter,
+        //# but there is both a "received" parameter and an "rport" parameter,
+        //# the response MUST be sent to the IP address listed in the "received"
+        //# parameter, and the port in the "rport" parameter.
+        // Both are the source of the request: whatever stood in them has been, or will be, overwritten.
+        if self.rport.is_some() {
+            return (path.remote, None);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+        //# Otherwise (for unreliable unicast transports), if the top Via
+        //# has a "received" parameter, the response MUST be sent to the
+        //# address in the "received" parameter, using the port indicated
+        //# in the "sent-by" value, or using port 5060 if none is specified
+        //# explicitly.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+        //# Otherwise, if it is not receiver-tagged, the response MUST be
+        //# sent to the address indicated by the "sent-by" value, using the
+        //# procedures in Section 5 of [4].
+        // Without `received`, the sent-by is the source address itself.
+        (SocketAddr::new(path.remote.ip(), port), None)
     }
-    //= https://www.rfc-editor.org/rfc/rfc3581#section-4
-    //# If the "sent-protocol" component indicates an unreliable unicast
-    //# transport protocol, such as UDP, and there is no "maddr" parameter,
-    //# but there is both a "received" parameter and an "rport" parameter,
-    //# the response MUST be sent to the IP address listed in the "received"
-    //# parameter, and the port in the "rport" parameter.
-    if via.rport().ok().flatten().is_some() {
-        return (path.remote, None);
-    }
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-    //# Otherwise (for unreliable unicast transports), if the top Via
-    //# has a "received" parameter, the response MUST be sent to the
-    //# address in the "received" parameter, using the port indicated
-    //# in the "sent-by" value, or using port 5060 if none is specified
-    //# explicitly.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-    //# Otherwise, if it is not receiver-tagged, the response MUST be
-    //# sent to the address indicated by the "sent-by" value, using the
-    //# procedures in Section 5 of [4].
-    // Without `received`, the sent-by is the source address itself.
-    (SocketAddr::new(path.remote.ip(), port), None)
 }
 
 /// The address a Via itself names, without DNS: `received` and `rport`, or a numeric sent-by.

@@ -1,0 +1,125 @@
+//! Completing the Via of a request while its datagram is copied: `received` and `rport` (RFC 3261 section 18.2.1, RFC 3581 section 4).
+//!
+//! Takes the usual form alone, in which nothing can be mistaken: one Via value on the first header line, no folds, no quotes, an empty `rport`,
+//! no `received`. All other requests are parsed first and edited then, to the same end.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt::Write as _;
+use core::net::SocketAddr;
+
+const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
+
+/// The datagram with `received` and `rport` in its topmost Via; `None` if it is not of the usual form.
+pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Bytes> {
+    let first = position(bytes, b'\n')? + 1;
+    if bytes.starts_with(b"SIP/") || first < 3 {
+        return None;
+    }
+    let line = bytes.get(first..)?;
+    if !line.starts_with(VIA) {
+        return None;
+    }
+    let end = position(line, b'\r')?;
+    let (line, behind) = (line.get(..end)?, line.get(end..)?);
+    if !matches!(behind, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
+        return None;
+    }
+    let value = line.get(VIA.len()..)?;
+    let mut rport = None;
+    let mut at = 0;
+    for part in value.split(|&b| b == b';') {
+        let plain = part.iter().all(|&b| b > b' ' && b < 0x7f && !matches!(b, b'"' | b',' | b'\\'));
+        if !plain || part.is_empty() || part.len() >= 8 && part.get(..8)?.eq_ignore_ascii_case(b"received") {
+            return None;
+        }
+        if part.len() >= 5 && part.get(..5)?.eq_ignore_ascii_case(b"rport") {
+            if part.len() > 5 || rport.is_some() || at == 0 {
+                return None;
+            }
+            rport = Some(at + part.len());
+        }
+        at += part.len() + 1;
+    }
+    let at = first + VIA.len() + rport?;
+    let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
+    let mut out = Vec::with_capacity(bytes.len() + 64);
+    out.extend_from_slice(before);
+    // Writing to a vector cannot fail.
+    let _ = write!(Out(&mut out), "={};received={}", remote.port(), remote.ip());
+    out.extend_from_slice(after);
+    Some(out.into())
+}
+
+fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
+    bytes.iter().position(|&b| b == wanted)
+}
+
+struct Out<'a>(&'a mut Vec<u8>);
+
+impl core::fmt::Write for Out<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+    use sip_message::Message;
+
+    const REMOTE: &str = "192.0.2.7:5070";
+
+    fn request(head: &str) -> String {
+        format!("OPTIONS sip:b@c SIP/2.0\r\n{head}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n")
+    }
+
+    fn stamp(head: &str) -> Option<String> {
+        let bytes = stamped(request(head).as_bytes(), REMOTE.parse().unwrap())?;
+        Some(String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn the_usual_form_is_completed_as_the_edits_would() {
+        for head in [
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
+            "Via: SIP/2.0/UDP 192.0.2.7:5070;rport;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP [2001:db8::1]:5060;RPORT;branch=z9hG4bK1;x=y",
+        ] {
+            let fast = Message::parse(stamp(head).unwrap().into()).unwrap();
+            let mut slow = Message::parse(request(head).into()).unwrap();
+            slow.set_received("192.0.2.7".parse().unwrap()).unwrap();
+            slow.set_rport(5070).unwrap();
+            let (fast, slow) = (fast.top_via().unwrap(), slow.top_via().unwrap());
+            assert_eq!(fast.received(), slow.received(), "{head}");
+            assert_eq!(fast.rport(), Ok(Some(Some(5070))), "{head}");
+            assert_eq!(fast.branch(), slow.branch());
+            assert_eq!(fast.sent_by(), slow.sent_by());
+        }
+    }
+
+    #[test]
+    fn anything_else_is_left_to_the_parser() {
+        for head in [
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=1",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport;rport",
+            "Via: SIP/2.0/UDP a.example.com;rport;Received=1.2.3.4",
+            "Via: SIP/2.0/UDP a.example.com;rport, SIP/2.0/UDP b;rport",
+            "Via: SIP/2.0/UDP a.example.com;x=\";rport\"",
+            "Via: SIP/2.0/UDP a.example.com;rport\r\n ;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP a.example.com ;rport",
+            "Via: SIP/2.0/UDP rport",
+            "Via: SIP/2.0/TCP a.example.com;rport",
+            "v: SIP/2.0/UDP a.example.com;rport",
+            "Max-Forwards: 70",
+        ] {
+            assert_eq!(stamp(head), None, "{head}");
+        }
+        assert_eq!(stamped(b"", REMOTE.parse().unwrap()), None);
+        assert_eq!(stamped(b"\r\nVia: SIP/2.0/UDP a;rport\r\n\r\n", REMOTE.parse().unwrap()), None);
+    }
+}
