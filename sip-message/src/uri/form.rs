@@ -34,7 +34,7 @@ impl<'a> SipUri<'a> {
     //# An implementation SHOULD treat the presence of any headers or body
     //# parts in the URI as a desire to include them in the message, and
     //# choose to honor the request on a per-component basis.
-    pub fn requested_headers(&self) -> impl Iterator<Item = UriHeader<'a>> + Clone {
+    pub fn requested_headers(&self) -> impl Iterator<Item = UriHeader<'a>> + Clone + use<'a> {
         self.headers().filter(|header| !header.name.eq_ignore_case("body") && !is_dangerous(header))
     }
 

@@ -1,8 +1,10 @@
 //! URIs as they stand in a message: `sip:` and `sips:` (RFC 3261 section 19.1), `tel:` (RFC 3966), `urn:`, and every
 //! other scheme.
 //!
-//! Reading is one pass that allocates nothing; components are taken apart when asked for. Nothing here touches a
-//! message or resolves a name.
+//! [`Uri`] reads one, in one pass that allocates nothing; components are taken apart when asked for. [`UriBuf`] keeps one,
+//! and builds SIP URIs. [`Uri::equivalent`] compares by the rules of each scheme, [`Uri::hash_canonical`] agrees with
+//! it, and [`SipUri::address_of_record`] is the key under which a registrar files a user. Nothing here touches a message
+//! or resolves a name.
 
 mod build;
 mod chars;
@@ -57,7 +59,6 @@ pub enum Uri<'a> {
 
 /// What else than the grammar to accept in a URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct UriConfig {
     /// Host names with underscores, and host names whose last label begins with a digit without being a number: the
     /// names that container and service systems make up. On by default.

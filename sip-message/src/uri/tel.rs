@@ -149,7 +149,7 @@ impl<'a> TelUri<'a> {
     }
 
     /// The number without visual separators, what a call is placed with.
-    pub fn digits(&self) -> impl Iterator<Item = char> + Clone + 'a {
+    pub fn digits(&self) -> impl Iterator<Item = char> + Clone + use<'a> {
         self.number_bytes().iter().filter(|&&b| !is_separator(b)).map(|&b| char::from(b))
     }
 
@@ -185,7 +185,7 @@ impl<'a> TelUri<'a> {
     //# An
     //# implementation MAY ignore optional parameters and MUST NOT use the
     //# URI if it contains unknown mandatory parameters.
-    pub fn mandatory_params(&self) -> impl Iterator<Item = UriParam<'a>> + 'a {
+    pub fn mandatory_params(&self) -> impl Iterator<Item = UriParam<'a>> + Clone + use<'a> {
         self.params().filter(|param| param.name.0.get(..2).is_some_and(|m| m.eq_ignore_ascii_case(b"m-")))
     }
 }
