@@ -1,0 +1,476 @@
+//! What this core sends in client transactions: whose it is, trying again with credentials, and what came back.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt::Display;
+use sip_message::{Header, HeaderName, Message, Method, RequestBuilder, StatusCode};
+use sip_transaction::{ClientTxId, Destination, Endpoint, Outcome, Path};
+
+use super::{ALLOW, UserAgentCore, status};
+use crate::auth::{AuthContext, Credentials, Verdict};
+use crate::deadlines::Deadline;
+use crate::error::CommandError;
+use crate::event::{Event, Owner};
+use crate::id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, SubscriptionId};
+
+/// Whose a client transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The INVITE that begins a call.
+    Invite(CallHandle),
+    /// A re-INVITE or UPDATE of ours.
+    Change(CallHandle, DialogId),
+    Prack(CallHandle, DialogId),
+    /// BYE: the dialog goes when it is answered.
+    Bye(DialogId),
+    Info(RequestId, DialogId),
+    Register(RegistrationId),
+    /// SUBSCRIBE, or the REFER that subscribes implicitly.
+    Subscribe(SubscriptionId),
+    Notify(SubscriptionId),
+    Publish(PublicationId),
+    Request(RequestId),
+    /// Nobody waits for it any more.
+    Nobody,
+}
+
+impl Purpose {
+    pub(crate) fn owner(self) -> Option<Owner> {
+        match self {
+            Purpose::Invite(call) | Purpose::Change(call, _) | Purpose::Prack(call, _) => Some(Owner::Call(call)),
+            Purpose::Info(request, _) | Purpose::Request(request) => Some(Owner::Request(request)),
+            Purpose::Register(id) => Some(Owner::Registration(id)),
+            Purpose::Subscribe(id) | Purpose::Notify(id) => Some(Owner::Subscription(id)),
+            Purpose::Publish(id) => Some(Owner::Publication(id)),
+            Purpose::Bye(_) | Purpose::Nobody => None,
+        }
+    }
+}
+
+/// A client transaction of this core's.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) purpose: Purpose,
+    /// What was sent, until the final response; for an INVITE until the transaction ends.
+    pub(crate) request: Option<Box<Message>>,
+    /// The flow it goes over, if it is bound to one.
+    pub(crate) pin: Option<Path>,
+    /// The dialog whose CSeq a repetition takes, and whose credentials are shown.
+    pub(crate) dialog: Option<DialogId>,
+    /// The credentials of a request outside of a dialog.
+    pub(crate) auth: Option<Box<AuthContext>>,
+    pub(crate) rounds: u8,
+    pub(crate) answered: bool,
+    /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is.
+    pub(crate) acks: Vec<(Box<str>, Box<Message>, Option<Path>)>,
+}
+
+/// A request that waits for credentials.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    client: Client,
+    response: Box<Message>,
+}
+
+/// The final outcome of a request, as its owner is told.
+pub(crate) struct Final {
+    /// The request that was answered.
+    pub(crate) request: Option<Box<Message>>,
+    /// The response; `None` if there was none.
+    pub(crate) response: Option<Message>,
+    /// Its status, or the one to act by.
+    pub(crate) status: StatusCode,
+    /// The credentials, back from a request outside of a dialog.
+    pub(crate) auth: Option<Box<AuthContext>>,
+    /// The transaction could not reach anybody.
+    pub(crate) unreachable: bool,
+}
+
+impl UserAgentCore {
+    /// Sends a request in a client transaction.
+    pub(crate) fn send(
+        &mut self,
+        ep: &mut Endpoint,
+        mut message: Message,
+        pin: Option<Path>,
+        purpose: Purpose,
+        dialog: Option<DialogId>,
+        mut auth: Option<Box<AuthContext>>,
+    ) -> Result<ClientTxId, CommandError> {
+        let cnonce = (self.has_credentials(dialog, auth.as_deref())).then(|| self.token());
+        let context = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => entry.auth.as_deref_mut(),
+            None => auth.as_deref_mut(),
+        };
+        if let (Some(context), Some(cnonce)) = (context, cnonce) {
+            context.begin();
+            context.apply(&mut message, &cnonce)?;
+        }
+        let kept = Box::new(message.clone());
+        let tx = ep.request(self.now, message, destination(pin)).map_err(|error| error.kind)?;
+        let client =
+            Client { purpose, request: Some(kept), pin, dialog, auth, rounds: 0, answered: false, acks: Vec::new() };
+        self.clients.insert(tx, client);
+        Ok(tx)
+    }
+
+    fn has_credentials(&self, dialog: Option<DialogId>, auth: Option<&AuthContext>) -> bool {
+        let of_dialog = dialog.and_then(|id| self.dialogs.get(id)).and_then(|entry| entry.auth.as_deref());
+        of_dialog.or(auth).is_some_and(|context| !context.is_empty())
+    }
+
+    /// Sends a request in a dialog, over the dialog's flow.
+    pub(crate) fn send_in_dialog(
+        &mut self,
+        ep: &mut Endpoint,
+        dialog: DialogId,
+        message: Message,
+        purpose: Purpose,
+    ) -> Result<ClientTxId, CommandError> {
+        let pin = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?.pin;
+        self.send(ep, message, pin, purpose, Some(dialog), None)
+    }
+
+    /// Adds the fields that every request of this core has: User-Agent.
+    pub(crate) fn dress(&self, builder: RequestBuilder) -> RequestBuilder {
+        if self.config.product.is_empty() { builder } else { builder.header(Header::UserAgent, &self.config.product) }
+    }
+
+    /// Adds Contact, Allow and Supported.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+    //# An Allow header field (Section 20.5) SHOULD be present in the INVITE.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+    //# A Supported header field (Section 20.37) SHOULD be present in the
+    //# INVITE.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
+    //# If the UAC supports extensions to SIP that can be applied by the server
+    //# to the response, the UAC SHOULD include a Supported header field in the
+    //# request listing the option tags (Section 19.2) for those extensions.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+    //# The UAC SHOULD include this in all INVITE requests.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.1
+    //# A UAC that supports the session timer extension defined here MUST
+    //# include a Supported header field in each request (except ACK), listing
+    //# the option tag 'timer' [2].
+    pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: impl Display) -> RequestBuilder {
+        self.dress(builder)
+            .header(Header::Contact, contact)
+            .header(Header::Allow, ALLOW)
+            .header(Header::Supported, &self.supported)
+    }
+
+    pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, message: Message) {
+        let Some(status) = message.status() else { return };
+        if status.code() == 100 {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(&tx) else { return };
+        let purpose = client.purpose;
+        if status.is_provisional() {
+            match purpose {
+                Purpose::Invite(call) => self.on_progress(ep, tx, call, message),
+                Purpose::Request(id) => self.on_request_provisional(id, message),
+                _ => {}
+            }
+            return;
+        }
+        if matches!(status.code(), 401 | 407) && !client.answered {
+            if self.answer_challenge(ep, tx, &message) {
+                return;
+            }
+        }
+        let Some(client) = self.clients.get_mut(&tx) else { return };
+        let first = !core::mem::replace(&mut client.answered, true);
+        if status.is_success() {
+            self.keep_nonce(tx, &message);
+            if let Purpose::Invite(call) = purpose {
+                return self.on_accepted(ep, tx, call, message);
+            }
+            if let Purpose::Change(_, _) | Purpose::Nobody = purpose {
+                if message.cseq().is_ok_and(|cseq| cseq.method == Method::Invite) {
+                    return self.on_reinvite_accepted(ep, tx, purpose, message);
+                }
+            }
+        }
+        if !first {
+            return;
+        }
+        let Some(client) = self.clients.get_mut(&tx) else { return };
+        let (request, auth) = (client.request.take(), client.auth.take());
+        let outcome = Final { request, response: Some(message), status, auth, unreachable: false };
+        self.deliver(ep, purpose, outcome);
+    }
+
+    pub(crate) fn on_client_ended(&mut self, ep: &mut Endpoint, _tx: ClientTxId, client: Client, outcome: Outcome) {
+        if client.answered {
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
+        //# A UAC SHOULD also terminate a dialog if no response at all is received
+        //# for the request (the client transaction would inform the TU about the
+        //# timeout.)
+        let unreachable = matches!(outcome, Outcome::Failed(_));
+        let status = outcome.status().unwrap_or(status(408));
+        let outcome = Final { request: client.request, response: None, status, auth: client.auth, unreachable };
+        self.deliver(ep, client.purpose, outcome);
+    }
+
+    /// Tells the owner of a request how it ended.
+    fn deliver(&mut self, ep: &mut Endpoint, purpose: Purpose, outcome: Final) {
+        match purpose {
+            Purpose::Invite(call) => self.on_invite_failed(ep, call, outcome),
+            Purpose::Change(call, dialog) => self.on_change_done(ep, call, dialog, outcome),
+            Purpose::Prack(call, dialog) => self.on_prack_done(ep, call, dialog, outcome),
+            Purpose::Bye(dialog) => self.on_bye_done(dialog),
+            Purpose::Info(request, dialog) => self.on_info_done(ep, request, dialog, outcome),
+            Purpose::Register(id) => self.on_register_done(ep, id, outcome),
+            Purpose::Subscribe(id) => self.on_subscribe_done(ep, id, outcome),
+            Purpose::Notify(id) => self.on_notify_done(ep, id, outcome),
+            Purpose::Publish(id) => self.on_publish_done(ep, id, outcome),
+            Purpose::Request(id) => self.on_request_done(id, outcome),
+            Purpose::Nobody => {}
+        }
+    }
+
+    /// A 401 or 407: sends the request again if its challenges can be answered, or parks it until the host gives credentials.
+    /// `false` if the response is to be taken for final.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.5
+    //# If a 401 (Unauthorized) or 407 (Proxy Authentication Required) response
+    //# is received, the UAC SHOULD follow the authorization procedures of
+    //# Section 22.2 and Section 22.3 to retry the request with credentials.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
+    //# When the originating UAC receives the 401 (Unauthorized), it SHOULD, if
+    //# it is able, re-originate the request with the proper credentials.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+    //# When the originating UAC receives the 407 (Proxy Authentication
+    //# Required) it SHOULD, if it is able, re-originate the request with the
+    //# proper credentials.
+    fn answer_challenge(&mut self, ep: &mut Endpoint, tx: ClientTxId, response: &Message) -> bool {
+        let Some(client) = self.clients.get_mut(&tx) else { return false };
+        let purpose = client.purpose;
+        // What nobody waits for is not worth another round, except a BYE: the peer must hear of it.
+        if client.request.is_none() || client.rounds >= self.config.limits.auth_rounds {
+            return false;
+        }
+        let rounds = client.rounds + 1;
+        let mut moved = Client {
+            purpose,
+            request: client.request.take(),
+            pin: client.pin,
+            dialog: client.dialog,
+            auth: client.auth.take(),
+            rounds,
+            answered: false,
+            acks: Vec::new(),
+        };
+        client.purpose = Purpose::Nobody;
+        client.answered = true;
+        match self.challenge_verdict(&mut moved, response) {
+            Verdict::Retry => match self.retry(ep, moved) {
+                Ok(()) => true,
+                Err(moved) => self.restore(tx, moved),
+            },
+            Verdict::Ask(realm) => match purpose.owner() {
+                Some(owner) if self.parked.len() < 10_000 => {
+                    self.parked.insert(owner, Parked { client: moved, response: Box::new(response.clone()) });
+                    self.deadlines.after(Deadline::Parked(owner), self.now, self.config.answer.saturating_mul(3));
+                    self.emit(Event::Challenged { owner, realm, message: response.clone() });
+                    true
+                }
+                _ => self.restore(tx, moved),
+            },
+            Verdict::Refuse => self.restore(tx, moved),
+        }
+    }
+
+    fn restore(&mut self, tx: ClientTxId, moved: Client) -> bool {
+        if let Some(client) = self.clients.get_mut(&tx) {
+            *client = moved;
+        }
+        false
+    }
+
+    fn challenge_verdict(&mut self, client: &mut Client, response: &Message) -> Verdict {
+        let cnonce = self.token();
+        let keyring = &self.keyring;
+        match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => entry.auth.get_or_insert_default().challenged(response, keyring, &cnonce),
+            None => client.auth.get_or_insert_default().challenged(response, keyring, &cnonce),
+        }
+    }
+
+    /// Sends a request again, numbered anew and with credentials.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
+    //# When a UAC resubmits a request with its credentials after receiving a
+    //# 401 (Unauthorized) or 407 (Proxy Authentication Required) response, it
+    //# MUST increment the CSeq header field value as it would normally when
+    //# sending an updated request.
+    fn retry(&mut self, ep: &mut Endpoint, mut client: Client) -> Result<(), Client> {
+        let Some(mut message) = client.request.take() else { return Err(client) };
+        let kept = message.clone();
+        let number = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => entry.dialog.next_cseq(),
+            None => message.cseq().map_or(1, |cseq| cseq.number.saturating_add(1)),
+        };
+        let cnonce = self.token();
+        let context = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => entry.auth.as_deref_mut(),
+            None => client.auth.as_deref_mut(),
+        };
+        let applied = renumber(&mut message, number).and_then(|()| match context {
+            Some(context) => context.apply(&mut message, &cnonce),
+            None => Ok(()),
+        });
+        let sent = match applied {
+            Ok(()) => ep.request(self.now, (*message).clone(), destination(client.pin)).ok(),
+            Err(_) => None,
+        };
+        let Some(tx) = sent else {
+            client.request = Some(kept);
+            return Err(client);
+        };
+        client.request = Some(message);
+        self.moved(client.purpose, tx);
+        self.clients.insert(tx, client);
+        Ok(())
+    }
+
+    /// Sends a failed request again in another form, such as to another target: `change` makes it so.
+    pub(crate) fn resend(
+        &mut self,
+        ep: &mut Endpoint,
+        mut message: Box<Message>,
+        pin: Option<Path>,
+        purpose: Purpose,
+        mut auth: Option<Box<AuthContext>>,
+    ) -> Result<ClientTxId, CommandError> {
+        let number = message.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
+        renumber(&mut message, number)?;
+        if let Some(context) = auth.as_deref_mut().filter(|context| !context.is_empty()) {
+            let cnonce = self.token();
+            context.begin();
+            context.apply(&mut message, &cnonce)?;
+        }
+        let tx = ep.request(self.now, (*message).clone(), destination(pin)).map_err(|error| error.kind)?;
+        let client = Client {
+            purpose,
+            request: Some(message),
+            pin,
+            dialog: None,
+            auth,
+            rounds: 0,
+            answered: false,
+            acks: Vec::new(),
+        };
+        self.clients.insert(tx, client);
+        Ok(tx)
+    }
+
+    /// The request of an owner runs in another transaction now.
+    fn moved(&mut self, purpose: Purpose, tx: ClientTxId) {
+        match purpose {
+            Purpose::Invite(call) => {
+                if let Some(call) = self.calls.get_mut(call) {
+                    call.client = Some(tx);
+                }
+            }
+            Purpose::Change(call, _) => {
+                if let Some(change) = self.calls.get_mut(call).and_then(|call| call.change.as_mut()) {
+                    change.tx = Some(tx);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn keep_nonce(&mut self, tx: ClientTxId, message: &Message) {
+        let Some(client) = self.clients.get_mut(&tx) else { return };
+        let context = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => entry.auth.as_deref_mut(),
+            None => client.auth.as_deref_mut(),
+        };
+        if let Some(context) = context {
+            context.accepted(message);
+        }
+    }
+
+    /// Adds credentials; challenges from now on are answered with them. See [`authenticate`](UserAgentCore::authenticate)
+    /// for a challenge that waits.
+    pub fn add_credentials(&mut self, credentials: Credentials) {
+        self.keyring.insert(credentials);
+    }
+
+    /// Forgets the credentials of a realm.
+    pub fn remove_credentials(&mut self, realm: &str) {
+        self.keyring.remove(realm);
+    }
+
+    /// Answers an [`Event::Challenged`]: with credentials, which are kept, or with `None` to give up; the request then ends as refused.
+    ///
+    /// # Errors
+    ///
+    /// Nothing of that owner waits for credentials.
+    pub fn authenticate(
+        &mut self,
+        ep: &mut Endpoint,
+        now: sip_transaction::Instant,
+        owner: Owner,
+        credentials: Option<Credentials>,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let Parked { mut client, response } = self.parked.remove(&owner).ok_or(CommandError::Unknown)?;
+        self.deadlines.clear(Deadline::Parked(owner));
+        let given = credentials.is_some();
+        if let Some(credentials) = credentials {
+            self.keyring.insert(credentials);
+        }
+        if given && self.challenge_verdict(&mut client, &response) == Verdict::Retry {
+            match self.retry(ep, client) {
+                Ok(()) => return Ok(()),
+                Err(back) => client = back,
+            }
+        }
+        self.give_up(ep, client, *response);
+        Ok(())
+    }
+
+    pub(crate) fn on_parked_too_long(&mut self, ep: &mut Endpoint, owner: Owner) {
+        if let Some(Parked { client, response }) = self.parked.remove(&owner) {
+            self.give_up(ep, client, *response);
+        }
+    }
+
+    fn give_up(&mut self, ep: &mut Endpoint, client: Client, response: Message) {
+        let status = response.status().unwrap_or(StatusCode::UNAUTHORIZED);
+        let outcome =
+            Final { request: client.request, response: Some(response), status, auth: client.auth, unreachable: false };
+        self.deliver(ep, client.purpose, outcome);
+    }
+
+    /// Takes back a request of an owner that waits for credentials: the owner has no more use for it.
+    pub(crate) fn unpark(&mut self, owner: Owner) -> bool {
+        self.deadlines.clear(Deadline::Parked(owner));
+        self.parked.remove(&owner).is_some()
+    }
+
+    /// Drops what a client transaction would tell; it runs to its end by itself.
+    pub(crate) fn disown(&mut self, tx: ClientTxId) {
+        if let Some(client) = self.clients.get_mut(&tx) {
+            client.purpose = Purpose::Nobody;
+        }
+    }
+}
+
+/// Over a flow, or by route set and Request-URI.
+pub(crate) fn destination(pin: Option<Path>) -> Destination {
+    pin.map_or_else(Destination::route, Destination::path)
+}
+
+/// Writes another sequence number into a request.
+fn renumber(message: &mut Message, number: u32) -> Result<(), sip_message::BuildError> {
+    let cseq = match message.method() {
+        Some(method) => alloc::format!("{number} {}", method.as_str()),
+        None => return Ok(()),
+    };
+    message.set(HeaderName::Known(Header::CSeq), cseq)
+}

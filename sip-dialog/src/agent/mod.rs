@@ -1,0 +1,469 @@
+//! The core of a user agent: its tables, and which part an event belongs to.
+//!
+//! Owns the tables of dialogs, calls, registrations, subscriptions, publications and requests, and the map from transactions to
+//! them. What each of these does lies in its own module; sending and retrying in `client`, answering in `server`.
+
+pub(crate) mod client;
+pub(crate) mod server;
+pub(crate) mod way;
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::hash::{BuildHasherDefault, Hasher};
+use hashbrown::{HashMap, HashTable};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sip_message::{Message, Method, StatusCode};
+use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId};
+
+use crate::auth::Keyring;
+use crate::call::{Call, Entry};
+use crate::config::{Serves, UserAgentConfig};
+use crate::deadlines::{Deadline, Deadlines};
+use crate::event::{Event, Owner};
+use crate::id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, Slab, SubscriptionId};
+use crate::publication::Publication;
+use crate::registration::Registration;
+use crate::request::Standalone;
+use crate::subscription::Subscription;
+use client::{Client, Parked};
+use server::Server;
+
+/// Hashes the ids of transactions: they are small numbers of the endpoint's own.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, n: u32) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 29;
+    }
+}
+
+pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// What is bound to a flow. Registrations first: they are looked for by flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bound {
+    Registration(RegistrationId),
+    Dialog(DialogId),
+}
+
+/// A user agent without an endpoint: calls, registrations, subscriptions and all else, borrowing an
+/// [`Endpoint`] beside other cores.
+///
+/// Hand it each event of the endpoint with [`handle`](UserAgentCore::handle), and the time with
+/// [`handle_timeout`](UserAgentCore::handle_timeout). For an endpoint of its own see [`UserAgent`](crate::UserAgent).
+pub struct UserAgentCore {
+    pub(crate) config: Arc<UserAgentConfig>,
+    pub(crate) rng: ChaCha8Rng,
+    pub(crate) now: Instant,
+    pub(crate) hash_key: u64,
+    pub(crate) contact: Arc<str>,
+    pub(crate) supported: String,
+    pub(crate) calls: Slab<CallHandle, Call>,
+    pub(crate) dialogs: Slab<DialogId, Entry>,
+    index: HashTable<DialogId>,
+    pub(crate) registrations: Slab<RegistrationId, Registration>,
+    pub(crate) subscriptions: Slab<SubscriptionId, Subscription>,
+    /// Our tags in SUBSCRIBE and REFER requests whose NOTIFY may come before any dialog.
+    pub(crate) subscribing: BTreeMap<alloc::boxed::Box<str>, SubscriptionId>,
+    pub(crate) publications: Slab<PublicationId, Publication>,
+    pub(crate) requests: Slab<RequestId, Standalone>,
+    pub(crate) clients: IdMap<ClientTxId, Client>,
+    pub(crate) servers: IdMap<ServerTxId, Server>,
+    pub(crate) merged: IdMap<u64, ServerTxId>,
+    pub(crate) flows: BTreeMap<(FlowId, Bound), ()>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) keyring: Keyring,
+    pub(crate) parked: BTreeMap<Owner, Parked>,
+}
+
+impl core::fmt::Debug for UserAgentCore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("UserAgentCore")
+            .field("calls", &self.calls.len())
+            .field("dialogs", &self.dialogs.len())
+            .field("registrations", &self.registrations.len())
+            .field("subscriptions", &self.subscriptions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many deadlines one call of `handle_timeout` works off.
+const DEADLINES_AT_ONCE: usize = 256;
+
+impl UserAgentCore {
+    /// A core with this configuration. All randomness, such as tags and Call-IDs, comes from the seed: give each core
+    /// another one, from a source nobody can guess.
+    pub fn new(config: Arc<UserAgentConfig>, seed: [u8; 32]) -> Self {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let hash_key = rng.next_u64() | 1;
+        let mut supported =
+            String::from(if config.reliable == crate::config::Reliable::Never { "" } else { "100rel, " });
+        supported.push_str("timer, replaces, join, norefersub, 199, gruu");
+        for extension in &config.extensions {
+            supported.push_str(", ");
+            supported.push_str(extension);
+        }
+        UserAgentCore {
+            contact: config.contact.as_str().into(),
+            config,
+            rng,
+            now: Instant::ZERO,
+            hash_key,
+            supported,
+            calls: Slab::new(),
+            dialogs: Slab::new(),
+            index: HashTable::new(),
+            registrations: Slab::new(),
+            subscriptions: Slab::new(),
+            subscribing: BTreeMap::new(),
+            publications: Slab::new(),
+            requests: Slab::new(),
+            clients: IdMap::default(),
+            servers: IdMap::default(),
+            merged: IdMap::default(),
+            flows: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            events: VecDeque::new(),
+            keyring: Keyring::default(),
+            parked: BTreeMap::new(),
+        }
+    }
+
+    /// Takes an event of the endpoint if it is this core's, and hands it on if not. Events about flows are looked at and
+    /// handed on: others may be bound to the flow, too.
+    #[must_use]
+    pub fn handle(&mut self, ep: &mut Endpoint, now: Instant, event: Below) -> Option<Below> {
+        self.advance(now);
+        match event {
+            Below::Request { tx, path, message } => {
+                if !self.claims(&message) {
+                    return Some(Below::Request { tx, path, message });
+                }
+                self.on_request(ep, tx, path, message);
+            }
+            Below::Ack { tx, path, message } => match self.dialog_of(&message) {
+                Some(dialog) => self.on_ack(ep, dialog, message),
+                // The dialog of an ACK may be gone: the transaction tells whose it was.
+                None if tx.is_some_and(|tx| self.servers.contains_key(&tx)) => {
+                    if let Some(tx) = tx {
+                        let _ = ep.acknowledge(self.now, tx);
+                    }
+                }
+                None => return Some(Below::Ack { tx, path, message }),
+            },
+            Below::Cancel { tx, message } => {
+                if !self.servers.contains_key(&tx) {
+                    return Some(Below::Cancel { tx, message });
+                }
+                self.on_cancel(ep, tx, message);
+            }
+            Below::Response { tx, path, message } => {
+                if !self.clients.contains_key(&tx) {
+                    return Some(Below::Response { tx, path, message });
+                }
+                self.on_response(ep, tx, message);
+            }
+            Below::ClientEnded { tx, outcome } => match self.clients.remove(&tx) {
+                Some(client) => self.on_client_ended(ep, tx, client, outcome),
+                None => return Some(Below::ClientEnded { tx, outcome }),
+            },
+            Below::ServerEnded { tx, outcome } => match self.servers.remove(&tx) {
+                Some(server) => self.on_server_ended(ep, tx, server, outcome),
+                None => return Some(Below::ServerEnded { tx, outcome }),
+            },
+            Below::ResponseFailed { tx } if self.servers.contains_key(&tx) => {}
+            Below::FlowEnded { flow, cause } => {
+                self.on_flow_ended(ep, flow);
+                return Some(Below::FlowEnded { flow, cause });
+            }
+            Below::KeepaliveFailed { path } => {
+                self.on_flow_ended(ep, path.flow);
+                return Some(Below::KeepaliveFailed { path });
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Takes a request outside of any dialog, whatever [`serves`](UserAgentConfig::serves) says: for hosts that route between several
+    /// cores themselves.
+    pub fn take(&mut self, ep: &mut Endpoint, now: Instant, tx: ServerTxId, path: Path, message: Message) {
+        self.advance(now);
+        self.on_request(ep, tx, path, message);
+    }
+
+    /// Does what is due. Calls before that are no-ops.
+    pub fn handle_timeout(&mut self, ep: &mut Endpoint, now: Instant) {
+        self.advance(now);
+        for _ in 0..DEADLINES_AT_ONCE {
+            let Some(deadline) = self.deadlines.pop(self.now) else { break };
+            self.on_deadline(ep, deadline);
+        }
+    }
+
+    /// The next event; `None` when there is none.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](UserAgentCore::handle_timeout) next; "now" while an event waits. May change with every
+    /// call that changes something.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.events.is_empty() {
+            return Some(self.now);
+        }
+        self.deadlines.next()
+    }
+
+    /// Whether nothing is left of anything: no call, dialog, registration, subscription, request, transaction, deadline or event.
+    pub fn is_idle(&self) -> bool {
+        self.calls.len() == 0
+            && self.dialogs.len() == 0
+            && self.index.is_empty()
+            && self.registrations.len() == 0
+            && self.subscriptions.len() == 0
+            && self.subscribing.is_empty()
+            && self.publications.len() == 0
+            && self.requests.len() == 0
+            && self.clients.is_empty()
+            && self.servers.is_empty()
+            && self.merged.is_empty()
+            && self.flows.is_empty()
+            && self.deadlines.is_empty()
+            && self.events.is_empty()
+            && self.parked.is_empty()
+    }
+
+    /// What is in the tables, for tests and logs: one line for each that is not empty.
+    pub fn census(&self) -> String {
+        let counts = [
+            ("calls", self.calls.len()),
+            ("dialogs", self.dialogs.len()),
+            ("index", self.index.len()),
+            ("registrations", self.registrations.len()),
+            ("subscriptions", self.subscriptions.len()),
+            ("subscribing", self.subscribing.len()),
+            ("publications", self.publications.len()),
+            ("requests", self.requests.len()),
+            ("clients", self.clients.len()),
+            ("servers", self.servers.len()),
+            ("merged", self.merged.len()),
+            ("flows", self.flows.len()),
+            ("deadlines", usize::from(!self.deadlines.is_empty())),
+            ("events", self.events.len()),
+            ("parked", self.parked.len()),
+        ];
+        let mut out = String::new();
+        for (name, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            out.push_str(&format!("{name}: {count}\n"));
+        }
+        out
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &UserAgentConfig {
+        &self.config
+    }
+
+    /// Live calls.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    pub(crate) fn emit(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// A token nobody can guess: tags and Call-IDs.
+    pub(crate) fn token(&mut self) -> String {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
+        //# Use of cryptographically random identifiers (RFC 1750 [12]) in the
+        //# generation of Call-IDs is RECOMMENDED.
+        format!("{:016x}", self.rng.next_u64())
+    }
+
+    pub(crate) fn random(&mut self) -> u32 {
+        self.rng.next_u32()
+    }
+
+    pub(crate) fn hash(&self, parts: &[&[u8]]) -> u64 {
+        hash(self.hash_key, parts)
+    }
+
+    /// Puts a dialog into the tables.
+    pub(crate) fn insert_dialog(&mut self, entry: Entry) -> Option<DialogId> {
+        // Our own tag is random, so it spreads well whatever the peer chooses.
+        let spread = self.hash(&[entry.dialog.local_tag().as_bytes()]);
+        let pin = entry.pin.map(|path| path.flow);
+        let id = self.dialogs.insert(entry)?;
+        let (dialogs, key) = (&self.dialogs, self.hash_key);
+        let rehash =
+            |id: &DialogId| dialogs.get(*id).map_or(0, |entry| hash(key, &[entry.dialog.local_tag().as_bytes()]));
+        self.index.insert_unique(spread, id, rehash);
+        if let Some(flow) = pin {
+            self.flows.insert((flow, Bound::Dialog(id)), ());
+        }
+        Some(id)
+    }
+
+    /// Takes a dialog out of the tables.
+    pub(crate) fn remove_dialog(&mut self, id: DialogId) -> Option<Entry> {
+        let hash = self.hash(&[self.dialogs.get(id)?.dialog.local_tag().as_bytes()]);
+        if let Ok(found) = self.index.find_entry(hash, |other| *other == id) {
+            found.remove();
+        }
+        let entry = self.dialogs.remove(id)?;
+        if let Some(path) = entry.pin {
+            self.flows.remove(&(path.flow, Bound::Dialog(id)));
+        }
+        Some(entry)
+    }
+
+    /// Pins a dialog to another flow, or to none.
+    pub(crate) fn pin_dialog(&mut self, id: DialogId, path: Option<Path>) {
+        let Some(entry) = self.dialogs.get_mut(id) else { return };
+        if let Some(old) = core::mem::replace(&mut entry.pin, path) {
+            self.flows.remove(&(old.flow, Bound::Dialog(id)));
+        }
+        if let Some(path) = path {
+            self.flows.insert((path.flow, Bound::Dialog(id)), ());
+        }
+    }
+
+    pub(crate) fn find_dialog(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
+        let hash = self.hash(&[local_tag.as_bytes()]);
+        let is =
+            |id: &DialogId| self.dialogs.get(*id).is_some_and(|entry| entry.dialog.is(call_id, local_tag, remote_tag));
+        self.index.find(hash, is).copied()
+    }
+
+    /// The dialog a request that came in belongs to.
+    pub(crate) fn dialog_of(&self, request: &Message) -> Option<DialogId> {
+        let local = request.to().ok()?.tag().ok()??;
+        let remote = request.from().ok()?.tag().ok()?.unwrap_or_default();
+        self.find_dialog(request.call_id().ok()?, local, remote)
+    }
+
+    /// Whether a request is this core's to answer.
+    fn claims(&self, message: &Message) -> bool {
+        let Ok(to) = message.to() else { return self.config.serves == Serves::Everything };
+        if let Ok(Some(tag)) = to.tag() {
+            if self.dialog_of(message).is_some() || self.subscribing.contains_key(tag) {
+                return true;
+            }
+            return self.config.serves == Serves::Everything;
+        }
+        match &self.config.serves {
+            Serves::Everything => true,
+            Serves::Nothing => false,
+            Serves::Users(users) => {
+                let uri = message.request_uri().and_then(Result::ok);
+                let user = uri.as_ref().and_then(|uri| uri.as_sip()).and_then(|uri| uri.user());
+                user.is_some_and(|user| users.iter().any(|known| user.eq_text(known)))
+            }
+        }
+    }
+
+    fn on_server_ended(&mut self, ep: &mut Endpoint, tx: ServerTxId, server: Server, outcome: Outcome) {
+        if server.merge_key != 0 {
+            self.merged.remove(&server.merge_key);
+        }
+        self.on_served(ep, tx, server.purpose, outcome);
+    }
+
+    fn on_deadline(&mut self, ep: &mut Endpoint, deadline: Deadline) {
+        match deadline {
+            Deadline::NoAnswer(call)
+            | Deadline::CallLength(call)
+            | Deadline::Progress(call)
+            | Deadline::Reliable(call)
+            | Deadline::ReliableLost(call)
+            | Deadline::Refresh(call)
+            | Deadline::SessionEnd(call)
+            | Deadline::Glare(call)
+            | Deadline::Answer(call) => self.on_call_deadline(ep, call, deadline),
+            Deadline::Register(id) => self.on_register_due(ep, id),
+            Deadline::Stable(id) => self.on_flow_stable(id),
+            Deadline::Subscribe(id) => self.on_subscription_due(ep, id),
+            Deadline::FirstNotify(id) => self.on_no_notify(ep, id),
+            Deadline::Publish(id) => self.on_publish_due(ep, id),
+            Deadline::Parked(owner) => self.on_parked_too_long(ep, owner),
+        }
+    }
+
+    /// A flow ended: what is bound to it goes on without.
+    fn on_flow_ended(&mut self, ep: &mut Endpoint, flow: FlowId) {
+        loop {
+            let next = self.flows.range((flow, Bound::Registration(RegistrationId::FIRST))..).next();
+            let Some((&(of, bound), ())) = next else { break };
+            if of != flow {
+                break;
+            }
+            self.flows.remove(&(of, bound));
+            match bound {
+                Bound::Registration(id) => self.on_registration_flow_lost(ep, id, flow),
+                Bound::Dialog(id) => self.on_dialog_flow_lost(id, flow),
+            }
+        }
+    }
+}
+
+/// A keyed hash of short texts. Cheap rather than strong: what it spreads has our own random tag in it.
+fn hash(key: u64, parts: &[&[u8]]) -> u64 {
+    let mut state = key;
+    let mut mix = |word: u64| {
+        state = (state.rotate_left(29) ^ word).wrapping_mul(key);
+        state ^= state >> 31;
+    };
+    for part in parts {
+        for chunk in part.chunks(8) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            mix(u64::from_le_bytes(word));
+        }
+        mix(part.len() as u64);
+    }
+    state
+}
+
+/// The methods this crate answers, as Allow has them.
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
+
+/// Whether a method may stand in a dialog of a call without the host having to know it.
+pub(crate) fn is_standalone(method: Method<'_>) -> bool {
+    matches!(method, Method::Message | Method::Options | Method::Other(_) | Method::Publish | Method::Register)
+}
+
+/// A status that is known to be valid.
+pub(crate) fn status(code: u16) -> StatusCode {
+    StatusCode::new(code).unwrap_or(StatusCode::SERVER_INTERNAL_ERROR)
+}

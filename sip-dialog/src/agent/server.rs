@@ -1,0 +1,312 @@
+//! What comes in: the checks every request passes, whose it is, and the answers this core gives by itself.
+
+use alloc::string::ToString;
+use sip_message::headers::Token;
+use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
+use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
+
+use super::{ALLOW, UserAgentCore, is_standalone, status};
+use crate::config::{Reliable, Serves};
+use crate::dialog::Order;
+use crate::id::{CallHandle, DialogId, RequestId, SubscriptionId};
+
+/// Whose a server transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// The INVITE that begins a call.
+    Invite(CallHandle),
+    /// A re-INVITE of the peer.
+    Reinvite(CallHandle),
+    /// An UPDATE or PRACK of the peer that waits for the host.
+    Asked(CallHandle),
+    /// A request the host is to answer.
+    Request(RequestId),
+    /// A SUBSCRIBE or REFER the host is to answer.
+    Subscribe(SubscriptionId),
+    /// It has been answered.
+    Done,
+}
+
+/// A server transaction of this core's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Server {
+    pub(crate) purpose: Served,
+    /// Its key among the requests that may come a second time over another way; 0 if it has none.
+    pub(crate) merge_key: u64,
+}
+
+/// Option tags that Require may name besides those of the host.
+const EXTENSIONS: [&str; 8] = ["100rel", "timer", "replaces", "join", "norefersub", "199", "gruu", "outbound"];
+
+/// Body types that Require handling of: what a user agent of any kind meets.
+const METHODS: [&str; 12] =
+    ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "SUBSCRIBE", "MESSAGE"];
+
+impl UserAgentCore {
+    /// Begins a response: Server is on it, the tag is the transaction's.
+    pub(crate) fn response(
+        &self,
+        ep: &Endpoint,
+        tx: ServerTxId,
+        request: &Message,
+        status: StatusCode,
+    ) -> ResponseBuilder {
+        let builder = Message::response(request, status);
+        let builder = match ep.local_tag(tx) {
+            Some(tag) => builder.to_tag(tag.as_str()),
+            // The transaction is gone, and so will be the response.
+            None => builder.to_tag("0"),
+        };
+        if self.config.product.is_empty() { builder } else { builder.header(Header::Server, &self.config.product) }
+    }
+
+    /// Sends a response made from a builder. What cannot be built or sent is dropped: the transaction layer answers for it in
+    /// time.
+    pub(crate) fn finish(&mut self, ep: &mut Endpoint, tx: ServerTxId, builder: ResponseBuilder) -> bool {
+        match builder.build() {
+            Ok(response) => ep.respond(self.now, tx, response).is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Answers with a status and nothing more.
+    pub(crate) fn reply(&mut self, ep: &mut Endpoint, tx: ServerTxId, request: &Message, status: StatusCode) {
+        let builder = self.response(ep, tx, request, status);
+        self.finish(ep, tx, builder);
+    }
+
+    /// Answers 500 with a Retry-After between 0 and 10 seconds.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+    //# A UAS that receives a second INVITE before it sends the final response
+    //# to a first INVITE with a lower CSeq sequence number on the same dialog
+    //# MUST return a 500 (Server Internal Error) response to the second INVITE
+    //# and MUST include a Retry-After header field with a randomly chosen value
+    //# of between 0 and 10 seconds.
+    //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+    //# A UAS that receives an UPDATE before it has generated a final response
+    //# to a previous UPDATE on the same dialog MUST return a 500 response to
+    //# the new UPDATE, and MUST include a Retry-After header field with a
+    //# randomly chosen value between 0 and 10 seconds.
+    pub(crate) fn reply_later(&mut self, ep: &mut Endpoint, tx: ServerTxId, request: &Message) {
+        let seconds = self.random() % 11;
+        let builder = self.response(ep, tx, request, StatusCode::SERVER_INTERNAL_ERROR);
+        self.finish(ep, tx, builder.header(Header::RetryAfter, seconds));
+    }
+
+    pub(crate) fn serve(&mut self, tx: ServerTxId, purpose: Served) {
+        self.servers
+            .entry(tx)
+            .and_modify(|server| server.purpose = purpose)
+            .or_insert(Server { purpose, merge_key: 0 });
+    }
+
+    /// A request that is this core's.
+    pub(crate) fn on_request(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Message) {
+        self.serve(tx, Served::Done);
+        let Some(method) = message.method() else { return };
+        // No state is changed by a request that is refused here.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2
+        //# If it is rejected, all state changes MUST NOT be performed.
+        if let Err(status) = self.check(ep, tx, &message) {
+            if let Some(status) = status {
+                self.reply(ep, tx, &message, status);
+            }
+            return;
+        }
+        let tagged = message.to().ok().and_then(|to| to.tag().ok().flatten()).is_some();
+        if tagged {
+            match self.dialog_of(&message) {
+                Some(dialog) => self.in_dialog(ep, tx, path, dialog, message),
+                None if method == Method::Notify => self.on_notify_outside(ep, tx, path, message),
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
+                //# If the UAS wishes to reject the request because it does not wish to
+                //# recreate the dialog, it MUST respond to the request with a 481
+                //# (Call/Transaction Does Not Exist) status code and pass that to the
+                //# server transaction.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+                //# If the BYE does not match an existing dialog, the UAS core SHOULD
+                //# generate a 481 (Call/Transaction Does Not Exist) response and pass that
+                //# to the server transaction.
+                //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+                //# If a PRACK request is received by the UA core that does not match any
+                //# unacknowledged reliable provisional response, the UAS MUST respond to
+                //# the PRACK with a 481 response.
+                None => self.reply(ep, tx, &message, status(481)),
+            }
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
+        //# If the request has no tag in the To header field, the UAS core MUST
+        //# check the request against ongoing transactions.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
+        //# If the From tag, Call-ID, and CSeq exactly match those associated with
+        //# an ongoing transaction, but the request does not match that transaction
+        //# (based on the matching rules in Section 17.2.3), the UAS core SHOULD
+        //# generate a 482 (Loop Detected) response and pass it to the server
+        //# transaction.
+        let key = self.merge_key(&message);
+        if self.merged.contains_key(&key) {
+            return self.reply(ep, tx, &message, status(482));
+        }
+        self.merged.insert(key, tx);
+        if let Some(server) = self.servers.get_mut(&tx) {
+            server.merge_key = key;
+        }
+        if self.config.limits.queued_events.is_some_and(|limit| self.events.len() >= limit) {
+            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        match method {
+            Method::Invite => self.on_invite(ep, tx, path, message),
+            Method::Subscribe => self.on_subscribe(ep, tx, path, None, message),
+            Method::Refer => self.on_refer(ep, tx, path, None, message),
+            Method::Notify => self.on_notify_outside(ep, tx, path, message),
+            Method::Options => self.on_options(ep, tx, message),
+            // Outside of a dialog these mean nothing.
+            Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Cancel => {
+                self.reply(ep, tx, &message, status(481));
+            }
+            _ => self.on_standalone(ep, tx, message, None),
+        }
+    }
+
+    fn merge_key(&self, message: &Message) -> u64 {
+        let from = message.from().ok().and_then(|from| from.tag().ok().flatten()).unwrap_or_default();
+        let cseq = message.cseq().map_or((0, ""), |cseq| (cseq.number, cseq.method.as_str()));
+        let call_id = message.call_id().unwrap_or_default();
+        let key = self.hash(&[call_id.as_bytes(), from.as_bytes(), &cseq.0.to_be_bytes(), cseq.1.as_bytes()]);
+        key.max(1)
+    }
+
+    /// The checks of RFC 3261 section 8.2. `Err(None)`: it has been answered.
+    fn check(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) -> Result<(), Option<StatusCode>> {
+        let config = self.config.clone();
+        let mut extensions: smallvec::SmallVec<[&str; 16]> = smallvec::SmallVec::from_slice(&EXTENSIONS);
+        if self.config.reliable == Reliable::Never {
+            extensions.retain(|tag| *tag != "100rel");
+        }
+        extensions.extend(config.extensions.iter().map(alloc::string::String::as_str));
+        let mut types: smallvec::SmallVec<[&str; 8]> = smallvec::SmallVec::new();
+        types.extend(config.accept.iter().map(alloc::string::String::as_str));
+        let accepts = Capabilities {
+            schemes: &["sip", "sips", "tel", "urn"],
+            // Methods the host may know are left to it where it takes everything.
+            methods: None,
+            extensions: &extensions,
+            proxy_extensions: None,
+            content_types: &types,
+        };
+        let Err(fault) = message.check_semantics(&accepts) else { return Ok(()) };
+        let Some(owed) = fault.status else { return Err(None) };
+        let mut builder = self.response(ep, tx, message, owed);
+        match fault.kind {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+            //# The UAS MUST add an Unsupported header field, and list in it those
+            //# options it does not understand amongst those in the Require header field
+            //# of the request.
+            FaultKind::Extension => {
+                let mut unknown = alloc::string::String::new();
+                for tag in message.values::<Token<'_>>(Header::Require).filter_map(Result::ok) {
+                    if !extensions.iter().any(|known| tag == *known) {
+                        if !unknown.is_empty() {
+                            unknown.push_str(", ");
+                        }
+                        unknown.push_str(&tag.to_string());
+                    }
+                }
+                builder = builder.header(Header::Unsupported, unknown);
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.1
+            //# The UAS MUST also add an Allow header field to the 405 (Method Not
+            //# Allowed) response.
+            FaultKind::MethodNotAllowed => builder = builder.header(Header::Allow, ALLOW),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
+            //# The response MUST contain an Accept header field listing the types of
+            //# all bodies it understands, in the event the request contained bodies of
+            //# types not supported by the UAS.
+            FaultKind::ContentType => builder = builder.header(Header::Accept, config.accept.join(", ")),
+            _ => {}
+        }
+        self.finish(ep, tx, builder);
+        Err(None)
+    }
+
+    /// A request in one of our dialogs.
+    fn in_dialog(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, dialog: DialogId, message: Message) {
+        let Some(method) = message.method() else { return };
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        match entry.dialog.receive(&message) {
+            Ok(Order::Next) => {}
+            Ok(Order::Late) => return self.reply(ep, tx, &message, StatusCode::SERVER_INTERNAL_ERROR),
+            Err(_) => return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST),
+        }
+        let (call, dying) = (entry.call, entry.dying);
+        if dying && method != Method::Bye {
+            return self.reply(ep, tx, &message, status(481));
+        }
+        match (method, call) {
+            (Method::Bye, _) => self.on_bye(ep, tx, dialog, call, message),
+            (Method::Invite, Some(call)) => self.on_reinvite(ep, tx, dialog, call, message),
+            (Method::Update, Some(call)) => self.on_update(ep, tx, dialog, call, message),
+            (Method::Prack, Some(call)) => self.on_prack(ep, tx, dialog, call, message),
+            (Method::Info, Some(call)) => self.on_info(ep, tx, call, message),
+            (Method::Subscribe, _) => self.on_subscribe(ep, tx, path, Some(dialog), message),
+            (Method::Notify, _) => self.on_notify(ep, tx, dialog, message),
+            (Method::Refer, _) => self.on_refer(ep, tx, path, Some(dialog), message),
+            (Method::Options, _) => self.on_options(ep, tx, message),
+            (Method::Invite | Method::Update | Method::Prack | Method::Info, None) => {
+                self.reply(ep, tx, &message, status(481));
+            }
+            (method, call) if is_standalone(method) => self.on_standalone(ep, tx, message, call),
+            _ => {
+                let builder = self.response(ep, tx, &message, StatusCode::METHOD_NOT_ALLOWED);
+                self.finish(ep, tx, builder.header(Header::Allow, ALLOW));
+            }
+        }
+    }
+
+    /// OPTIONS: answered as an INVITE would be (RFC 3261 section 11.2).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-11.2
+    //# Allow, Accept, Accept-Encoding, Accept-Language, and Supported header
+    //# fields SHOULD be present in a 200 (OK) response to an OPTIONS request.
+    fn on_options(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Message) {
+        let full = self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit);
+        let code = if full { StatusCode::BUSY_HERE } else { StatusCode::OK };
+        let mut builder = self
+            .response(ep, tx, &message, code)
+            .header(Header::Allow, ALLOW)
+            .header(Header::Accept, self.config.accept.join(", "))
+            .header(Header::AcceptEncoding, "identity")
+            .header(Header::AcceptLanguage, "*")
+            .header(Header::Supported, &self.supported)
+            .header(Header::Contact, &self.contact);
+        if !self.config.packages.is_empty() {
+            builder = builder.header(Header::AllowEvents, self.config.packages.join(", "));
+        }
+        if !self.config.info_packages.is_empty() {
+            builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
+        }
+        self.finish(ep, tx, builder);
+    }
+
+    /// A server transaction is over.
+    pub(crate) fn on_served(&mut self, ep: &mut Endpoint, tx: ServerTxId, purpose: Served, outcome: Outcome) {
+        match purpose {
+            Served::Invite(call) => self.on_invite_served(ep, tx, call, outcome),
+            Served::Reinvite(call) => self.on_reinvite_served(ep, tx, call, outcome),
+            Served::Asked(call) => self.on_asked_gone(call, tx),
+            Served::Request(id) => self.on_request_gone(id, outcome),
+            Served::Subscribe(id) => self.on_subscribe_gone(ep, id),
+            Served::Done => {}
+        }
+    }
+
+    /// Whether strangers are answered here at all.
+    pub(crate) fn serves_all(&self) -> bool {
+        self.config.serves == Serves::Everything
+    }
+
+    /// The methods this crate knows; the host's own come as requests of their own.
+    pub(crate) fn knows(method: Method<'_>) -> bool {
+        METHODS.contains(&method.as_str())
+    }
+}

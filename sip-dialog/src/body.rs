@@ -1,0 +1,83 @@
+//! Bodies: bytes from the host and what they are.
+
+use alloc::borrow::Cow;
+use bytes::Bytes;
+use sip_message::headers::{ContentDisposition, MediaType};
+use sip_message::{FieldValue, Header, Message, RequestBuilder, ResponseBuilder};
+
+/// A body to send. This crate never looks into it, except to tell whether a body that came in is a session description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// The value of Content-Type.
+    pub content_type: Cow<'static, str>,
+    /// The value of Content-Disposition, if there is to be one.
+    pub disposition: Option<Cow<'static, str>>,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+impl Body {
+    /// A body of any type.
+    pub fn new(content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Bytes>) -> Self {
+        Body { content_type: content_type.into(), disposition: None, bytes: bytes.into() }
+    }
+
+    /// A session description: `application/sdp`.
+    pub fn sdp(bytes: impl Into<Bytes>) -> Self {
+        Body::new("application/sdp", bytes)
+    }
+
+    /// The body of a message that came in; `None` if it has none.
+    pub fn of(message: &Message) -> Option<Body> {
+        if message.body().is_empty() {
+            return None;
+        }
+        let text = |header| {
+            message.field(header).and_then(|value| core::str::from_utf8(value).ok()).map(alloc::string::String::from)
+        };
+        Some(Body {
+            content_type: text(Header::ContentType).map_or(Cow::Borrowed("application/octet-stream"), Cow::Owned),
+            disposition: text(Header::ContentDisposition).map(Cow::Owned),
+            bytes: message.body_bytes(),
+        })
+    }
+
+    pub(crate) fn on_request(self, builder: RequestBuilder) -> RequestBuilder {
+        let builder = match self.disposition {
+            Some(disposition) => builder.header(Header::ContentDisposition, disposition),
+            None => builder,
+        };
+        builder.body(self.content_type, self.bytes)
+    }
+
+    pub(crate) fn on_response(self, builder: ResponseBuilder) -> ResponseBuilder {
+        let builder = match self.disposition {
+            Some(disposition) => builder.header(Header::ContentDisposition, disposition),
+            None => builder,
+        };
+        builder.body(self.content_type, self.bytes)
+    }
+}
+
+/// Whether the message carries a session description: SDP, alone or in a multipart, whose disposition is `session` or not
+/// given.
+pub fn carries_session(message: &Message) -> bool {
+    if message.body().is_empty() {
+        return false;
+    }
+    let Some(kind) = message.field(Header::ContentType).and_then(|value| MediaType::parse_value(value).ok()) else {
+        return false;
+    };
+    let disposition = message.value::<ContentDisposition<'_>>(Header::ContentDisposition).ok().flatten();
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.11
+    //# If this header field is missing, bodies of Content-Type
+    //# application/sdp imply the disposition "session", while other content
+    //# types imply "render".
+    if disposition.is_some_and(|disposition| disposition.disposition() != "session") {
+        return false;
+    }
+    if kind.is("application/sdp") {
+        return true;
+    }
+    kind.kind() == "multipart" && memchr::memmem::find(message.body(), b"application/sdp").is_some()
+}

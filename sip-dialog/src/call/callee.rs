@@ -1,0 +1,629 @@
+//! Calls that come in: from the INVITE to the ACK.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::time::Duration;
+use sip_message::headers::{DeltaSeconds, Join, Replaces};
+use sip_message::{Header, Message, StatusCode};
+use sip_transaction::{Endpoint, Instant, Outcome, Path, ServerTxId};
+
+use super::{Call, CallState, Entry, Peer, Role};
+use crate::agent::server::Served;
+use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::body::Body;
+use crate::config::Reliable;
+use crate::deadlines::Deadline;
+use crate::dialog::Dialog;
+use crate::error::{CommandError, DialogError};
+use crate::event::{CallEvent, EndCause};
+use crate::id::{CallHandle, DialogId};
+use crate::offer_answer::{Meaning, Place};
+use crate::origin::ExtraHeaders;
+use crate::session_timer::{Fields, SessionTimer, has_token};
+
+/// A provisional response to send.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Progress {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Option<Body>,
+    pub(crate) headers: ExtraHeaders,
+    pub(crate) reliable: bool,
+}
+
+impl Progress {
+    /// 180 (Ringing).
+    pub fn ringing() -> Self {
+        Progress { status: StatusCode::RINGING, body: None, headers: ExtraHeaders::new(), reliable: false }
+    }
+
+    /// Another status from 101 to 199.
+    pub fn new(status: StatusCode) -> Self {
+        Progress { status, ..Progress::ringing() }
+    }
+
+    /// Early media: the answer to the offer of the INVITE, or the offer if it had none. An offer goes out reliably.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+
+    /// Sends it reliably (RFC 3262) if the peer supports that.
+    pub fn reliable(mut self) -> Self {
+        self.reliable = true;
+        self
+    }
+}
+
+/// What accepts a call, or refuses it.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Reply {
+    pub(crate) body: Option<Body>,
+    pub(crate) headers: ExtraHeaders,
+}
+
+impl Reply {
+    /// Without body or header fields of the host's own.
+    pub fn new() -> Self {
+        Reply::default()
+    }
+
+    /// The body: of a 2xx the answer to the offer of the INVITE, or the offer if it had none.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}
+
+/// What a callee keeps until its 2xx is acknowledged.
+#[derive(Debug)]
+pub(crate) struct Ringing {
+    pub(crate) request: Message,
+    pub(crate) cseq: u32,
+    /// What the 2xx will say about session timers.
+    timer: Fields,
+    /// The peer wants, or can take, reliable provisional responses.
+    pub(crate) require_reliable: bool,
+    pub(crate) can_reliable: bool,
+    /// The last reliable provisional response's number; 0 before the first.
+    pub(crate) rseq: u32,
+    /// The reliable provisional response that waits for its PRACK.
+    pub(crate) pending: Option<super::prack::Pending>,
+    pub(crate) queue: VecDeque<Progress>,
+    /// The last provisional response, to send again every minute.
+    last: Option<Message>,
+    deferred: Option<Reply>,
+    replaces: Option<CallHandle>,
+    /// The final response is sent.
+    pub(crate) answered: bool,
+}
+
+/// A dialog that an INVITE names, judged by RFC 3891 section 3.
+fn named(
+    core: &UserAgentCore,
+    call_id: &str,
+    to_tag: &str,
+    from_tag: &str,
+    early_only: bool,
+) -> Result<CallHandle, StatusCode> {
+    let dialog = core.find_dialog(call_id, to_tag, from_tag).ok_or(status(481))?;
+    let entry = core.dialogs.get(dialog).ok_or(status(481))?;
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    //# Likewise, if the Replaces header field matches a dialog which was not
+    //# created with an INVITE, the UAS MUST reject the request with a 481
+    //# response.
+    let call = entry.call.ok_or(status(481))?;
+    let found = core.calls.get(call).ok_or(status(481))?;
+    let early = !found.accepted;
+    if early_only && !early {
+        return Err(StatusCode::BUSY_HERE);
+    }
+    // RFC 3891 section 3: an early dialog that somebody else began is not there to be replaced.
+    if early && found.role == Role::Callee {
+        return Err(status(481));
+    }
+    Ok(call)
+}
+
+impl UserAgentCore {
+    /// The call that Replaces or Join names.
+    fn named_call(&self, message: &Message) -> Result<(Option<CallHandle>, Option<CallHandle>), StatusCode> {
+        let (replaces, joins) = (message.fields(Header::Replaces).count(), message.fields(Header::Join).count());
+        //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+        //# If more than one Replaces header field is present in an INVITE, or if a
+        //# Replaces header field is present in a request other than INVITE, the UAS
+        //# MUST reject the request with a 400 Bad Request response.
+        if replaces > 1 || joins > 1 || replaces + joins > 1 {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        let bad = |_| StatusCode::BAD_REQUEST;
+        if let Some(value) = message.value::<Replaces<'_>>(Header::Replaces).map_err(bad)? {
+            let bad = |_| StatusCode::BAD_REQUEST;
+            let early_only = value.is_early_only().map_err(bad)?;
+            let call =
+                named(self, value.call_id(), value.to_tag().map_err(bad)?, value.from_tag().map_err(bad)?, early_only)?;
+            return Ok((Some(call), None));
+        }
+        if let Some(value) = message.value::<Join<'_>>(Header::Join).map_err(bad)? {
+            let bad = |_| StatusCode::BAD_REQUEST;
+            let call =
+                named(self, value.call_id(), value.to_tag().map_err(bad)?, value.from_tag().map_err(bad)?, false)?;
+            return Ok((None, Some(call)));
+        }
+        Ok((None, None))
+    }
+
+    /// An INVITE outside of any dialog.
+    pub(crate) fn on_invite(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Message) {
+        if self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit) {
+            return self.reply(ep, tx, &message, StatusCode::BUSY_HERE);
+        }
+        let (replaces, joins) = match self.named_call(&message) {
+            Ok(named) => named,
+            Err(owed) => return self.reply(ep, tx, &message, owed),
+        };
+        let mut timer = SessionTimer::default();
+        let fields = match timer.received(&message, &self.config.session_timer) {
+            Ok(fields) => fields,
+            Err(least) => {
+                let builder = self.response(ep, tx, &message, status(422)).header(Header::MinSe, least);
+                self.finish(ep, tx, builder);
+                return;
+            }
+        };
+        let Some(tag) = ep.local_tag(tx) else { return };
+        let dialog = match Dialog::from_request(&message, tag.as_str(), true) {
+            Ok(dialog) => dialog,
+            Err(DialogError::NoContact | DialogError::Malformed) => {
+                return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+            }
+        };
+        let mut entry = Entry::new(dialog, self.contact_for(path), Self::pin_for(path, &message));
+        entry.learn(&message);
+        entry.timer = timer;
+        entry.oa.begin_invite();
+        let offer = entry.read_session(Place::Invite, &message) == Some(Meaning::Offer);
+        let cseq = entry.dialog.remote_cseq().unwrap_or(0);
+        let can_reliable = entry.peer.has(Peer::RELIABLE) && self.config.reliable != Reliable::Never;
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# The UAS MUST send any non-100 provisional response reliably if the
+        //# initial request contained a Require header field with the option tag
+        //# 100rel.
+        let require_reliable = has_token(&message, Header::Require, "100rel");
+        let mut call = Call::new(Role::Callee, CallState::Ringing);
+        call.server = Some(tx);
+        call.ringing = Some(Box::new(Ringing {
+            request: message.clone(),
+            cseq,
+            timer: fields,
+            require_reliable,
+            can_reliable: can_reliable || require_reliable,
+            rseq: 0,
+            pending: None,
+            queue: VecDeque::new(),
+            last: None,
+            deferred: None,
+            replaces,
+            answered: false,
+        }));
+        let Some(id) = self.calls.insert(call) else {
+            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+        };
+        entry.call = Some(id);
+        let dialog = self.insert_dialog(entry);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.dialog = dialog;
+        }
+        self.serve(tx, Served::Invite(id));
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1
+        //# If the invitation expires before the UAS has generated a final response,
+        //# a 487 (Request Terminated) response SHOULD be generated.
+        let expires = message.value::<DeltaSeconds>(Header::Expires).ok().flatten();
+        let expires = expires.map(|seconds| Duration::from_secs(u64::from(seconds.0)));
+        if let Some(wait) = [expires, self.config.unanswered].into_iter().flatten().min() {
+            self.deadlines.after(Deadline::NoAnswer(id), self.now, wait);
+        }
+        self.call_event(id, CallEvent::Incoming { message, offer, replaces, joins });
+    }
+
+    fn ringing_call(&mut self, call: CallHandle) -> Result<(ServerTxId, DialogId), CommandError> {
+        let found = self.command_call(call)?;
+        match (found.state, found.server, found.dialog) {
+            (CallState::Ringing, Some(tx), Some(dialog)) => Ok((tx, dialog)),
+            _ => Err(CommandError::WrongState),
+        }
+    }
+
+    /// Tells the caller how far the call is: 180, 183 and their kin.
+    ///
+    /// # Errors
+    ///
+    /// The call is not ringing here; the status is not from 101 to 199; a session description was given that cannot go out there;
+    /// too many reliable responses wait for their PRACK.
+    pub fn progress(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        progress: Progress,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let (tx, dialog) = self.ringing_call(call)?;
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# A UAS MUST NOT attempt to send a 100 (Trying) response reliably.
+        if !progress.status.is_provisional() || progress.status.code() == 100 {
+            return Err(CommandError::BadStatus);
+        }
+        let limit = self.config.limits.reliable_queue;
+        let always = self.config.reliable == Reliable::Always;
+        let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) else {
+            return Err(CommandError::WrongState);
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# If the request did not include either a Supported or Require header
+        //# field indicating this feature, the UAS MUST NOT send the provisional
+        //# response reliably.
+        let reliable = ringing.require_reliable || (ringing.can_reliable && (progress.reliable || always));
+        if reliable {
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+            //# The UAS MUST NOT send a second reliable provisional response until the
+            //# first is acknowledged.
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+            //# After the first, it is RECOMMENDED that the UAS not send an additional
+            //# reliable provisional response until the previous is acknowledged.
+            if ringing.pending.is_some() {
+                if ringing.queue.len() >= limit {
+                    return Err(CommandError::Full);
+                }
+                ringing.queue.push_back(progress);
+                return Ok(());
+            }
+            return self.send_reliable(ep, call, tx, dialog, progress);
+        }
+        let request = ringing.request.clone();
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
+        // An offer must go out reliably, and the answer binds only then: this is a preview.
+        if progress.body.is_some() && !entry.oa.may_send(Place::Provisional) {
+            return Err(CommandError::BodyNotAllowed);
+        }
+        let contact = entry.contact.clone();
+        let builder = self.response(ep, tx, &request, progress.status).copy_all(&request, Header::RecordRoute);
+        let mut builder = builder.header(Header::Contact, contact).header(Header::Allow, ALLOW);
+        builder = progress.headers.on_response(builder);
+        if let Some(body) = progress.body {
+            builder = body.on_response(builder);
+        }
+        let response = builder.build()?;
+        ep.respond(self.now, tx, response.clone()).map_err(|error| error.kind)?;
+        if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
+            ringing.last = Some(response);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
+        //# To prevent cancellation, the UAS MUST send a non-100 provisional
+        //# response at every minute, to handle the possibility of lost provisional
+        //# responses.
+        self.deadlines.after(Deadline::Progress(call), self.now, Duration::from_secs(60));
+        Ok(())
+    }
+
+    pub(crate) fn on_progress_due(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get(call) else { return };
+        let (CallState::Ringing, Some(tx)) = (found.state, found.server) else { return };
+        let Some(ringing) = found.ringing.as_ref() else { return };
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# As a more efficient alternative, the UAS can send the response reliably,
+        //# in which case the UAS SHOULD send provisional responses once every two
+        //# and a half minutes.
+        if ringing.require_reliable && ringing.pending.is_none() && ringing.rseq > 0 {
+            if let Some(dialog) = found.dialog {
+                let _ = self.send_reliable(ep, call, tx, dialog, Progress::new(StatusCode::SESSION_PROGRESS));
+            }
+            return;
+        }
+        if let Some(last) = ringing.last.clone() {
+            let _ = ep.respond(self.now, tx, last);
+            self.deadlines.after(Deadline::Progress(call), self.now, Duration::from_secs(60));
+        }
+    }
+
+    /// Accepts the call with a 200.
+    ///
+    /// While a reliable provisional response with a session description is unacknowledged, the 200 waits for its PRACK.
+    ///
+    /// # Errors
+    ///
+    /// The call is not ringing here; the 200 needs a session description (the answer, or the offer if the INVITE had
+    /// none), or must not have another one.
+    pub fn accept(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        reply: Reply,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let (_, dialog) = self.ringing_call(call)?;
+        let Some(entry) = self.dialogs.get(dialog) else { return Err(CommandError::Unknown) };
+        let may = entry.oa.may_send(Place::InviteOk);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+        //# If the INVITE request contained an offer, and the UAS had not yet sent
+        //# an answer, the 2xx MUST contain an answer.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+        //# If the INVITE did not contain an offer, the 2xx MUST contain an offer if
+        //# the UAS had not yet sent an offer.
+        match (&reply.body, may) {
+            (None, true) => return Err(CommandError::BodyNeeded),
+            (Some(_), false) => return Err(CommandError::BodyNotAllowed),
+            _ => {}
+        }
+        let Some(found) = self.calls.get_mut(call) else { return Err(CommandError::Unknown) };
+        let Some(ringing) = found.ringing.as_mut() else { return Err(CommandError::WrongState) };
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+        //# If the UAS had placed a session description in any reliable provisional
+        //# response that is unacknowledged when the INVITE is accepted, the UAS
+        //# MUST delay sending the 2xx until the provisional response is
+        //# acknowledged.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# In that case, it MUST NOT send a final response until those provisional
+        //# responses are acknowledged.
+        if ringing.pending.as_ref().is_some_and(|pending| pending.session) {
+            ringing.deferred = Some(reply);
+            found.state = CallState::Accepting;
+            return Ok(());
+        }
+        self.send_accept(ep, call, reply)
+    }
+
+    /// The PRACK a 2xx waited for has come.
+    pub(crate) fn accept_deferred(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        let Some(ringing) = found.ringing.as_mut() else { return };
+        let Some(reply) = ringing.deferred.take() else { return };
+        if self.send_accept(ep, call, reply).is_err() {
+            self.end_call(ep, call, EndCause::NoSession, None);
+        }
+    }
+
+    fn send_accept(&mut self, ep: &mut Endpoint, call: CallHandle, reply: Reply) -> Result<(), CommandError> {
+        let Some(found) = self.calls.get(call) else { return Err(CommandError::Unknown) };
+        let (Some(tx), Some(dialog), Some(ringing)) = (found.server, found.dialog, found.ringing.as_ref()) else {
+            return Err(CommandError::WrongState);
+        };
+        let request = &ringing.request;
+        let fields = ringing.timer;
+        let Some(entry) = self.dialogs.get(dialog) else { return Err(CommandError::Unknown) };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+        //# When a UAS responds to a request with a response that establishes a
+        //# dialog (such as a 2xx to INVITE), the UAS MUST copy all Record-Route
+        //# header field values from the request into the response (including the
+        //# URIs, URI parameters, and any Record-Route header field parameters,
+        //# whether they are known or unknown to the UAS) and MUST maintain the
+        //# order of those values.
+        let mut builder = self.response(ep, tx, request, StatusCode::OK).copy_all(request, Header::RecordRoute);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+        //# The UAS MUST add a Contact header field to the response.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+        //# A 2xx response to an INVITE SHOULD contain the Allow header field and
+        //# the Supported header field, and MAY contain the Accept header field.
+        builder = builder
+            .header(Header::Contact, &entry.contact)
+            .header(Header::Allow, ALLOW)
+            .header(Header::Supported, &self.supported);
+        builder = fields.on_response(builder);
+        if !self.config.info_packages.is_empty() {
+            builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
+        }
+        builder = reply.headers.on_response(builder);
+        let mut oa = entry.oa;
+        let mut session = None;
+        if let Some(body) = reply.body {
+            oa.sent(Place::InviteOk).ok_or(CommandError::BodyNotAllowed)?;
+            session = Some(Box::new(body.clone()));
+            builder = body.on_response(builder);
+        }
+        let response = builder.build()?;
+        ep.respond_until_ack(self.now, tx, response).map_err(|error| error.kind)?;
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.oa = oa;
+            entry.timer.answered(&fields);
+            entry.dialog.confirm_local();
+        }
+        let mut replaces = None;
+        if let Some(found) = self.calls.get_mut(call) {
+            found.state = CallState::AwaitAck;
+            found.accepted = true;
+            found.session = session.or(found.session.take());
+            if let Some(ringing) = &mut found.ringing {
+                ringing.answered = true;
+                //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+                //# If the UAS does send a final response when reliable responses are still
+                //# unacknowledged, it SHOULD NOT continue to retransmit the unacknowledged
+                //# reliable provisional responses, but it MUST be prepared to process PRACK
+                //# requests for those outstanding responses.
+                ringing.pending = None;
+                ringing.queue.clear();
+                replaces = ringing.replaces.take();
+            }
+        }
+        for deadline in [
+            Deadline::NoAnswer(call),
+            Deadline::Progress(call),
+            Deadline::Reliable(call),
+            Deadline::ReliableLost(call),
+            Deadline::Answer(call),
+        ] {
+            self.deadlines.clear(deadline);
+        }
+        if let Some(length) = self.config.call_length {
+            self.deadlines.after(Deadline::CallLength(call), self.now, length);
+        }
+        self.arm_session(call);
+        self.call_event(call, CallEvent::Accepted { dialog, message: None, session: None });
+        //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+        //# If the UA cannot accept the new INVITE (for example: it cannot establish
+        //# required QoS or keying, or it has incompatible media), the UA MUST
+        //# return an appropriate error response and MUST leave the matched dialog
+        //# unchanged.
+        if let Some(old) = replaces {
+            let _ = self.finish_call(ep, old, EndCause::Replaced, None);
+        }
+        Ok(())
+    }
+
+    /// Refuses the call with a final status from 300 to 699. For 3xx, give the new places in Contact fields.
+    ///
+    /// # Errors
+    ///
+    /// The call is not ringing here, or the status is none that refuses.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.2
+    //# A 300 (Multiple Choices), 301 (Moved Permanently) or 302 (Moved
+    //# Temporarily) response SHOULD contain a Contact header field containing
+    //# one or more URIs of new addresses to be tried.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.3
+    //# A UAS rejecting an offer contained in an INVITE SHOULD return a 488 (Not
+    //# Acceptable Here) response.
+    pub fn reject(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        code: StatusCode,
+        reply: Reply,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        if code.code() < 300 {
+            return Err(CommandError::BadStatus);
+        }
+        let (tx, _) = self.ringing_call(call)?;
+        let Some(ringing) = self.calls.get(call).and_then(|found| found.ringing.as_ref()) else {
+            return Err(CommandError::WrongState);
+        };
+        let mut builder = self.response(ep, tx, &ringing.request, code);
+        builder = reply.headers.on_response(builder);
+        if let Some(body) = reply.body {
+            builder = body.on_response(builder);
+        }
+        let response = builder.build()?;
+        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.mark_answered(call);
+        let cause = if code.is_redirection() { EndCause::Redirected } else { EndCause::Rejected(code) };
+        self.end_call(ep, call, cause, None);
+        Ok(())
+    }
+
+    fn mark_answered(&mut self, call: CallHandle) {
+        if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
+            ringing.answered = true;
+        }
+    }
+
+    /// Nobody answered here.
+    pub(crate) fn not_answered(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get(call) else { return };
+        let (CallState::Ringing, Some(tx), Some(ringing)) = (found.state, found.server, found.ringing.as_ref()) else {
+            return;
+        };
+        let request = ringing.request.clone();
+        let code = if request.has(Header::Expires) { status(487) } else { status(480) };
+        self.reply(ep, tx, &request, code);
+        self.mark_answered(call);
+        self.end_call(ep, call, EndCause::NoAnswer, None);
+    }
+
+    /// The caller gave up, or takes a re-INVITE back.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+    //# If the original request was an INVITE, the UAS SHOULD immediately
+    //# respond to the INVITE with a 487 (Request Terminated).
+    pub(crate) fn on_cancel(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Message) {
+        let Some(server) = self.servers.get(&tx) else { return };
+        match server.purpose {
+            Served::Invite(call) if self.calls.contains(call) => {
+                // The 487 is given by the end of the call.
+                self.end_call(ep, call, EndCause::PeerCancelled, Some(message));
+            }
+            Served::Reinvite(call) => self.on_asked_cancelled(ep, call, tx, message),
+            _ => {}
+        }
+    }
+
+    /// The INVITE transaction of a callee ended.
+    pub(crate) fn on_invite_served(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, outcome: Outcome) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        if found.server != Some(tx) {
+            return;
+        }
+        match outcome {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+            //# If the server retransmits the 2xx response for 64*T1 seconds without
+            //# receiving an ACK, the dialog is confirmed, but the session SHOULD be
+            //# terminated.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+            //# However, the callee's UA MUST NOT send a BYE on a confirmed dialog until
+            //# it has received an ACK for its 2xx response or until the server
+            //# transaction times out.
+            Outcome::NotAcknowledged => {
+                found.server = None;
+                found.ringing = None;
+                found.state = CallState::Confirmed;
+                let cause = found.ending.unwrap_or(EndCause::NotAcknowledged);
+                let _ = self.finish_call(ep, call, cause, None);
+            }
+            // The transaction layer answered for a host that never did, or lost the flow of the caller.
+            _ if matches!(found.state, CallState::Ringing | CallState::Accepting) => {
+                self.mark_answered(call);
+                let cause =
+                    if matches!(outcome, Outcome::Failed(_)) { EndCause::Unreachable } else { EndCause::NoAnswer };
+                self.end_call(ep, call, cause, None);
+            }
+            _ => found.server = None,
+        }
+    }
+
+    /// An ACK for a 2xx in one of our dialogs.
+    pub(crate) fn on_ack(&mut self, ep: &mut Endpoint, dialog: DialogId, message: Message) {
+        let Some(entry) = self.dialogs.get(dialog) else { return };
+        let (Some(call), Ok(cseq)) = (entry.call, message.cseq()) else { return };
+        let number = cseq.number;
+        let Some(found) = self.calls.get_mut(call) else { return };
+        if let Some((tx, expected)) = found.unacked.filter(|(_, expected)| *expected == number) {
+            let _ = expected;
+            found.unacked = None;
+            let _ = ep.acknowledge(self.now, tx);
+            return self.on_reinvite_acked(ep, call, dialog, message);
+        }
+        let expected = found.ringing.as_ref().map(|ringing| ringing.cseq);
+        let (CallState::AwaitAck, Some(tx)) = (found.state, found.server) else { return };
+        if expected != Some(number) {
+            return;
+        }
+        found.server = None;
+        found.ringing = None;
+        found.state = CallState::Confirmed;
+        let ending = found.ending;
+        let _ = ep.acknowledge(self.now, tx);
+        let session = self.dialogs.get_mut(dialog).and_then(|entry| {
+            let session = entry.read_session(Place::Ack, &message);
+            // An answer that is due and not there: the offer lapses.
+            entry.oa.failed(Place::Invite);
+            session
+        });
+        self.call_event(call, CallEvent::Confirmed { message: Some(message), session });
+        if let Some(cause) = ending {
+            let _ = self.finish_call(ep, call, cause, None);
+        }
+    }
+}

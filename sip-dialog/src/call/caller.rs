@@ -1,0 +1,689 @@
+//! Calls that we begin: the INVITE, its early dialogs, the 2xx that wins and those that lose.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+use sip_message::{Header, Message, Method, NameAddr, Uri};
+use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
+
+use super::prack::Order;
+use super::{Call, CallState, Entry, Role};
+use crate::agent::UserAgentCore;
+use crate::agent::client::{Final, Purpose, destination};
+use crate::body::Body;
+use crate::config::Redirect;
+use crate::deadlines::Deadline;
+use crate::dialog::{self, Dialog};
+use crate::error::CommandError;
+use crate::event::{CallEvent, EndCause};
+use crate::id::{CallHandle, DialogId, SubscriptionId};
+use crate::offer_answer::{Meaning, OfferAnswer, Place};
+use crate::origin::{ExtraHeaders, Origin};
+use crate::session_timer::{Fields, SessionTimer};
+
+/// An invitation to send.
+///
+/// ```
+/// use sip_dialog::{Body, Invite, Origin};
+/// let invite = Invite::new(Origin::new("Alice <sip:alice@atlanta.com>"), "sip:bob@biloxi.com")
+///     .body(Body::sdp(&b"v=0\r\n"[..]))
+///     .header("Subject", "lunch");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Invite {
+    pub(crate) origin: Origin,
+    pub(crate) target: String,
+    pub(crate) to: Option<String>,
+    pub(crate) body: Option<Body>,
+    pub(crate) headers: ExtraHeaders,
+    pub(crate) no_answer: Option<Duration>,
+    pub(crate) require_reliable: bool,
+    pub(crate) refer: Option<SubscriptionId>,
+}
+
+impl Invite {
+    /// An invitation of whoever is at `target`, a URI.
+    pub fn new(origin: Origin, target: impl Into<String>) -> Self {
+        Invite {
+            origin,
+            target: target.into(),
+            to: None,
+            body: None,
+            headers: ExtraHeaders::new(),
+            no_answer: None,
+            require_reliable: false,
+            refer: None,
+        }
+    }
+
+    /// The value of To, if it is to be another than the target in brackets.
+    pub fn to(mut self, to: impl Into<String>) -> Self {
+        self.to = Some(to.into());
+        self
+    }
+
+    /// The offer. Without one the peer makes it.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+
+    /// How long to let it ring, instead of what is configured.
+    pub fn no_answer(mut self, after: Duration) -> Self {
+        self.no_answer = Some(after);
+        self
+    }
+
+    /// Requires that provisional responses are sent reliably (RFC 3262).
+    pub fn require_reliable(mut self) -> Self {
+        self.require_reliable = true;
+        self
+    }
+
+    /// Reports the progress of this call to whoever sent the REFER of this subscription, which was accepted.
+    pub fn for_refer(mut self, refer: SubscriptionId) -> Self {
+        self.refer = Some(refer);
+        self
+    }
+}
+
+/// What a caller keeps until the call is confirmed.
+#[derive(Debug)]
+pub(crate) struct Calling {
+    oa: OfferAnswer,
+    pub(crate) contact: Arc<str>,
+    pub(crate) pin: Option<Path>,
+    timer: SessionTimer,
+    /// Where 3xx responses have sent us, and where we have been.
+    targets: VecDeque<String>,
+    seen: Vec<String>,
+    /// The number of the INVITE whose 2xx waits for the answer.
+    pub(crate) cseq: u32,
+}
+
+/// The URI of a From or To value given by the host, with a tag.
+pub(crate) fn with_tag(value: &str, tag: &str) -> Result<String, CommandError> {
+    let parsed = <NameAddr<'_> as sip_message::FieldValue<'_>>::parse_value(value.as_bytes());
+    let malformed = || CommandError::Dialog(crate::error::DialogError::Malformed);
+    let address = parsed.map_err(|_| malformed())?;
+    let uri = address.uri().map_err(|_| malformed())?;
+    let display = address.display_bytes();
+    let display = core::str::from_utf8(display).map_err(|_| malformed())?.trim();
+    let mut out = String::with_capacity(value.len() + tag.len() + 8);
+    if !display.is_empty() {
+        out.push_str(display);
+        out.push(' ');
+    }
+    out.push('<');
+    out.push_str(uri.as_str());
+    out.push_str(">;tag=");
+    out.push_str(tag);
+    Ok(out)
+}
+
+/// A target as To has it.
+pub(crate) fn bracketed(target: &str) -> String {
+    let mut out = String::with_capacity(target.len() + 2);
+    out.push('<');
+    // Headers of a URI have no place in To (RFC 3261 section 19.1.1 table 1).
+    out.push_str(target.split_once('?').map_or(target, |(uri, _)| uri));
+    out.push('>');
+    out
+}
+
+impl UserAgentCore {
+    /// Calls somebody. What becomes of it is told by [`CallEvent`]s with the id returned here.
+    ///
+    /// # Errors
+    ///
+    /// A value is malformed, the next hop cannot be reached, or there are too many calls.
+    pub fn invite(&mut self, ep: &mut Endpoint, now: Instant, invite: Invite) -> Result<CallHandle, CommandError> {
+        self.advance(now);
+        if self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit) {
+            return Err(CommandError::Full);
+        }
+        let way = self.way(&invite.origin);
+        let tag = self.token();
+        let call_id = self.token();
+        let (uri, route) = dialog::request_line(&invite.target, &way.routes);
+        let timer = SessionTimer::default();
+        let fields = timer.request(&self.config.session_timer);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.1
+        //# When a pre-existing route set is present, the procedures for populating
+        //# the Request-URI and Route header field detailed in Section 12.2.1.1 MUST
+        //# be followed (even though there is no dialog), using the desired
+        //# Request-URI as the remote target URI.
+        let mut builder = Message::request(Method::Invite, uri);
+        if let Some(route) = route {
+            builder = builder.header(Header::Route, route);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
+        //# The From field MUST contain a new "tag" parameter, chosen by the UAC.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
+        //# A request outside of a dialog MUST NOT contain a To tag; the tag in the
+        //# To field of a request identifies the peer of the dialog.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
+        //# In a new request created by a UAC outside of any dialog, the Call-ID
+        //# header field MUST be selected by the UAC as a globally unique identifier
+        //# over space and time unless overridden by method-specific behavior.
+        builder = builder
+            .header(Header::From, with_tag(&invite.origin.from, &tag)?)
+            .header(Header::To, invite.to.clone().unwrap_or_else(|| bracketed(&invite.target)))
+            .header(Header::CallId, call_id)
+            .cseq(1 + self.random() % 0xffff);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
+        //# The Contact header field MUST be present and contain exactly one SIP or
+        //# SIPS URI in any request that can result in the establishment of a
+        //# dialog.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+        //# When a UAC sends a request that can establish a dialog (such as an
+        //# INVITE) it MUST provide a SIP or SIPS URI with global scope (i.e., the
+        //# same SIP URI can be used in messages outside this dialog) in the Contact
+        //# header field of the request.
+        builder = self.dress_session(builder, &way.contact);
+        builder = fields.on_request(builder);
+        if invite.require_reliable {
+            builder = builder.header(Header::Require, "100rel");
+        }
+        let wait = invite.no_answer.or(self.config.no_answer);
+        if !self.config.info_packages.is_empty() {
+            builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
+        }
+        builder = invite.headers.on_request(builder);
+        if let Some(refer) = invite.refer {
+            builder = self.refer_fields(refer, builder)?;
+        }
+        let mut oa = OfferAnswer::new();
+        oa.begin_invite();
+        let session = invite.body.clone().map(Box::new);
+        if let Some(body) = invite.body {
+            oa.sent(Place::Invite);
+            builder = body.on_request(builder);
+        }
+        let message = builder.build()?;
+        let mut call = Call::new(Role::Caller, CallState::Calling);
+        call.session = session;
+        call.report = invite.refer;
+        call.calling = Some(Box::new(Calling {
+            oa,
+            contact: way.contact,
+            pin: way.path,
+            timer,
+            targets: VecDeque::new(),
+            seen: Vec::new(),
+            cseq: 0,
+        }));
+        let id = self.calls.insert(call).ok_or(CommandError::Full)?;
+        match self.send(ep, message, way.path, Purpose::Invite(id), None, way.auth) {
+            Ok(tx) => {
+                if let Some(call) = self.calls.get_mut(id) {
+                    call.client = Some(tx);
+                }
+                if let Some(wait) = wait {
+                    self.deadlines.after(Deadline::NoAnswer(id), self.now, wait);
+                }
+                if let Some(refer) = invite.refer {
+                    self.refer_begun(refer, id);
+                }
+                Ok(id)
+            }
+            Err(error) => {
+                self.calls.remove(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// The early dialog a response belongs to; makes it if it is new.
+    fn early_dialog(&mut self, tx: ClientTxId, call: CallHandle, message: &Message) -> Option<DialogId> {
+        let to_tag = message.to().ok()?.tag().ok()??;
+        let from_tag = message.from().ok()?.tag().ok()??;
+        if let Some(known) = self.find_dialog(message.call_id().ok()?, from_tag, to_tag) {
+            return (self.dialogs.get(known)?.call == Some(call)).then_some(known);
+        }
+        let request = self.clients.get(&tx)?.request.as_ref()?;
+        let found = self.calls.get(call)?;
+        if found.early.len() >= self.config.limits.forks {
+            return None;
+        }
+        let calling = found.calling.as_ref()?;
+        let dialog = Dialog::from_response(request, message).ok()?;
+        let mut entry = Entry::new(dialog, calling.contact.clone(), calling.pin);
+        entry.oa = calling.oa;
+        entry.timer = calling.timer;
+        entry.call = Some(call);
+        entry.auth = self.clients.get(&tx)?.auth.clone();
+        let id = self.insert_dialog(entry)?;
+        if let Some(found) = self.calls.get_mut(call) {
+            found.early.push(id);
+        }
+        Some(id)
+    }
+
+    /// A provisional response other than 100.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
+    //# A UAC MUST treat any provisional response different than 100 that it
+    //# does not recognize as 183 (Session Progress).
+    pub(crate) fn on_progress(&mut self, ep: &mut Endpoint, tx: ClientTxId, call: CallHandle, message: Message) {
+        let Some(found) = self.calls.get(call) else { return };
+        if found.client != Some(tx) || !matches!(found.state, CallState::Calling | CallState::Cancelling) {
+            return;
+        }
+        let status = message.status().map_or(0, |status| status.code());
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# The provisional response MUST establish a dialog if one is not yet
+        //# created.
+        let dialog = self.early_dialog(tx, call, &message);
+        let mut session = None;
+        if let Some(dialog) = dialog {
+            if status == 199 {
+                self.drop_early(call, dialog);
+                return self.call_event(call, CallEvent::ForkEnded { dialog, message });
+            }
+            let reliable = match self.reliable_order(dialog, &message) {
+                Order::OutOfOrder => return,
+                Order::Unreliable => false,
+                Order::Next => true,
+            };
+            if let Some(entry) = self.dialogs.get_mut(dialog) {
+                entry.learn(&message);
+                session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
+                entry.unpracked = reliable && session == Some(Meaning::Offer);
+            }
+            if reliable {
+                match session {
+                    // The answer goes into the PRACK, so it waits for the host.
+                    Some(Meaning::Offer) => {
+                        let wait = self.config.answer;
+                        self.deadlines.after(Deadline::Answer(call), self.now, wait);
+                    }
+                    _ => self.send_prack(ep, call, dialog, &message, None),
+                }
+            }
+        }
+        self.report_progress(ep, call, &message);
+        self.call_event(call, CallEvent::Progress { dialog, message, session });
+    }
+
+    /// Sends the ACK again if the 2xx with this tag has had one.
+    pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &str) -> bool {
+        let Some(client) = self.clients.get(&tx) else { return false };
+        let Some((_, ack, pin)) = client.acks.iter().find(|(known, _, _)| **known == *tag) else { return false };
+        let _ = ep.send(self.now, (**ack).clone(), destination(*pin));
+        true
+    }
+
+    fn drop_early(&mut self, call: CallHandle, dialog: DialogId) {
+        if let Some(found) = self.calls.get_mut(call) {
+            found.early.retain(|early| *early != dialog);
+        }
+        self.remove_dialog(dialog);
+    }
+
+    /// A 2xx to the INVITE of a call, or of one that is over.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    //# The UAC core MUST generate an ACK request for each 2xx received from the
+    //# transaction layer.
+    pub(crate) fn on_accepted(&mut self, ep: &mut Endpoint, tx: ClientTxId, call: CallHandle, message: Message) {
+        let tag: Box<str> = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default().into();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+        //# The ACK MUST be passed to the client transport every time a
+        //# retransmission of the 2xx final response that triggered the ACK arrives.
+        if self.acknowledged(ep, tx, &tag) {
+            return;
+        }
+        let (state, own) = match self.calls.get(call) {
+            Some(found) if found.client == Some(tx) => (found.state, found.dialog),
+            _ => return self.lose(ep, tx, message),
+        };
+        if let Some(own) = own {
+            let same = self.dialogs.get(own).is_some_and(|entry| entry.dialog.remote_tag() == &*tag);
+            // The 2xx again, before the host has answered its offer.
+            if !same {
+                self.lose(ep, tx, message);
+            }
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+        //# If, after acknowledging any 2xx response to an INVITE, the UAC does not
+        //# want to continue with that dialog, then the UAC MUST terminate the
+        //# dialog by sending a BYE request as described in Section 15.
+        if state == CallState::Cancelling {
+            self.lose(ep, tx, message.clone());
+            let cause = self.calls.get(call).and_then(|found| found.ending).unwrap_or(EndCause::Cancelled);
+            return self.end_call(ep, call, cause, Some(message));
+        }
+        let dialog = self.early_dialog(tx, call, &message);
+        let confirmed = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => entry.dialog.confirm(&message).is_ok() && message.has(Header::Contact),
+            None => false,
+        };
+        let (Some(dialog), true) = (dialog, confirmed) else {
+            self.lose(ep, tx, message.clone());
+            return self.end_call(ep, call, EndCause::Malformed, Some(message));
+        };
+        let Some(found) = self.calls.get_mut(call) else { return };
+        found.dialog = Some(dialog);
+        found.accepted = true;
+        let early = core::mem::take(&mut found.early);
+        let cseq = message.cseq().map_or(0, |cseq| cseq.number);
+        if let Some(calling) = &mut found.calling {
+            calling.cseq = cseq;
+        }
+        // The losers of the fork: should one of them accept too, it gets ACK and BYE.
+        for other in early.into_iter().filter(|early| *early != dialog) {
+            self.remove_dialog(other);
+        }
+        self.deadlines.clear(Deadline::NoAnswer(call));
+        self.deadlines.clear(Deadline::Answer(call));
+        let auth = self.clients.get_mut(&tx).and_then(|client| client.auth.clone());
+        let mut session = None;
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.learn(&message);
+            entry.dialog.set_local_cseq(cseq);
+            entry.unpracked = false;
+            entry.auth = auth.filter(|auth| !auth.is_empty()).or(entry.auth.take());
+            //= https://www.rfc-editor.org/rfc/rfc4028#section-7.2
+            //# If it does, the UAC MUST look for the Session-Expires header field to
+            //# process the response.
+            entry.timer.accepted(&message);
+            session = entry.read_session(Place::InviteOk, &message);
+            if session.is_none() {
+                // No answer where one is due: there is no session, but there is a call, which the host may end.
+                entry.oa.failed(Place::Invite);
+            }
+        }
+        self.report_progress(ep, call, &message);
+        self.call_event(call, CallEvent::Accepted { dialog, message: Some(message.clone()), session });
+        if let Some(length) = self.config.call_length {
+            self.deadlines.after(Deadline::CallLength(call), self.now, length);
+        }
+        if session == Some(Meaning::Offer) {
+            if let Some(found) = self.calls.get_mut(call) {
+                found.state = CallState::AwaitAnswer;
+            }
+            let wait = self.config.answer;
+            return self.deadlines.after(Deadline::Answer(call), self.now, wait);
+        }
+        self.acknowledge(ep, call, None);
+    }
+
+    /// Sends the ACK for the 2xx that won, with the answer if it had an offer: the call is confirmed.
+    pub(crate) fn acknowledge(&mut self, ep: &mut Endpoint, call: CallHandle, answer: Option<Body>) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        let (Some(tx), Some(dialog)) = (found.client, found.dialog) else { return };
+        let cseq = found.calling.take().map_or(0, |calling| calling.cseq);
+        found.state = CallState::Confirmed;
+        self.send_ack(ep, tx, dialog, cseq, answer);
+        self.arm_session(call);
+        self.report_confirmed(ep, call);
+        self.call_event(call, CallEvent::Confirmed { message: None, session: None });
+    }
+
+    /// Builds, sends and keeps the ACK for a 2xx in a dialog.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    //# The ACK MUST contain the same credentials as the INVITE.
+    pub(crate) fn send_ack(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ClientTxId,
+        dialog: DialogId,
+        cseq: u32,
+        answer: Option<Body>,
+    ) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        let mut builder = entry.dialog.ack(cseq);
+        let pin = entry.pin;
+        let tag: Box<str> = entry.dialog.remote_tag().into();
+        if let Some(body) = answer {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+            //# If the 2xx contains an offer (based on the rules above), the ACK MUST
+            //# carry an answer in its body.
+            if entry.oa.sent(Place::Ack).is_some() {
+                builder = body.on_request(builder);
+            }
+        } else {
+            entry.oa.failed(Place::InviteOk);
+        }
+        self.finish_ack(ep, tx, tag, builder, pin);
+    }
+
+    fn finish_ack(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ClientTxId,
+        tag: Box<str>,
+        mut builder: sip_message::RequestBuilder,
+        pin: Option<Path>,
+    ) {
+        builder = self.dress(builder);
+        let Some(client) = self.clients.get_mut(&tx) else { return };
+        if let Some(request) = &client.request {
+            builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
+        }
+        let Ok(ack) = builder.build() else { return };
+        client.acks.push((tag, Box::new(ack.clone()), pin));
+        let _ = ep.send(self.now, ack, destination(pin));
+    }
+
+    /// A 2xx nobody wants: ACK, then BYE.
+    fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, mut message: Message) {
+        let Some(client) = self.clients.get(&tx) else { return };
+        let Some(request) = &client.request else { return };
+        if client.acks.len() >= self.config.limits.forks {
+            return;
+        }
+        if !message.has(Header::Contact) {
+            // Nothing tells where its sender is but the way it came: back to the target of the INVITE.
+            let uri = request.request_uri().and_then(Result::ok).map(|uri| alloc::format!("<{uri}>"));
+            let _ = message.push(Header::Contact, uri.unwrap_or_default());
+        }
+        let Ok(mut dialog) = Dialog::from_response(request, &message) else { return };
+        let (pin, auth) = (client.pin, client.auth.clone());
+        let cseq = dialog.local_cseq();
+        let tag = dialog.remote_tag().into();
+        self.finish_ack(ep, tx, tag, dialog.ack(cseq), pin);
+        let bye = self.dress(dialog.request(Method::Bye));
+        if let Ok(bye) = bye.build() {
+            let _ = self.send(ep, bye, pin, Purpose::Nobody, None, auth);
+        }
+    }
+
+    /// The INVITE failed for good: refused, not answered, not sent.
+    pub(crate) fn on_invite_failed(&mut self, ep: &mut Endpoint, call: CallHandle, mut outcome: Final) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        let early = core::mem::take(&mut found.early);
+        let (state, ending) = (found.state, found.ending);
+        for dialog in early {
+            self.remove_dialog(dialog);
+        }
+        self.deadlines.clear(Deadline::Answer(call));
+        if state == CallState::Cancelling {
+            return self.end_call(ep, call, ending.unwrap_or(EndCause::Cancelled), outcome.response);
+        }
+        if let Some(response) = &outcome.response {
+            let follow = match response.status().map_or(0, |status| status.code()) {
+                422 => self.ask_longer(call, &mut outcome),
+                300..=399 => self.redirected(call, response.clone()),
+                400..=499 | 500..=599 => self.has_next_target(call),
+                _ => false,
+            };
+            if follow && self.try_again(ep, call, &mut outcome) {
+                return;
+            }
+        } else if self.has_next_target(call) && self.try_again(ep, call, &mut outcome) {
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
+        //# A UAC MUST treat any final response it does not recognize as being
+        //# equivalent to the x00 response code of that class, and MUST be able to
+        //# process the x00 response code for all classes.
+        let cause = Self::refusal(outcome.status, outcome.response.is_some(), outcome.unreachable);
+        self.end_call(ep, call, cause, outcome.response);
+    }
+
+    /// 422: the interval was too small. Asks for what it takes.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.3
+    //# If the response to a session refresh request is a 422 (Session Interval
+    //# Too Small) response message, then the UAC MAY retry the request.
+    fn ask_longer(&mut self, call: CallHandle, outcome: &mut Final) -> bool {
+        let config = self.config.session_timer;
+        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
+        let (Some(response), Some(request)) = (&outcome.response, &mut outcome.request) else { return false };
+        if !calling.timer.too_small(response) {
+            return false;
+        }
+        calling.timer.request(&config).set_on(request).is_ok()
+    }
+
+    /// Keeps the contacts of a 3xx that have not been tried, best first. Whether one is to be tried.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    //# Upon receipt of a redirection response (for example, a 301 response
+    //# status code), clients SHOULD use the URI(s) in the Contact header field
+    //# to formulate one or more new requests based on the redirected request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    //# As with proxy recursion, a client processing 3xx class responses MUST
+    //# NOT add any given URI to the target set more than once.
+    fn redirected(&mut self, call: CallHandle, response: Message) -> bool {
+        let mut targets: Vec<(u16, String)> = Vec::new();
+        for contact in response.contacts().take(32) {
+            let Ok(contact) = contact else { continue };
+            let Some(Ok(uri)) = contact.address().map(NameAddr::uri) else { continue };
+            let Some(cleaned) = redirect_target(&uri) else { continue };
+            targets.push((contact.q().ok().flatten().unwrap_or(1000), cleaned));
+        }
+        targets.sort_by_key(|(q, _)| core::cmp::Reverse(*q));
+        let targets: Vec<String> = targets.into_iter().map(|(_, uri)| uri).collect();
+        let follow = match self.config.redirect {
+            Redirect::Follow(most) => usize::from(most),
+            Redirect::Report => 0,
+        };
+        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
+        let mut more = false;
+        for target in &targets {
+            if calling.seen.len() < follow && !calling.seen.contains(target) {
+                calling.seen.push(target.clone());
+                calling.targets.push_back(target.clone());
+            }
+        }
+        more |= !calling.targets.is_empty();
+        self.call_event(call, CallEvent::Redirected { message: response, targets });
+        more
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    //# When a failure for a particular contact address is received, the client
+    //# SHOULD try the next contact address.
+    fn has_next_target(&self, call: CallHandle) -> bool {
+        let calling = self.calls.get(call).and_then(|found| found.calling.as_ref());
+        calling.is_some_and(|calling| !calling.targets.is_empty())
+    }
+
+    /// Sends the INVITE again: to the next target if there is one, else to where it went.
+    fn try_again(&mut self, ep: &mut Endpoint, call: CallHandle, outcome: &mut Final) -> bool {
+        let Some(mut request) = outcome.request.take() else { return false };
+        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
+        if let Some(target) = calling.targets.pop_front() {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+            //# In order to create a request based on a contact address in a 3xx
+            //# response, a UAC MUST copy the entire URI from the target set into the
+            //# Request-URI, except for the "method-param" and "header" URI parameters
+            //# (see Section 19.1.1 for a definition of these parameters).
+            if request.set_request_uri(&target).is_err() {
+                return false;
+            }
+        }
+        let pin = calling.pin;
+        match self.resend(ep, request, pin, Purpose::Invite(call), outcome.auth.take()) {
+            Ok(tx) => {
+                if let Some(found) = self.calls.get_mut(call) {
+                    found.client = Some(tx);
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// It has rung long enough.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+    //# If the time indicated in the Expires header field is reached and no
+    //# final answer for the INVITE has been received, the UAC core SHOULD
+    //# generate a CANCEL request for the INVITE, as per Section 9.
+    pub(crate) fn on_no_answer(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get(call) else { return };
+        match found.role {
+            Role::Caller => {
+                let _ = self.finish_call(ep, call, EndCause::NoAnswer, Some("SIP;cause=408;text=\"No answer\""));
+            }
+            Role::Callee => self.not_answered(ep, call),
+        }
+    }
+}
+
+/// A contact of a 3xx as a Request-URI: without `method` and headers. `None` if it cannot be called.
+fn redirect_target(uri: &Uri<'_>) -> Option<String> {
+    let sip = match uri {
+        Uri::Sip(sip) => sip,
+        Uri::Tel(_) => return Some(uri.as_str().into()),
+        _ => return None,
+    };
+    let head = sip.as_str().len() - sip.params().as_str().len() - sip.headers().as_str().len();
+    let mut out = String::from(sip.as_str().get(..head)?);
+    for param in sip.params().as_str().split(';').filter(|param| !param.is_empty()) {
+        let name = param.split('=').next().unwrap_or_default();
+        if !name.eq_ignore_ascii_case("method") {
+            out.push(';');
+            out.push_str(param);
+        }
+    }
+    Some(out)
+}
+
+impl Fields {
+    /// Adds Session-Expires and Min-SE to a request.
+    pub(crate) fn on_request(&self, mut builder: sip_message::RequestBuilder) -> sip_message::RequestBuilder {
+        if let Some((interval, refresher)) = self.expires {
+            builder = match refresher {
+                Some(refresher) => {
+                    let value = alloc::format!("{interval};refresher={}", refresher.as_str());
+                    builder.header(Header::SessionExpires, value)
+                }
+                None => builder.header(Header::SessionExpires, interval),
+            };
+        }
+        match self.min_se {
+            Some(min_se) => builder.header(Header::MinSe, min_se),
+            None => builder,
+        }
+    }
+
+    /// Adds Session-Expires, and Require if it is owed, to a 2xx.
+    pub(crate) fn on_response(&self, builder: sip_message::ResponseBuilder) -> sip_message::ResponseBuilder {
+        let Some((interval, Some(refresher))) = self.expires else { return builder };
+        let value = alloc::format!("{interval};refresher={}", refresher.as_str());
+        let builder = builder.header(Header::SessionExpires, value);
+        if self.required { builder.header(Header::Require, "timer") } else { builder }
+    }
+
+    /// Replaces Session-Expires and Min-SE in a request.
+    pub(crate) fn set_on(&self, request: &mut Message) -> Result<(), sip_message::BuildError> {
+        if let Some((interval, _)) = self.expires {
+            request.set(Header::SessionExpires, interval)?;
+        }
+        if let Some(min_se) = self.min_se {
+            request.set(Header::MinSe, min_se)?;
+        }
+        Ok(())
+    }
+}

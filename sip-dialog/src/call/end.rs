@@ -1,0 +1,258 @@
+//! How calls end: CANCEL, BYE, and the crossings of both.
+
+use alloc::string::String;
+use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::{Endpoint, Instant, ServerTxId};
+
+use super::CallState;
+use crate::agent::client::Purpose;
+use crate::agent::{UserAgentCore, status};
+use crate::deadlines::Deadline;
+use crate::error::CommandError;
+use crate::event::{CallEvent, EndCause, Owner};
+use crate::id::{CallHandle, DialogId};
+use crate::offer_answer::Meaning;
+
+impl UserAgentCore {
+    /// Ends a call, whatever its state: CANCEL before an answer, 603 to an invitation, BYE once it stands. `reason` is the value of a
+    /// Reason field (RFC 3326), such as `SIP;cause=200;text="Call completed elsewhere"`.
+    ///
+    /// The call's [`Ended`](CallEvent::Ended) follows at once where that is possible. A cancelled call ends with the end of its INVITE, which may
+    /// still be accepted: it then gets ACK and BYE. A call we accepted ends when its ACK has come, since BYE must not
+    /// go before.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale; the call is ending already; `reason` is malformed.
+    pub fn hang_up(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        reason: Option<&str>,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let found = self.command_call(call)?;
+        if found.ending.is_some() {
+            return Err(CommandError::WrongState);
+        }
+        let cause = match found.state {
+            CallState::Calling | CallState::Cancelling => EndCause::Cancelled,
+            CallState::Ringing => EndCause::Rejected(status(603)),
+            _ => EndCause::HungUp,
+        };
+        self.finish_call(ep, call, cause, reason)
+    }
+
+    /// Ends a call for `cause`, by what its state allows.
+    pub(crate) fn finish_call(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        cause: EndCause,
+        reason: Option<&str>,
+    ) -> Result<(), CommandError> {
+        let state = self.command_call(call)?.state;
+        if state == CallState::Calling && self.unpark(Owner::Call(call)) {
+            self.end_call(ep, call, cause, None);
+            return Ok(());
+        }
+        let Some(found) = self.calls.get_mut(call) else { return Err(CommandError::Unknown) };
+        match state {
+            CallState::Calling => {
+                let Some(tx) = found.client else { return Err(CommandError::WrongState) };
+                match ep.cancel(self.now, tx, reason) {
+                    Err(sip_transaction::CommandError::Malformed) => return Err(CommandError::WrongState),
+                    // Its end is on its way in the endpoint's events, or it is cancelled already.
+                    Ok(()) | Err(_) => {}
+                }
+                if let Some(found) = self.calls.get_mut(call) {
+                    found.state = CallState::Cancelling;
+                    found.ending = Some(cause);
+                }
+                self.deadlines.clear(Deadline::NoAnswer(call));
+                Ok(())
+            }
+            CallState::Cancelling => {
+                found.ending.get_or_insert(cause);
+                Ok(())
+            }
+            CallState::Ringing | CallState::Accepting => {
+                let code = match cause {
+                    EndCause::Rejected(code) => code,
+                    EndCause::NotPracked => status(504),
+                    _ => status(480),
+                };
+                if let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_mut()) {
+                    ringing.answered = true;
+                    let request = ringing.request.clone();
+                    let mut builder = self.response(ep, tx, &request, code);
+                    if let Some(reason) = reason {
+                        builder = builder.header(Header::Reason, reason);
+                    }
+                    if !self.finish(ep, tx, builder) {
+                        self.reply(ep, tx, &request, code);
+                    }
+                }
+                self.end_call(ep, call, cause, None);
+                Ok(())
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+            //# However, the callee's UA MUST NOT send a BYE on a confirmed dialog until
+            //# it has received an ACK for its 2xx response or until the server
+            //# transaction times out.
+            CallState::AwaitAck => {
+                found.ending.get_or_insert(cause);
+                Ok(())
+            }
+            // The 2xx must have its ACK, even though there is no answer to put into it.
+            CallState::AwaitAnswer => {
+                found.ending = Some(cause);
+                self.acknowledge(ep, call, None);
+                self.bye(ep, call, cause, reason)
+            }
+            CallState::Confirmed => self.bye(ep, call, cause, reason),
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.1
+    //# The UAC MUST consider the session terminated (and therefore stop sending
+    //# or listening for media) as soon as the BYE request is passed to the
+    //# client transaction.
+    fn bye(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        cause: EndCause,
+        reason: Option<&str>,
+    ) -> Result<(), CommandError> {
+        // A 2xx to a re-INVITE that waits for our answer gets its ACK first.
+        self.acknowledge_change(ep, call, None);
+        let Some((dialog, entry)) = self.entry_of(call) else {
+            self.end_call(ep, call, cause, None);
+            return Ok(());
+        };
+        let mut builder = entry.dialog.request(Method::Bye);
+        if let Some(reason) = reason {
+            builder = builder.header(Header::Reason, reason);
+        }
+        let bye = self.dress(builder).build()?;
+        self.send_bye(ep, dialog, bye);
+        self.end_call(ep, call, cause, None);
+        Ok(())
+    }
+
+    fn send_bye(&mut self, ep: &mut Endpoint, dialog: DialogId, bye: Message) {
+        let sent = self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog)).is_ok();
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.dying = sent;
+        }
+    }
+
+    /// The BYE is answered, or never will be: the dialog goes.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.1
+    //# If the response for the BYE is a 481 (Call/Transaction Does Not Exist)
+    //# or a 408 (Request Timeout) or no response at all is received for the BYE
+    //# (that is, a timeout is returned by the client transaction), the UAC MUST
+    //# consider the session and the dialog terminated.
+    pub(crate) fn on_bye_done(&mut self, dialog: DialogId) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        entry.dying = false;
+        if entry.call.is_none() && entry.subs.is_empty() {
+            self.remove_dialog(dialog);
+        }
+    }
+
+    /// BYE came.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+    //# A UAS core receiving a BYE request for an existing dialog MUST follow
+    //# the procedures of Section 12.2.2 to process the request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+    //# Whether or not it ends its participation on the session, the UAS core
+    //# MUST generate a 2xx response to the BYE, and MUST pass that to the
+    //# server transaction for transmission.
+    pub(crate) fn on_bye(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        dialog: DialogId,
+        call: Option<CallHandle>,
+        message: Message,
+    ) {
+        let dying = self.dialogs.get(dialog).is_some_and(|entry| entry.dying);
+        let Some(call) = call else {
+            // Both hung up at once: ours is on its way, theirs is answered all the same.
+            let code = if dying { StatusCode::OK } else { status(481) };
+            return self.reply(ep, tx, &message, code);
+        };
+        self.reply(ep, tx, &message, StatusCode::OK);
+        let Some(found) = self.calls.get(call) else { return };
+        if found.dialog == Some(dialog) {
+            // A caller may hang up before its ACK has come, or before we have answered.
+            return self.end_call(ep, call, EndCause::PeerHungUp, Some(message));
+        }
+        // One of several early dialogs: the others go on.
+        if let Some(found) = self.calls.get_mut(call) {
+            found.early.retain(|early| *early != dialog);
+        }
+        self.remove_dialog(dialog);
+        self.call_event(call, CallEvent::ForkEnded { dialog, message });
+    }
+
+    /// The peer lost the call, or does not answer any more.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
+    //# If the response for a request within a dialog is a 481 (Call/Transaction
+    //# Does Not Exist) or a 408 (Request Timeout), the UAC SHOULD terminate the
+    //# dialog.
+    pub(crate) fn lose_call(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        code: StatusCode,
+        message: Option<Message>,
+    ) {
+        let Some((dialog, entry)) = self.entry_of(call) else { return };
+        // After a 481 there is nobody to hear a BYE.
+        if code.code() != 481 {
+            let builder = entry.dialog.request(Method::Bye);
+            if let Ok(bye) = self.dress(builder).build() {
+                self.send_bye(ep, dialog, bye);
+            }
+        }
+        self.end_call(ep, call, EndCause::Lost(code), message);
+    }
+
+    /// The host has not answered an offer in time.
+    pub(crate) fn on_answer_late(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get(call) else { return };
+        match found.state {
+            CallState::AwaitAnswer => {
+                let _ = self.finish_call(ep, call, EndCause::NoSession, None);
+            }
+            CallState::Calling => {
+                let _ = self.finish_call(ep, call, EndCause::NoSession, None);
+            }
+            _ if found.asked.is_some() => {
+                //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+                //# If the UAS cannot change the session parameters without prompting the
+                //# user, it SHOULD reject the request with a 504 response.
+                let _ = self.refuse(ep, self.now, call, status(504), super::callee::Reply::new());
+            }
+            _ => {
+                if self.acknowledge_change(ep, call, None) {
+                    let _ = self.finish_call(ep, call, EndCause::NoSession, None);
+                }
+            }
+        }
+    }
+
+    /// The value of a Reason field for a status (RFC 3326).
+    pub fn reason(code: StatusCode) -> String {
+        alloc::format!("SIP;cause={};text=\"{}\"", code.code(), code.reason())
+    }
+}
+
+/// Whether a session description is an offer.
+pub(crate) fn is_offer(session: Option<Meaning>) -> bool {
+    session == Some(Meaning::Offer)
+}

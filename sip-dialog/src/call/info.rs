@@ -1,0 +1,159 @@
+//! INFO in a call: Info Packages (RFC 6086) and the DTMF that came before them.
+
+use alloc::string::String;
+use core::time::Duration;
+use sip_message::headers::InfoPackage;
+use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::{Endpoint, Instant, ServerTxId};
+
+use super::CallState;
+use crate::agent::client::{Final, Purpose};
+use crate::agent::{UserAgentCore, status};
+use crate::body::Body;
+use crate::dialog::{Damage, damage};
+use crate::dtmf::{self, Tone};
+use crate::error::CommandError;
+use crate::event::CallEvent;
+use crate::id::{CallHandle, DialogId, RequestId};
+use crate::origin::ExtraHeaders;
+use crate::request::Standalone;
+
+impl UserAgentCore {
+    /// Sends an INFO of an Info Package the peer has listed in Recv-Info (RFC 6086), or of the older form with `None`.
+    ///
+    /// # Errors
+    ///
+    /// The call does not stand; too many requests are pending; a value is malformed.
+    pub fn info(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        package: Option<&str>,
+        body: Body,
+    ) -> Result<RequestId, CommandError> {
+        let mut headers = ExtraHeaders::new();
+        let mut body = body;
+        if let Some(package) = package {
+            headers.push("Info-Package", package);
+            //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+            //# When a UA sends an INFO request associated with an Info Package, it MUST
+            //# include an Info-Package header field that indicates which Info Package
+            //# is associated with the request.
+            body.disposition.get_or_insert("Info-Package".into());
+        }
+        self.request_in_call(ep, now, call, Method::Info, Some(body), headers)
+    }
+
+    /// Sends DTMF in an INFO, as `application/dtmf-relay`.
+    ///
+    /// # Errors
+    ///
+    /// As [`info`](UserAgentCore::info).
+    pub fn dtmf(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        tone: Tone,
+        duration: Duration,
+    ) -> Result<RequestId, CommandError> {
+        self.info(ep, now, call, None, dtmf::body(tone, duration))
+    }
+
+    /// Sends a request of any method in a call: MESSAGE, INFO, or one of the host's own. Its outcome comes as
+    /// [`RequestEvent`](crate::RequestEvent)s.
+    ///
+    /// # Errors
+    ///
+    /// The call has no dialog; the method is one that calls are made of; too many requests are pending; a value is
+    /// malformed.
+    pub fn request_in_call(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        method: Method<'_>,
+        body: Option<Body>,
+        headers: ExtraHeaders,
+    ) -> Result<RequestId, CommandError> {
+        self.advance(now);
+        if matches!(
+            method,
+            Method::Invite
+                | Method::Ack
+                | Method::Bye
+                | Method::Cancel
+                | Method::Prack
+                | Method::Update
+                | Method::Notify
+        ) || matches!(method, Method::Subscribe | Method::Refer | Method::Register)
+        {
+            return Err(CommandError::NotSupported);
+        }
+        let found = self.command_call(call)?;
+        let dialog = found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)?;
+        if found.ending.is_some() || found.state == CallState::Cancelling {
+            return Err(CommandError::WrongState);
+        }
+        if self.config.limits.requests.is_some_and(|limit| self.requests.len() >= limit) {
+            return Err(CommandError::Full);
+        }
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
+        let builder = entry.dialog.request(method);
+        let mut builder = headers.on_request(self.dress(builder));
+        if let Some(body) = body {
+            builder = body.on_request(builder);
+        }
+        let message = builder.build()?;
+        let id = self.requests.insert(Standalone::out()).ok_or(CommandError::Full)?;
+        match self.send_in_dialog(ep, dialog, message, Purpose::Info(id, dialog)) {
+            Ok(_) => Ok(id),
+            Err(error) => {
+                self.requests.remove(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// A request in a call was answered: its owner learns it, and the call if it was told to be gone.
+    pub(crate) fn on_info_done(&mut self, ep: &mut Endpoint, id: RequestId, dialog: DialogId, outcome: Final) {
+        let (code, response) = (outcome.status, outcome.response.clone());
+        self.on_request_done(id, outcome);
+        let Some(call) = self.dialogs.get(dialog).and_then(|entry| entry.call) else { return };
+        if damage(code, false) != Damage::Transaction {
+            self.lose_call(ep, call, code, response);
+        }
+    }
+
+    /// INFO came.
+    pub(crate) fn on_info(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, message: Message) {
+        if let Some((tone, duration)) = dtmf::read(&message) {
+            self.reply(ep, tx, &message, StatusCode::OK);
+            return self.call_event(call, CallEvent::Dtmf { tone, duration, message });
+        }
+        let package = message.value::<InfoPackage<'_>>(Header::InfoPackage);
+        let known = match &package {
+            Ok(Some(package)) => self.config.info_packages.iter().any(|known| package.name() == known.as_str()),
+            Ok(None) => true,
+            Err(_) => return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST),
+        };
+        if !known {
+            //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2
+            //# If a UA receives an INFO request associated with an Info Package that
+            //# the UA has not indicated willingness to receive, the UA MUST send a 469
+            //# (Bad Info Package) response (see Section 11.6), which contains a
+            //# Recv-Info header field with Info Packages for which the UA is willing to
+            //# receive INFO requests.
+            let list: String = self.config.info_packages.join(", ");
+            let builder = self.response(ep, tx, &message, status(469)).header(Header::RecvInfo, list);
+            self.finish(ep, tx, builder);
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2
+        //# Otherwise, if the INFO request is syntactically correct and well
+        //# structured, the UA MUST send a 200 (OK) response.
+        self.reply(ep, tx, &message, StatusCode::OK);
+        self.call_event(call, CallEvent::Info { message });
+    }
+}

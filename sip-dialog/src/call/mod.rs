@@ -1,0 +1,398 @@
+//! Calls: the INVITE usage of a dialog (RFC 3261 sections 13 to 15).
+//!
+//! ```text
+//!  caller   invite ──► Calling ──1xx──► Calling ──2xx──► Confirmed ──► ended
+//!                         │                    └─2xx with offer─► AwaitAnswer ─answer─► Confirmed
+//!                         └─ hang_up ─► Cancelling ─ 487, or 2xx then ACK and BYE ─► ended
+//!  callee   INVITE ──► Ringing ─accept─► AwaitAck ──ACK──► Confirmed ──► ended
+//!                         │      └─ a reliable 1xx with session unacknowledged ─► Accepting ─PRACK─► AwaitAck
+//!                         └─ reject, CANCEL, no PRACK ─► ended
+//! ```
+//! This module owns what both sides share; `caller` and `callee` begin calls, `change` changes them, `prack` and `info` and `end`
+//! do what their names say.
+
+pub(crate) mod callee;
+pub(crate) mod caller;
+pub(crate) mod change;
+pub(crate) mod end;
+pub(crate) mod info;
+pub(crate) mod prack;
+pub(crate) mod survive;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use sip_message::headers::Token;
+use sip_message::{Header, Message, StatusCode};
+use sip_transaction::{ClientTxId, Endpoint, FlowId, Path, ServerTxId};
+
+use crate::agent::{UserAgentCore, status};
+use crate::auth::AuthContext;
+use crate::body::Body;
+use crate::deadlines::Deadline;
+use crate::dialog::Dialog;
+use crate::error::CommandError;
+use crate::event::{CallEvent, EndCause, Event, Owner};
+use crate::id::{CallHandle, DialogId, SubscriptionId};
+use crate::offer_answer::{Meaning, OfferAnswer, Place};
+use crate::session_timer::{SessionTimer, has_token};
+use callee::Ringing;
+use caller::Calling;
+use change::{Asked, Change};
+
+/// Which side of the INVITE that began the call we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We called.
+    Caller,
+    /// We were called.
+    Callee,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallState {
+    /// The INVITE is sent; there is no final response.
+    Calling,
+    /// We gave up; the end of the INVITE is awaited.
+    Cancelling,
+    /// The 2xx has an offer; the ACK waits for the host's answer.
+    AwaitAnswer,
+    /// An INVITE was received; there is no final response.
+    Ringing,
+    /// The host accepted; the 2xx waits for a PRACK.
+    Accepting,
+    /// The 2xx is sent; the ACK is awaited.
+    AwaitAck,
+    /// The call stands.
+    Confirmed,
+}
+
+/// What a peer has said it can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer(pub(crate) u8);
+
+impl Peer {
+    pub(crate) const UPDATE: u8 = 1;
+    pub(crate) const TIMER: u8 = 2;
+    pub(crate) const RELIABLE: u8 = 4;
+    pub(crate) const REPLACES: u8 = 8;
+    pub(crate) const NOREFERSUB: u8 = 16;
+
+    pub(crate) fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn set(&mut self, flag: u8, on: bool) {
+        self.0 = if on { self.0 | flag } else { self.0 & !flag };
+    }
+
+    fn learn(&mut self, message: &Message) {
+        if message.has(Header::Allow) {
+            let update =
+                message.values::<Token<'_>>(Header::Allow).any(|token| token.is_ok_and(|t| t.as_str() == "UPDATE"));
+            self.set(Peer::UPDATE, update);
+        }
+        if message.has(Header::Supported) {
+            for (flag, tag) in [
+                (Peer::TIMER, "timer"),
+                (Peer::RELIABLE, "100rel"),
+                (Peer::REPLACES, "replaces"),
+                (Peer::NOREFERSUB, "norefersub"),
+            ] {
+                self.set(flag, has_token(message, Header::Supported, tag));
+            }
+        }
+    }
+}
+
+/// A dialog and what hangs on it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) dialog: Dialog,
+    pub(crate) call: Option<CallHandle>,
+    pub(crate) subs: Vec<SubscriptionId>,
+    pub(crate) pin: Option<Path>,
+    pub(crate) contact: Arc<str>,
+    pub(crate) oa: OfferAnswer,
+    pub(crate) peer: Peer,
+    pub(crate) timer: SessionTimer,
+    /// The last reliable provisional response of the peer that was in order; 0 if there was none.
+    pub(crate) rseq: u32,
+    /// A reliable provisional response with an offer waits for the host's answer.
+    pub(crate) unpracked: bool,
+    pub(crate) auth: Option<Box<AuthContext>>,
+    /// BYE is sent: only a crossing BYE is still answered.
+    pub(crate) dying: bool,
+    /// A REFER came in this dialog: the next ones need an id.
+    pub(crate) referred: bool,
+}
+
+impl Entry {
+    pub(crate) fn new(dialog: Dialog, contact: Arc<str>, pin: Option<Path>) -> Self {
+        Entry {
+            dialog,
+            call: None,
+            subs: Vec::new(),
+            pin,
+            contact,
+            oa: OfferAnswer::new(),
+            peer: Peer::default(),
+            timer: SessionTimer::default(),
+            rseq: 0,
+            unpracked: false,
+            auth: None,
+            dying: false,
+            referred: false,
+        }
+    }
+
+    pub(crate) fn learn(&mut self, message: &Message) {
+        self.peer.learn(message);
+    }
+
+    /// What the session description of a message is, if it has one.
+    pub(crate) fn read_session(&mut self, place: Place, message: &Message) -> Option<Meaning> {
+        if !crate::body::carries_session(message) {
+            return None;
+        }
+        match self.oa.received(place) {
+            Ok(Meaning::Nothing) | Err(_) => None,
+            Ok(meaning) => Some(meaning),
+        }
+    }
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) role: Role,
+    pub(crate) state: CallState,
+    /// The dialog of the call; of a caller, once a 2xx has chosen it.
+    pub(crate) dialog: Option<DialogId>,
+    /// The early dialogs of a caller.
+    pub(crate) early: Vec<DialogId>,
+    /// The INVITE of a caller, until its transaction ends.
+    pub(crate) client: Option<ClientTxId>,
+    /// The INVITE of a callee, until its ACK.
+    pub(crate) server: Option<ServerTxId>,
+    pub(crate) calling: Option<Box<Calling>>,
+    pub(crate) ringing: Option<Box<Ringing>>,
+    /// Our re-INVITE or UPDATE in progress.
+    pub(crate) change: Option<Box<Change>>,
+    /// Theirs, waiting for the host.
+    pub(crate) asked: Option<Box<Asked>>,
+    /// A 2xx to a re-INVITE, and its number, that waits for its ACK.
+    pub(crate) unacked: Option<(ServerTxId, u32)>,
+    /// Why the call is to end as soon as that is possible.
+    pub(crate) ending: Option<EndCause>,
+    pub(crate) accepted: bool,
+    pub(crate) local_hold: bool,
+    pub(crate) remote_hold: bool,
+    /// The subscription that reports on this call: it was made for a REFER.
+    pub(crate) report: Option<SubscriptionId>,
+    /// The last session description we sent, while a refresh may need it.
+    pub(crate) session: Option<Box<Body>>,
+}
+
+impl Call {
+    pub(crate) fn new(role: Role, state: CallState) -> Self {
+        Call {
+            role,
+            state,
+            dialog: None,
+            early: Vec::new(),
+            client: None,
+            server: None,
+            calling: None,
+            ringing: None,
+            change: None,
+            asked: None,
+            unacked: None,
+            ending: None,
+            accepted: false,
+            local_hold: false,
+            remote_hold: false,
+            report: None,
+            session: None,
+        }
+    }
+}
+
+/// What can be asked about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallInfo {
+    /// Which side we are.
+    pub role: Role,
+    /// How far it has come.
+    pub state: CallState,
+    /// Its dialog; for a caller, once it is chosen.
+    pub dialog: Option<DialogId>,
+    /// Whether we hold the peer.
+    pub on_hold: bool,
+    /// Whether the peer holds us.
+    pub held: bool,
+}
+
+impl UserAgentCore {
+    /// A look at a call; `None` for a stale id.
+    pub fn call(&self, call: CallHandle) -> Option<CallInfo> {
+        let found = self.calls.get(call)?;
+        Some(CallInfo {
+            role: found.role,
+            state: found.state,
+            dialog: found.dialog,
+            on_hold: found.local_hold,
+            held: found.remote_hold,
+        })
+    }
+
+    /// A dialog: its ids, targets and numbers; `None` for a stale id.
+    pub fn dialog(&self, dialog: DialogId) -> Option<&Dialog> {
+        self.dialogs.get(dialog).map(|entry| &entry.dialog)
+    }
+
+    /// The flow a dialog is pinned to, if it is.
+    pub fn dialog_path(&self, dialog: DialogId) -> Option<Path> {
+        self.dialogs.get(dialog)?.pin
+    }
+
+    /// The call of a dialog.
+    pub fn call_of(&self, dialog: DialogId) -> Option<CallHandle> {
+        self.dialogs.get(dialog)?.call
+    }
+
+    pub(crate) fn call_event(&mut self, call: CallHandle, event: CallEvent) {
+        self.emit(Event::Call { call, event });
+    }
+
+    /// The entry of the dialog of a call.
+    pub(crate) fn entry_of(&mut self, call: CallHandle) -> Option<(DialogId, &mut Entry)> {
+        let dialog = self.calls.get(call)?.dialog?;
+        self.dialogs.get_mut(dialog).map(|entry| (dialog, entry))
+    }
+
+    /// Sets the deadlines the session timer asks for.
+    pub(crate) fn arm_session(&mut self, call: CallHandle) {
+        let Some((_, entry)) = self.entry_of(call) else { return };
+        let timer = entry.timer;
+        let update = entry.peer.has(Peer::UPDATE);
+        let (refresh, end) = (timer.refresh_after(), timer.ends_after());
+        for (deadline, delay) in [(Deadline::Refresh(call), refresh), (Deadline::SessionEnd(call), end)] {
+            match delay {
+                Some(delay) => self.deadlines.after(deadline, self.now, delay),
+                None => self.deadlines.clear(deadline),
+            }
+        }
+        // A refresh by UPDATE needs no session description; only one by re-INVITE does.
+        if update || refresh.is_none() {
+            if let Some(found) = self.calls.get_mut(call) {
+                found.session = None;
+            }
+        }
+    }
+
+    /// The call is over: takes it out of the tables and says so. Its transactions run to their ends by themselves.
+    pub(crate) fn end_call(&mut self, ep: &mut Endpoint, call: CallHandle, cause: EndCause, message: Option<Message>) {
+        let Some(mut found) = self.calls.remove(call) else { return };
+        self.deadlines.clear_call(call);
+        self.unpark(Owner::Call(call));
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+        //# The UAS MUST still respond to any pending requests received for that
+        //# dialog.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+        //# It is RECOMMENDED that a 487 (Request Terminated) response be generated
+        //# to those pending requests.
+        if let (Some(tx), Some(ringing)) = (found.server, found.ringing.take()) {
+            if matches!(found.state, CallState::Ringing | CallState::Accepting) && !ringing.answered {
+                self.reply(ep, tx, &ringing.request, status(487));
+            }
+            self.serve(tx, crate::agent::server::Served::Done);
+        }
+        if let Some(asked) = found.asked.take() {
+            self.reply(ep, asked.tx, &asked.request, status(487));
+            self.serve(asked.tx, crate::agent::server::Served::Done);
+        }
+        for dialog in core::mem::take(&mut found.early) {
+            self.release_dialog(ep, dialog, call);
+        }
+        if let Some(dialog) = found.dialog {
+            self.release_dialog(ep, dialog, call);
+        }
+        if let Some(report) = found.report {
+            self.report_end(ep, report, cause, message.as_ref());
+        }
+        self.call_event(call, CallEvent::Ended { cause, accepted: found.accepted, message });
+    }
+
+    /// The call no longer uses the dialog; without another use it goes.
+    fn release_dialog(&mut self, ep: &mut Endpoint, dialog: DialogId, call: CallHandle) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        if entry.call == Some(call) {
+            entry.call = None;
+        }
+        if entry.call.is_none() && entry.subs.is_empty() && !entry.dying {
+            self.remove_dialog(dialog);
+        } else if !entry.subs.is_empty() {
+            self.dialog_lost_its_call(ep, dialog);
+        }
+    }
+
+    /// The final status of a call that was refused.
+    pub(crate) fn refusal(code: StatusCode, answered: bool, unreachable: bool) -> EndCause {
+        match code.code() {
+            _ if unreachable => EndCause::Unreachable,
+            401 | 407 => EndCause::Unauthorized,
+            408 if !answered => EndCause::TimedOut,
+            300..=399 => EndCause::PeerRedirected,
+            _ => EndCause::PeerRejected(code),
+        }
+    }
+
+    pub(crate) fn on_dialog_flow_lost(&mut self, dialog: DialogId, flow: FlowId) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        entry.pin = None;
+        if let Some(call) = entry.call {
+            self.call_event(call, CallEvent::FlowLost { flow });
+        }
+    }
+
+    /// The flow to keep a dialog on that a request began: the connection it came over, if the one at its other end is the
+    /// peer itself or a proxy that asked to stay on the route.
+    pub(crate) fn pin_for(path: Path, message: &Message) -> Option<Path> {
+        let stays = message.has(Header::RecordRoute) || message.vias().count() == 1;
+        (path.transport.is_connected() && stays).then_some(path)
+    }
+
+    pub(crate) fn command_call(&self, call: CallHandle) -> Result<&Call, CommandError> {
+        self.calls.get(call).ok_or(CommandError::Unknown)
+    }
+
+    pub(crate) fn on_call_deadline(&mut self, ep: &mut Endpoint, call: CallHandle, deadline: Deadline) {
+        if !self.calls.contains(call) {
+            return;
+        }
+        match deadline {
+            Deadline::NoAnswer(_) => self.on_no_answer(ep, call),
+            Deadline::CallLength(_) => {
+                let _ = self.finish_call(ep, call, EndCause::TooLong, None);
+            }
+            Deadline::Progress(_) => self.on_progress_due(ep, call),
+            Deadline::Reliable(_) => self.on_reliable_due(ep, call),
+            Deadline::ReliableLost(_) => self.on_reliable_lost(ep, call),
+            Deadline::Refresh(_) => self.on_refresh_due(ep, call),
+            //= https://www.rfc-editor.org/rfc/rfc4028#section-10
+            //# Similarly, if the side not performing refreshes does not receive a
+            //# session refresh request before the session expiration, it SHOULD send a
+            //# BYE to terminate the session, slightly before the session expiration.
+            Deadline::SessionEnd(_) => {
+                let _ = self.finish_call(ep, call, EndCause::SessionExpired, None);
+            }
+            Deadline::Glare(_) => self.on_glare_over(ep, call),
+            Deadline::Answer(_) => self.on_answer_late(ep, call),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Reliable provisional responses (RFC 3262), both ways.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+use sip_message::headers::Integer;
+use sip_message::{Header, Message, Method, RAck};
+use sip_transaction::{Endpoint, ServerTxId};
+
+use super::CallState;
+use super::callee::Progress;
+use super::change::{Asked, Kind};
+use crate::agent::client::{Final, Purpose};
+use crate::agent::server::Served;
+use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::body::Body;
+use crate::deadlines::Deadline;
+use crate::error::CommandError;
+use crate::event::{CallEvent, EndCause};
+use crate::id::{CallHandle, DialogId};
+use crate::offer_answer::{Glare, Meaning, Place};
+use crate::session_timer::has_token;
+
+/// A reliable provisional response that waits for its PRACK.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    response: Message,
+    interval: Duration,
+    /// It carries a session description.
+    pub(crate) session: bool,
+}
+
+/// What a provisional response is in the row of the reliable ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Unreliable,
+    Next,
+    OutOfOrder,
+}
+
+impl UserAgentCore {
+    /// Where a provisional response that came in stands in the row.
+    pub(crate) fn reliable_order(&mut self, dialog: DialogId, message: &Message) -> Order {
+        if !has_token(message, Header::Require, "100rel") {
+            return Order::Unreliable;
+        }
+        let Some(rseq) = message.value::<Integer>(Header::RSeq).ok().flatten() else { return Order::Unreliable };
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return Order::Unreliable };
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# Its value MUST be initialized to the RSeq header field in the first
+        //# reliable provisional response received for the initial request.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# The UAC MUST maintain a sequence number that indicates the most recently
+        //# received in-order reliable provisional response for the initial request.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# Once a reliable provisional response is received, retransmissions of
+        //# that response MUST be discarded.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# As a result, if the UAC receives another reliable provisional response
+        //# to the same request, and its RSeq value is not one higher than the value
+        //# of the sequence number, that response MUST NOT be acknowledged with a
+        //# PRACK, and MUST NOT be processed further by the UAC.
+        if entry.rseq != 0 && rseq.0 != entry.rseq.wrapping_add(1) {
+            return Order::OutOfOrder;
+        }
+        entry.rseq = rseq.0;
+        Order::Next
+    }
+
+    /// Sends the PRACK for a reliable provisional response.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+    //# Assuming the response is to be transmitted reliably, the UAC MUST create
+    //# a new request with method PRACK.
+    pub(crate) fn send_prack(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        dialog: DialogId,
+        response: &Message,
+        answer: Option<Body>,
+    ) {
+        let Ok(cseq) = response.cseq() else { return };
+        let _ = self.prack(ep, call, dialog, cseq.number, answer);
+    }
+
+    /// Sends a PRACK for the last reliable provisional response of a dialog.
+    pub(crate) fn prack(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        dialog: DialogId,
+        invite: u32,
+        answer: Option<Body>,
+    ) -> Result<(), CommandError> {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
+        let rack = alloc::format!("{} {invite} INVITE", entry.rseq);
+        let mut oa = entry.oa;
+        let mut builder = entry.dialog.request(Method::Prack).header(Header::RAck, rack);
+        if let Some(body) = answer {
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+            //# If the UAC receives a reliable provisional response with an offer (this
+            //# would occur if the UAC sent an INVITE without an offer, in which case
+            //# the first reliable provisional response will contain the offer), it MUST
+            //# generate an answer in the PRACK.
+            oa.sent(Place::Prack).ok_or(CommandError::BodyNotAllowed)?;
+            builder = body.on_request(builder);
+        }
+        let prack = self.dress(builder).build()?;
+        self.send_in_dialog(ep, dialog, prack, Purpose::Prack(call, dialog))?;
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.oa = oa;
+            entry.unpracked = false;
+        }
+        Ok(())
+    }
+
+    /// A PRACK of ours was answered.
+    pub(crate) fn on_prack_done(&mut self, _ep: &mut Endpoint, call: CallHandle, dialog: DialogId, outcome: Final) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        if !outcome.status.is_success() {
+            // The provisional response is lost; the final one of the INVITE decides what becomes of the call.
+            return entry.oa.failed(Place::Prack);
+        }
+        let Some(response) = outcome.response else { return };
+        if let Some(session) = entry.read_session(Place::PrackOk, &response) {
+            self.call_event(call, CallEvent::Answered { message: response, session: Some(session) });
+        }
+    }
+
+    /// Sends a provisional response reliably.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+    //# In addition, it MUST contain a Require header field containing the
+    //# option tag 100rel, and MUST include an RSeq header field.
+    pub(crate) fn send_reliable(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        tx: ServerTxId,
+        dialog: DialogId,
+        progress: Progress,
+    ) -> Result<(), CommandError> {
+        let random = self.random();
+        let Some(ringing) = self.calls.get(call).and_then(|found| found.ringing.as_ref()) else {
+            return Err(CommandError::WrongState);
+        };
+        let Some(entry) = self.dialogs.get(dialog) else { return Err(CommandError::Unknown) };
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# The value of the header field for the first reliable provisional
+        //# response in a transaction MUST be between 1 and 2**31 - 1.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# The value of the RSeq in each subsequent reliable provisional response
+        //# for the same request MUST be greater by exactly one.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# RSeq numbers MUST NOT wrap around.
+        let rseq = if ringing.rseq == 0 { 1 + random % 0x3fff_ffff } else { ringing.rseq.saturating_add(1) };
+        let mut oa = entry.oa;
+        let session = progress.body.is_some();
+        if session {
+            oa.sent(Place::Reliable).ok_or(CommandError::BodyNotAllowed)?;
+        } else if oa.invite_needs_body() && ringing.rseq == 0 {
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+            //# Similarly, if a reliable provisional response is the first reliable
+            //# message sent back to the UAC, and the INVITE did not contain an offer,
+            //# one MUST appear in that reliable provisional response.
+            return Err(CommandError::BodyNeeded);
+        }
+        let request = &ringing.request;
+        let mut builder = self
+            .response(ep, tx, request, progress.status)
+            .copy_all(request, Header::RecordRoute)
+            .header(Header::Contact, &entry.contact)
+            .header(Header::Allow, ALLOW)
+            .header(Header::Require, "100rel")
+            .header(Header::RSeq, rseq);
+        builder = progress.headers.on_response(builder);
+        if let Some(body) = progress.body {
+            builder = body.on_response(builder);
+        }
+        let response = builder.build()?;
+        ep.respond(self.now, tx, response.clone()).map_err(|error| error.kind)?;
+        let t1 = ep.config().timers.t1;
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.oa = oa;
+        }
+        if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
+            ringing.rseq = rseq;
+            ringing.pending = Some(Pending { response, interval: t1, session });
+        }
+        self.deadlines.clear(Deadline::Progress(call));
+        self.deadlines.after(Deadline::Reliable(call), self.now, t1);
+        self.deadlines.after(Deadline::ReliableLost(call), self.now, t1.saturating_mul(64));
+        Ok(())
+    }
+
+    /// The reliable provisional response is sent again, at doubling intervals.
+    pub(crate) fn on_reliable_due(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_mut()) else { return };
+        let Some(pending) = ringing.pending.as_mut() else { return };
+        pending.interval = pending.interval.saturating_mul(2);
+        let (response, interval) = (pending.response.clone(), pending.interval);
+        let _ = ep.respond(self.now, tx, response);
+        self.deadlines.after(Deadline::Reliable(call), self.now, interval);
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+    //# If a reliable provisional response is retransmitted for 64*T1 seconds
+    //# without reception of a corresponding PRACK, the UAS SHOULD reject the
+    //# original request with a 5xx response.
+    pub(crate) fn on_reliable_lost(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let _ = self.finish_call(ep, call, EndCause::NotPracked, None);
+    }
+
+    /// PRACK came.
+    pub(crate) fn on_prack(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        dialog: DialogId,
+        call: CallHandle,
+        message: Message,
+    ) {
+        let rack = message.value::<RAck<'_>>(Header::RAck).ok().flatten();
+        let matches = |core: &Self| {
+            let ringing = core.calls.get(call)?.ringing.as_ref()?;
+            let rack = rack?;
+            let same =
+                rack.rseq == ringing.rseq && rack.cseq.number == ringing.cseq && rack.cseq.method == Method::Invite;
+            // After a final response the PRACK is still answered, though nothing waits for it.
+            (same && (ringing.pending.is_some() || ringing.answered)).then_some(())
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# If a PRACK request is received by the UA core that does not match any
+        //# unacknowledged reliable provisional response, the UAS MUST respond to
+        //# the PRACK with a 481 response.
+        if matches(self).is_none() {
+            return self.reply(ep, tx, &message, status(481));
+        }
+        let mut session = None;
+        if crate::body::carries_session(&message) {
+            let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+            match entry.oa.received(Place::Prack) {
+                Ok(Meaning::Nothing) => {}
+                Ok(meaning) => session = Some(meaning),
+                Err(Glare::Ours) => return self.reply(ep, tx, &message, status(491)),
+                Err(Glare::Theirs) => return self.reply_later(ep, tx, &message),
+            }
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# It SHOULD cease retransmissions of the reliable provisional response,
+        //# and MUST remove it from the list of unacknowledged provisional
+        //# responses.
+        self.deadlines.clear(Deadline::Reliable(call));
+        self.deadlines.clear(Deadline::ReliableLost(call));
+        if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
+            ringing.pending = None;
+        }
+        if session == Some(Meaning::Offer) {
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+            //# If the UAS receives a PRACK with an offer, it MUST place the answer in
+            //# the 2xx to the PRACK.
+            let asked = Asked { kind: Kind::Prack, tx, request: message.clone(), timer: Default::default() };
+            self.ask(call, asked, Served::Asked(call));
+        } else {
+            //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+            //# If the PRACK does match an unacknowledged reliable provisional response,
+            //# it MUST be responded to with a 2xx response.
+            self.reply(ep, tx, &message, sip_message::StatusCode::OK);
+        }
+        self.call_event(call, CallEvent::Acknowledged { message, session });
+        self.after_prack(ep, call, dialog);
+    }
+
+    /// What waited for the PRACK goes out: the next reliable response, or the 2xx.
+    pub(crate) fn after_prack(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        if found.asked.is_some() {
+            return;
+        }
+        let (state, server) = (found.state, found.server);
+        let Some(ringing) = found.ringing.as_mut() else { return };
+        if state == CallState::Accepting {
+            // A queue would only delay the final response (RFC 3262 section 3).
+            ringing.queue.clear();
+            return self.accept_deferred(ep, call);
+        }
+        if let (Some(tx), Some(next)) = (server, ringing.queue.pop_front()) {
+            // One that cannot go out any more, such as a second session description, is left out.
+            if self.send_reliable(ep, call, tx, dialog, next).is_err() {
+                self.after_prack(ep, call, dialog);
+            }
+        } else if ringing.require_reliable {
+            self.deadlines.after(Deadline::Progress(call), self.now, Duration::from_secs(150));
+        }
+    }
+
+    /// Keeps a request that the host must answer.
+    pub(crate) fn ask(&mut self, call: CallHandle, asked: Asked, purpose: Served) {
+        self.serve(asked.tx, purpose);
+        if let Some(found) = self.calls.get_mut(call) {
+            found.asked = Some(Box::new(asked));
+        }
+        let wait = self.config.answer;
+        self.deadlines.after(Deadline::Answer(call), self.now, wait);
+    }
+}

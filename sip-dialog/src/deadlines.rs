@@ -1,0 +1,110 @@
+//! Deadlines: what is to happen when, by owner, so that an owner that ends leaves none behind.
+
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+use sip_transaction::Instant;
+
+use crate::event::Owner;
+use crate::id::{CallHandle, PublicationId, RegistrationId, SubscriptionId};
+
+/// What a deadline is for. Each owner has at most one of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Deadline {
+    /// The invitation is not answered in time: the Expires of the INVITE, or the host's own patience.
+    NoAnswer(CallHandle),
+    /// The call has lasted as long as it may.
+    CallLength(CallHandle),
+    /// A provisional response is due so that proxies do not give up (RFC 3261 section 13.3.1.1).
+    Progress(CallHandle),
+    /// A reliable provisional response is sent again (RFC 3262 section 3).
+    Reliable(CallHandle),
+    /// A reliable provisional response was never acknowledged.
+    ReliableLost(CallHandle),
+    /// The session is to be refreshed (RFC 4028 section 7.2).
+    Refresh(CallHandle),
+    /// The session has run out (RFC 4028 section 10).
+    SessionEnd(CallHandle),
+    /// A re-INVITE that met another one is tried again (RFC 3261 section 14.1).
+    Glare(CallHandle),
+    /// The host has not answered an offer in an UPDATE, PRACK or re-INVITE, or in a 2xx.
+    Answer(CallHandle),
+    /// A registration is refreshed or tried again.
+    Register(RegistrationId),
+    /// The flow of a registration has lasted long enough to count as stable (RFC 5626 section 4.5).
+    Stable(RegistrationId),
+    /// A subscription is refreshed or tried again; for a notifier, it has run out.
+    Subscribe(SubscriptionId),
+    /// No NOTIFY came in time (RFC 6665 section 4.1.2.4).
+    FirstNotify(SubscriptionId),
+    /// A publication is refreshed or tried again.
+    Publish(PublicationId),
+    /// The host has not given the credentials it was asked for.
+    Parked(Owner),
+}
+
+/// The deadlines of all owners.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    order: BTreeMap<(Instant, Deadline), ()>,
+    at: BTreeMap<Deadline, Instant>,
+}
+
+impl Deadlines {
+    /// Sets a deadline; one of the same kind and owner is replaced.
+    pub(crate) fn set(&mut self, deadline: Deadline, at: Instant) {
+        if let Some(old) = self.at.insert(deadline, at) {
+            self.order.remove(&(old, deadline));
+        }
+        self.order.insert((at, deadline), ());
+    }
+
+    pub(crate) fn after(&mut self, deadline: Deadline, now: Instant, delay: Duration) {
+        self.set(deadline, now + delay);
+    }
+
+    pub(crate) fn clear(&mut self, deadline: Deadline) {
+        if let Some(at) = self.at.remove(&deadline) {
+            self.order.remove(&(at, deadline));
+        }
+    }
+
+    pub(crate) fn get(&self, deadline: Deadline) -> Option<Instant> {
+        self.at.get(&deadline).copied()
+    }
+
+    pub(crate) fn clear_call(&mut self, call: CallHandle) {
+        for deadline in [
+            Deadline::NoAnswer(call),
+            Deadline::CallLength(call),
+            Deadline::Progress(call),
+            Deadline::Reliable(call),
+            Deadline::ReliableLost(call),
+            Deadline::Refresh(call),
+            Deadline::SessionEnd(call),
+            Deadline::Glare(call),
+            Deadline::Answer(call),
+        ] {
+            self.clear(deadline);
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.order.first_key_value().map(|((at, _), ())| *at)
+    }
+
+    /// Takes the earliest deadline if it is due.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Deadline> {
+        let (&(at, deadline), ()) = self.order.first_key_value()?;
+        if at > now {
+            return None;
+        }
+        self.order.pop_first();
+        self.at.remove(&deadline);
+        Some(deadline)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.order.is_empty() && self.at.is_empty()
+    }
+}

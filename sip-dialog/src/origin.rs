@@ -1,0 +1,107 @@
+//! Who sends, and over what: the part that all outgoing requests outside of dialogs share.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use sip_message::{Header, HeaderName, RequestBuilder, ResponseBuilder};
+use sip_transaction::Path;
+
+use crate::id::RegistrationId;
+
+/// The sender of a request outside of a dialog, and the way it takes.
+///
+/// ```
+/// use sip_dialog::Origin;
+/// let alice = Origin::new("Alice <sip:alice@atlanta.com>").route("<sip:proxy.atlanta.com;lr>");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub(crate) from: String,
+    pub(crate) contact: Option<String>,
+    pub(crate) routes: Vec<String>,
+    pub(crate) path: Option<Path>,
+    pub(crate) registration: Option<RegistrationId>,
+}
+
+impl Origin {
+    /// The sender: a name and a URI as From has them, without tag.
+    pub fn new(from: impl Into<String>) -> Self {
+        Origin { from: from.into(), contact: None, routes: Vec::new(), path: None, registration: None }
+    }
+
+    /// The value of Contact, instead of the configured one.
+    #[must_use]
+    pub fn contact(mut self, contact: impl Into<String>) -> Self {
+        self.contact = Some(contact.into());
+        self
+    }
+
+    /// Adds a Route value: the pre-existing route set of RFC 3261 section 8.1.1.1, such as an outbound proxy.
+    #[must_use]
+    pub fn route(mut self, route: impl Into<String>) -> Self {
+        self.routes.push(route.into());
+        self
+    }
+
+    /// Sends over this flow, to where it leads, and keeps the dialog on it; without it the route set and Request-URI
+    /// decide, by RFC 3263.
+    #[must_use]
+    pub fn path(mut self, path: Path) -> Self {
+        self.path = Some(path);
+        self
+    }
+
+    /// Takes Contact (a GRUU if there is one), Service-Route, flow and credentials from a registration, where nothing else was
+    /// said here.
+    #[must_use]
+    pub fn registration(mut self, registration: RegistrationId) -> Self {
+        self.registration = Some(registration);
+        self
+    }
+}
+
+/// Header fields of the host's own, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExtraHeaders(Vec<(String, String)>);
+
+impl ExtraHeaders {
+    /// None.
+    pub const fn new() -> Self {
+        ExtraHeaders(Vec::new())
+    }
+
+    /// Adds one; it is checked when the message is built.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.push(name, value);
+        self
+    }
+
+    /// Adds one; it is checked when the message is built.
+    pub fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether one of them is this header.
+    pub fn has(&self, header: Header) -> bool {
+        self.iter().any(|(name, _)| HeaderName::from(name) == HeaderName::Known(header))
+    }
+
+    pub(crate) fn on_request(&self, mut builder: RequestBuilder) -> RequestBuilder {
+        for (name, value) in self.iter() {
+            builder = builder.header(name, value);
+        }
+        builder
+    }
+
+    pub(crate) fn on_response(&self, mut builder: ResponseBuilder) -> ResponseBuilder {
+        for (name, value) in self.iter() {
+            builder = builder.header(name, value);
+        }
+        builder
+    }
+}

@@ -1,0 +1,293 @@
+//! Two or more telephones on a virtual network.
+#![allow(dead_code, reason = "each test uses what it needs")]
+
+use sim::{Host, Network, NodeId, Wish};
+use sip_dialog::{
+    Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Origin, Output, Reply, UserAgent,
+    UserAgentConfig, UserAgentCore,
+};
+use sip_message::{Message, StatusCode};
+use sip_transaction::{Endpoint, EndpointConfig, Event as Below, Input, InputError, Instant, Transmit, Transport};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const OFFER: &[u8] =
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+pub const ANSWER: &[u8] =
+    b"v=0\r\no=- 2 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
+
+pub fn offer() -> Body {
+    Body::sdp(OFFER)
+}
+
+pub fn answer() -> Body {
+    Body::sdp(ANSWER)
+}
+
+pub fn status(code: u16) -> StatusCode {
+    StatusCode::new(code).unwrap()
+}
+
+/// A user agent that the network can drive.
+pub struct Phone(pub UserAgent);
+
+impl Host for Phone {
+    type Event = Output;
+
+    fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        self.0.handle_input(now, input)
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.0.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Output> {
+        self.0.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
+
+    fn endpoint(&mut self) -> &mut Endpoint {
+        self.0.parts().1
+    }
+
+    fn wish(event: &Output) -> Option<Wish> {
+        match event {
+            Output::Endpoint(event) => Wish::of(event),
+            Output::UserAgent(_) => None,
+        }
+    }
+}
+
+/// What happened at one telephone.
+pub struct Happened {
+    pub at: Instant,
+    pub node: NodeId,
+    pub event: Event,
+}
+
+/// A network of telephones, and all that happened on it.
+pub struct World {
+    pub net: Network<Phone>,
+    pub log: Vec<Happened>,
+    pub below: Vec<(NodeId, Below)>,
+    read: usize,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        World { net: Network::new(seed), log: Vec::new(), below: Vec::new(), read: 0 }
+    }
+
+    /// A telephone at `192.0.2.n` on UDP port 5060.
+    pub fn phone(&mut self, n: u8) -> NodeId {
+        self.phone_with(n, |_| {})
+    }
+
+    pub fn phone_with(&mut self, n: u8, change: impl FnOnce(&mut UserAgentConfig)) -> NodeId {
+        let ip = format!("192.0.2.{n}");
+        let mut config = UserAgentConfig::new(format!("<sip:{n}@{ip}>"));
+        config.session_timer.interval = None;
+        change(&mut config);
+        let ua = UserAgent::new(Arc::new(EndpointConfig::default()), Arc::new(config), [n; 32]);
+        let node = self.net.add(&ip, Phone(ua));
+        self.net.bind(node, Transport::Udp, 5060);
+        node
+    }
+
+    pub fn now(&self) -> Instant {
+        self.net.now()
+    }
+
+    /// Gives a command to a telephone.
+    pub fn tell<T>(
+        &mut self,
+        node: NodeId,
+        command: impl FnOnce(&mut UserAgentCore, &mut Endpoint, Instant) -> T,
+    ) -> T {
+        let now = self.net.now();
+        let (core, endpoint) = self.net.host(node).0.parts();
+        command(core, endpoint, now)
+    }
+
+    /// Calls `192.0.2.to` from `192.0.2.from` with an offer.
+    pub fn call(&mut self, from: NodeId, me: u8, to: u8) -> CallHandle {
+        self.invite(from, invite(me, to).body(offer()))
+    }
+
+    pub fn invite(&mut self, from: NodeId, invite: Invite) -> CallHandle {
+        self.tell(from, |core, ep, now| core.invite(ep, now, invite)).unwrap()
+    }
+
+    pub fn hang_up(&mut self, node: NodeId, call: CallHandle) {
+        self.tell(node, |core, ep, now| core.hang_up(ep, now, call, None)).unwrap();
+    }
+
+    pub fn accept(&mut self, node: NodeId, call: CallHandle) -> Result<(), CommandError> {
+        self.tell(node, |core, ep, now| core.accept(ep, now, call, Reply::new().body(answer())))
+    }
+
+    fn note(&mut self, node: NodeId, output: Output) {
+        let at = self.net.now();
+        match output {
+            Output::UserAgent(event) => self.log.push(Happened { at, node, event }),
+            Output::Endpoint(event) => self.below.push((node, event)),
+        }
+    }
+
+    /// Runs until something happens at `node` that `wanted` takes; what happened before that is passed over.
+    #[track_caller]
+    pub fn until<T>(&mut self, node: NodeId, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        loop {
+            while let Some(happened) = self.log.get(self.read) {
+                self.read += 1;
+                if happened.node == node {
+                    if let Some(found) = wanted(&happened.event) {
+                        return found;
+                    }
+                }
+            }
+            match self.net.next_event() {
+                Some((node, output)) => self.note(node, output),
+                None => panic!("it never happened; the run so far:\n{}", self.ladder()),
+            }
+        }
+    }
+
+    /// Like [`until`](World::until) for an event of a call.
+    #[track_caller]
+    pub fn until_call<T>(&mut self, node: NodeId, call: CallHandle, wanted: impl Fn(&CallEvent) -> Option<T>) -> T {
+        self.until(node, |event| match event {
+            Event::Call { call: of, event } if *of == call => wanted(event),
+            _ => None,
+        })
+    }
+
+    /// The call that comes in at `node` next.
+    #[track_caller]
+    pub fn incoming(&mut self, node: NodeId) -> CallHandle {
+        self.until(node, |event| match event {
+            Event::Call { call, event: CallEvent::Incoming { .. } } => Some(*call),
+            _ => None,
+        })
+    }
+
+    #[track_caller]
+    pub fn until_confirmed(&mut self, node: NodeId, call: CallHandle) {
+        self.until_call(node, call, |event| matches!(event, CallEvent::Confirmed { .. }).then_some(()));
+    }
+
+    /// The end of a call: looked for among all that has happened, then waited for.
+    #[track_caller]
+    pub fn end_of(&mut self, node: NodeId, call: CallHandle) -> EndCause {
+        self.read = 0;
+        self.until_call(node, call, |event| match event {
+            CallEvent::Ended { cause, .. } => Some(*cause),
+            _ => None,
+        })
+    }
+
+    /// Runs for a while.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.net.now() + time;
+        while let Some((node, output)) = self.net.next_event_before(end) {
+            self.note(node, output);
+        }
+    }
+
+    /// A call that stands: made by `a`, accepted by `b`.
+    #[track_caller]
+    pub fn established(&mut self, a: NodeId, b: NodeId, me: u8, to: u8) -> (CallHandle, CallHandle) {
+        let ours = self.call(a, me, to);
+        let theirs = self.incoming(b);
+        self.accept(b, theirs).unwrap();
+        self.until_confirmed(b, theirs);
+        (ours, theirs)
+    }
+
+    /// Runs to the end of everything and checks that nothing is left, and that each id had exactly one end.
+    #[track_caller]
+    pub fn finish(mut self) {
+        while let Some((node, output)) = self.net.next_event() {
+            self.note(node, output);
+        }
+        for node in self.net.nodes().collect::<Vec<_>>() {
+            let phone = self.net.host(node);
+            let census = phone.0.census();
+            assert!(
+                phone.0.is_idle(),
+                "left at {node:?}: {census}{:?}\n{}",
+                phone.0.endpoint().transactions(),
+                self.ladder()
+            );
+        }
+        let mut ended = std::collections::BTreeMap::new();
+        for Happened { node, event, .. } in &self.log {
+            let (key, over) = match event {
+                Event::Call { call, event } => (format!("{node:?} {call}"), matches!(event, CallEvent::Ended { .. })),
+                Event::Subscription { subscription, event } => {
+                    (format!("{node:?} {subscription}"), matches!(event, sip_dialog::SubscriptionEvent::Ended { .. }))
+                }
+                Event::Registration { registration, event } => {
+                    (format!("{node:?} {registration}"), matches!(event, sip_dialog::RegistrationEvent::Ended { .. }))
+                }
+                Event::Publication { publication, event } => {
+                    (format!("{node:?} {publication}"), matches!(event, sip_dialog::PublicationEvent::Ended { .. }))
+                }
+                Event::Request { request, event } => {
+                    (format!("{node:?} {request}"), matches!(event, sip_dialog::RequestEvent::Ended { .. }))
+                }
+                _ => continue,
+            };
+            let was = ended.entry(key.clone()).or_insert(false);
+            assert!(!*was, "{key}: an event after its end: {event:?}");
+            *was = over;
+        }
+        for (key, over) in ended {
+            assert!(over, "{key} never ended\n{}", self.ladder());
+        }
+    }
+
+    /// What was sent, as `from>to what`, retransmissions included.
+    pub fn sent(&self) -> Vec<String> {
+        let last = |at: std::net::SocketAddr| at.ip().to_string().rsplit('.').next().unwrap_or_default().to_owned();
+        self.net.trace().iter().map(|sent| format!("{}>{} {}", last(sent.from), last(sent.to), sent.what())).collect()
+    }
+
+    /// The messages that were sent.
+    pub fn messages(&self) -> Vec<Message> {
+        self.net.trace().iter().filter_map(|sent| Message::parse(sent.bytes.clone()).ok()).collect()
+    }
+
+    /// The last message sent whose start line begins so.
+    #[track_caller]
+    pub fn last(&self, title: &str) -> Message {
+        let found = self.net.trace().iter().rev().find(|sent| sent.title().starts_with(title));
+        Message::parse(found.unwrap_or_else(|| panic!("no {title} was sent:\n{}", self.ladder())).bytes.clone())
+            .unwrap()
+    }
+
+    pub fn ladder(&self) -> String {
+        sim::ladder(self.net.trace())
+    }
+}
+
+/// An invitation from `192.0.2.me` to `192.0.2.to`.
+pub fn invite(me: u8, to: u8) -> Invite {
+    Invite::new(origin(me), format!("sip:{to}@192.0.2.{to}"))
+}
+
+pub fn origin(me: u8) -> Origin {
+    Origin::new(format!("<sip:{me}@192.0.2.{me}>"))
+}
+
+pub fn password(realm: &str) -> Credentials {
+    Credentials::password(realm, "alice", "secret")
+}
