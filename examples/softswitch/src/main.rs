@@ -1,3 +1,361 @@
-//! A SIP server on UDP, TCP, TLS, WS and WSS with a web page: registrar and proxy built from the sip-* crates.
+//! softswitch: a SIP registrar and proxy on UDP, TCP, TLS, WS and WSS, with a telephone in the browser. Built from the
+//! sip-* crates alone; this program owns the sockets, the threads and the clock.
 
-fn main() {}
+mod config;
+mod cores;
+mod dns;
+mod link;
+mod location;
+mod log;
+mod metrics;
+mod options;
+mod page;
+mod sdp;
+mod services;
+mod shard;
+mod state;
+mod stream;
+mod tls;
+mod trace;
+mod users;
+mod web;
+
+use config::{Config, Listen, Location};
+use link::{Guests, Shards, ToShard};
+use location::record::Moment;
+use location::{Journal, Locations};
+use log::log;
+use options::{Invocation, gather};
+use page::Page;
+use sip_server::Binding;
+use sip_transaction::{FlowId, Transport};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+use stream::Hall;
+use tls::Tls;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use users::Users;
+
+/// Prints a line. Whoever closed the pipe does not want it.
+macro_rules! say {
+    ($($text:tt)*) => {{ let _ = writeln!(std::io::stdout(), $($text)*); }};
+}
+
+fn main() -> ExitCode {
+    let values = match gather(
+        std::env::args_os().skip(1),
+        |name| std::env::var(name).ok(),
+        |file| std::fs::read_to_string(file),
+    ) {
+        Ok(Invocation::Run(values)) => values,
+        Ok(Invocation::Help) => {
+            let _ = write!(std::io::stdout(), "{}", options::help());
+            return ExitCode::SUCCESS;
+        }
+        Ok(Invocation::Version) => {
+            say!("softswitch {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return fail(&error.0, 2),
+    };
+    let config = match Config::new(&values) {
+        Ok(config) => config,
+        Err(error) => return fail(&error.0, 2),
+    };
+    log::set_level(config.log);
+    match serve(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &str, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "softswitch: {error}");
+    ExitCode::from(code)
+}
+
+fn serve(config: Config) -> Result<(), String> {
+    let config = Arc::new(config);
+    let epoch = Instant::now();
+    let opened = Opened::new(&config)?;
+    let users = Arc::new(Users::load(&config)?);
+    let tls = Tls::new(config.certificate.clone(), config.authorities.clone())?;
+    let modules = page::find_modules(config.web_modules.as_deref())?;
+    let trace = match &config.trace {
+        Some(file) => Some(trace::Trace::create(file).map_err(|error| format!("--trace {}: {error}", file.display()))?),
+        None => None,
+    };
+    let seed = tls::random_seed()?;
+    let (shards, receivers) = Shards::new(config.workers);
+    let hall = Hall {
+        shards: shards.clone(),
+        guests: Guests::new(config.limits.connections, config.limits.per_source),
+        limits: config.limits,
+        tls: tls.clone(),
+        page: Arc::new(Page::new(modules, config.realm())),
+        web_config: web::config(&config.limits),
+    };
+    let moment = Moment::now(epoch);
+    let flow = |transport, local| opened.shared_flow(transport, local);
+    let mut identity = tls::random_seed()?;
+    let mut saved = Vec::new();
+    if let Some(file) = &config.state {
+        if let Some(state) = state::take(file, moment, flow)? {
+            log!(Info, "took over {} registrations of the last run", state.bindings.len());
+            (identity, saved) = (state.seed, state.bindings);
+        }
+    }
+    let journal = journal(&config, epoch, flow, &mut saved)?;
+    let locations = Arc::new(Locations::new(seed, cores::names(&config, &opened.listening), journal));
+    for (aor, binding) in saved {
+        if let Err(error) = locations.import(&aor, vec![binding], moment.now) {
+            log!(Warn, "a registration was not taken over: {error}");
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    for (index, receiver) in receivers.into_iter().enumerate() {
+        let sockets = opened.udp.iter().map(StdUdpSocket::try_clone).collect::<Result<_, _>>();
+        let setup = shard::Setup {
+            index,
+            config: config.clone(),
+            sockets: sockets.map_err(|error| format!("cannot share a UDP socket: {error}"))?,
+            listening: opened.listening.clone(),
+            hall: hall.clone(),
+            locations: locations.clone(),
+            users: users.clone(),
+            seed,
+            identity,
+            epoch,
+            trace: trace.clone(),
+            io: runtime.handle().clone(),
+        };
+        let run = move || {
+            if let Err(error) = shard::run(setup, receiver) {
+                log!(Error, "worker {index} stopped: {error}");
+                std::process::exit(1);
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("sip-{index}")).spawn(run);
+        thread.map_err(|error| format!("cannot start a worker: {error}"))?;
+    }
+    runtime.block_on(async {
+        let mut tasks = Vec::new();
+        for (listener, transport) in opened.tcp {
+            let listener = TcpListener::from_std(listener).map_err(|error| format!("{transport}: {error}"))?;
+            tasks.push(tokio::spawn(stream::accept(listener, transport, hall.clone())));
+        }
+        if let Some(listener) = opened.metrics {
+            let listener = TcpListener::from_std(listener).map_err(|error| format!("--metrics: {error}"))?;
+            let (guests, bindings) = (hall.guests.clone(), locations.clone());
+            tokio::spawn(metrics::serve(listener, shards.clone(), guests, move || bindings.len()));
+        }
+        greet(&config, &opened.listening, &hall.page);
+        until_told(&config, &tls, &shards).await?;
+        tasks.iter().for_each(|task| task.abort());
+        drain(&config, &shards).await;
+        if let Some(file) = &config.state {
+            let count = state::save(file, &identity, &locations, Moment::now(epoch))?;
+            log!(Info, "left {count} registrations for the next run");
+        }
+        locations.flush();
+        if let Some(trace) = &trace {
+            trace.flush();
+        }
+        Ok(())
+    })
+}
+
+/// What writes registrations down, if something does; what it had from an earlier run is added to `saved`.
+#[cfg_attr(
+    not(feature = "sqlite"),
+    allow(unused_variables, clippy::unnecessary_wraps, reason = "nothing to open then")
+)]
+fn journal(
+    config: &Config,
+    epoch: Instant,
+    flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>,
+    saved: &mut Vec<(String, Binding)>,
+) -> Result<Option<Box<dyn Journal>>, String> {
+    match &config.location {
+        Location::Memory => Ok(None),
+        #[cfg(feature = "sqlite")]
+        Location::Sqlite(file) => {
+            let (journal, found) = location::sqlite::Sqlite::open(file, epoch, flow)?;
+            // The state file is of the same moment, or of none.
+            if saved.is_empty() {
+                *saved = found;
+            }
+            Ok(Some(Box::new(journal)))
+        }
+        #[cfg(not(feature = "sqlite"))]
+        Location::Sqlite(_) => Ok(None),
+        Location::Redis { .. } => Err("--location redis is not part of this build".into()),
+    }
+}
+
+/// Everything that was opened to listen on.
+struct Opened {
+    udp: Vec<StdUdpSocket>,
+    tcp: Vec<(StdTcpListener, Transport)>,
+    metrics: Option<StdTcpListener>,
+    /// With the ports that were found, in the order of the configuration.
+    listening: Vec<(Transport, SocketAddr)>,
+}
+
+impl Opened {
+    /// The id that all shards have for the datagram socket with this address. Connections do not outlive the process.
+    fn shared_flow(&self, transport: Transport, local: SocketAddr) -> Option<FlowId> {
+        let mut sockets = self.listening.iter().filter(|(on, _)| !on.is_connected());
+        let place = sockets.position(|socket| *socket == (transport, local))?;
+        location::shared_socket(place)
+    }
+
+    fn new(config: &Config) -> Result<Opened, String> {
+        let mut opened = Opened { udp: Vec::new(), tcp: Vec::new(), metrics: None, listening: Vec::new() };
+        for listen in &config.listen {
+            let transport = listen.transport;
+            let Listen { address, .. } = *listen;
+            if address.ip().is_unspecified() && config.advertise.is_none() {
+                return Err(format!("{} {address} needs --advertise HOST: what peers call this host", listen.flag()));
+            }
+            let taken = |error: std::io::Error| {
+                let flag = listen.flag();
+                format!(
+                    "cannot listen on {transport} {address}: {error}; choose another with {flag} ADDR, or {flag} none"
+                )
+            };
+            let found = if transport.is_connected() {
+                let listener = tcp(address).map_err(taken)?;
+                let found = listener.local_addr().map_err(taken)?;
+                opened.tcp.push((listener, transport));
+                found
+            } else {
+                let socket = udp(address).map_err(taken)?;
+                let found = socket.local_addr().map_err(taken)?;
+                opened.udp.push(socket);
+                found
+            };
+            opened.listening.push((transport, found));
+        }
+        if let Some(address) = config.metrics {
+            let taken = |error| format!("cannot listen on {address}: {error}; choose another with --metrics ADDR");
+            opened.metrics = Some(tcp(address).map_err(taken)?);
+        }
+        Ok(opened)
+    }
+}
+
+fn udp(address: SocketAddr) -> std::io::Result<StdUdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Room for bursts. The system may grant less.
+    let _ = socket.set_recv_buffer_size(4 << 20);
+    let _ = socket.set_send_buffer_size(4 << 20);
+    socket.bind(&address.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn tcp(address: SocketAddr) -> std::io::Result<StdTcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // So that a restart does not wait for connections of the last run to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Tells what there is, and what to try.
+fn greet(config: &Config, listening: &[(Transport, SocketAddr)], page: &Page) {
+    for (transport, address) in listening {
+        let what = match transport {
+            Transport::Ws => format!("ws   {address}  and the web page http://{}/", browsable(*address)),
+            Transport::Wss => format!("wss  {address}  and the web page https://{}/", browsable(*address)),
+            other => format!("{:<4} {address}", other.via().to_ascii_lowercase()),
+        };
+        say!("listening on {what}");
+    }
+    if config.is_open() {
+        say!("warning: there are no users, so everybody on this machine may register any name (--user NAME:PASSWORD)");
+    }
+    say!("softswitch ready");
+    if let Some((_, address)) = listening.iter().find(|(transport, _)| *transport == Transport::Ws) {
+        say!("try: open http://{}/ in two windows, register alice and bob, and call each other", browsable(*address));
+        if page.modules().is_none() {
+            say!("     (without `npm ci` in examples/softswitch, the page loads JsSIP from the network)");
+        }
+    }
+    if let Some((_, address)) = listening.iter().find(|(transport, _)| *transport == Transport::Udp) {
+        say!("     or register a phone at {address} and call sip:echo@{}", config.realm());
+    }
+    let _ = std::io::stdout().flush();
+}
+
+/// A browser gives a page on `localhost` microphone and camera, whatever the address.
+fn browsable(address: SocketAddr) -> String {
+    if address.ip().is_loopback() && address.is_ipv4() || address.ip().is_unspecified() {
+        return format!("localhost:{}", address.port());
+    }
+    address.to_string()
+}
+
+/// Reads users and certificates again at each SIGHUP; returns at SIGTERM or SIGINT.
+async fn until_told(config: &Config, tls: &Tls, shards: &Shards) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
+    let mut hangup = listen(SignalKind::hangup())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                match Users::load(config) {
+                    Ok(users) => {
+                        let users = Arc::new(users);
+                        shards.tell_all(|| ToShard::Users(users.clone())).await;
+                        log!(Info, "read the users again");
+                    }
+                    Err(error) => log!(Error, "the users stay as they are: {error}"),
+                }
+                match tls.reload() {
+                    Ok(()) => log!(Info, "read the certificate again"),
+                    Err(error) => log!(Error, "the certificate stays as it is: {error}"),
+                }
+            }
+        }
+    }
+}
+
+/// Lets transactions end, for as long as was chosen.
+async fn drain(config: &Config, shards: &Shards) {
+    log!(Info, "waiting for transactions to end, at most {} s", config.drain.as_secs());
+    let mut waiting = Vec::new();
+    for shard in 0..shards.count() {
+        let (done, ended) = oneshot::channel();
+        shards.tell(shard, ToShard::Drain(done)).await;
+        waiting.push(ended);
+    }
+    let all = async {
+        for ended in waiting {
+            // A worker that is gone has nothing left to wait for.
+            let _ = ended.await;
+        }
+    };
+    if tokio::time::timeout(config.drain, all).await.is_err() {
+        log!(Warn, "ended with transactions still under way");
+    }
+}

@@ -1,0 +1,290 @@
+//! What is done with SIP: who may do what, registrations, this server's own numbers, and where everything else goes. Each
+//! event of the endpoint passes the cores in that order until one takes it.
+
+use crate::config::{Config, Route};
+use crate::location::{FlowMap, Locations};
+use crate::log::{clean, log};
+use crate::services::{Services, answer};
+use crate::users::Users;
+use sip_message::uri::SipUri;
+use sip_message::{Header, Message, Method, StatusCode, Uri};
+use sip_server::{
+    Advertised, AuthConfig, AuthEvent, Change, Decision, DigestAuth, Located, Proxy, ProxyConfig, ProxyEvent, ProxyId,
+    Registrar, RegistrarConfig, RegistrarEvent, RouteKind, Store as _, Target, aor_key,
+};
+use sip_transaction::{Endpoint, Event, Instant, ServerTxId, Transport};
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Everything this server is called: its domains, the addresses it listens on, and the name it goes by.
+pub(crate) fn names(config: &Config, listening: &[(Transport, SocketAddr)]) -> Vec<String> {
+    let mut names = config.domains.clone();
+    let mut add = |name: String| {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    };
+    config.advertise.iter().for_each(|host| add(host.to_ascii_lowercase()));
+    for (_, address) in listening {
+        match address.ip() {
+            ip if ip.is_unspecified() => {}
+            IpAddr::V4(ip) => add(ip.to_string()),
+            IpAddr::V6(ip) => add(format!("[{ip}]")),
+        }
+    }
+    names
+}
+
+/// The cores of one shard.
+pub(crate) struct Cores {
+    auth: DigestAuth,
+    registrar: Registrar,
+    services: Services,
+    proxy: Proxy,
+    /// Ids of flows, as the location table has them.
+    pub(crate) flows: FlowMap,
+    locations: Arc<Locations>,
+    users: Vec<(String, String)>,
+    /// Without users, those on this machine may do anything.
+    open: bool,
+    redirect: bool,
+    /// Those with the longest prefix first.
+    routes: Vec<Route>,
+    /// Where this server listens: other ports of its addresses are other servers.
+    listening: HashSet<SocketAddr>,
+    /// No new work is taken.
+    stopped: bool,
+    pub(crate) registrations: u64,
+    pub(crate) refused_credentials: u64,
+}
+
+impl Cores {
+    pub(crate) fn new(
+        config: &Config,
+        listening: &[(Transport, SocketAddr)],
+        locations: Arc<Locations>,
+        users: &Users,
+        seed: [u8; 32],
+        identity: [u8; 32],
+    ) -> Cores {
+        let names = names(config, listening);
+        let mut auth = AuthConfig::default();
+        if !config.is_open() {
+            auth.domains.clone_from(&names);
+            auth.realm = Some(config.realm().to_owned());
+        }
+        auth.algorithms.clone_from(&config.digest);
+        let mut registrar = RegistrarConfig::default();
+        registrar.domains.clone_from(&names);
+        registrar.unix_epoch = unix_epoch();
+        let mut proxy = ProxyConfig::default();
+        proxy.domains.clone_from(&names);
+        if let Some(host) = &config.advertise {
+            for transport in Transport::ALL {
+                if let Some((_, address)) = listening.iter().find(|(on, _)| *on == transport) {
+                    proxy.advertised.push(Advertised { transport, host: host.clone(), port: Some(address.port()) });
+                }
+            }
+        }
+        let mut routes = config.routes.clone();
+        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
+        let mut cores = Cores {
+            auth: DigestAuth::new(auth, seed),
+            registrar: Registrar::with_external_store(registrar, identity),
+            services: Services::new(names, config.advertise.clone()),
+            proxy: Proxy::new(proxy, identity),
+            flows: FlowMap::default(),
+            locations,
+            users: Vec::new(),
+            open: config.is_open(),
+            redirect: config.redirect,
+            routes,
+            listening: listening.iter().map(|(_, address)| *address).collect(),
+            stopped: false,
+            registrations: 0,
+            refused_credentials: 0,
+        };
+        cores.set_users(users);
+        cores
+    }
+
+    /// Puts these users in the place of those there were.
+    pub(crate) fn set_users(&mut self, users: &Users) {
+        for (realm, name) in self.users.drain(..) {
+            self.auth.remove_user(&realm, &name);
+        }
+        for (realm, name, secret) in &users.list {
+            self.auth.add_user(realm, name, secret.clone());
+            self.users.push((realm.clone(), name.clone()));
+        }
+    }
+
+    /// From now on only what belongs to something under way is taken.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Passes an event of the endpoint from core to core.
+    pub(crate) fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) {
+        if let Event::Request { tx, path, message } = &event {
+            let new = !in_dialog(message);
+            let refused = if self.stopped && new {
+                Some(StatusCode::SERVICE_UNAVAILABLE)
+            } else if self.open && new && message.method() == Some(Method::Register) && !path.remote.ip().is_loopback()
+            {
+                Some(StatusCode::FORBIDDEN)
+            } else {
+                None
+            };
+            if let Some(status) = refused {
+                return answer(endpoint, now, *tx, message, status, |response| match status {
+                    StatusCode::SERVICE_UNAVAILABLE => response.header(Header::RetryAfter, 5),
+                    _ => response,
+                });
+            }
+        }
+        let Some(event) = self.auth.handle(endpoint, now, event) else { return };
+        let info = match &event {
+            Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.clone()),
+            _ => None,
+        };
+        let Some(event) = self.registrar.handle_with_info(endpoint, now, event, info.as_deref()) else { return };
+        let Some(event) = self.services.handle(endpoint, now, event) else { return };
+        // What nobody wants needs no answer: requests are all the proxy's.
+        self.proxy.handle(endpoint, now, event);
+    }
+
+    /// Answers what the cores ask for, until they ask for nothing more.
+    pub(crate) fn settle(&mut self, endpoint: &mut Endpoint, now: Instant) {
+        loop {
+            let mut idle = true;
+            while let Some(event) = self.auth.poll_event() {
+                idle = false;
+                self.told_by_auth(event);
+            }
+            while let Some(event) = self.registrar.poll_event() {
+                idle = false;
+                let mut view = self.locations.seen_by(&self.flows);
+                if let Some(RegistrarEvent::Changed { aor, binding, change }) =
+                    self.registrar.answer_with(&mut view, endpoint, now, event)
+                {
+                    if change == Change::Registered {
+                        self.registrations += 1;
+                    }
+                    log!(Info, "{change:?}: {} at {}", clean(&aor), clean(binding.contact()));
+                }
+            }
+            while let Some(event) = self.proxy.poll_event() {
+                idle = false;
+                match event {
+                    ProxyEvent::RouteRequest { id, tx, kind } => {
+                        let decision = self.decide(now, id, tx, kind);
+                        // Stale if the caller has given up meanwhile.
+                        let _ = self.proxy.route(endpoint, now, id, decision);
+                    }
+                    ProxyEvent::Answered { .. } | ProxyEvent::Ended { .. } => {}
+                    _ => {}
+                }
+            }
+            if idle {
+                break;
+            }
+        }
+    }
+
+    fn told_by_auth(&mut self, event: AuthEvent) {
+        if let AuthEvent::Failed { source, user, cause, .. } = event {
+            self.refused_credentials += 1;
+            log!(Warn, "{source} as {:?}: {cause:?}", clean(&user));
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, endpoint: &mut Endpoint, now: Instant) {
+        self.registrar.handle_timeout(endpoint, now);
+        self.services.handle_timeout(now);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let times = [self.registrar.poll_timeout(), self.services.poll_timeout(), self.proxy.poll_timeout()];
+        times.into_iter().flatten().min()
+    }
+
+    /// Where a request goes.
+    fn decide(&mut self, now: Instant, id: ProxyId, tx: Option<ServerTxId>, kind: RouteKind) -> Decision {
+        let refuse = Decision::reject(StatusCode::FORBIDDEN);
+        let (Some(request), Some(path)) = (self.proxy.request(id), self.proxy.path(id)) else { return refuse };
+        // Who may use this server to reach others: its users. An ACK belongs to what was let through before.
+        let known = match tx {
+            Some(tx) => self.auth.identity(tx).is_some() || self.open && path.remote.ip().is_loopback(),
+            None => true,
+        };
+        let abroad = || if known { Decision::Relay } else { Decision::reject(StatusCode::FORBIDDEN) };
+        if kind != RouteKind::Local {
+            return abroad();
+        }
+        let uri = match request.request_uri() {
+            Some(Ok(Uri::Sip(uri))) => uri,
+            Some(Ok(_)) => return Decision::reject(StatusCode::UNSUPPORTED_URI_SCHEME),
+            _ => return Decision::reject(StatusCode::BAD_REQUEST),
+        };
+        if self.is_another_server(&uri) {
+            return abroad();
+        }
+        let Some(user) = uri.user() else { return Decision::reject(StatusCode::NOT_FOUND) };
+        let record = self.locations.seen_by(&self.flows).lookup(&aor_key(&uri), now);
+        let located = self.registrar.locate_among(&uri, &record.bindings);
+        match located {
+            Located::Targets(targets) if self.redirect => redirect(&targets),
+            Located::Unavailable if record.bindings.is_empty() => {
+                let user = user.as_str();
+                match self.routes.iter().find(|route| user.starts_with(&route.prefix)) {
+                    Some(route) if known => Decision::Targets(vec![Target::new(routed(route, user))]),
+                    Some(_) => refuse,
+                    None => Located::Unavailable.into(),
+                }
+            }
+            located => located.into(),
+        }
+    }
+
+    /// Whether a URI with one of this server's addresses is of another server beside it.
+    fn is_another_server(&self, uri: &SipUri<'_>) -> bool {
+        let (Some(ip), Some(port)) = (uri.host().ip(), uri.port()) else { return false };
+        let on = |ip| self.listening.contains(&SocketAddr::new(ip, port));
+        let wildcard: IpAddr = match ip {
+            IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        };
+        !on(ip) && !on(wildcard)
+    }
+}
+
+/// The URI of a route, with the user that was called unless it has one of its own.
+fn routed(route: &Route, user: &str) -> String {
+    let uri = &route.uri;
+    let has_user = Uri::parse(uri.as_bytes()).is_ok_and(|uri| uri.as_sip().is_some_and(|uri| uri.user().is_some()));
+    match uri.split_once(':') {
+        Some((scheme, rest)) if !has_user => format!("{scheme}:{user}@{rest}"),
+        _ => uri.clone(),
+    }
+}
+
+fn redirect(targets: &[Target]) -> Decision {
+    let contacts = targets.iter().map(|target| {
+        let (whole, thousandths) = (target.q / 1000, target.q % 1000);
+        (Header::Contact, format!("<{}>;q={whole}.{thousandths:03}", target.uri))
+    });
+    Decision::Reject { status: StatusCode::MOVED_TEMPORARILY, fields: contacts.collect() }
+}
+
+fn in_dialog(message: &Message) -> bool {
+    message.to().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()))
+}
+
+/// The Unix time at the epoch of the endpoint, which is now.
+fn unix_epoch() -> Option<i64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}

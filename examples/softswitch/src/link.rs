@@ -1,0 +1,314 @@
+//! What goes between the tasks that own sockets and the shards that own SIP: bounded channels, and who is in them.
+
+use bytes::Bytes;
+use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// A connection, in this process, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ConnId(u64);
+
+impl ConnId {
+    pub(crate) fn next() -> ConnId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        ConnId(NEXT.fetch_add(1, Relaxed))
+    }
+
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0
+    }
+}
+
+/// What a shard is told.
+#[derive(Debug)]
+pub(crate) enum ToShard {
+    /// A datagram that another shard received, since the sockets are everybody's.
+    Datagram { socket: usize, remote: SocketAddr, bytes: Bytes },
+    /// A peer has opened a connection.
+    Accepted(Accepted),
+    /// The connection that this shard asked for is open.
+    Connected { flow: FlowId, conn: ConnId, local: SocketAddr, outlet: Outlet },
+    /// It could not be opened.
+    NotConnected { flow: FlowId, cause: CloseCause },
+    /// Bytes of a stream.
+    Bytes { conn: ConnId, bytes: Bytes },
+    /// One message of a WebSocket connection.
+    Message { conn: ConnId, bytes: Bytes },
+    /// A connection is gone.
+    Closed { conn: ConnId, cause: CloseCause },
+    /// DNS has answered.
+    Resolved { query: QueryId, records: Option<Vec<Record>> },
+    /// There are other users now.
+    Users(Arc<crate::users::Users>),
+    /// Take no new work, and tell when the last transaction has ended.
+    Drain(oneshot::Sender<()>),
+    /// Tell the figures.
+    Figures(oneshot::Sender<crate::metrics::Figures>),
+}
+
+/// A connection that a peer has opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted {
+    pub(crate) conn: ConnId,
+    pub(crate) transport: Transport,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) outlet: Outlet,
+}
+
+/// The way to every shard.
+#[derive(Clone, Debug)]
+pub(crate) struct Shards {
+    senders: Arc<[mpsc::Sender<ToShard>]>,
+}
+
+/// Messages that may wait for one shard. Connections wait while it is full; datagrams are dropped.
+pub(crate) const SHARD_QUEUE: usize = 4096;
+
+impl Shards {
+    /// The channels of `count` shards.
+    pub(crate) fn new(count: usize) -> (Shards, Vec<mpsc::Receiver<ToShard>>) {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::channel(SHARD_QUEUE)).unzip();
+        (Shards { senders: senders.into() }, receivers)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// Tells one shard, when it has room. A shard that has ended hears nothing.
+    pub(crate) async fn tell(&self, shard: usize, what: ToShard) {
+        if let Some(sender) = self.senders.get(shard) {
+            let _ = sender.send(what).await;
+        }
+    }
+
+    /// Tells one shard if it has room now.
+    pub(crate) fn try_tell(&self, shard: usize, what: ToShard) -> bool {
+        self.senders.get(shard).is_some_and(|sender| sender.try_send(what).is_ok())
+    }
+
+    /// Tells every shard.
+    pub(crate) async fn tell_all(&self, make: impl Fn() -> ToShard) {
+        for sender in self.senders.iter() {
+            let _ = sender.send(make()).await;
+        }
+    }
+
+    /// The shard of a message: by its Call-ID, found without parsing the rest. What has none goes to the first.
+    pub(crate) fn of(&self, message: &[u8]) -> usize {
+        if self.senders.len() == 1 {
+            return 0;
+        }
+        let Some(call_id) = call_id(message) else { return 0 };
+        let mut hasher = DefaultHasher::new();
+        call_id.hash(&mut hasher);
+        (hasher.finish() % self.senders.len() as u64) as usize
+    }
+}
+
+/// The Call-ID of a message, as far as can be told line by line.
+fn call_id(message: &[u8]) -> Option<&[u8]> {
+    for line in message.split(|&byte| byte == b'\n').skip(1) {
+        let line = line.trim_ascii_end();
+        if line.is_empty() {
+            return None;
+        }
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
+        let name = line[..colon].trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"Call-ID") || name.eq_ignore_ascii_case(b"i") {
+            return Some(line[colon + 1..].trim_ascii());
+        }
+    }
+    None
+}
+
+/// Where a shard puts what is to be sent on a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Outlet {
+    sender: mpsc::Sender<Bytes>,
+    shared: Arc<OutletShared>,
+}
+
+#[derive(Debug)]
+struct OutletShared {
+    /// Bytes that wait.
+    queued: AtomicUsize,
+    limit: usize,
+    end: Notify,
+}
+
+/// The other end of an [`Outlet`], in the task of the connection.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    receiver: mpsc::Receiver<Bytes>,
+    shared: Arc<OutletShared>,
+}
+
+/// Messages that may wait for one connection.
+const OUTLET_QUEUE: usize = 1024;
+
+/// A queue for one connection that holds so many bytes at most.
+pub(crate) fn outlet(limit: usize) -> (Outlet, Inlet) {
+    let (sender, receiver) = mpsc::channel(OUTLET_QUEUE);
+    let shared = Arc::new(OutletShared { queued: AtomicUsize::new(0), limit, end: Notify::new() });
+    (Outlet { sender, shared: shared.clone() }, Inlet { receiver, shared })
+}
+
+impl Outlet {
+    /// Queues bytes. `false`: the peer reads too slowly, or is gone; the connection has been told to end.
+    #[must_use]
+    pub(crate) fn send(&self, bytes: Bytes) -> bool {
+        let len = bytes.len();
+        let queued = self.shared.queued.fetch_add(len, Relaxed);
+        if queued + len > self.shared.limit || self.sender.try_send(bytes).is_err() {
+            self.end();
+            return false;
+        }
+        true
+    }
+
+    /// Tells the connection to end.
+    pub(crate) fn end(&self) {
+        self.shared.end.notify_one();
+    }
+}
+
+impl Inlet {
+    /// The next bytes to send; `None` when every shard has let go of the connection.
+    pub(crate) async fn next(&mut self) -> Option<Bytes> {
+        self.receiver.recv().await
+    }
+
+    /// More of them, if there are.
+    pub(crate) fn try_next(&mut self) -> Option<Bytes> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Tells that so many bytes have been sent.
+    pub(crate) fn sent(&self, len: usize) {
+        self.shared.queued.fetch_sub(len, Relaxed);
+    }
+
+    /// Something to wait on for the order to end.
+    pub(crate) fn ender(&self) -> Ender {
+        Ender(self.shared.clone())
+    }
+}
+
+/// Waits for the order to end a connection.
+#[derive(Debug)]
+pub(crate) struct Ender(Arc<OutletShared>);
+
+impl Ender {
+    pub(crate) async fn ended(&self) {
+        self.0.end.notified().await;
+    }
+}
+
+/// Who is connected: how many in all, and how many from each address.
+#[derive(Clone, Debug)]
+pub(crate) struct Guests {
+    sources: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    total: Arc<AtomicUsize>,
+    most: usize,
+    most_per_source: usize,
+}
+
+/// The place of one connection; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    guests: Guests,
+    source: IpAddr,
+}
+
+impl Guests {
+    pub(crate) fn new(most: usize, most_per_source: usize) -> Guests {
+        Guests { sources: Arc::default(), total: Arc::default(), most, most_per_source }
+    }
+
+    /// A seat for a connection from `source`, if there is one.
+    pub(crate) fn seat(&self, source: IpAddr) -> Option<Seat> {
+        if self.total.load(Relaxed) >= self.most {
+            return None;
+        }
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = sources.entry(source).or_insert(0);
+        if *count >= self.most_per_source {
+            return None;
+        }
+        *count += 1;
+        self.total.fetch_add(1, Relaxed);
+        Some(Seat { guests: self.clone(), source })
+    }
+
+    /// How many are connected.
+    pub(crate) fn count(&self) -> usize {
+        self.total.load(Relaxed)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut sources = self.guests.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                sources.remove(&self.source);
+            }
+        }
+        self.guests.total.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_counted_by_source_and_in_all() {
+        let guests = Guests::new(3, 2);
+        let (a, b): (IpAddr, IpAddr) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        let first = guests.seat(a).unwrap();
+        let _second = guests.seat(a).unwrap();
+        assert!(guests.seat(a).is_none(), "two from one address");
+        let _third = guests.seat(b).unwrap();
+        assert!(guests.seat(b).is_none(), "three in all");
+        drop(first);
+        assert!(guests.seat(b).is_some());
+        assert_eq!(guests.count(), 2);
+    }
+
+    #[test]
+    fn one_call_is_one_shard() {
+        let (shards, _receivers) = Shards::new(4);
+        let message =
+            |name: &str, id: &str| format!("INVITE sip:b SIP/2.0\r\nTo: x\r\n{name}{id} \r\n\r\nCall-ID: other");
+        let shard = shards.of(message("Call-ID: ", "a1@b").as_bytes());
+        assert_eq!(shards.of(message("i:", "a1@b").as_bytes()), shard);
+        assert_eq!(shards.of(message("call-id \t: ", "a1@b").as_bytes()), shard);
+        let used: std::collections::BTreeSet<_> =
+            (0..64).map(|n| shards.of(message("i: ", &n.to_string()).as_bytes())).collect();
+        assert_eq!(used.len(), 4);
+        assert_eq!(shards.of(b"\r\n\r\n"), 0);
+        assert_eq!(call_id(b"X y SIP/2.0\r\n\r\nCall-ID: 1"), None, "not from the body");
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_to_end() {
+        let (outlet, mut inlet) = outlet(10);
+        let ender = inlet.ender();
+        assert!(outlet.send(Bytes::from_static(b"12345")));
+        assert!(outlet.send(Bytes::from_static(b"67890")));
+        assert!(!outlet.send(Bytes::from_static(b"!")));
+        ender.ended().await;
+        let first = inlet.next().await.unwrap();
+        inlet.sent(first.len());
+        assert_eq!(inlet.try_next().unwrap(), "67890");
+    }
+}

@@ -1,0 +1,228 @@
+//! SIP over TCP and TLS: accepts, connects, reads and writes. Cuts messages from the stream only if there are several shards;
+//! otherwise the endpoint does.
+
+use crate::config::Limits;
+use crate::link::{Accepted, ConnId, Ender, Guests, Inlet, Seat, Shards, ToShard, outlet};
+use crate::log::log;
+use crate::tls::{Tls, server_name};
+use bytes::{Bytes, BytesMut};
+use sip_message::{ParserConfig, StreamDecoder, StreamItem};
+use sip_transaction::{CloseCause, FlowId, Transport};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// What every connection needs to know of the whole.
+#[derive(Clone)]
+pub(crate) struct Hall {
+    pub(crate) shards: Shards,
+    pub(crate) guests: Guests,
+    pub(crate) limits: Limits,
+    pub(crate) tls: Tls,
+    pub(crate) page: Arc<crate::page::Page>,
+    pub(crate) web_config: Arc<sip_ws::Config>,
+}
+
+/// Accepts connections until the process ends.
+pub(crate) async fn accept(listener: TcpListener, transport: Transport, hall: Hall) {
+    loop {
+        let (stream, remote) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, mostly: others must end first.
+                log!(Warn, "cannot accept on {transport}: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(seat) = hall.guests.seat(remote.ip()) else {
+            log!(Warn, "too many connections: {remote} turned away");
+            continue;
+        };
+        // Small messages must not wait for each other. If it fails, they wait.
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(welcome(stream, remote, transport, hall.clone(), seat));
+    }
+}
+
+async fn welcome(stream: TcpStream, remote: SocketAddr, transport: Transport, hall: Hall, seat: Seat) {
+    let Ok(local) = stream.local_addr() else { return };
+    if !transport.is_secure() {
+        return dispatch(stream, local, remote, transport, hall, seat).await;
+    }
+    let Some(acceptor) = hall.tls.acceptor() else { return };
+    match timeout(hall.limits.handshake, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => dispatch(stream, local, remote, transport, hall, seat).await,
+        Ok(Err(error)) => log!(Info, "TLS handshake with {remote}: {error}"),
+        Err(_) => log!(Info, "TLS handshake with {remote}: not finished in time"),
+    }
+}
+
+async fn dispatch<S>(stream: S, local: SocketAddr, remote: SocketAddr, transport: Transport, hall: Hall, seat: Seat)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if transport.is_websocket() {
+        return crate::web::serve(stream, local, remote, transport, hall, seat).await;
+    }
+    let (outlet, inlet) = outlet(hall.limits.send_queue);
+    let conn = ConnId::next();
+    let accepted = Accepted { conn, transport, local, remote, outlet };
+    hall.shards.tell_all(|| ToShard::Accepted(accepted.clone())).await;
+    // What is in the inlet ends when all shards have let go: this one must not hold on.
+    drop(accepted);
+    log!(Debug, "{transport} connection from {remote}");
+    let cause = carry(stream, conn, None, &hall, inlet).await;
+    hall.shards.tell_all(|| ToShard::Closed { conn, cause }).await;
+    log!(Debug, "{transport} connection from {remote} ended: {cause:?}");
+    drop(seat);
+}
+
+/// Opens the connection that a shard asked for, and carries it.
+pub(crate) async fn connect(
+    hall: Hall,
+    shard: usize,
+    flow: FlowId,
+    transport: Transport,
+    remote: SocketAddr,
+    name: Option<String>,
+) {
+    let opened = timeout(hall.limits.handshake, TcpStream::connect(remote)).await;
+    let failed = |cause| ToShard::NotConnected { flow, cause };
+    let stream = match opened {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            log!(Info, "cannot connect to {remote}: {error}");
+            return hall.shards.tell(shard, failed(CloseCause::Refused)).await;
+        }
+        Err(_) => return hall.shards.tell(shard, failed(CloseCause::ConnectTimeout)).await,
+    };
+    let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr() else { return hall.shards.tell(shard, failed(CloseCause::Reset)).await };
+    if transport == Transport::Tcp {
+        return carry_own(stream, local, hall, shard, flow).await;
+    }
+    let name = name.unwrap_or_else(|| remote.ip().to_string());
+    let connected = match (hall.tls.connector(), server_name(&name)) {
+        (Ok(connector), Some(name)) => timeout(hall.limits.handshake, connector.connect(name, stream)).await,
+        (Err(error), _) => {
+            log!(Warn, "cannot connect over TLS: {error}");
+            return hall.shards.tell(shard, failed(CloseCause::Untrusted)).await;
+        }
+        (_, None) => return hall.shards.tell(shard, failed(CloseCause::Untrusted)).await,
+    };
+    match connected {
+        Ok(Ok(stream)) => carry_own(stream, local, hall, shard, flow).await,
+        Ok(Err(error)) => {
+            log!(Info, "TLS handshake with {remote} as {name:?}: {error}");
+            hall.shards.tell(shard, failed(CloseCause::Untrusted)).await;
+        }
+        Err(_) => hall.shards.tell(shard, failed(CloseCause::ConnectTimeout)).await,
+    }
+}
+
+async fn carry_own<S>(stream: S, local: SocketAddr, hall: Hall, shard: usize, flow: FlowId)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (outlet, inlet) = outlet(hall.limits.send_queue);
+    let conn = ConnId::next();
+    hall.shards.tell(shard, ToShard::Connected { flow, conn, local, outlet }).await;
+    let cause = carry(stream, conn, Some(shard), &hall, inlet).await;
+    hall.shards.tell(shard, ToShard::Closed { conn, cause }).await;
+}
+
+/// Reads and writes until one side ends, or the order to end comes. `shard`: the one that everything goes to.
+async fn carry<S>(stream: S, conn: ConnId, shard: Option<usize>, hall: &Hall, inlet: Inlet) -> CloseCause
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let ender = inlet.ender();
+    let (reader, writer) = tokio::io::split(stream);
+    let shard = shard.or((hall.shards.count() == 1).then_some(0));
+    tokio::select! {
+        cause = read(reader, conn, shard, hall) => cause,
+        cause = write(writer, inlet, hall.limits.idle) => cause,
+        () = told(&ender) => CloseCause::Local,
+    }
+}
+
+async fn told(ender: &Ender) {
+    ender.ended().await;
+}
+
+async fn read(mut reader: impl AsyncRead + Unpin, conn: ConnId, shard: Option<usize>, hall: &Hall) -> CloseCause {
+    let mut decoder = StreamDecoder::new(ParserConfig::default());
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(4096);
+        match timeout(hall.limits.idle, reader.read_buf(&mut buffer)).await {
+            Ok(Ok(0)) => return CloseCause::Closed,
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => return CloseCause::Reset,
+            Err(_) => return CloseCause::Local,
+        }
+        let bytes = buffer.split().freeze();
+        let lost = match shard {
+            Some(shard) => {
+                hall.shards.tell(shard, ToShard::Bytes { conn, bytes }).await;
+                false
+            }
+            None => !share(&mut decoder, bytes, conn, hall).await,
+        };
+        if lost {
+            return CloseCause::Framing;
+        }
+    }
+}
+
+/// Cuts messages from the stream and gives each to its shard. `false`: the stream cannot be followed any more.
+async fn share(decoder: &mut StreamDecoder, bytes: Bytes, conn: ConnId, hall: &Hall) -> bool {
+    decoder.push(&bytes);
+    while let Some(item) = decoder.next_item() {
+        let (bytes, lost) = match item {
+            Ok(StreamItem::Message(message)) => (message.to_bytes(), false),
+            // The second empty line of a ping; single ones ask for nothing.
+            Ok(StreamItem::Crlf { run }) if run % 2 == 0 => (Bytes::from_static(b"\r\n\r\n"), false),
+            Ok(StreamItem::Crlf { .. }) => continue,
+            // The shard reads it again and answers it if it can be answered. What was skipped behind it the shard would
+            // wait for: so this is the last thing it gets.
+            Err(error) => (error.head, true),
+        };
+        let shard = hall.shards.of(&bytes);
+        hall.shards.tell(shard, ToShard::Bytes { conn, bytes }).await;
+        if lost {
+            return false;
+        }
+    }
+    true
+}
+
+async fn write(mut writer: impl AsyncWrite + Unpin, mut inlet: Inlet, patience: Duration) -> CloseCause {
+    let mut batch = Vec::new();
+    while let Some(bytes) = inlet.next().await {
+        batch.clear();
+        batch.extend_from_slice(&bytes);
+        while batch.len() < 16 * 1024 {
+            let Some(more) = inlet.try_next() else { break };
+            batch.extend_from_slice(&more);
+        }
+        let sent: io::Result<()> = match timeout(patience, writer.write_all(&batch)).await {
+            Ok(sent) => sent,
+            Err(_) => return CloseCause::Local,
+        };
+        inlet.sent(batch.len());
+        if sent.is_err() {
+            return CloseCause::Reset;
+        }
+        if batch.capacity() > 64 * 1024 {
+            batch = Vec::new();
+        }
+    }
+    let _ = timeout(Duration::from_secs(5), writer.shutdown()).await;
+    CloseCause::Local
+}

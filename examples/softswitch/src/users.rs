@@ -1,0 +1,83 @@
+//! Who may use the server: the users of the command line and of an htdigest file. Owns secrets, never passwords.
+
+use crate::config::Config;
+use sip_message::digest::{DigestAlgorithm, DigestSecret};
+use std::path::Path;
+
+/// All users, as digest authentication needs them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Users {
+    /// Realm, name, secret.
+    pub(crate) list: Vec<(String, String, DigestSecret)>,
+}
+
+impl Users {
+    /// Reads the users the configuration names.
+    pub(crate) fn load(config: &Config) -> Result<Users, String> {
+        let realm = config.realm();
+        let mut list = Vec::new();
+        for user in &config.users {
+            for &algorithm in &config.digest {
+                let secret =
+                    DigestSecret::new(algorithm, user.name.as_bytes(), realm.as_bytes(), user.password.as_bytes());
+                list.push((realm.to_owned(), user.name.clone(), secret));
+            }
+        }
+        if let Some(file) = &config.users_file {
+            let text = std::fs::read_to_string(file).map_err(|error| format!("--users {}: {error}", file.display()))?;
+            list.extend(htdigest(&text, file)?);
+        }
+        Ok(Users { list })
+    }
+}
+
+/// Lines of `name:realm:secret`; the secret is the MD5 (32 digits) or SHA-256 (64 digits) of `name:realm:password`. Empty
+/// lines and those that begin with `#` do not count.
+fn htdigest(text: &str, file: &Path) -> Result<Vec<(String, String, DigestSecret)>, String> {
+    let mut list = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        // The line stays out of the message: it holds a secret.
+        let wrong = || format!("--users {}: line {} is not name:realm:MD5", file.display(), number + 1);
+        let mut parts = line.rsplitn(2, ':');
+        let (hex, rest) = (parts.next().ok_or_else(wrong)?, parts.next().ok_or_else(wrong)?);
+        let (name, realm) = rest.split_once(':').ok_or_else(wrong)?;
+        let algorithm = match hex.len() {
+            64 => DigestAlgorithm::Sha256,
+            _ => DigestAlgorithm::Md5,
+        };
+        let hex = hex.to_ascii_lowercase();
+        let secret = DigestSecret::from_hex(algorithm, hex.as_bytes()).ok_or_else(wrong)?;
+        if name.is_empty() || realm.is_empty() {
+            return Err(wrong());
+        }
+        list.push((realm.to_owned(), name.to_owned(), secret));
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn htdigest_files_are_read() {
+        let text = "# phones\n\nMufasa:testrealm@host.com:939e7578ed9e3c518a452acee763bce9\r\n";
+        let users = htdigest(text, Path::new("users")).unwrap();
+        let (realm, name, secret) = &users[0];
+        assert_eq!((realm.as_str(), name.as_str()), ("testrealm@host.com", "Mufasa"));
+        let computed = DigestSecret::new(DigestAlgorithm::Md5, b"Mufasa", b"testrealm@host.com", b"Circle Of Life");
+        assert_eq!(secret.reveal().as_str(), computed.reveal().as_str());
+    }
+
+    #[test]
+    fn a_wrong_line_is_named_but_not_shown() {
+        for text in ["a:b:c0ffee", "ok", "a::939e7578ed9e3c518a452acee763bce9", ":r:939e7578ed9e3c518a452acee763bce9"] {
+            let error = htdigest(&format!("#\n{text}"), Path::new("users")).unwrap_err();
+            assert_eq!(error, "--users users: line 2 is not name:realm:MD5");
+        }
+    }
+}
