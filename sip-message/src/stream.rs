@@ -211,7 +211,11 @@ impl StreamDecoder {
     fn head_end(&mut self) -> Option<usize> {
         loop {
             let rest = self.buffer.get(self.searched..)?;
-            let lf = self.searched + memchr::memchr(b'\n', rest)?;
+            let Some(lf) = memchr::memchr(b'\n', rest) else {
+                self.searched = self.buffer.len();
+                return None;
+            };
+            let lf = self.searched + lf;
             match (self.buffer.get(lf + 1), self.buffer.get(lf + 2)) {
                 (Some(b'\r'), Some(b'\n')) => return Some(lf + 3),
                 (Some(b'\n'), _) if self.config.bare_lf => return Some(lf + 2),
