@@ -6,7 +6,9 @@
 use crate::instructions;
 use crate::report::{Contender, Report};
 use bytes::Bytes;
-use sip_message::{Contact, Header, Message, NameAddr, ParserConfig, Via};
+use sip_message::uri::Uri;
+use sip_message::{Capabilities, Header, Message, NameAddr, ParserConfig, StreamDecoder, Via, salvage};
+use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
 
 /// One dimension that a message can grow in.
@@ -30,11 +32,8 @@ pub const CASES: &[Case] = &[
         name: "commas-quoted",
         make: |n| with(|head| line(head, &format!("Contact: \"{}\" <sip:a@b>", ",".repeat(n)))),
     },
-    Case { name: "parameters", make: |n| with(|head| line(head, &format!("Contact: <sip:a@b>{}", ";p=v".repeat(n)))) },
-    Case {
-        name: "uri-parameters",
-        make: |n| with(|head| line(head, &format!("Contact: <sip:a@b{}>", ";p=v".repeat(n)))),
-    },
+    Case { name: "parameters", make: |n| with(|head| line(head, &format!("Contact: <sip:a@b>{}", params(n)))) },
+    Case { name: "uri-parameters", make: |n| with(|head| line(head, &format!("Contact: <sip:1@b{}>", params(n)))) },
     Case { name: "uri-escapes", make: |n| with(|head| line(head, &format!("Contact: <sip:{}@b>", "%41".repeat(n)))) },
     Case { name: "quotes", make: |n| with(|head| line(head, &format!("Contact: \"{}\" <sip:a@b>", "\\\"".repeat(n)))) },
     Case { name: "quotes-open", make: |n| with(|head| line(head, &format!("Contact: {}", "\"a\" \"".repeat(n)))) },
@@ -45,7 +44,16 @@ pub const CASES: &[Case] = &[
     Case { name: "comments-open", make: |n| with(|head| line(head, &format!("User-Agent: a {}", "(".repeat(n)))) },
     Case { name: "header-length", make: |n| with(|head| line(head, &format!("Subject: {}", "abcdefgh".repeat(n)))) },
     Case { name: "space", make: |n| with(|head| line(head, &format!("Contact: {}<sip:a@b>", " \t".repeat(n)))) },
-    Case { name: "body-length", make: |n| [with(|_| ()), vec![b'x'; 64 * n]].concat() },
+    Case {
+        name: "uri-headers",
+        make: |n| {
+            with(|head| line(head, &format!("Contact: <sip:1@b?{}>", params(n).replace(';', "&").replacen('&', "", 1))))
+        },
+    },
+    Case { name: "body-parts", make: |n| multipart(&"\r\n--b\r\n\r\nx".repeat(n)) },
+    Case { name: "body-boundaries-in-vain", make: |n| multipart(&"\r\n--bb\n--b-\r".repeat(n)) },
+    Case { name: "body-fields", make: |n| multipart(&format!("\r\n--b\r\n{}\r\nx", "X: y\r\n".repeat(n))) },
+    Case { name: "body-length", make: |n| with_body(|_| (), &"x".repeat(64 * n)) },
 ];
 
 /// The largest header has some ten bytes for each of these, which keeps it within what the index can hold.
@@ -60,6 +68,10 @@ const CONFIG: ParserConfig = ParserConfig {
 };
 
 fn with(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    with_body(fill, "")
+}
+
+fn with_body(fill: impl FnOnce(&mut Vec<u8>), body: &str) -> Vec<u8> {
     let mut message = b"OPTIONS sip:b@h SIP/2.0\r\n".to_vec();
     for text in [
         "Via: SIP/2.0/UDP h;branch=z9hG4bK1",
@@ -71,8 +83,19 @@ fn with(fill: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         line(&mut message, text);
     }
     fill(&mut message);
+    line(&mut message, &format!("Content-Length: {:07}", body.len()));
     message.extend_from_slice(b"\r\n");
+    message.extend_from_slice(body.as_bytes());
     message
+}
+
+fn multipart(parts: &str) -> Vec<u8> {
+    with_body(|head| line(head, "Content-Type: multipart/mixed;boundary=b"), &format!("{parts}\r\n--b--\r\n"))
+}
+
+/// `n` parameters, each with another name.
+fn params(n: usize) -> String {
+    (0..n).map(|i| format!(";p{i:05}=v")).collect()
 }
 
 fn line(head: &mut Vec<u8>, text: &str) {
@@ -80,11 +103,13 @@ fn line(head: &mut Vec<u8>, text: &str) {
     head.extend_from_slice(b"\r\n");
 }
 
-/// Parses the message and reads all of it, each header as several types, as well formed or not as it is.
+/// Parses the message, from a stream byte by byte as well, and reads all of it, each header as several types, as well
+/// formed or not as it is.
 fn work(buffer: &Bytes) {
     let message = Message::parse_with(buffer.clone(), &CONFIG).expect("well framed, within the limits");
+    black_box(message.check_grammar().is_ok());
+    black_box(message.check_semantics(&Capabilities::COMMON).is_ok());
     black_box(message.fields("X-none").count());
-    black_box((message.from().is_ok(), message.top_via().is_ok(), message.max_forwards().is_ok()));
     for header in [Header::Contact, Header::Route, Header::Allow, Header::Subject, Header::UserAgent] {
         black_box(message.fields(header).map(<[u8]>::len).sum::<usize>());
     }
@@ -92,15 +117,32 @@ fn work(buffer: &Bytes) {
     for header in [Header::Contact, Header::Route, Header::Allow] {
         black_box(message.values::<NameAddr<'_>>(header).filter_map(Result::ok).map(read).count());
     }
-    for contact in message.values::<Contact<'_>>(Header::Contact).filter_map(Result::ok) {
-        black_box((contact.q().is_ok(), contact.expires().is_ok()));
+    for contact in message.contacts().filter_map(Result::ok) {
+        black_box((contact.q().is_ok(), contact.expires().is_ok(), contact.instance_id().is_ok()));
     }
+    for part in message.body_parts(2).filter_map(Result::ok) {
+        black_box(part.content_type().is_ok());
+    }
+    black_box(salvage(buffer).is_some());
+    let mut decoder = StreamDecoder::new(CONFIG);
+    for byte in buffer.chunks(1) {
+        decoder.push(byte);
+        black_box(decoder.next_item());
+    }
+    assert!(decoder.is_between_messages());
 }
 
 fn read(address: NameAddr<'_>) {
     black_box(address.display_name());
     black_box(address.tag().is_ok());
-    black_box(address.uri().is_ok());
+    if let Ok(uri) = address.uri() {
+        let mut hasher = DefaultHasher::new();
+        uri.hash_canonical(&mut hasher);
+        black_box(hasher.finish());
+        // The same in other letters, so that a comparison has to look at everything.
+        let other = uri.as_bytes().to_ascii_uppercase();
+        black_box(Uri::parse(&other).is_ok_and(|other| uri.equivalent(&other)));
+    }
 }
 
 impl Case {
@@ -135,7 +177,7 @@ pub(super) fn run(report: &mut Report) {
                 }
             };
             let name = format!("linear-{}-{size}", case.name);
-            report.figure(&name, "parse+read", super::OURS, value, unit, last.map(|last| value / last));
+            report.figure(&name, "all", super::OURS, value, unit, last.map(|last| value / last));
             last = Some(value);
         }
     }
