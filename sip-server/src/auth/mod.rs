@@ -1,0 +1,696 @@
+//! Digest authentication as a server does it (RFC 3261 section 22, RFC 7616, RFC 8760), as a core on an endpoint.
+//!
+//! Owns challenges, nonces, the judgement of credentials, and who may act for which address-of-record. Keeps no
+//! passwords: it is given H(user:realm:password), in a table or when it asks. Routes nothing.
+
+mod budget;
+mod nonce;
+#[cfg(test)]
+mod tests;
+
+use crate::hash::{HashKey, IdHash};
+use crate::id::{AuthId, Key, Slab};
+use crate::location::aor_key;
+use crate::reply::{reply, reply_bare};
+use crate::secret::Random;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use budget::Budget;
+use core::fmt::Write;
+use core::net::SocketAddr;
+use core::time::Duration;
+use hashbrown::HashMap;
+use nonce::{NONCE_CHARS, Nonces, Worth};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
+use sip_message::headers::Credentials;
+use sip_message::{Header, HeaderError, Message, Method, NameAddr, StatusCode, Uri, ValueError};
+use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
+use smallvec::SmallVec;
+
+/// What a [`DigestAuth`] is told at construction.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AuthConfig {
+    /// The domains whose users are authenticated, in lower case. Empty: nobody is, and everything is handed on.
+    pub domains: Vec<String>,
+    /// The realm of all of them; `None` if each domain is a realm of its own. RFC 3261 section 22.1 wants realms to be
+    /// globally unique, as domain names are.
+    pub realm: Option<String>,
+    /// The algorithms to offer, best first, one challenge for each. SHA-256, then MD5 for those who know no other.
+    pub algorithms: Vec<DigestAlgorithm>,
+    /// Whether to offer `auth-int` besides `auth`. Off: a proxy on the way may change a body (RFC 3261 section 22.4
+    /// leaves it optional).
+    pub auth_int: bool,
+    /// Whether credentials without `qop` are taken, as clients of RFC 2069 send them. A nonce is good once then. On.
+    pub without_qop: bool,
+    /// Whether the `uri` of the credentials must be equivalent to the Request-URI. Off: a proxy on the way may have
+    /// changed that (RFC 3261 section 22.4 item 5).
+    pub check_uri: bool,
+    /// Whether REGISTER is challenged, with 401. On.
+    pub registrations: bool,
+    /// Whether other requests outside of dialogs are challenged, with 407, if From is of one of the domains. On.
+    pub requests: bool,
+    /// Whether requests within dialogs are challenged, too. Off.
+    pub in_dialog: bool,
+    /// Whether to ask by [`AuthEvent::Credentials`] for users who are not in the table. Off: they are refused.
+    pub ask: bool,
+    /// Whether a nonce is good only over the flow it was sent over. Off: flows change with the network.
+    pub nonce_bound_to_flow: bool,
+    /// How long a nonce may be used. From half of it on, successful answers carry another one (`nextnonce`). 5 minutes.
+    pub nonce_lifetime: Duration,
+    /// How many used nonces are remembered: about 40 bytes each. Beyond, the oldest become stale early. 200,000.
+    pub used_nonces: usize,
+    /// How many failures one source may have at once. 30.
+    pub failures: u32,
+    /// After how long one of them is forgiven. 10 seconds.
+    pub forgive: Duration,
+    /// How many requests may wait for [`DigestAuth::answer`]; those beyond are answered 503. 10,000.
+    pub waiting: usize,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        AuthConfig {
+            domains: Vec::new(),
+            realm: None,
+            algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            auth_int: false,
+            without_qop: true,
+            check_uri: false,
+            registrations: true,
+            requests: true,
+            in_dialog: false,
+            ask: false,
+            nonce_bound_to_flow: false,
+            nonce_lifetime: Duration::from_secs(300),
+            used_nonces: 200_000,
+            failures: 30,
+            forgive: Duration::from_secs(10),
+            waiting: 10_000,
+        }
+    }
+}
+
+/// Who sent a request, as far as that has been proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The user name, as in the credentials.
+    pub user: Box<str>,
+    /// The realm it is known in.
+    pub realm: Box<str>,
+    /// Whether the flow has been trusted ([`DigestAuth::trust_flow`]), rather than credentials been checked.
+    pub by_flow: bool,
+    /// The value of Authentication-Info for a 2xx to the request: the next nonce, when the one that was used ages.
+    pub info: Option<Box<str>>,
+}
+
+/// What a [`DigestAuth`] has to say. Handed out by [`DigestAuth::poll_event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthEvent {
+    /// A secret is needed: answer with [`DigestAuth::answer`].
+    Credentials {
+        /// The request that waits.
+        id: AuthId,
+        /// The user name.
+        user: String,
+        /// The realm.
+        realm: String,
+        /// The algorithm the secret must be for.
+        algorithm: DigestAlgorithm,
+    },
+    /// Somebody failed. One event for each failure: for logs, and for those who keep such sources out.
+    Failed {
+        /// Where the request came from.
+        source: SocketAddr,
+        /// The user name that was claimed.
+        user: String,
+        /// The realm.
+        realm: String,
+        /// Why.
+        cause: AuthFailure,
+    },
+}
+
+/// Why somebody was refused. The one refused learns less: an unknown user and a wrong password look alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AuthFailure {
+    /// There is no such user.
+    UnknownUser,
+    /// The digest is wrong.
+    WrongPassword,
+    /// The source has failed too often of late.
+    Budget,
+    /// The user is who they say, but may not act for that address-of-record.
+    Identity,
+}
+
+/// What a request needs.
+struct Demand {
+    /// 407 and not 401.
+    proxy: bool,
+    realm: String,
+}
+
+/// A request that waits for the secret of its user.
+struct Waiting {
+    tx: ServerTxId,
+    path: Path,
+    message: Message,
+}
+
+enum Verdict {
+    Passed(Option<Identity>),
+    Challenge { demand: Demand, stale: bool },
+    Refused(StatusCode),
+    Ask { user: String, realm: String, algorithm: DigestAlgorithm },
+}
+
+/// The secret of a user, or what is known instead.
+enum Secret {
+    Known(DigestSecret),
+    /// There is no such user. The digest is computed all the same.
+    Unknown(DigestSecret),
+    Ask,
+}
+
+/// Digest authentication for a registrar, a proxy, or both.
+///
+/// Requests it has no quarrel with are handed on by [`handle`](DigestAuth::handle); the others are answered.
+pub struct DigestAuth {
+    config: AuthConfig,
+    nonces: Nonces,
+    budget: Budget,
+    /// By realm, a NUL and the user name.
+    users: HashMap<Box<[u8]>, SmallVec<[DigestSecret; 2]>, HashKey>,
+    /// Address-of-record, realm and user: who may act for more than their own.
+    grants: BTreeSet<(String, String, String)>,
+    decoy: String,
+    waiting: Slab<Waiting>,
+    waiting_by_tx: HashMap<ServerTxId, Key, IdHash>,
+    identities: HashMap<ServerTxId, Identity, IdHash>,
+    trusted: BTreeMap<FlowId, Identity>,
+    events: VecDeque<AuthEvent>,
+}
+
+impl DigestAuth {
+    /// A core without users. All that is random comes from `seed`, which nobody else may know, and which must be another one
+    /// after a restart with another epoch: nonces are proven with it.
+    pub fn new(config: AuthConfig, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(&seed, "digest");
+        let lifetime = u32::try_from(config.nonce_lifetime.as_secs()).unwrap_or(u32::MAX);
+        DigestAuth {
+            nonces: Nonces::new(&seed, lifetime, config.used_nonces),
+            budget: Budget::new(&seed, config.failures, config.forgive),
+            users: HashMap::with_hasher(random.hash_key()),
+            grants: BTreeSet::new(),
+            decoy: random.tag(),
+            waiting: Slab::new(),
+            waiting_by_tx: HashMap::with_hasher(IdHash),
+            identities: HashMap::with_hasher(IdHash),
+            trusted: BTreeMap::new(),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Adds a user, or a secret for another algorithm. A secret for an algorithm serves its `-sess` form, too.
+    pub fn add_user(&mut self, realm: &str, user: &str, secret: DigestSecret) {
+        let secrets = self.users.entry(user_key(realm, user).as_slice().into()).or_default();
+        secrets.retain(|old| family(old.algorithm()) != family(secret.algorithm()));
+        secrets.push(secret);
+    }
+
+    /// Adds a user with a password: a secret for each algorithm offered. The password is not kept.
+    pub fn add_user_with_password(&mut self, realm: &str, user: &str, password: &str) {
+        for algorithm in self.config.algorithms.clone() {
+            let secret = DigestSecret::new(algorithm, user.as_bytes(), realm.as_bytes(), password.as_bytes());
+            self.add_user(realm, user, secret);
+        }
+    }
+
+    /// Removes a user; tells whether there was one.
+    pub fn remove_user(&mut self, realm: &str, user: &str) -> bool {
+        self.users.remove(user_key(realm, user).as_slice()).is_some()
+    }
+
+    /// Lets `user` act for an address-of-record that is not their own: register it, and call in its name.
+    pub fn grant(&mut self, realm: &str, user: &str, aor: &str) {
+        self.grants.insert((aor.into(), realm.into(), user.into()));
+    }
+
+    /// Takes back what [`grant`](DigestAuth::grant) gave; tells whether there was such a grant.
+    pub fn revoke(&mut self, realm: &str, user: &str, aor: &str) -> bool {
+        self.grants.remove(&(aor.into(), realm.into(), user.into()))
+    }
+
+    /// Trusts everything that comes over a connection to be of `user`: somebody who has proven that in the handshake, by a cookie or
+    /// token with the WebSocket upgrade (RFC 7118 section 7), or by a TLS certificate. Until the flow ends.
+    pub fn trust_flow(&mut self, flow: FlowId, realm: &str, user: &str) {
+        let identity = Identity { user: user.into(), realm: realm.into(), by_flow: true, info: None };
+        self.trusted.insert(flow, identity);
+    }
+
+    /// Who sent the request of this transaction, from when [`handle`](DigestAuth::handle) handed it on to the end of the
+    /// transaction.
+    pub fn identity(&self, tx: ServerTxId) -> Option<&Identity> {
+        self.identities.get(&tx)
+    }
+
+    /// Takes an event of the endpoint. `None`: it was a request, and it has been challenged, refused or put aside.
+    pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
+        match event {
+            Event::Request { tx, path, message } => self.request(endpoint, now, tx, path, message, None),
+            Event::ServerEnded { tx, .. } => {
+                self.identities.remove(&tx);
+                if let Some(key) = self.waiting_by_tx.remove(&tx) {
+                    self.waiting.remove(key);
+                }
+                Some(event)
+            }
+            Event::FlowEnded { flow, .. } => {
+                self.trusted.remove(&flow);
+                Some(event)
+            }
+            event => Some(event),
+        }
+    }
+
+    /// Answers [`AuthEvent::Credentials`]: the secret, or `None` if there is no such user. Gives the request back if it
+    /// has passed, to be handed to the next core. A stale id is nobody's: `None`.
+    pub fn answer(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        id: AuthId,
+        secret: Option<DigestSecret>,
+    ) -> Option<Event> {
+        let Waiting { tx, path, message } = self.waiting.remove(id.0)?;
+        self.waiting_by_tx.remove(&tx);
+        self.request(endpoint, now, tx, path, message, Some(secret))
+    }
+
+    /// The next thing to say; `None` when all has been said. Changes with [`handle`](DigestAuth::handle) and
+    /// [`answer`](DigestAuth::answer).
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<AuthEvent> {
+        self.events.pop_front()
+    }
+
+    /// How many requests wait for the secret of their user, how many have an identity, and how many used nonces are remembered.
+    pub fn load(&self) -> (usize, usize, usize) {
+        (self.waiting.len(), self.identities.len(), self.nonces.used())
+    }
+
+    fn request(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        tx: ServerTxId,
+        path: Path,
+        message: Message,
+        given: Option<Option<DigestSecret>>,
+    ) -> Option<Event> {
+        match self.judge(now, &path, &message, given) {
+            Verdict::Passed(identity) => {
+                if let Some(identity) = identity {
+                    self.identities.insert(tx, identity);
+                }
+                return Some(Event::Request { tx, path, message });
+            }
+            Verdict::Challenge { demand, stale } => self.challenge(endpoint, now, tx, &path, &message, &demand, stale),
+            Verdict::Refused(status) => reply_bare(endpoint, now, tx, &message, status),
+            Verdict::Ask { user, realm, algorithm } => {
+                let room = self.waiting.len() < self.config.waiting;
+                let waiting = Waiting { tx, path, message };
+                match if room { self.waiting.insert(waiting) } else { None } {
+                    Some(key) => {
+                        self.waiting_by_tx.insert(tx, key);
+                        self.events.push_back(AuthEvent::Credentials { id: AuthId(key), user, realm, algorithm });
+                    }
+                    None => {
+                        let _ = endpoint.abandon(now, tx);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a request is to be authenticated, and how.
+    fn demand(&self, message: &Message) -> Option<Demand> {
+        let config = &self.config;
+        let proxy = match message.method()? {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+            //# Servers MUST NOT attempt to challenge an ACK.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+            //# Although the CANCEL method does take a response (a 2xx), servers
+            //# MUST NOT attempt to challenge CANCEL requests since these requests
+            //# cannot be resubmitted.
+            Method::Ack | Method::Cancel => return None,
+            Method::Register if config.registrations => false,
+            Method::Register => return None,
+            _ if !config.requests => return None,
+            _ if !config.in_dialog && matches!(message.to().map(|to| to.tag()), Ok(Ok(Some(_)))) => return None,
+            _ => true,
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+        //# Additionally, registrars and redirect servers MAY make use of
+        //# 401 (Unauthorized) responses for authentication, but proxies MUST
+        //# NOT, and instead MAY use the 407 (Proxy Authentication Required)
+        let uri = if proxy { message.from().ok()?.uri().ok()? } else { message.request_uri()?.ok()? };
+        let host = uri.as_sip()?.host_str();
+        let domain = config.domains.iter().find(|domain| domain.eq_ignore_ascii_case(host))?;
+        Some(Demand { proxy, realm: config.realm.as_ref().unwrap_or(domain).clone() })
+    }
+
+    fn judge(&mut self, now: Instant, path: &Path, message: &Message, given: Option<Option<DigestSecret>>) -> Verdict {
+        let Some(demand) = self.demand(message) else { return Verdict::Passed(None) };
+        if let Some(identity) = self.trusted.get(&path.flow).filter(|identity| *identity.realm == *demand.realm) {
+            return self.pass(path, message, identity.clone());
+        }
+        let source = path.remote.ip();
+        if !self.budget.allows(source, now) {
+            self.failed(path, "", demand.realm, AuthFailure::Budget);
+            return Verdict::Refused(StatusCode::FORBIDDEN);
+        }
+        let claim = match self.claim(message, &demand) {
+            Ok(Some(claim)) => claim,
+            Ok(None) => return Verdict::Challenge { demand, stale: false },
+            Err(_) => return Verdict::Refused(StatusCode::BAD_REQUEST),
+        };
+        if self.config.check_uri && !claim.is_for(message) {
+            return Verdict::Refused(StatusCode::BAD_REQUEST);
+        }
+        let secret = match given {
+            Some(Some(secret)) => Secret::Known(secret),
+            Some(None) => Secret::Unknown(self.decoy(&claim)),
+            None => self.secret(&claim, &demand.realm),
+        };
+        let (secret, known) = match secret {
+            Secret::Known(secret) => (secret, true),
+            Secret::Unknown(secret) => (secret, false),
+            Secret::Ask => {
+                return Verdict::Ask { user: claim.user.into(), realm: demand.realm, algorithm: claim.algorithm };
+            }
+        };
+        // The algorithm is the client's choice among those offered, the secret one of that family.
+        let right = secret.verify(&claim.input(message), claim.response.as_bytes())
+            && family(secret.algorithm()) == family(claim.algorithm);
+        if !(right && known) {
+            self.budget.failed(source, now);
+            let cause = if known { AuthFailure::WrongPassword } else { AuthFailure::UnknownUser };
+            self.failed(path, claim.user, demand.realm.clone(), cause);
+            return Verdict::Challenge { demand, stale: false };
+        }
+        let peer = self.peer(path);
+        let (nonce, worth) = match self.nonces.open(claim.nonce, now, &demand.realm, &peer) {
+            Ok((nonce, worth)) if self.nonces.is_unused(&nonce, claim.count) => (nonce, worth),
+            // The password is right, only the nonce will not do: RFC 7616 section 3.3.
+            _ => return Verdict::Challenge { demand, stale: true },
+        };
+        self.nonces.use_up(&nonce, claim.count, now);
+        let mut identity =
+            Identity { user: claim.user.into(), realm: demand.realm.as_str().into(), by_flow: false, info: None };
+        if worth == Worth::Aging {
+            let mut info = String::with_capacity(16 + NONCE_CHARS);
+            info.push_str("nextnonce=\"");
+            self.nonces.write(&mut info, now, &demand.realm, &peer);
+            info.push('"');
+            identity.info = Some(info.into());
+        }
+        self.pass(path, message, identity)
+    }
+
+    /// The one who sent the request is known: may they?
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# If
+    //# the authenticated user is not authorized to modify bindings,
+    //# the registrar MUST return a 403 (Forbidden) and skip the
+    //# remaining steps.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22
+    //# Once the originator has been identified, the recipient of
+    //# the request SHOULD ascertain whether or not this user is authorized
+    //# to make the request in question.
+    fn pass(&mut self, path: &Path, message: &Message, identity: Identity) -> Verdict {
+        let acts_for = match message.method() {
+            Some(Method::Register) => message.to(),
+            _ => message.from(),
+        };
+        if acts_for.is_ok_and(|address| self.permits(&identity, &address)) {
+            return Verdict::Passed(Some(identity));
+        }
+        self.failed(path, &identity.user, identity.realm.clone().into(), AuthFailure::Identity);
+        Verdict::Refused(StatusCode::FORBIDDEN)
+    }
+
+    /// Whether somebody may act for an address-of-record: their own, in each domain of their realm, or one granted.
+    fn permits(&self, identity: &Identity, address: &NameAddr<'_>) -> bool {
+        let Ok(uri) = address.uri() else { return false };
+        let Some(uri) = uri.as_sip() else { return false };
+        let host = uri.host_str();
+        let in_realm = match &self.config.realm {
+            Some(_) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host)),
+            None => identity.realm.eq_ignore_ascii_case(host),
+        };
+        let own = uri.user().is_some_and(|user| match identity.user.split_once('@') {
+            Some((local, domain)) => user.eq_text(local) && domain.eq_ignore_ascii_case(host),
+            None => user.eq_text(&identity.user),
+        });
+        let granted = || (aor_key(uri), String::from(&*identity.realm), String::from(&*identity.user));
+        in_realm && own || self.grants.contains(&granted())
+    }
+
+    fn failed(&mut self, path: &Path, user: &str, realm: String, cause: AuthFailure) {
+        // Nobody has to poll these: they must not pile up.
+        const KEPT: usize = 1024;
+        if self.events.len() < KEPT {
+            self.events.push_back(AuthEvent::Failed { source: path.remote, user: user.into(), realm, cause });
+        }
+    }
+
+    /// The credentials for this server among those of the request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+    //# When multiple proxies are used in a chain, a Proxy-Authorization
+    //# header field value MUST NOT be consumed by any proxy whose realm does
+    //# not match the "realm" parameter specified in that value.
+    fn claim<'a>(&self, message: &'a Message, demand: &Demand) -> Result<Option<Claim<'a>>, HeaderError> {
+        let header = if demand.proxy { Header::ProxyAuthorization } else { Header::Authorization };
+        for credentials in message.values::<Credentials<'a>>(header) {
+            let credentials = credentials?;
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22
+            //# Servers MUST NOT accept credentials
+            //# using the "Basic" authorization scheme, and servers also MUST NOT
+            //# challenge with "Basic".
+            if !credentials.is_digest() {
+                continue;
+            }
+            let of_value = |error: ValueError| HeaderError { header, offset: error.offset, fault: Some(error.kind) };
+            let realm = credentials.realm().map_err(of_value)?;
+            if realm.is_none_or(|realm| *realm.unquoted() != *demand.realm.as_bytes()) {
+                continue;
+            }
+            if let Some(claim) = self.read_claim(&credentials).map_err(of_value)? {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
+    }
+
+    /// `None` if these credentials cannot be right: an algorithm or protection that was not offered, parts that are missing.
+    fn read_claim<'a>(&self, credentials: &Credentials<'a>) -> Result<Option<Claim<'a>>, ValueError> {
+        let algorithm = match credentials.algorithm()? {
+            Some(token) => DigestAlgorithm::parse(token.as_str()),
+            None => Some(DigestAlgorithm::Md5),
+        };
+        let Some(algorithm) = algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
+            return Ok(None);
+        };
+        let qop = match credentials.qop()? {
+            Some(token) => match Qop::parse(token.as_str()) {
+                Some(Qop::AuthInt) if !self.config.auth_int => return Ok(None),
+                Some(qop) => Some(qop),
+                None => return Ok(None),
+            },
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+            //# SIP servers supporting RFC 2617 MUST ensure they
+            //# are backwards compatible with RFC 2069.
+            None if self.config.without_qop => None,
+            None => return Ok(None),
+        };
+        let text = |name: &str| -> Result<Option<&'a [u8]>, ValueError> {
+            Ok(credentials.params().get(name)?.map(|value| value.without_quotes()))
+        };
+        let (count, nc) = match qop {
+            None => (None, &b""[..]),
+            Some(_) => match (credentials.nc()?, text("nc")?) {
+                (Some(count), Some(nc)) => (Some(count), nc),
+                _ => return Ok(None),
+            },
+        };
+        let cnonce = text("cnonce")?;
+        if cnonce.is_none() && (qop.is_some() || algorithm.is_session()) {
+            return Ok(None);
+        }
+        let user = text("username")?.and_then(|user| core::str::from_utf8(user).ok());
+        match (user, text("nonce")?, text("uri")?, credentials.response()?) {
+            (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => Ok(Some(Claim {
+                algorithm,
+                qop,
+                user,
+                nonce,
+                uri,
+                nc,
+                count,
+                cnonce: cnonce.unwrap_or_default(),
+                response,
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    fn secret(&self, claim: &Claim<'_>, realm: &str) -> Secret {
+        match self.users.get(user_key(realm, claim.user).as_slice()) {
+            Some(secrets) => {
+                let fits = |secret: &&DigestSecret| family(secret.algorithm()) == family(claim.algorithm);
+                let found = secrets
+                    .iter()
+                    .find(fits)
+                    .and_then(|secret| DigestSecret::from_hex(claim.algorithm, secret.reveal().as_bytes()));
+                found.map_or_else(|| Secret::Unknown(self.decoy(claim)), Secret::Known)
+            }
+            None if self.config.ask => Secret::Ask,
+            // An unknown user costs what a known one does, and is answered alike.
+            None => Secret::Unknown(self.decoy(claim)),
+        }
+    }
+
+    fn decoy(&self, claim: &Claim<'_>) -> DigestSecret {
+        DigestSecret::new(claim.algorithm, claim.user.as_bytes(), self.decoy.as_bytes(), b"")
+    }
+
+    fn peer(&self, path: &Path) -> SmallVec<[u8; 32]> {
+        let mut peer = SmallVec::new();
+        if self.config.nonce_bound_to_flow {
+            peer.extend_from_slice(&path.flow.to_bits().to_be_bytes());
+            match path.remote.ip() {
+                core::net::IpAddr::V4(ip) => peer.extend_from_slice(&ip.octets()),
+                core::net::IpAddr::V6(ip) => peer.extend_from_slice(&ip.octets()),
+            }
+        }
+        peer
+    }
+
+    /// Answers 401 or 407, with a challenge for each algorithm.
+    #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
+    fn challenge(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        tx: ServerTxId,
+        path: &Path,
+        message: &Message,
+        demand: &Demand,
+        stale: bool,
+    ) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
+        //# The WWW-Authenticate response-header field MUST be included in 401
+        //# (Unauthorized) response messages.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+        //# The proxy MUST populate the 407
+        //# (Proxy Authentication Required) message with a Proxy-Authenticate
+        //# header field value applicable to the proxy for the requested
+        //# resource.
+        let (status, header) = match demand.proxy {
+            true => (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Header::ProxyAuthenticate),
+            false => (StatusCode::UNAUTHORIZED, Header::WwwAuthenticate),
+        };
+        let peer = self.peer(path);
+        let mut values: SmallVec<[String; 2]> = SmallVec::new();
+        for algorithm in self.config.algorithms.clone() {
+            let mut value = String::with_capacity(96 + demand.realm.len() + NONCE_CHARS);
+            value.push_str("Digest realm=\"");
+            for c in demand.realm.chars() {
+                if matches!(c, '"' | '\\') {
+                    value.push('\\');
+                }
+                value.push(c);
+            }
+            value.push_str("\", nonce=\"");
+            self.nonces.write(&mut value, now, &demand.realm, &peer);
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+            //# However, servers MUST always
+            //# send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
+            //# header field values.
+            let qop = if self.config.auth_int { "auth,auth-int" } else { "auth" };
+            let _ = write!(value, "\", algorithm={algorithm}, qop=\"{qop}\"");
+            if stale {
+                value.push_str(", stale=true");
+            }
+            values.push(value);
+        }
+        reply(endpoint, now, tx, message, status, |mut response| {
+            for value in &values {
+                response = response.header(header, value);
+            }
+            response
+        });
+    }
+}
+
+/// The credentials of a request, read.
+struct Claim<'a> {
+    algorithm: DigestAlgorithm,
+    qop: Option<Qop>,
+    user: &'a str,
+    nonce: &'a [u8],
+    uri: &'a [u8],
+    nc: &'a [u8],
+    count: Option<u32>,
+    cnonce: &'a [u8],
+    response: &'a str,
+}
+
+impl<'a> Claim<'a> {
+    /// Whether the credentials were made for this Request-URI.
+    fn is_for(&self, message: &Message) -> bool {
+        let Some(asked) = message.request_uri_bytes() else { return false };
+        let equivalent = |(a, b): (Uri<'_>, Uri<'_>)| a.equivalent(&b);
+        asked == self.uri || Uri::parse(asked).ok().zip(Uri::parse(self.uri).ok()).is_some_and(equivalent)
+    }
+
+    fn input(&self, message: &'a Message) -> DigestInput<'a> {
+        let method = message.method().map_or(&b""[..], |method| method.as_str().as_bytes());
+        DigestInput {
+            method,
+            uri: self.uri,
+            nonce: self.nonce,
+            qop: self.qop,
+            nc: self.nc,
+            cnonce: self.cnonce,
+            body: message.body(),
+        }
+    }
+}
+
+fn user_key(realm: &str, user: &str) -> SmallVec<[u8; 64]> {
+    let mut key = SmallVec::from_slice(realm.as_bytes());
+    key.push(0);
+    key.extend_from_slice(user.as_bytes());
+    key
+}
+
+/// The algorithm without `-sess`: its secrets serve both.
+fn family(algorithm: DigestAlgorithm) -> DigestAlgorithm {
+    match algorithm {
+        DigestAlgorithm::Md5Sess => DigestAlgorithm::Md5,
+        DigestAlgorithm::Sha256Sess => DigestAlgorithm::Sha256,
+        DigestAlgorithm::Sha512Trunc256Sess => DigestAlgorithm::Sha512Trunc256,
+        algorithm => algorithm,
+    }
+}

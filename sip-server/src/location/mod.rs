@@ -1,0 +1,50 @@
+//! The location service: which contacts an address-of-record is bound to.
+//!
+//! Owns what a binding is, how a REGISTER changes the bindings of an address-of-record, the in-memory table, GRUUs, and
+//! what any store must do. Knows nothing of messages on the wire beyond the values in them, and sends nothing.
+
+mod binding;
+mod conformance;
+mod gruu;
+mod store;
+mod table;
+mod update;
+
+pub use binding::{Binding, BindingParts};
+pub use conformance::{Nonconformance, store_conformance};
+pub(crate) use gruu::Gruus;
+pub use store::{Record, Store, StoreError};
+pub use table::LocationTable;
+pub(crate) use table::RegisterRefused;
+pub(crate) use update::{Asked, ContactAsked, Expiry, Refusal, Registration, Update};
+
+use alloc::string::String;
+use sip_message::uri::SipUri;
+
+/// The key of an address-of-record in a location service: its canonical form (RFC 3261 section 10.3 step 5), always
+/// with the scheme `sip`.
+///
+/// A user who has registered is the same user under `sip:` and `sips:`; which contacts may be used for a `sips:` URI is
+/// decided when they are looked up (RFC 5630 section 5.3).
+///
+/// ```
+/// use sip_message::Uri;
+/// let uri = Uri::parse(b"sips:%61lice@Atlanta.example.com;user=phone")?;
+/// assert_eq!(uri.as_sip().map(|uri| sip_server::aor_key(uri)).as_deref(), Some("sip:alice@atlanta.example.com"));
+/// # Ok::<(), sip_message::uri::UriError>(())
+/// ```
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//# When accessing the
+//# location service constructed by a registrar, the Request-URI
+//# MUST first be canonicalized as described in Section 10.3 before
+//# being used as an index.
+pub fn aor_key(uri: &SipUri<'_>) -> String {
+    let mut key = uri.address_of_record();
+    if uri.is_sips() {
+        key.replace_range(..5, "sip:");
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,508 @@
+//! Sends a request on: RFC 3261 section 16.6 with RFC 5393, 5626, 5630 and 5658.
+
+use super::names::{Side, guess_transport};
+use super::routing::push_loop_part;
+use super::token::FlowToken;
+use super::{Branch, BranchProgress, Context, Proxy, ProxyEvent, Stage};
+use crate::id::{Key, ProxyId};
+use crate::target::{FlowPath, Target};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use sip_message::uri::SipUri;
+use sip_message::{Header, Message, Method, StatusCode, Uri};
+use sip_transaction::{Destination, Endpoint, Path, SendErrorKind};
+
+impl Proxy {
+    /// Takes the target set and starts its first branches.
+    pub(super) fn start(&mut self, endpoint: &mut Endpoint, key: Key, targets: Vec<Target>) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        context.stage = Stage::Forking;
+        if self.config.recurse {
+            context.tried.extend(targets.iter().map(|target| target.uri.clone()));
+        }
+        add_targets(context, targets, self.config.max_targets);
+        if context.tx.is_some() {
+            return self.advance(endpoint, key);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# A stateless proxy MUST choose one and only one target from the
+        //# target set.
+        if let Some(target) = context.queue.pop_front() {
+            let breadth = context.routing.max_breadth;
+            let branch = context.request.as_deref().map(|request| endpoint.stateless_branch(request));
+            if let (Ok((message, to)), Some(branch)) = (self.build(endpoint, key, &target, breadth), branch) {
+                // What cannot be sent is lost, as anything without a transaction is.
+                let _ = endpoint.send(self.now, message, to.with_branch(branch));
+            }
+        }
+        if let Some(context) = self.contexts.get_mut(key) {
+            context.stage = Stage::Answered;
+        }
+        self.settle(key);
+    }
+
+    /// Starts what branches may start now, and answers when none is left.
+    pub(super) fn advance(&mut self, endpoint: &mut Endpoint, key: Key) {
+        while let Some(batch) = self.contexts.get_mut(key).and_then(next_batch) {
+            let mut started = false;
+            for (target, breadth) in batch {
+                match self.launch(endpoint, key, &target, breadth) {
+                    Ok(()) => started = true,
+                    Err(status) => self.note_failure(key, &target.instance, status),
+                }
+            }
+            if started {
+                break;
+            }
+        }
+        let done = self.contexts.get(key).is_some_and(|context| context.pending() == 0);
+        if done {
+            self.finish(endpoint, key);
+        }
+    }
+
+    /// Starts one branch.
+    fn launch(&mut self, endpoint: &mut Endpoint, key: Key, target: &Target, breadth: u32) -> Result<(), StatusCode> {
+        let (message, to) = self.build(endpoint, key, target, breadth)?;
+        let branch = self.branch(key);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# A stateful proxy MUST create a new client transaction for this
+        //# request as described in Section 17.1 and instructs the
+        //# transaction to send the request using the address, port and
+        //# transport determined in step 7.
+        let tx = endpoint.request(self.now, message, to.with_branch(branch)).map_err(|error| match error.kind {
+            SendErrorKind::UnknownFlow(_) => StatusCode::FLOW_FAILED,
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.9
+            //# If the transport layer notifies a proxy of an error when it tries to
+            //# forward a request (see Section 18.4), the proxy MUST behave as if the
+            //# forwarded request received a 503 (Service Unavailable) response.
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        })?;
+        let Some(context) = self.contexts.get_mut(key) else { return Ok(()) };
+        if context.invite {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# In order to handle the case where an INVITE request never
+            //# generates a final response, the TU uses a timer which is called
+            //# timer C.  Timer C MUST be set for each client transaction when
+            //# an INVITE request is proxied.
+            // How long it is, is the endpoint's to know; each provisional response sets it anew.
+            let _ = endpoint.arm_timer_c(self.now, tx);
+        }
+        let instance = Box::from(target.instance.as_str());
+        context.branches.push(Branch { tx: Some(tx), state: BranchProgress::Calling, breadth, instance });
+        self.by_client.insert(tx, key);
+        Ok(())
+    }
+
+    /// The branch of a new client transaction.
+    //= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+    //# Such proxies SHOULD create a branch value separable into two
+    //# parts in any implementation-dependent way.
+    fn branch(&mut self, key: Key) -> String {
+        let mut branch = String::with_capacity(40);
+        branch.push_str("z9hG4bK");
+        self.random.push_token(&mut branch, 16);
+        if let Some(context) = self.contexts.get(key) {
+            push_loop_part(&mut branch, context.routing.loop_hash);
+        }
+        branch
+    }
+
+    /// The copy of the request for one target, and where it goes.
+    fn build(
+        &mut self,
+        endpoint: &Endpoint,
+        key: Key,
+        target: &Target,
+        breadth: u32,
+    ) -> Result<(Message, Destination), StatusCode> {
+        let failed = StatusCode::SERVER_INTERNAL_ERROR;
+        let context = self.contexts.get(key).ok_or(failed)?;
+        let request = context.request.as_deref().ok_or(failed)?;
+        let path = context.path;
+        let routing = context.routing;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The copy
+        //# MUST initially contain all of the header fields from the
+        //# received request.  Fields not detailed in the processing
+        //# described below MUST NOT be removed.
+        let mut message = request.clone();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The Request-URI in the copy's start line MUST be replaced with
+        //# the URI for this target.
+        let mut over_tls = None;
+        if request.request_uri_bytes() != Some(target.uri.as_bytes()) {
+            let was_sips = is_sips(request.request_uri().and_then(Result::ok).as_ref());
+            let uri = Uri::parse(target.uri.as_bytes()).map_err(|_| StatusCode::BAD_GATEWAY)?;
+            let (uri, secure) = request_uri(&uri, was_sips)?;
+            message.set_request_uri(&uri).map_err(|_| failed)?;
+            over_tls = secure.then(|| target.uri.clone());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# If the copy contains a Max-Forwards header field, the proxy
+        //# MUST decrement its value by one (1).
+        message.decrement_max_forwards().map_err(|_| StatusCode::TOO_MANY_HOPS)?;
+        //= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+        //# If a SIP proxy receives a request with no Max-Breadth header field
+        //# value, it MUST add one, with a value that is RECOMMENDED to be 60.
+        //= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+        //# All proxied requests MUST contain a single Max-Breadth header field
+        //# value.
+        if message.max_breadth() != Ok(Some(breadth)) {
+            message.set(Header::MaxBreadth, breadth).map_err(|_| failed)?;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5627#section-6.1
+        //# If the received
+        //# request has Route header field values beyond the one pointing to the
+        //# authoritative proxy itself (this will happen when the request is a
+        //# mid-dialog request), the Path URI MUST be discarded.
+        let discard = routing.gruu && message.has(Header::Route);
+        if !target.route.is_empty() && !discard {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# This set MUST be
+            //# pushed into the Route header field of the copy ahead of any
+            //# existing values, if present.
+            message.push_route(&target.route).map_err(|_| StatusCode::BAD_GATEWAY)?;
+        }
+        let strict = make_strict_route(&mut message)?;
+        let out = match target.flow {
+            Some(flow) => Some(live(endpoint, flow).ok_or(StatusCode::FLOW_FAILED)?),
+            None => None,
+        };
+        if let Some(out) = out {
+            let sips = is_sips(message.request_uri().and_then(Result::ok).as_ref());
+            //= https://www.rfc-editor.org/rfc/rfc7118#section-9.2
+            //# If such a path includes a WebSocket
+            //# connection, it MUST be a secure WebSocket connection.
+            if (sips || over_tls.is_some()) && !out.transport.is_secure() {
+                return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
+            }
+        }
+        self.record(&mut message, &path, out.as_ref(), target)?;
+        let to = match (target.flow, strict, over_tls) {
+            (Some(FlowPath::Flow(flow)), ..) => Destination::flow(flow),
+            (Some(FlowPath::Path(path)), ..) => Destination::path(path),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# If the proxy has reformatted the
+            //# request to send to a strict-routing element as described in
+            //# step 6 above, the proxy MUST apply those procedures to the
+            //# Request-URI of the request.
+            (None, true, _) => Destination::next_hop(text(message.request_uri_bytes())),
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+            //# The proxy MUST use TLS to forward the request to the UAS.
+            (None, false, Some(uri)) if !message.has(Header::Route) => Destination::next_hop(uri),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# Otherwise, the proxy MUST apply
+            //# the procedures to the first value in the Route header field, if
+            //# present, else the Request-URI.
+            (None, false, _) => Destination::route(),
+        };
+        Ok((message, to))
+    }
+
+    /// Puts this proxy on the path of what follows: Record-Route, or Path on a REGISTER.
+    fn record(
+        &mut self,
+        message: &mut Message,
+        path: &Path,
+        out: Option<&Path>,
+        target: &Target,
+    ) -> Result<(), StatusCode> {
+        let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
+        let forms_dialog = match message.method() {
+            Some(Method::Register) => return self.add_path(message, path),
+            Some(Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) => true,
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# If a proxy needs to be in the path of any type of dialog (such
+            //# as one straddling a firewall), it SHOULD add a Record-Route
+            //# header field value to every request with a method it does not
+            //# understand since that method may have dialog semantics.
+            Some(Method::Other(_)) => true,
+            _ => false,
+        };
+        if !(forms_dialog && self.config.record_route) {
+            return Ok(());
+        }
+        let next = next_hop(message);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# If the
+        //# Request-URI contains a SIPS URI, or the topmost Route header
+        //# field value (after the post processing of bullet 6) contains a
+        //# SIPS URI, the URI placed into the Record-Route header field
+        //# MUST be a SIPS URI.
+        let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref()) || is_sips(next.as_ref());
+        let out_transport = out.map(|out| out.transport).or_else(|| next.as_ref().and_then(guess_transport));
+        let token_in = token_in(message, path);
+        let token_out = out.map(|out| FlowToken::of(out, !out.transport.is_websocket() && target.instance.is_empty()));
+        let same = out_transport.is_none_or(|transport| transport == path.transport);
+        let mut line = String::with_capacity(96);
+        if same && (token_in.is_none() || token_out.is_none()) && !path.transport.is_websocket() {
+            // The transport is said only if both sides are known to have it.
+            let say_transport = out_transport.is_some() && path.transport.is_stream();
+            let token = token_in.or(token_out);
+            let side = Side { transport: path.transport, secure, say_transport, token, ob: false };
+            self.names.write(&mut line, &self.tokens, &side, Some(path.local));
+            return message.push_record_route(&line).map_err(failed);
+        }
+        // One value for each side, so that each is reached as it reaches us: RFC 5658 section 5. Of the two the one for the next hop
+        // stands on top. Toward a peer on TLS it is a SIPS URI, as RFC 3261 section 16.7 step 8 would have it rewritten.
+        let incoming = Side {
+            transport: path.transport,
+            secure: secure || path.transport == sip_transaction::Transport::Tls,
+            say_transport: true,
+            token: token_in,
+            ob: false,
+        };
+        self.names.write(&mut line, &self.tokens, &incoming, Some(path.local));
+        message.push_record_route(&line).map_err(failed)?;
+        line.clear();
+        let transport = out_transport.unwrap_or(sip_transaction::Transport::Udp);
+        let outgoing = Side { transport, secure, say_transport: out_transport.is_some(), token: token_out, ob: false };
+        let local = out.map(|out| out.local).or((transport == path.transport).then_some(path.local));
+        self.names.write(&mut line, &self.tokens, &outgoing, local);
+        message.push_record_route(&line).map_err(failed)
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-5.1
+    //# If the edge proxy is the first hop, as
+    //# indicated by the Via header field, it MUST insert its URI in a Path
+    //# header field value as described in [RFC3327].
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-5.1
+    //# In addition, if the edge proxy is the first SIP node
+    //# after the UAC, the edge proxy either MUST store a "flow token"
+    //# (containing information about the flow from the previous hop) in its
+    //# Path URI or reject the request.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-5.1
+    //# In addition, the first node MUST include an
+    //# "ob" URI parameter in its Path header field value.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-5.1
+    //# If the edge proxy
+    //# is not the first SIP node after the UAC it MUST NOT place an "ob" URI
+    //# parameter in a Path header field value.
+    fn add_path(&mut self, message: &mut Message, path: &Path) -> Result<(), StatusCode> {
+        //= https://www.rfc-editor.org/rfc/rfc3327#section-5.2
+        //# Intermediate proxies SHOULD NOT add a Path header field to a request
+        //# unless the UA has indicated support for this extension with a
+        //# Supported header field value.
+        if !self.config.edge || message.vias().count() != 1 || !message.supports("path") {
+            return Ok(());
+        }
+        let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
+        let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref());
+        let token = Some(FlowToken::of(path, false));
+        let side = Side { transport: path.transport, secure, say_transport: false, token, ob: true };
+        let mut line = String::with_capacity(96);
+        self.names.write(&mut line, &self.tokens, &side, Some(path.local));
+        match message.has(Header::Path) {
+            true => message.push_front(Header::Path, &line).map_err(failed)?,
+            false => message.push(Header::Path, &line).map_err(failed)?,
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3327#section-5.2
+        //# If the UA has indicated support and
+        //# the proxy requires the registrar to support the Path extension, then
+        //# the proxy SHOULD insert a Requires header field value for this
+        //# extension.
+        if !message.requires("path") {
+            message.push(Header::Require, "path").map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the host that a request has had its final answer, if it knows of the request at all.
+    pub(super) fn tell_answered(&mut self, key: Key, status: StatusCode) {
+        if self.contexts.get(key).is_some_and(|context| context.told) {
+            self.events.push_back(ProxyEvent::Answered { id: ProxyId(key), status });
+        }
+    }
+}
+
+/// Adds targets that are not in the set yet, behind all of the same or a higher q.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//# If a target
+//# URI is already present in the set (based on the definition of
+//# equality for the URI type), it MUST NOT be added again.
+pub(super) fn add_targets(context: &mut Context, targets: Vec<Target>, max: usize) {
+    for target in targets {
+        // Two flows to one instance have the same contact: what is the same must be the same all through.
+        let is_it =
+            |other: &Target| other.flow == target.flow && other.route == target.route && same_uri(other, &target);
+        if context.targets as usize >= max || context.queue.iter().any(is_it) {
+            continue;
+        }
+        context.targets += 1;
+        let place = context.queue.iter().position(|other| other.q < target.q).unwrap_or(context.queue.len());
+        context.queue.insert(place, target);
+    }
+}
+
+fn same_uri(a: &Target, b: &Target) -> bool {
+    let both = || Uri::parse(a.uri.as_bytes()).ok().zip(Uri::parse(b.uri.as_bytes()).ok());
+    a.uri == b.uri || both().is_some_and(|(a, b)| a.equivalent(&b))
+}
+
+/// The targets to try now, each with its share of Max-Breadth: those with the highest q that is left, one of each instance.
+/// `None` if it is not the time for any.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+//# SIP proxies MUST NOT allow the Outgoing Max-Breadth to exceed the
+//# Incoming Max-Breadth in a given response context.
+fn next_batch(context: &mut Context) -> Option<Vec<(Target, u32)>> {
+    if context.stage != Stage::Forking || context.cancelled {
+        return None;
+    }
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-7
+    //# If the proxy receives a final response from a branch other than a
+    //# 408 (Request Timeout) or a 430 (Flow Failed) response, the proxy
+    //# MUST NOT forward the same request to another target representing
+    //# the same AOR and instance-id.
+    let answered = core::mem::take(&mut context.answered);
+    context.queue.retain(|target| target.instance.is_empty() || !answered.contains(&target.instance));
+    context.answered = answered;
+    if context.pending() == 0 {
+        context.group = context.queue.front()?.q;
+    }
+    let free = context.routing.max_breadth.saturating_sub(context.breadth_out());
+    let mut batch: Vec<(Target, u32)> = Vec::new();
+    let mut at = 0;
+    // Max-Breadth that does not suffice makes the rest wait: serial forking instead of parallel.
+    while (batch.len() as u32) < free {
+        let Some(target) = context.queue.get(at).filter(|target| target.q >= context.group) else { break };
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-7
+        //# The proxy MUST NOT populate the target set with more than one
+        //# contact with the same AOR and instance-id at a time.
+        let active = |branch: &Branch| branch.state != BranchProgress::Done && *branch.instance == *target.instance;
+        let busy = !target.instance.is_empty()
+            && (context.branches.iter().any(active)
+                || batch.iter().any(|(other, _)| other.instance == target.instance));
+        if busy {
+            at += 1;
+        } else if let Some(target) = context.queue.remove(at) {
+            batch.push((target, 0));
+        }
+    }
+    let count = batch.len() as u32;
+    for (n, (_, breadth)) in batch.iter_mut().enumerate() {
+        *breadth = free / count + u32::from((n as u32) < free % count);
+    }
+    (!batch.is_empty()).then_some(batch)
+}
+
+/// The token for the way back to where a request came from, if that cannot or need not be found in any other way.
+fn token_in(message: &Message, path: &Path) -> Option<FlowToken> {
+    // A browser cannot be connected to, whoever stands between.
+    if path.transport.is_websocket() {
+        return Some(FlowToken::of(path, false));
+    }
+    if message.vias().count() != 1 {
+        return None;
+    }
+    let ob = |contact: sip_message::Contact<'_>| {
+        contact.address().is_some_and(|address| address.uri().is_ok_and(|uri| uri.as_sip().is_some_and(SipUri::ob)))
+    };
+    let wants_flow = message.contacts().flatten().any(ob);
+    let behind_nat = message.top_via().is_ok_and(|via| matches!(via.received(), Ok(Some(_))));
+    (wants_flow || path.transport.is_connected() || behind_nat).then(|| FlowToken::of(path, !wants_flow))
+}
+
+fn live(endpoint: &Endpoint, flow: FlowPath) -> Option<Path> {
+    let path = endpoint.flow_path(flow.flow())?;
+    Some(match flow {
+        FlowPath::Flow(_) => path,
+        FlowPath::Path(registered) => Path { remote: registered.remote, ..path },
+    })
+}
+
+fn is_sips(uri: Option<&Uri<'_>>) -> bool {
+    uri.and_then(Uri::as_sip).is_some_and(SipUri::is_sips)
+}
+
+fn text(bytes: Option<&[u8]>) -> String {
+    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+}
+
+/// The URI that decides on the next hop.
+fn next_hop(message: &Message) -> Option<Uri<'_>> {
+    match message.routes().next() {
+        Some(route) => route.ok()?.uri().ok(),
+        None => message.request_uri()?.ok(),
+    }
+}
+
+/// The Request-URI for a target, and whether it must be reached over TLS though it is no `sips:` URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//# If the URI contains any parameters
+//# not allowed in a Request-URI, they MUST be removed.
+fn request_uri(uri: &Uri<'_>, was_sips: bool) -> Result<(String, bool), StatusCode> {
+    let Some(sip) = uri.as_sip() else { return Ok((uri.as_str().into(), false)) };
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+    //# Specifically,
+    //# when a proxy receives a request with a SIPS Request-URI, the proxy
+    //# MUST only forward or retarget the request to a SIPS Request-URI.
+    if was_sips && !sip.is_sips() {
+        return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
+    }
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+    //# If the target
+    //# UAS had registered previously using a SIPS Contact header field, and
+    //# the proxy decides to forward the request, the proxy MUST replace that
+    //# SIPS scheme with a SIP scheme while leaving the rest of the URI as
+    //# is, and use the resulting URI as the Request-URI of the forwarded
+    //# request.
+    let lowered = sip.is_sips() && !was_sips;
+    let has_method = sip.params().has("method");
+    let full = sip.as_str();
+    let bare = full.split_once('?').map_or(full, |(bare, _)| bare);
+    let mut out = String::with_capacity(full.len());
+    out.push_str(if sip.is_sips() && !lowered { "sips:" } else { "sip:" });
+    let rest = bare.split_once(':').map_or(bare, |(_, rest)| rest);
+    if !has_method {
+        out.push_str(rest);
+        return Ok((out, lowered));
+    }
+    let params = sip.params().as_str();
+    out.push_str(rest.strip_suffix(params).unwrap_or(rest));
+    for param in sip.params().filter(|param| !param.name.eq_ignore_case("method")) {
+        out.push(';');
+        out.push_str(param.name.as_str());
+        if let Some(value) = param.value {
+            out.push('=');
+            out.push_str(value.as_str());
+        }
+    }
+    Ok((out, lowered))
+}
+
+/// Makes the request what a strict router expects, if the next hop is one; tells whether it is.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//# If the copy contains a Route header field, the proxy MUST
+//# inspect the URI in its first value.  If that URI does not
+//# contain an lr parameter, the proxy MUST modify the copy as
+//# follows:
+fn make_strict_route(message: &mut Message) -> Result<bool, StatusCode> {
+    let Some(route) = message.routes().next() else { return Ok(false) };
+    let uri = route.and_then(|route| {
+        let bad = |error: sip_message::ValueError| sip_message::HeaderError {
+            header: Header::Route,
+            fault: Some(error.kind),
+            offset: error.offset,
+        };
+        route.uri().map_err(bad)
+    });
+    let uri = uri.map_err(|_| StatusCode::BAD_REQUEST)?;
+    if uri.as_sip().is_none_or(SipUri::lr) {
+        return Ok(false);
+    }
+    let (first, own) = (text(Some(uri.as_bytes())), text(message.request_uri_bytes()));
+    let failed = |_| StatusCode::BAD_REQUEST;
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+    //# -  The proxy MUST place the Request-URI into the Route header
+    //# field as the last value.
+    message.push(Header::Route, format_args!("<{own}>")).map_err(failed)?;
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+    //# -  The proxy MUST then place the first Route header field value
+    //# into the Request-URI and remove that value from the Route
+    //# header field.
+    message.pop_route();
+    message.set_request_uri(&first).map_err(failed)?;
+    Ok(true)
+}

@@ -1,0 +1,536 @@
+//! The proxy (RFC 3261 section 16, RFC 5393, 5626, 5658, 4320, 6026), as a core on an endpoint.
+//!
+//! Owns response contexts: which branches a request has, what they have answered, what goes back. `routing` prepares a
+//! request, `forward` sends it on, `respond` brings the answers together. Where a request goes is decided by the host, by
+//! one event; how a name becomes an address is the endpoint's to know. Never touches a body, never reads a line it need
+//! not.
+
+mod best;
+mod forward;
+mod names;
+mod respond;
+mod routing;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use names::Advertised;
+
+use crate::hash::{HashKey, IdHash};
+use crate::id::{Key, ProxyId, Slab};
+use crate::registrar::Located;
+use crate::reply::reply;
+use crate::secret::Random;
+use crate::target::Target;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use best::Best;
+use hashbrown::HashMap;
+use names::Names;
+use routing::{Rejected, Routing};
+use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::{ClientTxId, Endpoint, Event, Instant, Path, ServerTxId};
+use smallvec::SmallVec;
+use token::FlowTokens;
+
+/// What a [`Proxy`] is told at construction.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProxyConfig {
+    /// The domains it is responsible for, in lower case: requests for their users are routed by location or by the host, not
+    /// by DNS.
+    pub domains: Vec<String>,
+    /// Its addresses as others are to reach it, one for each transport: for Record-Route and Path. Without one for a transport
+    /// the local address of the flow is used, which must be reachable then.
+    pub advertised: Vec<Advertised>,
+    /// Further names it is known by in Route, whatever the port.
+    pub aliases: Vec<String>,
+    /// The extensions a client may require of it by Proxy-Require. None.
+    pub proxy_extensions: Vec<String>,
+    /// Whether to stay on the path of dialogs by Record-Route. On.
+    pub record_route: bool,
+    /// Whether it is an edge proxy (RFC 5626 section 5): adds itself, with a flow token, to the Path of REGISTERs that come
+    /// from user agents directly. On.
+    pub edge: bool,
+    /// Whether to try the contacts of 3xx responses of its own domains' users, rather than to pass them back. Off.
+    pub recurse: bool,
+    /// Whether to forward without transactions (RFC 3261 section 16.11): to one target, without forking, for hosts that
+    /// decide alike for each retransmission. The endpoint must be told to hand out stray responses. Off.
+    pub stateless: bool,
+    /// The most branches a request may have at once, here and further on (RFC 5393 section 5): 60.
+    pub max_breadth: u32,
+    /// Targets of one request, those from recursion included: 64. What is beyond is passed over.
+    pub max_targets: usize,
+    /// Requests being proxied: 500,000. Beyond, the answer is 503.
+    pub max_contexts: usize,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        ProxyConfig {
+            domains: Vec::new(),
+            advertised: Vec::new(),
+            aliases: Vec::new(),
+            proxy_extensions: Vec::new(),
+            record_route: true,
+            edge: true,
+            recurse: false,
+            stateless: false,
+            max_breadth: 60,
+            max_targets: 64,
+            max_contexts: 500_000,
+        }
+    }
+}
+
+/// What a request asks of a proxy, by its Request-URI and Route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteKind {
+    /// The Request-URI is of one of the proxy's domains, or a telephone number: the host knows where it goes.
+    Local,
+    /// The Request-URI is of another domain, and no Route led here: whether to relay it is policy. A proxy that relays for anybody is
+    /// an open relay.
+    Foreign,
+    /// A Route of this proxy led here: it is in a dialog that this proxy is on the path of, or comes from a user agent that has
+    /// this proxy as its outbound one.
+    Routed,
+}
+
+/// What a [`Proxy`] has to say. Handed out by [`Proxy::poll_event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyEvent {
+    /// Where is this request to go? Answer with [`Proxy::route`]; [`Proxy::request`] shows it.
+    ///
+    /// Requests within dialogs that come by a Record-Route of this proxy are forwarded without asking.
+    RouteRequest {
+        /// The request that waits.
+        id: ProxyId,
+        /// Its server transaction; `None` for an ACK, and for a proxy without transactions.
+        tx: Option<ServerTxId>,
+        /// What it asks for.
+        kind: RouteKind,
+    },
+    /// A request has had its final answer. The context may live on for a while, for retransmissions and late 2xx.
+    Answered {
+        /// The request.
+        id: ProxyId,
+        /// The status that was sent back.
+        status: StatusCode,
+    },
+    /// Nothing is left of a request. Comes once for each that has been asked about.
+    Ended {
+        /// The request.
+        id: ProxyId,
+    },
+}
+
+/// Where a request goes: the answer to [`ProxyEvent::RouteRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// To these: those with a higher q before those with a lower one, those with the same q at once. None: 480.
+    Targets(Vec<Target>),
+    /// To where its Route or Request-URI says, unchanged.
+    Relay,
+    /// Nowhere: it is answered with this status and these fields.
+    Reject {
+        /// The status.
+        status: StatusCode,
+        /// Fields for the answer.
+        fields: Vec<(Header, String)>,
+    },
+}
+
+impl Decision {
+    /// A rejection with nothing but a status.
+    pub fn reject(status: StatusCode) -> Decision {
+        Decision::Reject { status, fields: Vec::new() }
+    }
+}
+
+impl From<Located> for Decision {
+    /// What RFC 3261 section 16.5 says of what the location service has found.
+    fn from(located: Located) -> Decision {
+        match located {
+            Located::Targets(targets) => Decision::Targets(targets),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+            //# If the target set remains empty after applying all of the above, the
+            //# proxy MUST return an error response, which SHOULD be the 480
+            //# (Temporarily Unavailable) response.
+            Located::Unavailable => Decision::reject(StatusCode::TEMPORARILY_UNAVAILABLE),
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+            //# If the proxy needs to reject the request for that reason, the proxy
+            //# MUST reject it with a 480 (Temporarily Unavailable) response.
+            Located::NotSecure => Decision::Reject {
+                status: StatusCode::TEMPORARILY_UNAVAILABLE,
+                fields: vec![(Header::Warning, "380 - \"SIPS Not Allowed\"".into())],
+            },
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+            //# If the Request-URI indicates a resource at this proxy that does not
+            //# exist, the proxy MUST return a 404 (Not Found) response.
+            Located::NotFound => Decision::reject(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+/// The id is stale, or the request has been routed already. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no such request waits to be routed")]
+pub struct NotWaiting;
+
+/// One request and its branches: the response context of RFC 3261 section 16.7.
+struct Context {
+    /// `None`: forwarded without a transaction.
+    tx: Option<ServerTxId>,
+    path: Path,
+    routing: Routing,
+    stage: Stage,
+    invite: bool,
+    cancelled: bool,
+    /// The server transaction is over.
+    server_ended: bool,
+    /// Whether the host knows of it.
+    told: bool,
+    /// As received, route preprocessed. Gone when no branch can follow.
+    request: Option<Box<Message>>,
+    /// Targets not yet tried, those with the highest q first.
+    queue: VecDeque<Target>,
+    /// The q of the branches that were started last.
+    group: u16,
+    /// Targets there have been.
+    targets: u32,
+    branches: SmallVec<[Branch; 1]>,
+    best: Option<Box<Best>>,
+    /// Instances that have answered for themselves: no other flow to them is tried.
+    answered: Vec<String>,
+    /// The URIs tried, for recursion.
+    tried: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// For a routing decision.
+    Waiting,
+    /// Branches are on their way.
+    Forking,
+    /// A 6xx has come: nothing new, but the others may still accept.
+    Closing,
+    /// A final response has gone back.
+    Answered,
+}
+
+/// One client transaction of a context.
+struct Branch {
+    /// `None` when the transaction is over.
+    tx: Option<ClientTxId>,
+    state: BranchProgress,
+    breadth: u32,
+    instance: Box<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BranchProgress {
+    Calling,
+    Proceeding,
+    /// It has its final response.
+    Done,
+}
+
+impl Context {
+    fn pending(&self) -> usize {
+        self.branches.iter().filter(|branch| branch.state != BranchProgress::Done).count()
+    }
+
+    /// The Max-Breadth that branches without a final response hold.
+    fn breadth_out(&self) -> u32 {
+        let pending = self.branches.iter().filter(|branch| branch.state != BranchProgress::Done);
+        pending.fold(0, |sum, branch| sum.saturating_add(branch.breadth))
+    }
+}
+
+/// A proxy.
+pub struct Proxy {
+    config: ProxyConfig,
+    names: Names,
+    tokens: FlowTokens,
+    loop_key: HashKey,
+    random: Random,
+    contexts: Slab<Context>,
+    by_server: HashMap<ServerTxId, Key, IdHash>,
+    by_client: HashMap<ClientTxId, Key, IdHash>,
+    events: VecDeque<ProxyEvent>,
+    now: Instant,
+}
+
+impl Proxy {
+    /// A proxy without requests. Keys and branches come from `seed`, which nobody else may know.
+    pub fn new(config: ProxyConfig, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(&seed, "proxy");
+        Proxy {
+            names: Names::new(config.advertised.clone(), config.aliases.clone()),
+            tokens: FlowTokens::new(&seed),
+            loop_key: random.hash_key(),
+            random,
+            contexts: Slab::new(),
+            by_server: HashMap::with_hasher(IdHash),
+            by_client: HashMap::with_hasher(IdHash),
+            events: VecDeque::new(),
+            now: Instant::ZERO,
+            config,
+        }
+    }
+
+    /// Takes an event of the endpoint. `None`: it was of a request this proxy forwards.
+    pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
+        self.now = self.now.max(now);
+        match event {
+            Event::Request { tx, path, message } => self.on_request(endpoint, Some(tx), path, message),
+            Event::Ack { path, message, .. } => self.on_request(endpoint, None, path, message),
+            Event::Cancel { tx, message } => {
+                let Some(key) = self.by_server.get(&tx).copied() else { return Some(Event::Cancel { tx, message }) };
+                self.cancel(endpoint, key, &message);
+            }
+            Event::Response { tx, path, message } => {
+                let Some(key) = self.by_client.get(&tx).copied() else {
+                    return Some(Event::Response { tx, path, message });
+                };
+                self.on_response(endpoint, key, tx, message);
+            }
+            Event::StrayResponse { path, message } if !self.config.stateless => {
+                return Some(Event::StrayResponse { path, message });
+            }
+            Event::StrayResponse { message, .. } => self.pass_back(endpoint, message),
+            Event::ClientEnded { tx, outcome } => {
+                let Some(key) = self.by_client.remove(&tx) else { return Some(Event::ClientEnded { tx, outcome }) };
+                self.on_client_ended(endpoint, key, tx, outcome);
+            }
+            Event::ServerEnded { tx, outcome } => {
+                let Some(key) = self.by_server.remove(&tx) else { return Some(Event::ServerEnded { tx, outcome }) };
+                self.on_server_ended(endpoint, key, outcome);
+            }
+            Event::TimerC { tx } => {
+                if !self.by_client.contains_key(&tx) {
+                    return Some(Event::TimerC { tx });
+                }
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+                //# If the
+                //# client transaction has received a provisional response, the proxy
+                //# MUST generate a CANCEL request matching that transaction.
+                // Without one, timer B has ended it before.
+                let _ = endpoint.cancel(now, tx, None);
+            }
+            Event::ResponseFailed { tx } if self.by_server.contains_key(&tx) => {}
+            event => return Some(event),
+        }
+        None
+    }
+
+    /// Answers [`ProxyEvent::RouteRequest`].
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, as when the caller has given up meanwhile, or the request has been routed.
+    pub fn route(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        id: ProxyId,
+        decision: Decision,
+    ) -> Result<(), NotWaiting> {
+        self.now = self.now.max(now);
+        let context = self.contexts.get_mut(id.0).filter(|context| context.stage == Stage::Waiting);
+        let context = context.ok_or(NotWaiting)?;
+        match decision {
+            Decision::Targets(targets) if targets.is_empty() => {
+                self.reject(endpoint, id.0, StatusCode::TEMPORARILY_UNAVAILABLE.into());
+            }
+            Decision::Targets(targets) => self.start(endpoint, id.0, targets),
+            Decision::Relay => {
+                let uri = context.request.as_ref().and_then(|request| request.request_uri_bytes());
+                let uri = String::from_utf8_lossy(uri.unwrap_or_default()).into_owned();
+                let mut target = Target::new(uri);
+                target.flow = context.routing.flow;
+                self.start(endpoint, id.0, vec![target]);
+            }
+            Decision::Reject { status, fields } => self.reject(endpoint, id.0, Rejected { status, fields }),
+        }
+        Ok(())
+    }
+
+    /// The request that waits to be routed, its route preprocessed: Routes of this proxy are off. `None` for a stale id, and
+    /// when no more branches can follow.
+    pub fn request(&self, id: ProxyId) -> Option<&Message> {
+        self.contexts.get(id.0)?.request.as_deref()
+    }
+
+    /// Where that request came from; `None` for a stale id.
+    pub fn path(&self, id: ProxyId) -> Option<Path> {
+        self.contexts.get(id.0).map(|context| context.path)
+    }
+
+    /// The next thing to say; `None` when all has been said. Changes with any other call that takes `&mut self`.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<ProxyEvent> {
+        self.events.pop_front()
+    }
+
+    /// The present while events wait to be polled, else nothing: all timers of a proxy are the endpoint's. Changes with any call that
+    /// takes `&mut self`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.events.is_empty()).then_some(self.now)
+    }
+
+    /// How many requests are being proxied, those that linger after their answer included.
+    pub fn contexts(&self) -> usize {
+        self.contexts.len()
+    }
+
+    /// Whether nothing is left of any request.
+    pub fn is_idle(&self) -> bool {
+        self.contexts.len() == 0 && self.by_server.is_empty() && self.by_client.is_empty() && self.events.is_empty()
+    }
+
+    /// From now on flow tokens are made with a key from `seed`. Those made before are good until the next rotation: rotate no more often
+    /// than dialogs last.
+    pub fn rotate_flow_tokens(&mut self, seed: [u8; 32]) {
+        self.tokens.rotate(&seed);
+    }
+
+    fn on_request(&mut self, endpoint: &mut Endpoint, tx: Option<ServerTxId>, path: Path, mut message: Message) {
+        let rules = routing::Context {
+            config: &self.config,
+            names: &self.names,
+            tokens: &self.tokens,
+            loop_key: self.loop_key,
+            endpoint,
+        };
+        let prepared = rules.prepare(&mut message, &path);
+        let method = message.method();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.10
+        //# If a response context is not found, the element does not have any
+        //# knowledge of the request to apply the CANCEL to.  It MUST statelessly
+        //# forward the CANCEL request (it may have statelessly forwarded the
+        //# associated request previously).
+        let stateless = self.config.stateless || method == Some(Method::Cancel);
+        let routing = match prepared {
+            Ok(routing) => routing,
+            Err(rejected) => {
+                if let Some(tx) = tx {
+                    self.answer(endpoint, tx, &message, &rejected);
+                }
+                return;
+            }
+        };
+        if self.contexts.len() >= self.config.max_contexts {
+            if let Some(tx) = tx {
+                let fields = vec![(Header::RetryAfter, String::from("5"))];
+                self.answer(endpoint, tx, &message, &Rejected { status: StatusCode::SERVICE_UNAVAILABLE, fields });
+            }
+            return;
+        }
+        let invite = method == Some(Method::Invite);
+        // ACK has no transaction; CANCEL and all requests of a stateless proxy give theirs up.
+        let kept = tx.filter(|_| !stateless);
+        if let (Some(tx), None) = (tx, kept) {
+            let _ = endpoint.abandon(self.now, tx);
+        }
+        let context = Context {
+            tx: kept,
+            path,
+            routing,
+            stage: Stage::Waiting,
+            invite,
+            cancelled: false,
+            server_ended: kept.is_none(),
+            told: false,
+            request: Some(Box::new(message)),
+            queue: VecDeque::new(),
+            group: u16::MAX,
+            targets: 0,
+            branches: SmallVec::new(),
+            best: None,
+            answered: Vec::new(),
+            tried: Vec::new(),
+        };
+        let Some(key) = self.contexts.insert(context) else { return };
+        if let Some(tx) = kept {
+            self.by_server.insert(tx, key);
+        }
+        let id = ProxyId(key);
+        if self.goes_without_asking(key) {
+            let _ = self.route(endpoint, self.now, id, Decision::Relay);
+        } else {
+            if let Some(context) = self.contexts.get_mut(key) {
+                context.told = true;
+            }
+            self.events.push_back(ProxyEvent::RouteRequest { id, tx: kept, kind: routing.kind });
+        }
+    }
+
+    /// Whether a Record-Route or Path of this proxy led the request here, so that its way is known.
+    fn goes_without_asking(&self, key: Key) -> bool {
+        let Some(context) = self.contexts.get(key) else { return false };
+        let in_dialog = || {
+            let request = context.request.as_ref();
+            request.is_some_and(|request| matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))))
+        };
+        context.routing.kind == RouteKind::Routed && (context.routing.flow.is_some() || in_dialog())
+    }
+
+    /// Answers a request that is not forwarded.
+    fn answer(&self, endpoint: &mut Endpoint, tx: ServerTxId, message: &Message, rejected: &Rejected) {
+        reply(endpoint, self.now, tx, message, rejected.status, |mut response| {
+            for (header, value) in &rejected.fields {
+                response = response.header(*header, value);
+            }
+            response
+        });
+    }
+
+    /// Answers a context that has no branches.
+    fn reject(&mut self, endpoint: &mut Endpoint, key: Key, rejected: Rejected) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        context.stage = Stage::Answered;
+        let request = context.request.take();
+        if let (Some(tx), Some(request)) = (context.tx, request) {
+            self.answer(endpoint, tx, &request, &rejected);
+            self.tell_answered(key, rejected.status);
+        }
+        self.settle(key);
+    }
+
+    /// Lets go of what a context needs no more, and of the context when nothing of it is left.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# The proxy MUST maintain the response context until all of its associated
+    //# transactions have been terminated, even after forwarding a final
+    //# response.
+    fn settle(&mut self, key: Key) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        if context.stage == Stage::Answered {
+            context.request = None;
+            context.best = None;
+            context.queue = VecDeque::new();
+            context.answered = Vec::new();
+            context.tried = Vec::new();
+        }
+        let over = context.server_ended && context.stage == Stage::Answered;
+        if over && context.branches.iter().all(|branch| branch.tx.is_none()) {
+            let told = context.told;
+            self.contexts.remove(key);
+            if told {
+                self.events.push_back(ProxyEvent::Ended { id: ProxyId(key) });
+            }
+        }
+    }
+}
+
+impl core::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Proxy").field("contexts", &self.contexts.len()).finish_non_exhaustive()
+    }
+}

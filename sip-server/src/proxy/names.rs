@@ -1,0 +1,141 @@
+//! What this proxy is called: which URIs name it, and which one it puts into Record-Route and Path.
+
+use super::token::{FlowToken, FlowTokens};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::net::SocketAddr;
+use sip_message::Uri;
+use sip_message::uri::{SipUri, UriTransport};
+use sip_transaction::{Path, Transport};
+
+/// An address of this proxy, as others are to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// The transport.
+    pub transport: Transport,
+    /// A domain name, an IPv4 address, or an IPv6 address in brackets.
+    pub host: String,
+    /// The port; `None` is the transport's default and is not written.
+    pub port: Option<u16>,
+}
+
+/// The names of a proxy.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) advertised: Vec<Advertised>,
+    /// Hosts that are this proxy whatever the port.
+    pub(super) aliases: Vec<String>,
+    /// Local addresses this proxy has written into URIs for want of an advertised one.
+    seen: Vec<SocketAddr>,
+}
+
+/// Local addresses remembered: as many as a host has sockets, not as it has connections.
+const SEEN: usize = 64;
+
+impl Names {
+    pub(super) fn new(advertised: Vec<Advertised>, aliases: Vec<String>) -> Names {
+        Names { advertised, aliases, seen: Vec::new() }
+    }
+
+    /// Whether `uri` names this proxy, as seen by a request that came over `path`.
+    pub(super) fn is_own(&self, uri: &SipUri<'_>, path: &Path) -> bool {
+        let host = uri.host_str();
+        if self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host)) {
+            return true;
+        }
+        // A name without a port leads here by way of DNS, whatever port that says.
+        let advertised = |own: &Advertised| {
+            own.host.eq_ignore_ascii_case(host)
+                && uri.port().is_none_or(|port| port == own.port.unwrap_or(own.transport.default_port()))
+        };
+        if self.advertised.iter().any(advertised) {
+            return true;
+        }
+        let Some(ip) = uri.host().ip() else { return false };
+        let port = uri.port().unwrap_or_else(|| uri_transport(uri).unwrap_or(Transport::Udp).default_port());
+        let address = SocketAddr::new(ip, port);
+        address == path.local || self.seen.contains(&address)
+    }
+
+    /// Writes the URI that leads back to this proxy, in angle brackets: for the side of `side`.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+    //# The URI placed in the Record-Route header field value MUST be a
+    //# SIP or SIPS URI.  This URI MUST contain an lr parameter (see
+    //# Section 19.1.1).
+    pub(super) fn write(&mut self, out: &mut String, tokens: &FlowTokens, side: &Side, local: Option<SocketAddr>) {
+        out.push('<');
+        out.push_str(if side.secure { "sips:" } else { "sip:" });
+        if let Some(token) = &side.token {
+            tokens.write(out, token);
+            out.push('@');
+        }
+        match self.advertised.iter().find(|own| own.transport == side.transport) {
+            Some(own) => {
+                out.push_str(&own.host);
+                // `transport=ws` says nothing of TLS, so the port must: RFC 7118 section 8 shows it.
+                let port = own.port.or((side.transport == Transport::Wss).then_some(443));
+                if let Some(port) = port {
+                    let _ = write!(out, ":{port}");
+                }
+            }
+            None => match (local, self.advertised.first(), self.aliases.first()) {
+                (Some(local), _, _) => {
+                    if !self.seen.contains(&local) && self.seen.len() < SEEN {
+                        self.seen.push(local);
+                    }
+                    let _ = write!(out, "{local}");
+                }
+                (None, Some(own), _) => out.push_str(&own.host),
+                (None, None, Some(alias)) => out.push_str(alias),
+                (None, None, None) => out.push_str("invalid.invalid"),
+            },
+        }
+        // `transport=tls` is deprecated: `sips:` says it (RFC 5630 section 5.3).
+        let param = match side.transport {
+            _ if !side.say_transport => "",
+            Transport::Udp => ";transport=udp",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Ws | Transport::Wss => ";transport=ws",
+            Transport::Sctp => ";transport=sctp",
+            _ => "",
+        };
+        out.push_str(param);
+        out.push_str(";lr");
+        if side.ob {
+            out.push_str(";ob");
+        }
+        out.push('>');
+    }
+}
+
+/// One side of this proxy, as a URI is to show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Side {
+    pub(super) transport: Transport,
+    pub(super) secure: bool,
+    pub(super) say_transport: bool,
+    pub(super) token: Option<FlowToken>,
+    pub(super) ob: bool,
+}
+
+/// The transport a URI says; `None` if it says none.
+pub(super) fn uri_transport(uri: &SipUri<'_>) -> Option<Transport> {
+    let name = match uri.transport() {
+        None => return uri.is_sips().then_some(Transport::Tls),
+        Some(UriTransport::Udp) => "udp",
+        Some(UriTransport::Tcp) => "tcp",
+        Some(UriTransport::Tls) => "tls",
+        Some(UriTransport::Sctp) => "sctp",
+        Some(UriTransport::Ws) => "ws",
+        Some(UriTransport::Wss) => "wss",
+        Some(_) => return None,
+    };
+    Transport::from_uri_param(name, uri.is_sips())
+}
+
+/// The transport of the next hop as far as its URI tells: what it says, or UDP for an address without a word.
+pub(super) fn guess_transport(uri: &Uri<'_>) -> Option<Transport> {
+    let uri = uri.as_sip()?;
+    uri_transport(uri).or_else(|| uri.host().ip().map(|_| Transport::Udp))
+}

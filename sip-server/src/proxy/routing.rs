@@ -1,0 +1,334 @@
+//! What is done to a request before anybody decides where it goes: validation (RFC 3261 section 16.3, RFC 5393 section 4.2.2)
+//! and route preprocessing (section 16.4, RFC 5626 section 5.3, RFC 5658).
+
+use super::names::Names;
+use super::token::{FlowToken, FlowTokens};
+use super::{ProxyConfig, RouteKind};
+use crate::hash::HashKey;
+use crate::target::FlowPath;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::hash::{BuildHasher, Hasher};
+use sip_message::uri::SipUri;
+use sip_message::{Header, Message, Method, StatusCode, Uri};
+use sip_transaction::{Endpoint, Path};
+
+/// Why a request is not forwarded.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) status: StatusCode,
+    pub(super) fields: Vec<(Header, String)>,
+}
+
+impl From<StatusCode> for Rejected {
+    fn from(status: StatusCode) -> Self {
+        Rejected { status, fields: Vec::new() }
+    }
+}
+
+/// What is known of a request before it is routed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Routing {
+    pub(super) kind: RouteKind,
+    /// The flow that a token in its Route leads to.
+    pub(super) flow: Option<FlowPath>,
+    /// Hash of everything that decides where it goes.
+    pub(super) loop_hash: u64,
+    pub(super) max_breadth: u32,
+    /// Whether the Request-URI is a GRUU.
+    pub(super) gruu: bool,
+}
+
+/// What the checks need to know of the proxy.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a ProxyConfig,
+    pub(super) names: &'a Names,
+    pub(super) tokens: &'a FlowTokens,
+    pub(super) loop_key: HashKey,
+    pub(super) endpoint: &'a Endpoint,
+}
+
+impl Context<'_> {
+    /// Validates a request and preprocesses its route.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    //# Before an element can proxy a request, it MUST verify the message's
+    //# validity.
+    pub(super) fn prepare(&self, message: &mut Message, path: &Path) -> Result<Routing, Rejected> {
+        validate(self.config, message)?;
+        let taken = self.preprocess(message, path)?;
+        let loop_hash = loop_hash(self.loop_key, message);
+        check_loop(message, loop_hash)?;
+        let max_breadth = max_breadth(self.config, message)?;
+        let Some(Ok(Uri::Sip(uri))) = message.request_uri() else {
+            // `tel:` and its like are for whoever knows numbers.
+            let kind = RouteKind::Local;
+            return Ok(Routing { kind, flow: None, loop_hash, max_breadth, gruu: false });
+        };
+        let local = self.is_responsible(&uri);
+        let gruu = local && uri.gr().is_some();
+        let kind = match taken.flow {
+            Some(_) => RouteKind::Routed,
+            None if local => RouteKind::Local,
+            None if taken.own => RouteKind::Routed,
+            None => RouteKind::Foreign,
+        };
+        Ok(Routing { kind, flow: taken.flow, loop_hash, max_breadth, gruu })
+    }
+
+    fn is_responsible(&self, uri: &SipUri<'_>) -> bool {
+        self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(uri.host_str()))
+    }
+
+    fn preprocess(&self, message: &mut Message, path: &Path) -> Result<Taken, Rejected> {
+        self.repair_strict_route(message, path)?;
+        self.strip_maddr(message, path)?;
+        let mut taken = Taken::default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
+        //# If the first value in the Route header field indicates this proxy,
+        //# the proxy MUST remove that value from the request.
+        // Two values in a row are the two sides of a double Record-Route (RFC 5658 section 5).
+        while let Some(route) = message.routes().next() {
+            let route = route.map_err(|_| StatusCode::BAD_REQUEST)?;
+            let uri = route.uri().map_err(|_| StatusCode::BAD_REQUEST)?;
+            let Some(uri) = uri.as_sip().filter(|uri| self.names.is_own(uri, path)) else { break };
+            taken.own = true;
+            if let Some(user) = uri.user() {
+                //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
+                //# If the flow token has been tampered with, the proxy SHOULD send a 403
+                //# (Forbidden) response.
+                let token = self.tokens.read(user.as_bytes()).ok_or(StatusCode::FORBIDDEN)?;
+                // A token of the flow it came over marks a request from that user agent, not one to it.
+                if !token.is(path) {
+                    self.follow(&mut taken, &token)?;
+                }
+            }
+            message.pop_route();
+        }
+        Ok(taken)
+    }
+
+    fn follow(&self, taken: &mut Taken, token: &FlowToken) -> Result<(), Rejected> {
+        match token.path(self.endpoint) {
+            Some(flow) => {
+                taken.flow = Some(flow);
+                Ok(())
+            }
+            None if token.soft => Ok(()),
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
+            //# If the flow no longer exists, the proxy SHOULD
+            //# send a 430 (Flow Failed) response to the request.
+            None => Err(StatusCode::FLOW_FAILED.into()),
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
+    //# The proxy MUST inspect the Request-URI of the request.  If the
+    //# Request-URI of the request contains a value this proxy previously
+    //# placed into a Record-Route header field (see Section 16.6 item 4),
+    //# the proxy MUST replace the Request-URI in the request with the last
+    //# value from the Route header field, and remove that value from the
+    //# Route header field.
+    fn repair_strict_route(&self, message: &mut Message, path: &Path) -> Result<(), Rejected> {
+        let placed = match message.request_uri() {
+            Some(Ok(Uri::Sip(uri))) => uri.lr() && self.names.is_own(&uri, path),
+            _ => false,
+        };
+        let last = message.routes().count().checked_sub(1);
+        let (true, Some(last)) = (placed, last) else { return Ok(()) };
+        let own = String::from_utf8_lossy(message.request_uri_bytes().unwrap_or_default()).into_owned();
+        let uri = match message.routes().nth(last) {
+            Some(Ok(route)) => String::from_utf8_lossy(route.uri_bytes()).into_owned(),
+            _ => return Err(StatusCode::BAD_REQUEST.into()),
+        };
+        message.set_request_uri(&uri).map_err(|_| StatusCode::BAD_REQUEST)?;
+        message.remove_value(Header::Route, last);
+        // It stands for a Route value of this proxy: let it be taken off as one, with its flow token.
+        message.push_route(format_args!("<{own}>")).map_err(|_| StatusCode::BAD_REQUEST)?;
+        Ok(())
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
+    //# If the Request-URI has a maddr parameter with a value the
+    //# proxy is responsible for, and the request was received using the port
+    //# and transport indicated (explicitly or by default) in the Request-
+    //# URI, the proxy MUST strip the maddr and any non-default port or
+    //# transport parameter and continue processing as if those values had
+    //# not been present in the request.
+    fn strip_maddr(&self, message: &mut Message, path: &Path) -> Result<(), Rejected> {
+        let Some(Ok(Uri::Sip(uri))) = message.request_uri() else { return Ok(()) };
+        let Ok(Some(maddr)) = uri.maddr() else { return Ok(()) };
+        let names_us = match (maddr.ip(), maddr.domain()) {
+            (Some(ip), _) => ip == path.local.ip(),
+            (None, Some(name)) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(name)),
+            (None, None) => false,
+        };
+        let transport = super::names::uri_transport(&uri).unwrap_or(sip_transaction::Transport::Udp);
+        let port = uri.port().unwrap_or(transport.default_port());
+        if !names_us || transport != path.transport || port != path.local.port() {
+            return Ok(());
+        }
+        let mut stripped = String::from(uri.scheme());
+        stripped.push(':');
+        if let Some(user) = uri.user() {
+            stripped.push_str(user.as_str());
+            stripped.push('@');
+        }
+        stripped.push_str(uri.host_str());
+        for param in uri.params() {
+            if param.name.eq_ignore_case("maddr") || param.name.eq_ignore_case("transport") {
+                continue;
+            }
+            stripped.push(';');
+            stripped.push_str(param.name.as_str());
+            if let Some(value) = param.value {
+                stripped.push('=');
+                stripped.push_str(value.as_str());
+            }
+        }
+        message.set_request_uri(&stripped).map_err(|_| StatusCode::BAD_REQUEST)?;
+        Ok(())
+    }
+}
+
+/// What the Route values of this proxy said.
+#[derive(Default)]
+struct Taken {
+    own: bool,
+    flow: Option<FlowPath>,
+}
+
+fn validate(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    //# Any components involved in the remainder of these Request
+    //# Validation steps or the Request Forwarding section MUST be
+    //# well-formed.  Any other components, well-formed or not, SHOULD
+    //# be ignored and remain unchanged when the message is forwarded.
+    let well_formed = message.from().is_ok()
+        && message.to().is_ok()
+        && message.call_id().is_ok()
+        && message.cseq().is_ok_and(|cseq| Some(cseq.method) == message.method())
+        && message.routes().all(|route| route.is_ok());
+    if !well_formed {
+        return Err(StatusCode::BAD_REQUEST.into());
+    }
+    match message.request_uri() {
+        Some(Ok(Uri::Sip(_) | Uri::Tel(_))) => {}
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+        //# If the Request-URI has a URI whose scheme is not understood by
+        //# the proxy, the proxy SHOULD reject the request with a 416
+        //# (Unsupported URI Scheme) response.
+        Some(Ok(_)) => return Err(StatusCode::UNSUPPORTED_URI_SCHEME.into()),
+        _ => return Err(StatusCode::BAD_REQUEST.into()),
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    //# If the request contains a Max-Forwards header field with a
+    //# field value of zero (0), the element MUST NOT forward the
+    //# request.  If the request was for OPTIONS, the element MAY act as
+    //# the final recipient and respond per Section 11.  Otherwise, the
+    //# element MUST return a 483 (Too many hops) response.
+    match message.max_forwards() {
+        Ok(Some(0)) if message.method() == Some(Method::Options) => return Err(StatusCode::OK.into()),
+        Ok(Some(0)) => return Err(StatusCode::TOO_MANY_HOPS.into()),
+        Ok(_) => {}
+        Err(_) => return Err(StatusCode::BAD_REQUEST.into()),
+    }
+    let mut unknown = String::new();
+    for tag in message.proxy_require() {
+        let tag = tag.map_err(|_| StatusCode::BAD_REQUEST)?;
+        if !config.proxy_extensions.iter().any(|known| tag == known.as_str()) {
+            if !unknown.is_empty() {
+                unknown.push_str(", ");
+            }
+            unknown.push_str(tag.as_str());
+        }
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    //# If the request contains a Proxy-Require header field (Section
+    //# 20.29) with one or more option-tags this element does not
+    //# understand, the element MUST return a 420 (Bad Extension)
+    //# response.  The response MUST include an Unsupported (Section
+    //# 20.40) header field listing those option-tags the element did
+    //# not understand.
+    if !unknown.is_empty() {
+        return Err(Rejected { status: StatusCode::BAD_EXTENSION, fields: vec![(Header::Unsupported, unknown)] });
+    }
+    Ok(())
+}
+
+/// The second part of the branch: a hash of what decides where the request goes, and of what tells requests apart.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//# This second part MUST vary with any field used by the location
+//# service logic in determining where to retarget or forward this
+//# request.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//# Hence, the
+//# second part MUST depend at least on the received Request-URI and any
+//# Route header field values used when processing the received request.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//# This second part MUST NOT vary with the request method.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.4
+//# When forming the second part using a hash,
+//# implementations SHOULD include at least one field in the input to the
+//# hash that varies between different transactions attempting to reach
+//# the same destination to avoid repeated failure should the hash
+//# collide.
+fn loop_hash(key: HashKey, message: &Message) -> u64 {
+    let mut hash = key.build_hasher();
+    let mut part = |bytes: &[u8]| {
+        hash.write(bytes);
+        hash.write_u8(0);
+    };
+    part(message.request_uri_bytes().unwrap_or_default());
+    for header in [Header::Route, Header::ProxyRequire, Header::ProxyAuthorization, Header::CallId] {
+        message.fields(header).for_each(&mut part);
+        part(&[]);
+    }
+    let tag = |address: Result<sip_message::NameAddr<'_>, sip_message::HeaderError>| {
+        address.ok().and_then(|address| address.tag().ok().flatten().map(String::from)).unwrap_or_default()
+    };
+    part(tag(message.from()).as_bytes());
+    part(tag(message.to()).as_bytes());
+    part(&message.cseq().map_or(0, |cseq| cseq.number).to_be_bytes());
+    hash.finish()
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.2
+//# If the second field is
+//# present, the proxy MUST perform the second-part calculation described
+//# in Section 4.2.1 of RFC 5393 on this request and compare the result
+//# to the value from the Via header field.  If these values are equal,
+//# the request has looped and the proxy MUST reject the request with a
+//# 482 (Loop Detected) response.
+fn check_loop(message: &Message, loop_hash: u64) -> Result<(), Rejected> {
+    let mut own = String::with_capacity(14);
+    push_loop_part(&mut own, loop_hash);
+    for via in message.vias() {
+        // The hash is keyed: whoever has the same one is this proxy, whatever name it went by.
+        if via.is_ok_and(|via| via.branch().ok().flatten().is_some_and(|branch| branch.ends_with(&own))) {
+            return Err(StatusCode::LOOP_DETECTED.into());
+        }
+    }
+    Ok(())
+}
+
+/// Appends the second part of a branch.
+pub(super) fn push_loop_part(branch: &mut String, loop_hash: u64) {
+    branch.push('.');
+    crate::secret::push_u64(branch, loop_hash);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+//# Proxies MUST have a maximum allowable Incoming Max-Breadth value,
+//# which is RECOMMENDED to be 60.  If this maximum is exceeded in a
+//# received request, the proxy MUST overwrite it with a value that
+//# SHOULD be no greater than its allowable maximum.
+fn max_breadth(config: &ProxyConfig, message: &Message) -> Result<u32, Rejected> {
+    match message.max_breadth() {
+        Ok(None) => Ok(config.max_breadth),
+        // A value of 0 leaves room for no branch at all.
+        Ok(Some(0)) => Err(StatusCode::MAX_BREADTH_EXCEEDED.into()),
+        Ok(Some(breadth)) => Ok(breadth.min(config.max_breadth)),
+        Err(_) => Err(StatusCode::BAD_REQUEST.into()),
+    }
+}

@@ -1,0 +1,721 @@
+//! The registrar (RFC 3261 section 10.3, RFC 5626, 5627, 3327, 3608), as a core on an endpoint.
+//!
+//! Owns the answers to REGISTER, and the location table unless the bindings are kept elsewhere. Who may register what has
+//! been decided before ([`DigestAuth`](crate::DigestAuth)); where a request goes is the proxy's to decide.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+use crate::hash::IdHash;
+use crate::id::{Key, RegisterId, Slab};
+use crate::location::{
+    Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
+};
+use crate::reply::{reply, reply_bare};
+use crate::target::Target;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::time::Duration;
+use hashbrown::HashMap;
+use read::Refused;
+use sip_message::headers::Date;
+use sip_message::uri::SipUri;
+use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
+use smallvec::SmallVec;
+
+/// Addresses-of-record swept by one call of `handle_timeout`; the next call goes on.
+const SWEPT_AT_ONCE: usize = 1024;
+
+/// How often a change is thought out anew because somebody else changed the record meanwhile.
+const ATTEMPTS: u8 = 4;
+
+/// What a [`Registrar`] is told at construction.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RegistrarConfig {
+    /// The domains it keeps bindings for, in lower case. REGISTERs for others are handed on.
+    pub domains: Vec<String>,
+    /// How long a binding lasts if the client does not say, in seconds: 3600.
+    pub default_expires: u32,
+    /// The least that a client may ask for, in seconds: 60. Below it the answer is 423, but an hour is never too short.
+    pub min_expires: u32,
+    /// The most that is granted, in seconds: 7200.
+    pub max_expires: u32,
+    /// Bindings of one address-of-record: 10. Beyond, the answer is 403.
+    pub max_bindings: usize,
+    /// Contact values in one request: 16. Beyond, the answer is 400.
+    pub max_contacts: usize,
+    /// Addresses-of-record in the embedded table: 1,000,000. Beyond, the answer is 503.
+    pub max_aors: usize,
+    /// The Service-Route to give to those who register (RFC 3608): name-addrs in order.
+    pub service_route: Vec<String>,
+    /// The Flow-Timer to give to those who register flows (RFC 5626), in seconds.
+    pub flow_timer: Option<u32>,
+    /// Whether to mint GRUUs for those who support them (RFC 5627). On.
+    pub gruu: bool,
+    /// Whether a Path is taken from clients that do not say they support it. Off: they are told by 420 (RFC 3327 section
+    /// 5.3).
+    pub path_without_support: bool,
+    /// The Unix time, in seconds, at [`Instant::ZERO`]: for the Date of responses. Without it there is none.
+    pub unix_epoch: Option<i64>,
+    /// Whether refreshes are told by [`RegistrarEvent::Changed`], too, and not only bindings that come and go. Off.
+    pub report_refreshes: bool,
+    /// How many requests may wait for an external store: 10,000. Those beyond are answered 503.
+    pub waiting: usize,
+    /// How often an external store is asked to sweep what has ended: every 30 seconds.
+    pub sweep: Duration,
+}
+
+impl Default for RegistrarConfig {
+    fn default() -> Self {
+        RegistrarConfig {
+            domains: Vec::new(),
+            default_expires: 3600,
+            min_expires: 60,
+            max_expires: 7200,
+            max_bindings: 10,
+            max_contacts: 16,
+            max_aors: 1_000_000,
+            service_route: Vec::new(),
+            flow_timer: None,
+            gruu: true,
+            path_without_support: false,
+            unix_epoch: None,
+            report_refreshes: false,
+            waiting: 10_000,
+            sweep: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a [`Registrar`] has to say. Handed out by [`Registrar::poll_event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegistrarEvent {
+    /// A binding has come or gone.
+    Changed {
+        /// The address-of-record, as [`aor_key`](crate::aor_key) has it.
+        aor: String,
+        /// The binding, as it is or was.
+        binding: Binding,
+        /// What happened.
+        change: Change,
+    },
+    /// External store: read this record and answer with [`Registrar::found`].
+    Lookup {
+        /// The REGISTER that waits.
+        id: RegisterId,
+        /// The address-of-record.
+        aor: String,
+    },
+    /// External store: replace the bindings of this record, all or none, if its version is still the expected one, and answer with
+    /// [`Registrar::stored`].
+    Store {
+        /// The REGISTER that waits.
+        id: RegisterId,
+        /// The address-of-record.
+        aor: String,
+        /// The version the change was thought out for.
+        expected: u64,
+        /// The bindings. None at all: remove the record.
+        bindings: Vec<Binding>,
+    },
+    /// External store: remove what has ended by this time. No answer is needed.
+    Expire {
+        /// The time.
+        now: Instant,
+    },
+    /// External store: remove the bindings whose user agent is reached over this flow. No answer is needed.
+    FlowEnded {
+        /// The flow.
+        flow: FlowId,
+    },
+}
+
+/// What happened to a binding: the events of RFC 3680 section 5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Change {
+    /// It is new.
+    Registered,
+    /// It has been refreshed.
+    Refreshed,
+    /// Its client has removed it.
+    Unregistered,
+    /// Its time is over.
+    Expired,
+    /// The flow to its client is over.
+    FlowEnded,
+}
+
+/// What [`Registrar::locate`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// Contacts, best first. Of one instance without `reg-id`s the one last refreshed comes first.
+    Targets(Vec<Target>),
+    /// There is such a URI, but nothing to reach it by now: 480.
+    Unavailable,
+    /// The URI is of a `sips:` resource that is registered by `sip:` contacts only: 480 with Warning 380 (RFC 5630 section 5.3).
+    NotSecure,
+    /// There is no such URI: 404.
+    NotFound,
+}
+
+/// A REGISTER that waits for an external store.
+struct Waiting {
+    tx: ServerTxId,
+    path: Path,
+    message: Message,
+    info: Option<String>,
+    /// The bindings as they will be, when storing.
+    bindings: Vec<Binding>,
+    /// What to tell when they have been stored.
+    changes: Vec<(Binding, Change)>,
+    attempts: u8,
+}
+
+enum Storage {
+    Table(LocationTable),
+    External,
+}
+
+/// A registrar for some domains.
+pub struct Registrar {
+    config: RegistrarConfig,
+    storage: Storage,
+    gruus: Gruus,
+    waiting: Slab<Waiting>,
+    waiting_by_tx: HashMap<ServerTxId, Key, IdHash>,
+    events: VecDeque<RegistrarEvent>,
+    next_sweep: Option<Instant>,
+    now: Instant,
+}
+
+impl Registrar {
+    /// A registrar with bindings in a table of its own. Keys and random numbers come from `seed`, which nobody else may know.
+    pub fn new(config: RegistrarConfig, seed: [u8; 32]) -> Self {
+        let table = LocationTable::new(seed).with_max_aors(config.max_aors);
+        Registrar::with_storage(config, &seed, Storage::Table(table))
+    }
+
+    /// A registrar that asks for bindings and writes them by events: [`RegistrarEvent::Lookup`], [`RegistrarEvent::Store`],
+    /// [`RegistrarEvent::Expire`] and [`RegistrarEvent::FlowEnded`].
+    pub fn with_external_store(config: RegistrarConfig, seed: [u8; 32]) -> Self {
+        Registrar::with_storage(config, &seed, Storage::External)
+    }
+
+    fn with_storage(config: RegistrarConfig, seed: &[u8; 32], storage: Storage) -> Self {
+        Registrar {
+            config,
+            storage,
+            gruus: Gruus::new(seed),
+            waiting: Slab::new(),
+            waiting_by_tx: HashMap::with_hasher(IdHash),
+            events: VecDeque::new(),
+            next_sweep: None,
+            now: Instant::ZERO,
+        }
+    }
+
+    /// The table of bindings; `None` if they are kept elsewhere.
+    pub fn table(&self) -> Option<&LocationTable> {
+        match &self.storage {
+            Storage::Table(table) => Some(table),
+            Storage::External => None,
+        }
+    }
+
+    /// The table of bindings, to import some or to change them by hand; `None` if they are kept elsewhere.
+    pub fn table_mut(&mut self) -> Option<&mut LocationTable> {
+        match &mut self.storage {
+            Storage::Table(table) => Some(table),
+            Storage::External => None,
+        }
+    }
+
+    /// How many requests wait for an external store.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether bindings of the domain of `uri` are kept here.
+    pub fn is_responsible(&self, uri: &SipUri<'_>) -> bool {
+        self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(uri.host_str()))
+    }
+
+    /// Takes an event of the endpoint. `None`: it was a REGISTER for a domain of this registrar, and is being answered.
+    pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
+        self.handle_with_info(endpoint, now, event, None)
+    }
+
+    /// Like [`handle`](Registrar::handle), with the value of an Authentication-Info for the answer: that of
+    /// [`Identity::info`](crate::Identity::info).
+    pub fn handle_with_info(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: Event,
+        info: Option<&str>,
+    ) -> Option<Event> {
+        self.now = self.now.max(now);
+        match event {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            //# 1. The registrar inspects the Request-URI to determine whether it
+            //# has access to bindings for the domain identified in the
+            //# Request-URI.  If not, and if the server also acts as a proxy
+            //# server, the server SHOULD forward the request to the addressed
+            //# domain, following the general behavior for proxying messages
+            //# described in Section 16.
+            Event::Request { tx, path, message }
+                if message.method() == Some(Method::Register) && self.is_for(&message) =>
+            {
+                let waiting = Waiting {
+                    tx,
+                    path,
+                    message,
+                    info: info.map(String::from),
+                    bindings: Vec::new(),
+                    changes: Vec::new(),
+                    attempts: 0,
+                };
+                self.register(endpoint, waiting);
+                None
+            }
+            Event::ServerEnded { tx, .. } => {
+                if let Some(key) = self.waiting_by_tx.remove(&tx) {
+                    self.waiting.remove(key);
+                }
+                Some(event)
+            }
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-7
+            //# If a proxy or registrar receives information from the network that
+            //# indicates that no future messages will be delivered on a specific
+            //# flow, then the proxy MUST invalidate all the bindings in the target
+            //# set that use that flow (regardless of AOR).
+            Event::FlowEnded { flow, .. } => {
+                let events = &mut self.events;
+                match &mut self.storage {
+                    Storage::Table(table) => table.flow_ended(flow, &mut tell(events, Change::FlowEnded)),
+                    Storage::External => events.push_back(RegistrarEvent::FlowEnded { flow }),
+                }
+                Some(event)
+            }
+            Event::KeepaliveFailed { path } => {
+                if let Storage::Table(table) = &mut self.storage {
+                    table.path_ended(&path, &mut tell(&mut self.events, Change::FlowEnded));
+                }
+                Some(event)
+            }
+            event => Some(event),
+        }
+    }
+
+    fn is_for(&self, message: &Message) -> bool {
+        let uri = message.request_uri().and_then(Result::ok);
+        uri.is_some_and(|uri| uri.as_sip().is_some_and(|uri| self.is_responsible(uri)))
+    }
+
+    /// Removes what has ended. Without anything due it does nothing.
+    pub fn handle_timeout(&mut self, _: &mut Endpoint, now: Instant) {
+        self.now = self.now.max(now);
+        match &mut self.storage {
+            Storage::Table(table) => table.sweep(now, SWEPT_AT_ONCE, &mut tell(&mut self.events, Change::Expired)),
+            Storage::External => {
+                if self.next_sweep.is_some_and(|at| at <= now) {
+                    self.next_sweep = None;
+                    self.events.push_back(RegistrarEvent::Expire { now });
+                    self.next_sweep = Some(now + self.config.sweep);
+                }
+            }
+        }
+    }
+
+    /// The next thing to say; `None` when all has been said. Changes with any other call that takes `&mut self`.
+    #[must_use]
+    pub fn poll_event(&mut self) -> Option<RegistrarEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Registrar::handle_timeout) next; the present while events wait to be polled. Changes with any call
+    /// that takes `&mut self`.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.events.is_empty() {
+            return Some(self.now);
+        }
+        match &self.storage {
+            Storage::Table(table) => table.next_end(),
+            Storage::External => self.next_sweep,
+        }
+    }
+
+    /// Answers [`RegistrarEvent::Lookup`]. A stale id is passed over: its request has ended.
+    pub fn found(&mut self, endpoint: &mut Endpoint, now: Instant, id: RegisterId, record: Record) {
+        self.now = self.now.max(now);
+        let Some(mut waiting) = self.waiting.remove(id.0) else { return };
+        self.waiting_by_tx.remove(&waiting.tx);
+        let mut bindings: SmallVec<[Binding; 1]> = record.bindings.into();
+        let max = self.config.max_bindings;
+        let planned = read::registration(&self.config, &waiting.path, &waiting.message).and_then(|read| {
+            let update = Update::plan(&bindings, &read.registration, max, now)?;
+            Ok((read.aor, update))
+        });
+        let (aor, update) = match planned {
+            Ok(planned) => planned,
+            Err(refused) => return self.refuse(endpoint, &waiting, refused),
+        };
+        if update.is_empty() {
+            return self.accept(endpoint, &waiting, &aor, &bindings);
+        }
+        waiting.changes.clear();
+        let refreshes = self.config.report_refreshes;
+        update.each_change(&bindings, |binding, change| {
+            if change != Change::Refreshed || refreshes {
+                waiting.changes.push((binding.clone(), change));
+            }
+        });
+        update.apply(&mut bindings);
+        waiting.bindings = bindings.to_vec();
+        let bindings = bindings.into_vec();
+        self.wait(endpoint, waiting, |id| RegistrarEvent::Store { id, aor, expected: record.version, bindings });
+    }
+
+    /// Answers [`RegistrarEvent::Store`]. A stale id is passed over: its request has ended.
+    pub fn stored(&mut self, endpoint: &mut Endpoint, now: Instant, id: RegisterId, result: Result<(), StoreError>) {
+        self.now = self.now.max(now);
+        let Some(mut waiting) = self.waiting.remove(id.0) else { return };
+        self.waiting_by_tx.remove(&waiting.tx);
+        let aor = match read::registration(&self.config, &waiting.path, &waiting.message) {
+            Ok(read) => read.aor,
+            Err(refused) => return self.refuse(endpoint, &waiting, refused),
+        };
+        match result {
+            Ok(()) => {
+                for (binding, change) in core::mem::take(&mut waiting.changes) {
+                    self.events.push_back(RegistrarEvent::Changed { aor: aor.clone(), binding, change });
+                }
+                let bindings = core::mem::take(&mut waiting.bindings);
+                self.accept(endpoint, &waiting, &aor, &bindings);
+            }
+            Err(StoreError::Conflict) if waiting.attempts < ATTEMPTS => {
+                waiting.attempts += 1;
+                self.wait(endpoint, waiting, |id| RegistrarEvent::Lookup { id, aor });
+            }
+            Err(StoreError::Full) => self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVICE_UNAVAILABLE)),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            //# If any one of them fails (for
+            //# example, because the back-end database commit failed), the
+            //# request MUST fail with a 500 (Server Error) response and all
+            //# tentative binding updates MUST be removed.
+            Err(_) => self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVER_INTERNAL_ERROR)),
+        }
+    }
+
+    /// Answers the event if it asks for something of a store: for stores that answer at once. Gives all other events back.
+    pub fn answer_with(
+        &mut self,
+        store: &mut impl Store,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: RegistrarEvent,
+    ) -> Option<RegistrarEvent> {
+        match event {
+            RegistrarEvent::Lookup { id, aor } => {
+                let record = store.lookup(&aor, now);
+                self.found(endpoint, now, id, record);
+            }
+            RegistrarEvent::Store { id, aor, expected, bindings } => {
+                let result = store.store(&aor, expected, bindings, now);
+                self.stored(endpoint, now, id, result);
+            }
+            RegistrarEvent::Expire { now } => store.expire(now, &mut tell(&mut self.events, Change::Expired)),
+            RegistrarEvent::FlowEnded { flow } => {
+                store.flow_ended(flow, &mut tell(&mut self.events, Change::FlowEnded));
+            }
+            event @ RegistrarEvent::Changed { .. } => return Some(event),
+        }
+        None
+    }
+
+    /// The contacts a request for `uri` can be sent to, from the table of this registrar: [`Located::NotFound`] without
+    /// one.
+    pub fn locate(&self, uri: &SipUri<'_>, now: Instant) -> Located {
+        let Some(table) = self.table() else { return Located::NotFound };
+        let aor = self.record_of(uri);
+        match aor {
+            Some(aor) => self.locate_among(uri, table.bindings(&aor, now)),
+            None => Located::NotFound,
+        }
+    }
+
+    /// The key of the record in which the bindings of `uri`, an address-of-record or a GRUU, are; `None` if it is
+    /// a GRUU that is not of this registrar. For external stores.
+    pub fn record_of(&self, uri: &SipUri<'_>) -> Option<String> {
+        match self.gruus.read(uri) {
+            None => Some(crate::location::aor_key(uri)),
+            Some(target) => target.map(|target| target.aor),
+        }
+    }
+
+    /// The targets for `uri` among the bindings of its record.
+    pub fn locate_among<'b>(&self, uri: &SipUri<'_>, bindings: impl IntoIterator<Item = &'b Binding>) -> Located {
+        let gruu = match self.gruus.read(uri) {
+            //= https://www.rfc-editor.org/rfc/rfc5627#section-6.1
+            //# If it contains the "gr" URI
+            //# parameter but is not equivalent, based on URI comparison, to a
+            //# currently valid GRUU within the domain, it SHOULD be rejected with a
+            //# 404 (Not Found) response; this is the same behavior a proxy would
+            //# exhibit for any other URI within the domain that is not valid.
+            Some(None) => return Located::NotFound,
+            Some(gruu) => gruu,
+            None => None,
+        };
+        let of_instance = |binding: &&Binding| gruu.as_ref().is_none_or(|gruu| self.gruus.matches(gruu, binding));
+        let mut found: SmallVec<[&Binding; 4]> = bindings.into_iter().filter(of_instance).collect();
+        if found.is_empty() {
+            return match &gruu {
+                Some(gruu) if !Gruus::is_public(gruu) => Located::NotFound,
+                //= https://www.rfc-editor.org/rfc/rfc5627#section-6.1
+                //# If there are no registered contacts bound to the GRUU, the server
+                //# MUST return a 480 (Temporarily Unavailable) response.
+                _ => Located::Unavailable,
+            };
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+        //# Specifically,
+        //# when a proxy receives a request with a SIPS Request-URI, the proxy
+        //# MUST only forward or retarget the request to a SIPS Request-URI.
+        if uri.is_sips() {
+            found.retain(|binding| binding.is_sips());
+            if found.is_empty() {
+                return Located::NotSecure;
+            }
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5627#section-6.1
+        //# The proxy MUST select the most recently refreshed
+        //# contact.
+        found.sort_by_key(|binding| core::cmp::Reverse((binding.q(), binding.registered())));
+        Located::Targets(found.into_iter().map(Target::of_binding).collect())
+    }
+
+    // REGISTER.
+
+    fn register(&mut self, endpoint: &mut Endpoint, waiting: Waiting) {
+        let now = self.now;
+        let Storage::Table(table) = &mut self.storage else { return self.look_up(endpoint, waiting) };
+        let read = match read::registration(&self.config, &waiting.path, &waiting.message) {
+            Ok(read) => read,
+            Err(refused) => return self.refuse(endpoint, &waiting, refused),
+        };
+        let (events, refreshes) = (&mut self.events, self.config.report_refreshes);
+        let seen = |current: &[Binding], update: &Update| {
+            update.each_change(current, |binding, change| {
+                if change != Change::Refreshed || refreshes {
+                    let (aor, binding) = (read.aor.clone(), binding.clone());
+                    events.push_back(RegistrarEvent::Changed { aor, binding, change });
+                }
+            });
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+        //# The binding updates MUST be committed (that is, made visible to
+        //# the proxy or redirect server) if and only if all binding
+        //# updates and additions succeed.
+        match table.register(&read.aor, &read.registration, self.config.max_bindings, now, seen) {
+            Ok(bindings) => {
+                let answer = Answer { config: &self.config, gruus: &mut self.gruus, now };
+                answer.send(endpoint, &waiting, &read.aor, bindings);
+            }
+            Err(RegisterRefused::Rule(refusal)) => self.refuse(endpoint, &waiting, refusal.into()),
+            Err(RegisterRefused::Full) => {
+                self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVICE_UNAVAILABLE));
+            }
+        }
+    }
+
+    /// Asks the external store, if what is asked for can be at all.
+    fn look_up(&mut self, endpoint: &mut Endpoint, waiting: Waiting) {
+        // What the store has to sweep is counted from the first REGISTER on.
+        self.next_sweep.get_or_insert(self.now + self.config.sweep);
+        let aor = read::registration(&self.config, &waiting.path, &waiting.message).map(|read| read.aor);
+        match aor {
+            Ok(aor) => self.wait(endpoint, waiting, |id| RegistrarEvent::Lookup { id, aor }),
+            Err(refused) => self.refuse(endpoint, &waiting, refused),
+        }
+    }
+
+    fn wait(&mut self, endpoint: &mut Endpoint, waiting: Waiting, event: impl FnOnce(RegisterId) -> RegistrarEvent) {
+        let tx = waiting.tx;
+        if self.waiting.len() >= self.config.waiting {
+            return self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        let Some(key) = self.waiting.insert(waiting) else { return };
+        self.waiting_by_tx.insert(tx, key);
+        self.events.push_back(event(RegisterId(key)));
+    }
+
+    fn accept(&mut self, endpoint: &mut Endpoint, waiting: &Waiting, aor: &str, bindings: &[Binding]) {
+        let answer = Answer { config: &self.config, gruus: &mut self.gruus, now: self.now };
+        answer.send(endpoint, waiting, aor, bindings);
+    }
+
+    fn refuse(&mut self, endpoint: &mut Endpoint, waiting: &Waiting, refused: Refused) {
+        let (status, fields) = (refused.status, refused.fields);
+        if fields.is_empty() {
+            return reply_bare(endpoint, self.now, waiting.tx, &waiting.message, status);
+        }
+        reply(endpoint, self.now, waiting.tx, &waiting.message, status, |mut response| {
+            for (header, value) in &fields {
+                response = response.header(*header, value);
+            }
+            response
+        });
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        match refusal {
+            Refusal::OutOfOrder => Refused::status(StatusCode::SERVER_INTERNAL_ERROR),
+            Refusal::TooMany => Refused::status(StatusCode::FORBIDDEN),
+        }
+    }
+}
+
+/// Tells of bindings that are gone.
+fn tell(events: &mut VecDeque<RegistrarEvent>, change: Change) -> impl FnMut(&str, &Binding) + '_ {
+    move |aor, binding| {
+        events.push_back(RegistrarEvent::Changed { aor: aor.into(), binding: binding.clone(), change });
+    }
+}
+
+/// The 200 to a REGISTER.
+struct Answer<'a> {
+    config: &'a RegistrarConfig,
+    gruus: &'a mut Gruus,
+    now: Instant,
+}
+
+impl Answer<'_> {
+    fn send(self, endpoint: &mut Endpoint, waiting: &Waiting, aor: &str, bindings: &[Binding]) {
+        let Answer { config, gruus, now } = self;
+        let message = &waiting.message;
+        let gruu = config.gruu && message.supports("gruu");
+        let mut line = String::new();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+        //# Registrars MUST ignore the Record-Route header field if it is
+        //# included in a REGISTER request.  Registrars MUST NOT include a
+        //# Record-Route header field in any response to a REGISTER request.
+        reply(endpoint, now, waiting.tx, message, StatusCode::OK, |mut response| {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            //# The response MUST
+            //# contain Contact header field values enumerating all current
+            //# bindings.  Each Contact value MUST feature an "expires"
+            //# parameter indicating its expiration interval chosen by the
+            //# registrar.
+            for binding in bindings.iter().filter(|binding| binding.expires() > now) {
+                line.clear();
+                write_contact(&mut line, binding, now);
+                if gruu && !binding.instance().is_empty() {
+                    write_gruus(&mut line, gruus, aor, binding);
+                }
+                response = response.header(Header::Contact, &line);
+            }
+            // The Path goes back: RFC 3327 section 5.3.
+            response = response.copy_all(message, Header::Path);
+            for route in &config.service_route {
+                response = response.header(Header::ServiceRoute, route);
+            }
+            if read::registers_flow(&waiting.path, message) && message.supports("outbound") {
+                //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+                //# Provided that the UAC had included an outbound
+                //# option-tag (defined in Section 11.4) in a Supported header field
+                //# value in the REGISTER request, the registrar MUST include the
+                //# outbound option-tag in a Require header field value in its response
+                //# to that REGISTER request.
+                response = response.header(Header::Require, "outbound");
+                if let Some(seconds) = config.flow_timer {
+                    response = response.header(Header::FlowTimer, seconds);
+                }
+            }
+            response = response.header(Header::Supported, "path, outbound");
+            if let Some(info) = &waiting.info {
+                response = response.header(Header::AuthenticationInfo, info);
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            //# The response SHOULD include a Date header field.
+            let unix = config.unix_epoch.map(|epoch| epoch + (now.as_micros() / 1_000_000) as i64);
+            match unix.and_then(Date::from_unix) {
+                Some(date) => response.header(Header::Date, date),
+                None => response,
+            }
+        });
+    }
+}
+
+fn write_contact(line: &mut String, binding: &Binding, now: Instant) {
+    // A second that has begun counts: a client that refreshes in time is never told 0.
+    let left = binding.expires_in(now);
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let _ = write!(line, "<{}>{}", binding.contact(), binding.params());
+    if binding.q() < 1000 {
+        let _ = write!(line, ";q=0.{:03}", binding.q());
+    }
+    let _ = write!(line, ";expires={seconds}");
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.2
+//# If the REGISTER request contained a Supported header
+//# field that included the "gruu" option tag, and the registrar has at
+//# least one temporary GRUU assigned to the instance ID and AOR, the
+//# registrar MUST add a "temp-gruu" Contact header field parameter to
+//# that Contact header field.
+fn write_gruus(line: &mut String, gruus: &mut Gruus, aor: &str, binding: &Binding) {
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2.1
+    //# If the Contact header field in the REGISTER request contains a
+    //# SIP URI, the registrar MUST return the SIP version of the GRUU.  If
+    //# the Contact header field in the REGISTER request contains a SIPS URI,
+    //# the registrar MUST return the SIPS version of the GRUU.
+    let mut uri = String::new();
+    Gruus::write_public(&mut uri, aor, binding.instance());
+    let _ = write!(line, ";pub-gruu=\"{}\"", Scheme(&uri, binding.is_sips()));
+    uri.clear();
+    gruus.write_temporary(&mut uri, aor, binding);
+    let _ = write!(line, ";temp-gruu=\"{}\"", Scheme(&uri, binding.is_sips()));
+}
+
+/// A `sip:` URI with that scheme or with `sips:`.
+struct Scheme<'a>(&'a str, bool);
+
+impl core::fmt::Display for Scheme<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.0.strip_prefix("sip:") {
+            Some(rest) if self.1 => write!(f, "sips:{rest}"),
+            _ => f.write_str(self.0),
+        }
+    }
+}
+
+impl core::fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Registrar")
+            .field("table", &self.table())
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RegistrarConfig {
+    fn expiry(&self) -> Expiry {
+        Expiry { default: self.default_expires, min: self.min_expires, max: self.max_expires }
+    }
+}
+
+/// A registration read from its message.
+pub(crate) struct Read<'a> {
+    pub(crate) aor: String,
+    pub(crate) registration: Registration<'a>,
+}

@@ -1,0 +1,309 @@
+//! Reads a REGISTER: RFC 3261 section 10.3 steps 2 and 5 to 7 as far as they need no bindings, RFC 5626 section 6, RFC 5627 section 5.1.
+
+use super::{Read, RegistrarConfig};
+use crate::location::{Asked, ContactAsked, Registration, aor_key};
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use sip_message::uri::SipUri;
+use sip_message::{Contact, Header, Message, NameAddr, Params, StatusCode, Uri, ValueError};
+use sip_transaction::Path;
+use smallvec::SmallVec;
+
+/// A refusal: the status owed, and the fields it needs.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) fields: Vec<(Header, String)>,
+}
+
+impl Refused {
+    pub(super) fn status(status: StatusCode) -> Refused {
+        Refused { status, fields: Vec::new() }
+    }
+}
+
+const BAD: fn() -> Refused = || Refused::status(StatusCode::BAD_REQUEST);
+const FORBIDDEN: fn() -> Refused = || Refused::status(StatusCode::FORBIDDEN);
+
+/// The extensions a client may require of this registrar.
+const SUPPORTED: [&str; 3] = ["path", "outbound", "gruu"];
+
+pub(super) fn registration<'a>(
+    config: &RegistrarConfig,
+    path: &Path,
+    message: &'a Message,
+) -> Result<Read<'a>, Refused> {
+    require(message)?;
+    let aor = aor(config, message)?;
+    let Ok(call_id) = message.call_id() else { return Err(BAD()) };
+    let Ok(cseq) = message.cseq() else { return Err(BAD()) };
+    let vector = path_vector(config, message)?;
+    let asked = contacts(config, path, message, &aor)?;
+    let received = is_first_hop(message).then_some(*path);
+    let registration = Registration { call_id, cseq: cseq.number, path: vector, received, asked };
+    Ok(Read { aor, registration })
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//# 2. To guarantee that the registrar supports any necessary
+//# extensions, the registrar MUST process the Require header field
+//# values as described for UASs in Section 8.2.2.
+fn require(message: &Message) -> Result<(), Refused> {
+    let mut unknown = String::new();
+    for tag in message.require() {
+        let tag = tag.map_err(|_| BAD())?;
+        if !SUPPORTED.iter().any(|known| tag == *known) {
+            if !unknown.is_empty() {
+                unknown.push_str(", ");
+            }
+            unknown.push_str(tag.as_str());
+        }
+    }
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(Refused { status: StatusCode::BAD_EXTENSION, fields: vec![(Header::Unsupported, unknown)] }),
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//# 5. The registrar extracts the address-of-record from the To header
+//# field of the request.  If the address-of-record is not valid
+//# for the domain in the Request-URI, the registrar MUST send a
+//# 404 (Not Found) response and skip the remaining steps.
+fn aor(config: &RegistrarConfig, message: &Message) -> Result<String, Refused> {
+    let to = message.to().map_err(|_| BAD())?;
+    let uri = to.uri().map_err(|_| BAD())?;
+    let not_found = || Refused::status(StatusCode::NOT_FOUND);
+    let sip = uri.as_sip().ok_or_else(not_found)?;
+    let domain = message.request_uri().and_then(Result::ok).ok_or_else(BAD)?;
+    let domain = domain.as_sip().ok_or_else(BAD)?;
+    let same_realm = domain.host_str().eq_ignore_ascii_case(sip.host_str())
+        || config.domains.iter().any(|own| own.eq_ignore_ascii_case(sip.host_str()));
+    if sip.user().is_none() || !same_realm {
+        return Err(not_found());
+    }
+    Ok(aor_key(sip))
+}
+
+/// Whether no proxy stands between the client and this registrar.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//# When receiving a REGISTER request, the registrar MUST check from its
+//# Via header field if the registrar is the first hop or not.
+fn is_first_hop(message: &Message) -> bool {
+    message.vias().count() == 1
+}
+
+/// Whether the first hop supports outbound: it is this registrar, or it has said so with `ob` in its Path.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//# If the registrar is not the first hop, it MUST examine the Path header of
+//# the request.  If the Path header field is missing or it exists but
+//# the first URI does not have an "ob" URI parameter, then outbound
+//# processing MUST NOT be applied to the registration.
+fn outbound_applies(message: &Message) -> bool {
+    // Only the first node puts an `ob` there (section 5.1), wherever its value stands in the list by now.
+    is_first_hop(message)
+        || message.path().flatten().any(|path| path.uri().is_ok_and(|uri| uri.as_sip().is_some_and(SipUri::ob)))
+}
+
+fn is_flow(contact: &Contact<'_>) -> bool {
+    matches!(contact.instance_id(), Ok(Some(_))) && matches!(contact.reg_id(), Ok(Some(_)))
+}
+
+/// Whether this REGISTER is of a flow, and not of a contact.
+pub(super) fn registers_flow(_: &Path, message: &Message) -> bool {
+    outbound_applies(message) && message.contacts().flatten().any(|contact| is_flow(&contact))
+}
+
+/// The Path values, checked and joined.
+fn path_vector<'a>(config: &RegistrarConfig, message: &'a Message) -> Result<Cow<'a, str>, Refused> {
+    if !message.has(Header::Path) {
+        return Ok(Cow::Borrowed(""));
+    }
+    // RFC 3327 section 5.3: a client that does not support Path must not be left with one.
+    if !config.path_without_support && !message.supports("path") {
+        let unsupported = vec![(Header::Unsupported, "path".to_string())];
+        return Err(Refused { status: StatusCode::BAD_EXTENSION, fields: unsupported });
+    }
+    let mut joined = String::new();
+    for value in message.path() {
+        let value: NameAddr<'_> = value.map_err(|_| BAD())?;
+        let uri = value.uri().map_err(|_| BAD())?;
+        if !uri.as_sip().is_some_and(SipUri::lr) {
+            return Err(BAD());
+        }
+        if !joined.is_empty() {
+            joined.push(',');
+        }
+        joined.push('<');
+        joined.push_str(uri.as_str());
+        joined.push('>');
+        push_params(&mut joined, value.params(), |_| true).map_err(|_| BAD())?;
+    }
+    Ok(Cow::Owned(joined))
+}
+
+fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor: &str) -> Result<Asked<'a>, Refused> {
+    if !message.has(Header::Contact) {
+        return Ok(Asked::Nothing);
+    }
+    // RFC 3261 section 20.19: a malformed value is as good as the default.
+    let expires = message.expires().unwrap_or_default();
+    let mut asked: SmallVec<[ContactAsked<'a>; 1]> = SmallVec::new();
+    let mut any = false;
+    for contact in message.contacts() {
+        let contact = contact.map_err(|_| BAD())?;
+        if asked.len() >= config.max_contacts {
+            return Err(BAD());
+        }
+        match contact {
+            Contact::Any => any = true,
+            Contact::Address(address) => asked.push(contact_asked(config, message, &contact, &address, expires, aor)?),
+        }
+    }
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# If the request has additional Contact
+    //# fields or an expiration time other than zero, the request is
+    //# invalid, and the server MUST return a 400 (Invalid Request) and
+    //# skip the remaining steps.
+    if any {
+        let alone = asked.is_empty() && message.contacts().count() == 1;
+        return if alone && expires == Some(0) { Ok(Asked::RemoveAll) } else { Err(BAD()) };
+    }
+    let flows = message.contacts().flatten().any(|contact| is_flow(&contact));
+    if flows && !outbound_applies(message) && message.supports("outbound") {
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+        //# In this case,
+        //# the following processing applies: if the REGISTER request contains
+        //# the reg-id and the outbound option tag in a Supported header field,
+        //# then the registrar MUST respond to the REGISTER request with a 439
+        //# (First Hop Lacks Outbound Support) response; otherwise, the registrar
+        //# MUST ignore the "reg-id" parameter of the Contact header.
+        return Err(Refused::status(StatusCode::FIRST_HOP_LACKS_OUTBOUND_SUPPORT));
+    }
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+    //# Therefore, if the Contact header field contains
+    //# more than one header field value with a non-zero expiration and any
+    //# of these header field values contain a "reg-id" Contact header field
+    //# parameter, the entire registration SHOULD be rejected with a 400 (Bad
+    //# Request) response.
+    let lasting = asked.iter().filter(|contact| contact.seconds > 0);
+    if lasting.clone().count() > 1 && lasting.clone().any(|contact| contact.reg_id > 0) {
+        return Err(BAD());
+    }
+    let _ = path;
+    Ok(Asked::Contacts(asked))
+}
+
+fn contact_asked<'a>(
+    config: &RegistrarConfig,
+    message: &'a Message,
+    contact: &Contact<'a>,
+    address: &NameAddr<'a>,
+    expires: Option<u32>,
+    aor: &str,
+) -> Result<ContactAsked<'a>, Refused> {
+    let uri = address.uri().map_err(|_| BAD())?;
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# -  If the field value has an "expires" parameter, that value
+    //# MUST be taken as the requested expiration.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# -  If there is no such parameter, but the request has an
+    //# Expires header field, that value MUST be taken as the
+    //# requested expiration.
+    let wanted = match contact.expires() {
+        Ok(Some(seconds)) => Some(seconds),
+        Ok(None) => expires,
+        // RFC 3261 section 20.10: malformed values should be treated as equivalent to 3600.
+        Err(_) => Some(3600),
+    };
+    let Some(seconds) = config.expiry().grant(wanted) else {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+        //# This response MUST contain a Min-Expires header field
+        //# that states the minimum expiration interval the registrar is
+        //# willing to honor.
+        let fields = vec![(Header::MinExpires, config.min_expires.to_string())];
+        return Err(Refused { status: StatusCode::INTERVAL_TOO_BRIEF, fields });
+    };
+    let instance = match contact.instance_id().map_err(|_| BAD())? {
+        Some(Cow::Borrowed(id)) => Cow::Borrowed(core::str::from_utf8(id).map_err(|_| BAD())?),
+        Some(Cow::Owned(id)) => Cow::Owned(String::from_utf8(id).map_err(|_| BAD())?),
+        None => Cow::Borrowed(""),
+    };
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+    //# If the contact is not a SIP URI, the REGISTER request MUST be
+    //# rejected with a 403.
+    if !instance.is_empty() && seconds > 0 && uri.as_sip().is_none() {
+        return Err(FORBIDDEN());
+    }
+    if let Some(sip) = uri.as_sip() {
+        //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+        //# If the contact URI is equivalent (based on URI equivalence in RFC
+        //# 3261 [1]) to the AOR, the registrar MUST reject the request with a
+        //# 403, since this would cause a routing loop.  If the contact URI is a
+        //# GRUU for the AOR in the To header field of the REGISTER request, the
+        //# registrar MUST reject the request with a 403, for the same reason.
+        let own = Uri::parse(aor.as_bytes()).is_ok_and(|own| own.equivalent(&uri));
+        if seconds > 0 && (own || sip.gr().is_some() && aor_key(sip) == aor) {
+            return Err(FORBIDDEN());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2
+        //# A registrar MUST accept a binding to a SIPS Contact header field only
+        //# if all the appropriate URIs are of the SIPS scheme; otherwise, there
+        //# could be an inadvertent binding of a secure resource (SIPS) to an
+        //# unsecured one (SIP).
+        if sip.is_sips() && seconds > 0 && !is_all_sips(message) {
+            return Err(BAD());
+        }
+    }
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+    //# If the registrar processes a Contact header field value
+    //# with a reg-id but no instance-id, it simply ignores the reg-id
+    //# parameter.
+    let reg_id = match contact.reg_id() {
+        Ok(Some(id)) if !instance.is_empty() && outbound_applies(message) => id,
+        _ => 0,
+    };
+    let text = core::str::from_utf8(address.uri_bytes()).map_err(|_| BAD())?;
+    let mut params = String::new();
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+    //# If the contact contained a "pub-gruu" Contact header field
+    //# parameter, the header field parameter MUST be ignored by the
+    //# registrar.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+    //# If the contact contained a "temp-gruu" Contact header field
+    //# parameter, the header field parameter MUST be ignored by the
+    //# registrar.
+    const OURS: [&str; 4] = ["expires", "q", "pub-gruu", "temp-gruu"];
+    let kept = |name: &str| !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+    push_params(&mut params, address.params(), kept).map_err(|_| BAD())?;
+    let q = contact.q().map_err(|_| BAD())?.unwrap_or(1000);
+    Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, seconds })
+}
+
+/// Whether the Request-URI, all contacts and the Path are `sips:` URIs.
+fn is_all_sips(message: &Message) -> bool {
+    let is_sips = |uri: &Uri<'_>| uri.as_sip().is_some_and(SipUri::is_sips);
+    let of = |address: &NameAddr<'_>| address.uri().is_ok_and(|uri| is_sips(&uri));
+    message.request_uri().is_some_and(|uri| uri.is_ok_and(|uri| is_sips(&uri)))
+        && message.contacts().flatten().all(|contact| contact.address().is_some_and(of))
+        && message.path().flatten().all(|path| of(&path))
+}
+
+/// Appends the parameters whose names are `kept`, each with its `;`.
+fn push_params(out: &mut String, params: Params<'_>, kept: impl Fn(&str) -> bool) -> Result<(), ValueError> {
+    for param in params {
+        let param = param?;
+        if !kept(param.name) {
+            continue;
+        }
+        out.push(';');
+        out.push_str(param.name);
+        if let Some(value) = param.value {
+            out.push('=');
+            out.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! Answers a core gives by itself.
+
+use sip_message::{BuildError, Message, ResponseBuilder, StatusCode};
+use sip_transaction::{Endpoint, Instant, ServerTxId};
+
+/// Answers the request of `tx`, with what `add` adds to the response.
+///
+/// If the answer cannot be built with that it goes without: an answer is owed. If the transaction is over, nothing is.
+pub(crate) fn reply(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    tx: ServerTxId,
+    request: &Message,
+    status: StatusCode,
+    add: impl FnOnce(ResponseBuilder) -> ResponseBuilder,
+) {
+    let Some(tag) = endpoint.local_tag(tx) else { return };
+    let start = || Message::response(request, status).to_tag(tag.as_str());
+    let built: Result<Message, BuildError> = add(start()).build().or_else(|_| start().build());
+    match built {
+        Ok(response) => {
+            // Refused only if the transaction has had its answer, and then it owes none.
+            let _ = endpoint.respond(now, tx, response);
+        }
+        // The request has not even what every response repeats. The endpoint's own answer will do.
+        Err(_) => {
+            let _ = endpoint.abandon(now, tx);
+        }
+    }
+}
+
+/// Answers with nothing but a status.
+pub(crate) fn reply_bare(endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, request: &Message, status: StatusCode) {
+    reply(endpoint, now, tx, request, status, |response| response);
+}
