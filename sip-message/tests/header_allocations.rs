@@ -199,6 +199,7 @@ fn read_all(message: &Message) -> Result<usize, Box<dyn std::error::Error>> {
         allow;
         allow_events |event| (event.package(), event.templates().count());
         authorization |credentials| {
+            let _ = credentials.digest()?.unwrap();
             let _ = (credentials.username()?, credentials.realm()?, credentials.nonce()?, credentials.uri()?);
             let _ = (credentials.response()?, credentials.qop()?, credentials.nc()?, credentials.cnonce()?);
             let _ = (credentials.opaque()?, credentials.algorithm()?, credentials.userhash()?, credentials.token68());
@@ -222,7 +223,7 @@ fn read_all(message: &Message) -> Result<usize, Box<dyn std::error::Error>> {
         p_visited_network_id |network| network.value();
         path |address| address.uri()?;
         proxy_authenticate |challenge| (challenge.realm()?, challenge.qop()?.map(|qop| qop.has("auth")));
-        proxy_authorization |credentials| credentials.token68();
+        proxy_authorization |credentials| (credentials.token68(), credentials.digest()?);
         proxy_require;
         reason_header |reason| (reason.cause()?, reason.text()?);
         recv_info |package| params(package.params())?;

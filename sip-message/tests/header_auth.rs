@@ -252,3 +252,63 @@ fn authentication_info_with_qop_has_its_proof() {
     }
     request("Authentication-Info: nextnonce=\"x\"\r\n").check_grammar().unwrap();
 }
+
+#[test]
+fn all_of_digest_credentials_in_one_pass() {
+    let value = "Digest Username=\"bob\", REALM=\"a\", nonce=\"n\", uri=\"sip:u\", response=\"0aF0\", algorithm=MD5, cnonce=\"c\", \
+                 opaque=\"o\", qop=auth, nc=0000000A, userhash=true, x=y, x=z";
+    let credentials = read::<Credentials<'_>>(value);
+    let all = credentials.digest().unwrap().unwrap();
+    let same = |a: Option<ParamValue<'_>>, b: Result<Option<ParamValue<'_>>, _>| {
+        assert_eq!(Ok::<_, sip_message::ValueError>(a), b)
+    };
+    same(all.username, credentials.username());
+    same(all.realm, credentials.realm());
+    same(all.nonce, credentials.nonce());
+    same(all.uri, credentials.uri());
+    same(all.cnonce, credentials.cnonce());
+    same(all.opaque, credentials.opaque());
+    assert_eq!(Ok(all.response), credentials.response());
+    assert_eq!(Ok(all.algorithm), credentials.algorithm());
+    assert_eq!(Ok(all.qop), credentials.qop());
+    assert_eq!((all.nc, credentials.nc()), (Some("0000000A"), Ok(Some(10))));
+    assert!(all.userhash && all.username_extended.is_none());
+    assert!(read::<Credentials<'_>>("Bearer abc").digest().unwrap().is_none());
+    let none = read::<Credentials<'_>>("digest x=y").digest().unwrap().unwrap();
+    assert!(none.username.is_none() && none.response.is_none() && !none.userhash);
+}
+
+#[test]
+fn one_pass_sees_what_is_wrong() {
+    let all = [
+        "username=\"a\"",
+        "realm=\"a\"",
+        "nonce=\"a\"",
+        "uri=\"a\"",
+        "response=\"00\"",
+        "algorithm=a",
+        "cnonce=\"a\"",
+        "opaque=\"a\"",
+        "qop=a",
+        "nc=00000001",
+        "userhash=true",
+        "username*=UTF-8''a",
+    ];
+    for param in all {
+        let value = format!("Digest {param}, x=y, {param}");
+        let value_at = value.rfind('=').unwrap() + 1;
+        assert_eq!(place(read::<Credentials<'_>>(&value).digest()), (ValueFault::Param, value_at), "{param}");
+    }
+    for (value, kind, offset) in [
+        ("Digest username=\"a\", username*=UTF-8''a", ValueFault::Param, 31),
+        ("Digest username*=UTF-8''a, username=\"a\"", ValueFault::Param, 36),
+        ("Digest response=\"0g\"", ValueFault::Param, 16),
+        ("Digest nc=1", ValueFault::Number, 10),
+        ("Digest qop=\"a b\"", ValueFault::Param, 11),
+        ("Digest algorithm=\"\"", ValueFault::Param, 17),
+        ("Digest x", ValueFault::Param, 8),
+        ("Digest x=y z", ValueFault::Trailing, 11),
+    ] {
+        assert_eq!(place(read::<Credentials<'_>>(value).digest()), (kind, offset), "{value}");
+    }
+}

@@ -94,7 +94,7 @@ fn read_all(message: &Message) -> Outcome {
         p_visited_network_id |v| v.value().unquoted(), params(v.params());
         path |v| v.uri();
         proxy_authenticate |v| v.realm(), v.qop(), v.stale(), v.algorithm(), v.domain(), v.params().count();
-        proxy_authorization |v| v.username_text(), v.opaque(), v.cnonce(), v.userhash();
+        proxy_authorization |v| v.username_text(), v.digest(), v.opaque(), v.cnonce(), v.userhash();
         proxy_require;
         reason_header |v| v.cause(), v.text();
         recv_info |v| params(v.params());

@@ -73,13 +73,8 @@ impl<'a> AuthParams<'a> {
         self.get_as("qop", ValueFault::Param, |v| Some(QopOptions(v)))
     }
 
-    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
-    //# For historical reasons, the nc value MUST be exactly 8 hexadecimal
-    //# digits.
     fn nc(&self) -> Read<Option<u32>> {
-        self.get_as("nc", ValueFault::Number, |v| {
-            (v.len() == 8 && scan::all(v, scan::HEX)).then(|| u32::from_str_radix(scan::text(v), 16).ok())?
-        })
+        self.get_as("nc", ValueFault::Number, nonce_count)
     }
 
     //= https://www.rfc-editor.org/rfc/rfc8760#section-2.7
@@ -464,24 +459,145 @@ impl<'a> Credentials<'a> {
     }
 }
 
+/// The parameters of Digest credentials, found in one pass: [`Credentials::digest`].
+///
+/// The methods of [`Credentials`] look for one parameter each; a server that needs them all takes this.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct DigestCredentials<'a> {
+    /// `username`.
+    pub username: Option<ParamValue<'a>>,
+    /// `username*`: [`Credentials::username_text`] decodes it.
+    pub username_extended: Option<ParamValue<'a>>,
+    /// `realm`.
+    pub realm: Option<ParamValue<'a>>,
+    /// `nonce`.
+    pub nonce: Option<ParamValue<'a>>,
+    /// `uri`.
+    pub uri: Option<ParamValue<'a>>,
+    /// `response` without quotes: hexadecimal digits or nothing.
+    pub response: Option<&'a str>,
+    /// `algorithm`; without one, MD5 is meant.
+    pub algorithm: Option<Token<'a>>,
+    /// `cnonce`.
+    pub cnonce: Option<ParamValue<'a>>,
+    /// `opaque`.
+    pub opaque: Option<ParamValue<'a>>,
+    /// `qop`.
+    pub qop: Option<Token<'a>>,
+    /// `nc`: the eight hexadecimal digits, in the case they go into the digest.
+    pub nc: Option<&'a str>,
+    /// Whether `userhash` says that the user name is hashed.
+    pub userhash: bool,
+}
+
+impl<'a> Credentials<'a> {
+    /// All parameters of Digest credentials in one pass; `None` for another scheme.
+    ///
+    /// # Errors
+    ///
+    /// A parameter is malformed, one of those of [`DigestCredentials`] occurs twice, or both `username` and `username*`
+    /// do.
+    pub fn digest(&self) -> Read<Option<DigestCredentials<'a>>> {
+        if !self.is_digest() {
+            return Ok(None);
+        }
+        let mut all = DigestCredentials::default();
+        let mut seen = 0u16;
+        for param in self.params {
+            let Param { name, value: Some(value) } = param? else { continue };
+            let wrong = |kind| ValueError::new(kind, self.params.offset_of(value));
+            let bare = value.without_quotes();
+            let token = || scan::all(bare, scan::TOKEN).then(|| Token::new(scan::text(bare)));
+            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            let number = match name.len() {
+                2 if is("nc") => {
+                    if nonce_count(bare).is_none() {
+                        return Err(wrong(ValueFault::Number));
+                    }
+                    all.nc = Some(scan::text(bare));
+                    0
+                }
+                3 if is("uri") => {
+                    all.uri = Some(value);
+                    1
+                }
+                3 if is("qop") => {
+                    all.qop = Some(token().ok_or(wrong(ValueFault::Param))?);
+                    2
+                }
+                5 if is("realm") => {
+                    all.realm = Some(value);
+                    3
+                }
+                5 if is("nonce") => {
+                    all.nonce = Some(value);
+                    4
+                }
+                6 if is("cnonce") => {
+                    all.cnonce = Some(value);
+                    5
+                }
+                6 if is("opaque") => {
+                    all.opaque = Some(value);
+                    6
+                }
+                8 if is("username") => {
+                    all.username = Some(value);
+                    7
+                }
+                8 if is("response") => {
+                    if !bare.iter().all(u8::is_ascii_hexdigit) {
+                        return Err(wrong(ValueFault::Param));
+                    }
+                    all.response = Some(scan::text(bare));
+                    8
+                }
+                8 if is("userhash") => {
+                    all.userhash = bare.eq_ignore_ascii_case(b"true");
+                    9
+                }
+                9 if is("algorithm") => {
+                    all.algorithm = Some(token().ok_or(wrong(ValueFault::Param))?);
+                    10
+                }
+                9 if is("username*") => {
+                    all.username_extended = Some(value);
+                    11
+                }
+                _ => continue,
+            };
+            //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+            //# Sending both username and username* in the same
+            //# header option MUST be treated as an error.
+            let both = matches!(number, 7 | 11) && all.username.is_some() && all.username_extended.is_some();
+            if both || seen & 1 << number != 0 {
+                return Err(wrong(ValueFault::Param));
+            }
+            seen |= 1 << number;
+        }
+        Ok(Some(all))
+    }
+}
+
+/// Eight hexadecimal digits.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+//# For historical reasons, the nc value MUST be exactly 8 hexadecimal
+//# digits.
+fn nonce_count(v: &[u8]) -> Option<u32> {
+    if v.len() != 8 || !scan::all(v, scan::HEX) {
+        return None;
+    }
+    u32::from_str_radix(scan::text(v), 16).ok()
+}
+
 impl Check for Credentials<'_> {
     fn check(&self) -> Read<()> {
-        if !self.is_digest() {
+        let Some(digest) = self.digest()? else {
             return if self.token68().is_some() { Ok(()) } else { self.params.check(&[]) };
-        }
-        self.response()?;
-        self.algorithm()?;
-        self.qop()?;
-        self.nc()?;
+        };
         self.username_text()?;
-        let extended = self.params.get("username*")?;
-        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
-        //# Sending both username and username* in the same
-        //# header option MUST be treated as an error.
-        if let (Some(extended), Some(_)) = (extended, self.username()?) {
-            return fault(ValueFault::Param, self.params.offset_of(extended));
-        }
-        let username = if extended.is_some() { "username*" } else { "username" };
+        let username = if digest.username_extended.is_some() { "username*" } else { "username" };
         self.params.check(&[username, "realm", "nonce", "uri", "response"])
     }
 }
