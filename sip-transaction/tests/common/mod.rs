@@ -130,7 +130,7 @@ impl Pair {
     /// Lets time pass up to `end`.
     pub fn until(&mut self, end: Instant) {
         while let Some((node, event)) = self.net.next_event_before(end) {
-            self.on(node, event);
+            self.on_event(node, event);
         }
     }
 
@@ -139,7 +139,8 @@ impl Pair {
         self.until(Instant::MAX);
     }
 
-    fn on(&mut self, node: NodeId, event: Event) {
+    /// Notes an event and does what was asked for.
+    pub fn on_event(&mut self, node: NodeId, event: Event) {
         let now = self.net.now();
         let what = match &event {
             Event::Request { tx, message, .. } => {
