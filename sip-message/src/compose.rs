@@ -143,7 +143,6 @@ pub(crate) fn finish_line(
     Ok(Entry {
         line,
         line_len,
-        name_len: name_len as u16,
         value: value as u16,
         value_end: (value + scan::trim(content).len()) as u16,
         tag: header.map_or(OTHER, |header| header as u8),

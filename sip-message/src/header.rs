@@ -166,7 +166,7 @@ impl Header {
             }
             key[i / 8] |= u64::from(b | 0x20) << (i % 8 * 8);
         }
-        lookup_key(&key)
+        lookup_key(key)
     }
 }
 
@@ -308,15 +308,17 @@ static TABLE: Table = {
     table
 };
 
-#[inline]
-fn lookup_key(key: &Key) -> Option<Header> {
-    let mut s = slot(key);
+#[inline(always)]
+fn lookup_key(key: Key) -> Option<Header> {
+    let mut s = slot(&key);
     loop {
         let at = *TABLE.slots.get(s)?;
         if at == EMPTY {
             return None;
         }
-        if TABLE.keys.get(at as usize)? == key {
+        // Word by word: a comparison of the arrays would read back as vectors what was just written as words.
+        let [k0, k1, k2, k3] = TABLE.keys.get(at as usize)?;
+        if (k0 ^ key[0]) | (k1 ^ key[1]) | (k2 ^ key[2]) | (k3 ^ key[3]) == 0 {
             return TABLE.headers.get(at as usize).copied();
         }
         s = (s + 1) % SLOTS;
@@ -334,32 +336,67 @@ pub(crate) struct ScannedName {
 
 /// Reads the name of the header line that begins at `v[from]`; `None` if there is no `token` followed by a colon.
 ///
-/// A known name without white space before the colon, which is nearly every line, is found eight bytes at a time.
-#[inline]
+/// A name without white space before the colon, which is nearly every one, is read eight bytes at a time.
+#[inline(always)]
 pub(crate) fn scan_name(v: &[u8], from: usize) -> Option<ScannedName> {
-    const LOWER: u64 = 0x2020_2020_2020_2020;
-    let mut key = [0u64; KEY_WORDS];
-    // Setting bit 5 maps CR to `-` and other control bytes to digits: a hit must not rest on one of those.
-    let mut control = 0;
-    for (i, part) in key.iter_mut().enumerate() {
-        let Some(word) = scan::load(v, from + i * 8) else { break };
-        let mark = scan::equal(word, b':');
-        if mark == 0 {
-            control |= scan::controls(word);
-            *part = word | LOWER;
-            continue;
-        }
-        let bits = mark.trailing_zeros() & !7;
-        let below = (1u64 << bits) - 1;
-        control |= scan::controls(word) & below;
-        *part = (word | LOWER) & below;
-        let len = i * 8 + (bits / 8) as usize;
-        return match lookup_key(&key) {
-            Some(header) if control == 0 => Some(ScannedName { len, colon: len, header: Some(header) }),
-            _ => scan_other_name(v, from),
-        };
+    let Some(word) = scan::load(v, from) else { return scan_other_name(v, from) };
+    let (k0, end) = name_word(word);
+    if let Some(end) = end {
+        return found_name(v, from, end, [k0, 0, 0, 0], controls_before(word, end));
     }
-    scan_other_name(v, from)
+    let control = scan::controls(word);
+    let Some(word) = scan::load(v, from + 8) else { return scan_other_name(v, from) };
+    let (k1, end) = name_word(word);
+    if let Some(end) = end {
+        return found_name(v, from, 8 + end, [k0, k1, 0, 0], control | controls_before(word, end));
+    }
+    scan_long_name(v, from, [k0, k1], control | scan::controls(word))
+}
+
+/// Reads a name of at least 16 bytes, of which the first are known.
+fn scan_long_name(v: &[u8], from: usize, [k0, k1]: [u64; 2], control: u64) -> Option<ScannedName> {
+    let Some(word) = scan::load(v, from + 16) else { return scan_other_name(v, from) };
+    let (k2, end) = name_word(word);
+    if let Some(end) = end {
+        return found_name(v, from, 16 + end, [k0, k1, k2, 0], control | controls_before(word, end));
+    }
+    let control = control | scan::controls(word);
+    let Some(word) = scan::load(v, from + 24) else { return scan_other_name(v, from) };
+    let (k3, end) = name_word(word);
+    match end {
+        Some(end) => found_name(v, from, 24 + end, [k0, k1, k2, k3], control | controls_before(word, end)),
+        None => scan_other_name(v, from),
+    }
+}
+
+/// The part of a key that `word` holds, and how many bytes of it stand before a colon, if there is one.
+#[inline(always)]
+fn name_word(word: u64) -> (u64, Option<usize>) {
+    const LOWER: u64 = 0x2020_2020_2020_2020;
+    let mark = scan::equal(word, b':');
+    if mark == 0 {
+        return (word | LOWER, None);
+    }
+    let bits = mark.trailing_zeros() & !7;
+    ((word | LOWER) & ((1 << bits) - 1), Some((bits / 8) as usize))
+}
+
+#[inline(always)]
+fn controls_before(word: u64, end: usize) -> u64 {
+    scan::controls(word) & ((1 << (end * 8)) - 1)
+}
+
+/// The name of `len` bytes with this key, whose colon follows at once.
+#[inline(always)]
+fn found_name(v: &[u8], from: usize, len: usize, key: Key, control: u64) -> Option<ScannedName> {
+    // Setting bit 5 maps CR to `-` and other control bytes to digits: a hit must not rest on one of those.
+    match lookup_key(key) {
+        Some(header) if control == 0 => Some(ScannedName { len, colon: len, header: Some(header) }),
+        _ if len > 0 && scan::skip(v, from, scan::TOKEN) == from + len => {
+            Some(ScannedName { len, colon: len, header: None })
+        }
+        _ => scan_other_name(v, from),
+    }
 }
 
 #[cold]

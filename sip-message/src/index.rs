@@ -20,8 +20,6 @@ pub(crate) struct Entry {
     pub(crate) line: u32,
     /// Length of the line with its line end.
     pub(crate) line_len: u16,
-    /// Length of the name, which the line starts with.
-    pub(crate) name_len: u16,
     /// Start of the value, from the start of the line.
     pub(crate) value: u16,
     /// End of the value, from the start of the line; white space at both ends left out.
@@ -55,14 +53,14 @@ pub(crate) struct Index {
     /// Entry number of the first field of each hot header. `NONE` also for one beyond entry 254.
     first: [u8; HOT],
     /// Headers that occur, by discriminant.
-    present: u128,
-    /// Headers that occur in more than one field.
-    repeated: u128,
+    present: [u64; 2],
+    /// Hot headers that occur in more than one field. The others are counted when asked for.
+    repeated: u16,
 }
 
 impl Index {
     pub(crate) fn new() -> Self {
-        Index { entries: Entries::new(), first: [NONE; HOT], present: 0, repeated: 0 }
+        Index { entries: Entries::new(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
     }
 
     #[inline]
@@ -72,33 +70,36 @@ impl Index {
         self.note(entry.tag, at);
     }
 
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, tag: u8, at: usize) {
-        if tag == OTHER {
-            return;
-        }
-        let bit = 1u128 << (tag & 127);
-        if self.present & bit != 0 {
-            self.repeated |= bit;
-            return;
-        }
-        self.present |= bit;
         if let Some(first) = self.first.get_mut(tag as usize) {
-            *first = u8::try_from(at).unwrap_or(NONE);
+            let bit = 1 << tag;
+            if self.present[0] & bit != 0 {
+                self.repeated |= bit as u16;
+            } else {
+                *first = u8::try_from(at).unwrap_or(NONE);
+            }
         }
+        let (word, bit) = place(tag);
+        self.present[word] |= bit;
     }
 
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
+    #[inline]
     pub(crate) fn has(&self, header: Header) -> bool {
-        self.present & (1 << header as u8) != 0
+        let (word, bit) = place(header as u8);
+        self.present[word] & bit != 0
     }
 
     /// Whether `header` occurs in more than one field.
     pub(crate) fn is_repeated(&self, header: Header) -> bool {
-        self.repeated & (1 << header as u8) != 0
+        match header as usize {
+            hot @ 0..HOT => self.repeated & 1 << hot != 0,
+            _ => self.has(header) && self.entries.iter().filter(|entry| entry.tag == header as u8).nth(1).is_some(),
+        }
     }
 
     /// Entry number of the first field of `header`.
@@ -143,25 +144,23 @@ impl Index {
     pub(crate) fn insert(&mut self, at: usize, entry: Entry) {
         let at = at.min(self.entries.len());
         self.entries.insert(at, entry);
+        if self.entries.len() > usize::from(NONE) {
+            return self.renew();
+        }
         for first in &mut self.first {
             if *first != NONE && usize::from(*first) >= at {
-                // 255 is `NONE`: beyond it, the entry is searched for.
                 *first += 1;
             }
         }
-        if entry.tag == OTHER {
-            return;
-        }
-        let bit = 1u128 << (entry.tag & 127);
-        self.repeated |= self.present & bit;
-        let was_there = self.present & bit != 0;
-        self.present |= bit;
+        let (word, bit) = place(entry.tag);
         if let Some(first) = self.first.get_mut(entry.tag as usize) {
-            // `NONE` of a header that is there stands for one further back.
-            if !was_there || (at <= usize::from(*first) && at < usize::from(NONE)) {
-                *first = u8::try_from(at).unwrap_or(NONE);
+            if self.present[word] & bit != 0 {
+                self.repeated |= bit as u16;
             }
+            // `NONE` is beyond every place.
+            *first = (*first).min(at as u8);
         }
+        self.present[word] |= bit;
     }
 
     /// Removes the entry at `at`.
@@ -170,8 +169,11 @@ impl Index {
             return;
         }
         let entry = self.entries.remove(at);
-        if entry.tag != OTHER && self.repeated & 1 << (entry.tag & 127) != 0 || self.entries.len() >= usize::from(NONE)
-        {
+        let alone = match self.first.get(entry.tag as usize) {
+            Some(_) => self.repeated & 1 << entry.tag == 0,
+            None => !self.entries.iter().any(|held| held.tag == entry.tag),
+        };
+        if !alone || self.entries.len() >= usize::from(NONE) {
             return self.renew();
         }
         for first in &mut self.first {
@@ -179,11 +181,10 @@ impl Index {
                 *first -= 1;
             }
         }
-        if entry.tag != OTHER {
-            self.present &= !(1u128 << (entry.tag & 127));
-            if let Some(first) = self.first.get_mut(entry.tag as usize) {
-                *first = NONE;
-            }
+        let (word, bit) = place(entry.tag);
+        self.present[word] &= !bit;
+        if let Some(first) = self.first.get_mut(entry.tag as usize) {
+            *first = NONE;
         }
     }
 
@@ -195,7 +196,7 @@ impl Index {
 
     fn renew(&mut self) {
         self.first = [NONE; HOT];
-        self.present = 0;
+        self.present = [0; 2];
         self.repeated = 0;
         for at in 0..self.entries.len() {
             if let Some(entry) = self.entries.get(at) {
@@ -205,13 +206,19 @@ impl Index {
     }
 }
 
+/// Where the bit of a tag is in `Index::present`. The last bit is that of all names that are not known.
+#[inline(always)]
+fn place(tag: u8) -> (usize, u64) {
+    (usize::from(tag >> 6 & 1), 1 << (tag & 63))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     fn entry(tag: u8) -> Entry {
-        Entry { line: 0, line_len: 0, name_len: 0, value: 0, value_end: 0, tag, flags: 0 }
+        Entry { line: 0, line_len: 0, value: 0, value_end: 0, tag, flags: 0 }
     }
 
     proptest! {
@@ -235,6 +242,7 @@ mod tests {
                 prop_assert_eq!((index.present, index.repeated), (anew.present, anew.repeated));
                 for header in Header::ALL {
                     prop_assert_eq!(index.first(*header), anew.first(*header));
+                    prop_assert_eq!(index.is_repeated(*header), anew.is_repeated(*header));
                 }
             }
         }

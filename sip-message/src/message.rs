@@ -73,6 +73,18 @@ pub(crate) struct Start {
     pub(crate) edited: bool,
 }
 
+impl Start {
+    /// Of no message.
+    const NONE: Start = Start {
+        kind: Kind::Request(MethodTag::Other),
+        line: 0,
+        line_len: 0,
+        span: (0, 0),
+        version_2: false,
+        edited: false,
+    };
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Request(MethodTag),
@@ -129,8 +141,19 @@ impl Message {
         if bytes.len() > config.message_len() {
             return Err(error(FramingFault::MessageTooLong, config.message_len()));
         }
-        let mut index = Index::new();
-        let head = parse::head(&bytes, from, config, &mut index)?;
+        // Filled in where it stands: its index is too large to be moved about.
+        let mut message = Message {
+            bytes,
+            arena: Vec::new(),
+            start: Start::NONE,
+            index: Index::new(),
+            head_end: 0,
+            body: (0, 0),
+            new_body: None,
+            edited: false,
+        };
+        let head = parse::head(&message.bytes, from, config, &mut message.index)?;
+        let len = message.bytes.len();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
         //# If there are
         //# additional bytes in the transport packet beyond the end of the body,
@@ -139,34 +162,44 @@ impl Message {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
             //# If the transport packet ends before the
             //# end of the message body, this is considered an error.
-            Some(n) if n > (bytes.len() - head.body) as u64 => {
+            Some(n) if n > (len - head.body) as u64 => {
                 return Err(ParseError {
                     kind: FramingFault::TruncatedBody,
-                    offset: bytes.len(),
+                    offset: len,
                     header: Some(Header::ContentLength),
                     response: matches!(head.start.kind, Kind::Response(_)),
                 });
             }
             Some(n) => head.body + n as usize,
-            None => bytes.len(),
+            None => len,
         };
-        Ok(Message::assemble(bytes, head.start, index, head.body, end))
+        message.start = head.start;
+        message.head_end = message.last_line_end();
+        message.body = (head.body as u32, end as u32);
+        Ok(message)
     }
 
     /// A message from a head that has been parsed; its body lies at `body..end` of `bytes`.
     #[inline]
     pub(crate) fn assemble(bytes: Bytes, start: Start, index: Index, body: usize, end: usize) -> Message {
-        let last_line = index.entries().last().map_or(start.line + u32::from(start.line_len), Entry::line_end);
-        Message {
+        let mut message = Message {
             bytes,
             arena: Vec::new(),
             start,
             index,
-            head_end: last_line,
+            head_end: 0,
             body: (body as u32, end as u32),
             new_body: None,
             edited: false,
-        }
+        };
+        message.head_end = message.last_line_end();
+        message
+    }
+
+    /// Where the last line of the head ends, before any edit.
+    fn last_line_end(&self) -> u32 {
+        let start_end = self.start.line + u32::from(self.start.line_len);
+        self.index.entries().last().map_or(start_end, Entry::line_end)
     }
 
     /// The start line.
@@ -316,7 +349,9 @@ impl Message {
     }
 
     pub(crate) fn name_of(&self, entry: &Entry) -> &[u8] {
-        self.line_of(entry).get(..usize::from(entry.name_len)).unwrap_or_default()
+        let line = self.line_of(entry);
+        let colon = memchr::memchr(b':', line).unwrap_or(0);
+        scan::trim_end(line.get(..colon).unwrap_or_default())
     }
 
     pub(crate) fn start_line_bytes(&self) -> &[u8] {

@@ -55,14 +55,27 @@ macro_rules! methods {
                 }
             }
 
-            #[inline]
             pub(crate) fn lookup(text: &[u8]) -> Self {
-                $(const $variant: u128 = pack($text.as_bytes());)*
-                if text.len() > 15 {
-                    return MethodTag::Other;
+                if text.len() > 15 { MethodTag::Other } else { MethodTag::of_packed(pack(text)) }
+            }
+
+            /// The method that the first `len` bytes of `line` are.
+            #[inline]
+            pub(crate) fn lookup_prefix(line: &[u8], len: usize) -> Self {
+                match line.first_chunk::<16>() {
+                    Some(chunk) if len <= 15 => {
+                        let text = u128::from_le_bytes(*chunk) & ((1 << (len * 8)) - 1);
+                        MethodTag::of_packed(text | (len as u128) << (len * 8))
+                    }
+                    _ => MethodTag::lookup(line.get(..len).unwrap_or_default()),
                 }
+            }
+
+            #[inline]
+            fn of_packed(packed: u128) -> Self {
+                $(const $variant: u128 = pack($text.as_bytes());)*
                 #[allow(non_upper_case_globals)]
-                match pack(text) {
+                match packed {
                     $($variant => MethodTag::$variant,)*
                     _ => MethodTag::Other,
                 }
@@ -144,5 +157,15 @@ mod tests {
         assert_eq!(Method::parse(b"IN VITE"), None);
         assert_eq!(Method::parse(b"ANNOUNCEMENTMETHOD"), Some(Method::Other("ANNOUNCEMENTMETHOD")));
         assert_eq!(Method::Subscribe.as_str(), "SUBSCRIBE");
+    }
+
+    #[test]
+    fn a_method_is_found_at_the_start_of_a_line() {
+        for line in ["INVITE sip:bob@biloxi.com", "ACK a", "PUBLISHED sip:bob@biloxi.com", "ABCDEFGHIJKLMNOP sip:a"] {
+            let len = line.find(' ').unwrap();
+            let expected = MethodTag::lookup(line[..len].as_bytes());
+            assert_eq!(MethodTag::lookup_prefix(line.as_bytes(), len), expected, "{line}");
+        }
+        assert_eq!(MethodTag::lookup_prefix(b"INVITE sip:bob@biloxi.com", 6), MethodTag::Invite);
     }
 }

@@ -25,12 +25,22 @@ pub(crate) type Fault = (FramingFault, usize);
 /// The caller has skipped empty lines. Offsets in the error count from the start of `v`.
 #[inline]
 pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Index) -> Result<Head, ParseError> {
-    let response = v.get(from..from + 4).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"));
+    let response = v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"));
     let error = |(kind, offset): Fault| ParseError { kind, offset, header: None, response };
 
     let (start, mut at) = start_line(v, from, config, response).map_err(error)?;
     let max_len = config.header_len();
+    let mut left = config.max_headers;
     loop {
+        if let Some(entry) = plain_line(v, at, max_len) {
+            if left == 0 {
+                return Err(error((FramingFault::TooManyHeaders, at)));
+            }
+            left -= 1;
+            at = entry.line_end() as usize;
+            index.push(entry);
+            continue;
+        }
         match v.get(at) {
             Some(b'\r') if v.get(at + 1) == Some(&b'\n') => {
                 at += 2;
@@ -47,9 +57,10 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
             None => return Err(error((FramingFault::TruncatedHead, at))),
             Some(_) => {}
         }
-        if index.entries().len() >= config.max_headers {
+        if left == 0 {
             return Err(error((FramingFault::TooManyHeaders, at)));
         }
+        left -= 1;
         let entry = header_line(v, at, max_len, config).map_err(error)?;
         at = entry.line_end() as usize;
         index.push(entry);
@@ -88,7 +99,33 @@ fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usiz
     }
 }
 
+/// The header line at `v[from]` if it is as nearly all are: name, colon, one space, a value without white space at its
+/// ends, CRLF, and no fold. `None` says nothing of what is wrong, if anything is.
 #[inline(always)]
+fn plain_line(v: &[u8], from: usize, max_len: usize) -> Option<Entry> {
+    let name = header::scan_name(v, from)?;
+    let value = from + name.colon + 2;
+    let end = scan::find_control(v, value);
+    let &[space, first] = v.get(value - 1..)?.first_chunk::<2>()?;
+    let &[last, cr, lf, next] = v.get(end - 1..)?.first_chunk::<4>()?;
+    let len = end + 2 - from;
+    // Nothing that is LWS is above a space.
+    let plain = space == b' ' && first > b' ' && last > b' ' && cr == b'\r' && lf == b'\n';
+    if !plain || next == b' ' || next == b'\t' || len > max_len {
+        return None;
+    }
+    Some(Entry {
+        line: from as u32,
+        line_len: len as u16,
+        value: (name.colon + 2) as u16,
+        value_end: (end - from) as u16,
+        tag: name.header.map_or(OTHER, |header| header as u8),
+        flags: 0,
+    })
+}
+
+/// Any header line, and what is wrong with it.
+#[cold]
 fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> Result<Entry, Fault> {
     let Some(name) = header::scan_name(v, from) else {
         return Err(name_fault(v, from, config));
@@ -111,7 +148,6 @@ fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> 
     Ok(Entry {
         line: from as u32,
         line_len: (next - from) as u16,
-        name_len: name.len as u16,
         value: (value - from) as u16,
         value_end: (end - from) as u16,
         tag: name.header.map_or(OTHER, |header| header as u8),
@@ -187,7 +223,7 @@ pub(crate) type StartParts = (Kind, (usize, usize), bool);
 #[inline]
 pub(crate) fn request_line(line: &[u8]) -> Result<StartParts, Fault> {
     let fault = Err((FramingFault::StartLine, 0));
-    let Some(method_end) = line.iter().position(|&b| b == b' ') else { return fault };
+    let Some(method_end) = method_end(line) else { return fault };
     let (uri_end, version_2) = if line.ends_with(b" SIP/2.0") {
         (line.len() - 8, true)
     } else {
@@ -200,12 +236,21 @@ pub(crate) fn request_line(line: &[u8]) -> Result<StartParts, Fault> {
     if uri_end <= method_end {
         return fault;
     }
-    let method = line.get(..method_end).unwrap_or_default();
-    let tag = MethodTag::lookup(method);
-    if tag == MethodTag::Other && !scan::all(method, scan::TOKEN) {
+    let tag = MethodTag::lookup_prefix(line, method_end);
+    if tag == MethodTag::Other && !scan::all(line.get(..method_end).unwrap_or_default(), scan::TOKEN) {
         return Err((FramingFault::Method, 0));
     }
     Ok((Kind::Request(tag), (method_end + 1, uri_end), version_2))
+}
+
+/// Index of the first space.
+#[inline(always)]
+fn method_end(line: &[u8]) -> Option<usize> {
+    let mark = scan::equal(scan::load(line, 0).unwrap_or(0), b' ');
+    if mark != 0 {
+        return Some((mark.trailing_zeros() / 8) as usize);
+    }
+    line.iter().position(|&b| b == b' ')
 }
 
 pub(crate) fn status_line(line: &[u8], config: &ParserConfig) -> Result<StartParts, Fault> {

@@ -152,9 +152,31 @@ pub(crate) fn equal(word: u64, b: u8) -> u64 {
     x.wrapping_sub(ONES) & !x & HIGH
 }
 
+/// Whether a byte is below 0x20. Without a way out, the loop becomes a few vector instructions.
+#[inline(always)]
+fn any_control(block: &[u8; 32]) -> bool {
+    let mut any = 0;
+    for &b in block {
+        any |= u8::from(b < 0x20);
+    }
+    any != 0
+}
+
 /// Index of the first byte at or after `from` that is below 0x20; `v.len()` if there is none.
 #[inline(always)]
 pub(crate) fn find_control(v: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        if any_control(block) {
+            break;
+        }
+        at += 32;
+    }
+    find_control_near_end(v, at)
+}
+
+#[inline(always)]
+fn find_control_near_end(v: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(word) = load(v, at) {
         let mark = controls(word);
@@ -191,17 +213,18 @@ mod tests {
 
     #[test]
     fn finds_the_first_control_byte_at_every_position() {
-        for len in 0..40 {
+        for len in 0..200 {
             for at in 0..len {
                 for b in [0u8, 9, 10, 13, 31] {
-                    let mut v = [b' '; 40];
+                    let mut v = [b' '; 200];
                     v[at] = b;
-                    v[39] = 0;
+                    v[(at + 1).min(199)] = b' ' + 1;
+                    v[199] = 0;
                     assert_eq!(find_control(&v[..len], 0), at);
                     assert_eq!(find_control(&v[..len], at), at);
                 }
             }
-            let v: [u8; 40] = core::array::from_fn(|i| 0x20 + (i as u8) * 5);
+            let v: [u8; 200] = core::array::from_fn(|i| 0x20 + (i as u8) % 0xe0);
             assert_eq!(find_control(&v[..len], 0), len);
         }
     }
