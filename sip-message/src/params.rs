@@ -192,6 +192,14 @@ fn one(v: &[u8], at: usize) -> At<(Param<'_>, usize)> {
 
 /// Checks the quoted string that opens at `v[open]`; returns its end.
 pub(crate) fn quoted_string(v: &[u8], open: usize) -> At<usize> {
+    // Most have neither escapes nor white space other than SP: their inside is checked without a table.
+    let inside = v.get(open + 1..).unwrap_or_default();
+    if let Some(len) = memchr::memchr2(b'"', b'\\', inside) {
+        let text = inside.get(..len).unwrap_or_default();
+        if inside.get(len) == Some(&b'"') && text.iter().fold(true, |fits, &b| fits & (b >= b' ') & (b != 0x7f)) {
+            return Ok(open + len + 2);
+        }
+    }
     let mut at = open + 1;
     loop {
         match v.get(at) {

@@ -189,14 +189,30 @@ fn scheme(v: &[u8]) -> Read<(Token<'_>, AuthParams<'_>)> {
 /// grew up with HTTP do so.
 fn split_at_scheme(v: &[u8]) -> (&[u8], Option<usize>) {
     let mut at = 0;
-    while let Some(&b) = v.get(at) {
-        match b {
-            b'"' => at = scan::quoted_end(v, at).unwrap_or(v.len()),
-            b',' if begins_scheme(v, at + 1) => return (slice(v, 0, at), Some(at + 1)),
-            _ => at += 1,
+    while let Some(skipped) = memchr::memchr2(b'"', b',', lex::from(v, at)) {
+        at += skipped;
+        if v.get(at) == Some(&b'"') {
+            at = quoted_end(v, at);
+        } else if begins_scheme(v, at + 1) {
+            return (slice(v, 0, at), Some(at + 1));
+        } else {
+            at += 1;
         }
     }
     (v, None)
+}
+
+/// Where the quoted string that opens at `v[open]` ends; at the end of `v` if it does not.
+fn quoted_end(v: &[u8], open: usize) -> usize {
+    let mut at = open + 1;
+    while let Some(skipped) = memchr::memchr2(b'"', b'\\', lex::from(v, at)) {
+        at += skipped;
+        if v.get(at) == Some(&b'"') {
+            return at + 1;
+        }
+        at += 2;
+    }
+    v.len()
 }
 
 /// Whether `token LWS token` stands at `v[at]`: the equals sign tells a parameter from a scheme.
