@@ -98,15 +98,9 @@ impl<'a> Products<'a> {
             if at >= v.len() {
                 return None;
             }
-            Some(product(v, at).map(|(product, end)| {
-                at = end;
-                product
-            }))
-            .inspect(|result| {
-                if result.is_err() {
-                    at = v.len();
-                }
-            })
+            let result = product(v, at);
+            at = result.as_ref().map_or(v.len(), |(_, end)| *end);
+            Some(result.map(|(product, _)| product))
         })
     }
 }
