@@ -13,6 +13,9 @@ pub mod edit;
 pub mod message;
 pub mod stream;
 pub mod uri;
+pub mod ws_deflate;
+pub mod ws_frames;
+pub mod ws_handshake;
 
 /// One target.
 pub type Target = fn(&[u8]);
@@ -25,6 +28,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("message", message::run),
     ("stream", stream::run),
     ("uri", uri::run),
+    ("ws_deflate", ws_deflate::run),
+    ("ws_frames", ws_frames::run),
+    ("ws_handshake", ws_handshake::run),
 ];
 
 /// The main program of a file in `fuzz_targets/`: libFuzzer's under cargo-fuzz, otherwise one that runs the target on

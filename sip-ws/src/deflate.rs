@@ -346,7 +346,8 @@ impl Codec {
         Some(out)
     }
 
-    /// Inflates a piece of a compressed message to the end of `out`, which stays within `limit`.
+    /// Inflates a piece of a compressed message to the end of `out`, which stays within `limit`. What comes before an
+    /// error is there too.
     //= https://www.rfc-editor.org/rfc/rfc7692#section-6.2
     //# An endpoint MUST use the following algorithm to receive a message in
     //# the form of a compressed message.
@@ -360,7 +361,9 @@ impl Codec {
             piece = piece.get(used..).unwrap_or_default();
             let end = inflater.at + made;
             let fresh = inflater.window.get(inflater.at..end).unwrap_or_default();
-            if out.len().saturating_add(fresh.len()) > limit {
+            let room = limit.saturating_sub(out.len());
+            if let Some(fits) = fresh.get(..room).filter(|_| fresh.len() > room) {
+                out.extend_from_slice(fits);
                 return Err(Violation::MessageTooBig);
             }
             out.extend_from_slice(fresh);

@@ -310,8 +310,9 @@ impl Connection {
         if message.compressed {
             let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
             let before = message.data.len();
-            codec.inflate(&piece, &mut message.data, self.config.max_message)?;
-            return check_text(message, before);
+            let inflated = codec.inflate(&piece, &mut message.data, self.config.max_message);
+            // What is wrong first is reported, however the piece was cut.
+            return check_text(message, before).and(inflated);
         }
         if message.is_text && !(is_ascii && message.utf8.is_complete()) {
             message.utf8.feed(&piece).map_err(|_| Violation::InvalidUtf8)?;
@@ -336,8 +337,8 @@ impl Connection {
         if let (Some(codec), Some(message)) = (&mut self.deflate, &mut self.receiver.message) {
             if message.compressed {
                 let before = message.data.len();
-                codec.finish_inflate(&mut message.data, self.config.max_message)?;
-                check_text(message, before)?;
+                let inflated = codec.finish_inflate(&mut message.data, self.config.max_message);
+                check_text(message, before).and(inflated)?;
             }
         }
         let Some(message) = self.receiver.message.take() else { return Ok(()) };
