@@ -2,7 +2,8 @@
 //!
 //! Each test in `tests/` starts its own peers on loopback addresses and ports of their own, and ends them. A peer that
 //! is not installed skips the test, unless `INTEROP_REQUIRED=1`, as in CI, where it fails the test; programs named in
-//! `INTEROP_OPTIONAL` (separated by commas) skip it even there. `.ci/run` installs what the lists in `needs/` name.
+//! `INTEROP_OPTIONAL` (separated by commas) skip it even there. `INTEROP_SKIP=1` skips all of them. `.ci/run` installs
+//! what the lists in `needs/` name.
 //!
 //! ```no_run
 //! use interop::{Peer, Scratch};
@@ -35,7 +36,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = ["node_modules/.bin", "python2/bin"].map(|folder| installed().join(folder));
     let found = std::env::split_paths(&path).chain(own).map(|folder| folder.join(name)).find(|file| file.is_file());
-    found.or_else(|| missing(name))
+    found.filter(|_| !is_set("INTEROP_SKIP")).or_else(|| missing(name))
 }
 
 /// The folder of the npm package `name`, from what `.ci/run` installed; `None` as in [`program`].
@@ -45,7 +46,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
 /// The package is missing and `INTEROP_REQUIRED=1`.
 pub fn npm_package(name: &str) -> Option<PathBuf> {
     let folder = installed().join("node_modules").join(name);
-    if folder.is_dir() { Some(folder) } else { missing(name) }
+    if folder.is_dir() && !is_set("INTEROP_SKIP") { Some(folder) } else { missing(name) }
 }
 
 /// Where `.ci/run` installs peers that are no system packages.
@@ -55,10 +56,13 @@ pub fn installed() -> PathBuf {
 
 fn missing(name: &str) -> Option<PathBuf> {
     let optional = std::env::var("INTEROP_OPTIONAL").unwrap_or_default();
-    let required = std::env::var_os("INTEROP_REQUIRED").is_some_and(|value| value == "1");
-    assert!(!required || optional.split(',').any(|other| other == name), "{name} is not installed");
-    eprintln!("skipped: {name} is not installed");
+    assert!(!is_set("INTEROP_REQUIRED") || optional.split(',').any(|other| other == name), "{name} is not installed");
+    eprintln!("skipped: {name} is not installed, or not wanted");
     None
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| value == "1")
 }
 
 /// A UDP port that was free on 127.0.0.1 a moment ago, for a peer that cannot choose one itself.

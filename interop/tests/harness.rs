@@ -1,6 +1,6 @@
 //! The harness itself, with a peer that every system has.
 
-use interop::{Peer, Scratch, program};
+use interop::{Peer, Scratch};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 fn a_peer_prints_and_ends() {
     let scratch = Scratch::new("prints");
     let script = scratch.write("script", "echo ready; exit 3");
-    let mut peer = Peer::start(Command::new(program("sh").expect("a shell")).arg(script), &scratch);
+    let mut peer = Peer::start(Command::new("sh").arg(script), &scratch);
     peer.wait_for_output("ready", LIMIT);
     assert_eq!(peer.wait(LIMIT).code(), Some(3));
 }
@@ -19,7 +19,7 @@ fn a_peer_prints_and_ends() {
 fn a_dropped_peer_is_ended_and_its_folder_removed() {
     let scratch = Scratch::new("dropped");
     let mut peer =
-        Peer::start(Command::new(program("sh").expect("a shell")).args(["-c", "echo up; exec sleep 600"]), &scratch);
+        Peer::start(Command::new("sh").args(["-c", "echo up; exec sleep 600"]), &scratch);
     peer.wait_for_output("up", LIMIT);
     let folder = scratch.path().to_owned();
     drop(peer);
@@ -31,6 +31,6 @@ fn a_dropped_peer_is_ended_and_its_folder_removed() {
 #[should_panic(expected = "ended before it printed")]
 fn a_peer_that_ends_early_fails_the_test_at_once() {
     let scratch = Scratch::new("early");
-    let mut peer = Peer::start(Command::new(program("sh").expect("a shell")).args(["-c", "exit 0"]), &scratch);
+    let mut peer = Peer::start(Command::new("sh").args(["-c", "exit 0"]), &scratch);
     peer.wait_for_output("never", LIMIT);
 }
