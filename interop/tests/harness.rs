@@ -18,8 +18,7 @@ fn a_peer_prints_and_ends() {
 #[test]
 fn a_dropped_peer_is_ended_and_its_folder_removed() {
     let scratch = Scratch::new("dropped");
-    let mut peer =
-        Peer::start(Command::new("sh").args(["-c", "echo up; exec sleep 600"]), &scratch);
+    let mut peer = Peer::start(Command::new("sh").args(["-c", "echo up; exec sleep 600"]), &scratch);
     peer.wait_for_output("up", LIMIT);
     let folder = scratch.path().to_owned();
     drop(peer);
