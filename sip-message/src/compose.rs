@@ -109,6 +109,27 @@ pub(crate) fn line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display)
     result
 }
 
+/// Appends `name: number` CRLF to `out` and returns its entry: a value that needs no check.
+pub(crate) fn number_line(out: &mut Vec<u8>, header: Header, number: u32) -> Result<Entry, BuildError> {
+    let from = out.len();
+    let name = header.as_str();
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    let mut digits = [0; 10];
+    let mut at = digits.len();
+    let mut left = number;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (left % 10) as u8;
+        left /= 10;
+        at -= 1;
+        if left == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+    finish_line(out, from, name.len(), Some(header))
+}
+
 fn checked_line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
     let header = name.known();
     let from = out.len();

@@ -225,7 +225,10 @@ impl Message {
             Some(n) => n.checked_sub(1).ok_or(fault(BuildFault::TooManyHops, header))?,
             None => 70,
         };
-        self.set(header, left)?;
+        self.reserve();
+        let mut entry = compose::number_line(&mut self.arena, header, left)?;
+        entry.flags |= EDITED;
+        self.put(HeaderName::Known(header), entry);
         Ok(left)
     }
 

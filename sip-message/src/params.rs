@@ -115,9 +115,19 @@ impl<'a> Params<'a> {
 
     /// Reads all parameters and says what is wrong with the first malformed one; a name must not occur twice.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
+        self.check_each(|_| Ok(()))
+    }
+
+    /// As [`check`](Params::check), and calls `check` for each parameter on the way.
+    pub(crate) fn check_each(
+        &self,
+        mut check: impl FnMut(&Param<'a>) -> Result<(), ValueError>,
+    ) -> Result<(), ValueError> {
         let mut names = smallvec::SmallVec::<[&[u8]; 16]>::new();
         for param in *self {
-            names.push(param?.name.as_bytes());
+            let param = param?;
+            check(&param)?;
+            names.push(param.name.as_bytes());
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
         //# Even though an arbitrary number of parameter pairs may be attached to
@@ -126,7 +136,9 @@ impl<'a> Params<'a> {
         let lower = |name: &&[u8], other: &&[u8]| {
             name.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
         };
-        names.sort_unstable_by(lower);
+        if names.len() > 1 {
+            names.sort_unstable_by(lower);
+        }
         let twice = names.windows(2).any(|pair| matches!(pair, [a, b] if a.eq_ignore_ascii_case(b)));
         if twice { Err(ValueError::new(ValueFault::Param, self.offset)) } else { Ok(()) }
     }

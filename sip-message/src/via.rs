@@ -164,22 +164,18 @@ impl<'a> Via<'a> {
     /// Checks all of it.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
         self.sent_by()?;
-        for param in self.params {
-            let name = param?.name;
+        self.params.check_each(|param| {
+            let name = param.name;
             // Each by the read that knows its form.
-            if name.eq_ignore_ascii_case("branch") {
-                self.branch()?;
-            } else if name.eq_ignore_ascii_case("received") {
-                self.received()?;
-            } else if name.eq_ignore_ascii_case("rport") {
-                self.rport()?;
-            } else if name.eq_ignore_ascii_case("maddr") {
-                self.maddr()?;
-            } else if name.eq_ignore_ascii_case("ttl") {
-                self.ttl()?;
+            match name.len() {
+                6 if name.eq_ignore_ascii_case("branch") => self.branch().map(drop),
+                8 if name.eq_ignore_ascii_case("received") => self.received().map(drop),
+                5 if name.eq_ignore_ascii_case("rport") => self.rport().map(drop),
+                5 if name.eq_ignore_ascii_case("maddr") => self.maddr().map(drop),
+                3 if name.eq_ignore_ascii_case("ttl") => self.ttl().map(drop),
+                _ => Ok(()),
             }
-        }
-        self.params.check()
+        })
     }
 }
 
