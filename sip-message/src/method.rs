@@ -163,7 +163,7 @@ mod tests {
     fn a_method_is_found_at_the_start_of_a_line() {
         for line in ["INVITE sip:bob@biloxi.com", "ACK a", "PUBLISHED sip:bob@biloxi.com", "ABCDEFGHIJKLMNOP sip:a"] {
             let len = line.find(' ').unwrap();
-            let expected = MethodTag::lookup(line[..len].as_bytes());
+            let expected = MethodTag::lookup(&line.as_bytes()[..len]);
             assert_eq!(MethodTag::lookup_prefix(line.as_bytes(), len), expected, "{line}");
         }
         assert_eq!(MethodTag::lookup_prefix(b"INVITE sip:bob@biloxi.com", 6), MethodTag::Invite);
