@@ -134,13 +134,43 @@ impl<T> Slab<T> {
         Some(Key { index, generation: NonZeroU32::MIN })
     }
 
+    /// Puts an object back under the key it had elsewhere; `false` if the place is taken. Call `rebuild_free` when all are in.
+    pub(crate) fn insert_at(&mut self, key: Key, value: T) -> bool {
+        let index = key.index as usize;
+        if key.index == NIL {
+            return false;
+        }
+        while self.cells.len() <= index {
+            self.cells.push(Cell { generation: NonZeroU32::MIN, slot: Slot::Free(NIL) });
+        }
+        match self.cells.get_mut(index) {
+            Some(cell) if matches!(cell.slot, Slot::Free(_)) => {
+                *cell = Cell { generation: key.generation, slot: Slot::Used(value) };
+                self.len += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes all free places usable again.
+    pub(crate) fn rebuild_free(&mut self) {
+        let mut free = NIL;
+        for (index, cell) in self.cells.iter_mut().enumerate().rev() {
+            if let Slot::Free(next) = &mut cell.slot {
+                *next = core::mem::replace(&mut free, index as u32);
+            }
+        }
+        self.free = free;
+    }
+
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
         let cell = self.cells.get_mut(index as usize)?;
         if let Slot::Free(_) = cell.slot {
             return None;
         }
-        // A cell whose generations are used up is not used again.
-        let (next, reuse) = match cell.generation.checked_add(1) {
+        // A cell whose generations are used up is not used again. They have 31 bits: a token needs one for itself.
+        let (next, reuse) = match cell.generation.checked_add(1).filter(|generation| generation.get() < 1 << 31) {
             Some(generation) => {
                 cell.generation = generation;
                 (self.free, true)

@@ -53,6 +53,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod codec;
 mod config;
 mod counters;
 mod destination;
@@ -78,7 +79,7 @@ mod wire;
 pub use config::{EndpointConfig, Limits, SentBy, Timers};
 pub use counters::Counters;
 pub use destination::{Destination, Target};
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, ImportError};
 pub use error::{CommandError, InputError, SendError, SendErrorKind};
 pub use id::{ClientTxId, FlowId, QueryId, ServerTxId};
 pub use input::{Answer, CloseCause, Input, Record, RecordData, SendCause};

@@ -247,7 +247,6 @@ impl Timers {
     }
 
     /// When and for what a timer is set.
-    #[cfg(test)]
     pub(crate) fn get(&self, index: u32, which: Which) -> Option<(Instant, Timer)> {
         self.node(index * 2 + which as u32).filter(|node| node.class != UNSET).map(|node| (node.at, node.timer))
     }

@@ -141,6 +141,11 @@ impl Tx {
         }
     }
 
+    /// Whether it has not been sent yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.unsent.is_some())
+    }
+
     pub(crate) fn more(&mut self) -> &mut More {
         self.more.get_or_insert_with(Box::default)
     }

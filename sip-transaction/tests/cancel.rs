@@ -1,4 +1,5 @@
 //! CANCEL: RFC 3261 section 9 at the level of transactions, and its races (RFC 5407 section 3).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at what they did not expect")]
 
 mod common;
 

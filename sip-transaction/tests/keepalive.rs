@@ -1,4 +1,5 @@
 //! Keepalives: CRLF on connections, STUN on UDP (RFC 5626 section 4.4).
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at what they did not expect")]
 
 mod common;
 

@@ -3,6 +3,7 @@
 
 mod apply;
 mod client;
+mod export;
 mod flows;
 mod keepalive;
 mod receive;
@@ -33,6 +34,8 @@ use core::time::Duration;
 use hashbrown::HashTable;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+pub use export::ImportError;
 
 /// Timers carried out by one call of `handle_timeout`; the next call goes on.
 const TIMERS_AT_ONCE: usize = 4096;

@@ -89,6 +89,11 @@ impl Locator {
         self.searches.is_empty() && self.queries.len() == 0
     }
 
+    /// What the open search of a transaction is for.
+    pub(crate) fn wanted(&self, owner: u32) -> Option<&Wanted> {
+        self.searches.get(&owner).map(Search::wanted)
+    }
+
     /// Drops the search of a transaction.
     pub(crate) fn forget(&mut self, owner: u32) {
         if !self.searches.is_empty() {

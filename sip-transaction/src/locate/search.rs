@@ -56,6 +56,10 @@ impl Search {
         Search { wanted, seed, answers: Vec::new() }
     }
 
+    pub(super) fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
     pub(super) fn questions(&self) -> usize {
         self.answers.len()
     }

@@ -1,0 +1,376 @@
+//! State that can leave: all live transactions with their timers as bytes, and back, so that a node can be replaced while calls
+//! are being set up.
+
+use super::Endpoint;
+use crate::codec::{Reader, Writer};
+use crate::destination::{Target, Wanted, WantedHost};
+use crate::hash::HashKey;
+use crate::id::{FlowId, Key};
+use crate::input::CloseCause;
+use crate::locate::Located;
+use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_server};
+use crate::output::{FailCause, Path, SendId};
+use crate::time::Instant;
+use crate::timers::{Class, Timer, Which};
+use crate::transport::Transport;
+use crate::tx::{Flags, Machine, Tx};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::num::NonZeroU32;
+use core::time::Duration;
+use sip_message::Message;
+
+const MAGIC: &[u8] = b"sip-transaction";
+const VERSION: u8 = 1;
+
+/// Why a state could not be taken in. The endpoint is as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The bytes are no exported state, or not all of it.
+    #[error("not an exported state, or not all of it")]
+    Malformed,
+    /// It was exported by a version this one does not read.
+    #[error("exported by version {0}")]
+    Version(u8),
+    /// The endpoint has transactions of its own: ids would collide.
+    #[error("the endpoint has transactions of its own")]
+    NotEmpty,
+}
+
+/// One transaction as it was written.
+struct Written {
+    key: Key,
+    tx: Tx,
+    flow: Option<u32>,
+    timers: [Option<(Duration, Timer)>; 2],
+    wanted: Option<Wanted>,
+}
+
+impl Endpoint {
+    /// All live transactions with what they wait for, as bytes for [`import`](Endpoint::import) of another endpoint. Times are relative
+    /// to `now`; ids stay valid. Queued output is not part of it: drain it first.
+    ///
+    /// The bytes hold a secret, the key of the hash tables, from which tags are drawn too: keep them as you keep the seed.
+    pub fn export(&self, now: Instant) -> Vec<u8> {
+        let now = now.max(self.now);
+        let mut out = Writer::default();
+        out.0.extend_from_slice(MAGIC);
+        out.u8(VERSION);
+        out.u64(self.hash.k0);
+        out.u64(self.hash.k1);
+        out.u32(self.flows.len() as u32);
+        for (index, flow) in self.flows.iter() {
+            out.u32(index);
+            out.u8(flow.transport as u8);
+            out.address(flow.local);
+            out.address(flow.remote);
+        }
+        out.u32(self.txs.len() as u32);
+        for (index, tx) in self.txs.iter() {
+            let Some(key) = self.txs.key_at(index) else { continue };
+            out.u32(index);
+            out.u32(key.generation.get());
+            write_tx(&mut out, tx);
+            for which in [Which::Retransmit, Which::State] {
+                out.option(self.timers.get(index, which), |out, (at, timer)| {
+                    out.u64(u64::try_from(at.since(now).as_micros()).unwrap_or(u64::MAX));
+                    out.u8(timer_code(timer));
+                });
+            }
+            out.option(self.locator.wanted(index), write_wanted);
+        }
+        out.0
+    }
+
+    /// Takes over the transactions of another endpoint, which must not go on with them. `flow_for` is asked for each of its flows: a
+    /// socket bound to the same address, or a connection handed over; `None` if there is none, and what used it fails or finds another way as when a
+    /// flow ends.
+    ///
+    /// # Errors
+    ///
+    /// The bytes cannot be read, or this endpoint has transactions already.
+    pub fn import(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        mut flow_for: impl FnMut(&Path) -> Option<FlowId>,
+    ) -> Result<(), ImportError> {
+        if self.txs.len() > 0 {
+            return Err(ImportError::NotEmpty);
+        }
+        let mut input = Reader(bytes.strip_prefix(MAGIC).ok_or(ImportError::Malformed)?);
+        match input.u8() {
+            Some(VERSION) => {}
+            Some(version) => return Err(ImportError::Version(version)),
+            None => return Err(ImportError::Malformed),
+        }
+        let (hash, flows, transactions) = read_all(&mut input, &self.config).ok_or(ImportError::Malformed)?;
+        self.advance(now);
+        self.hash = hash;
+        let mut mapped = Vec::new();
+        for (index, path) in flows {
+            mapped.push((index, flow_for(&path).filter(|flow| self.flows.get(flow.key()).is_some())));
+        }
+        // Timers go into their lists at the tail: the earliest first.
+        let mut timers = Vec::new();
+        let mut stranded = Vec::new();
+        for written in transactions {
+            let Written { key, tx, flow, timers: set, wanted } = written;
+            let (tag, source, had_flow) = (tx.tag, usize::from(tx.source), flow.is_some());
+            if !self.txs.insert_at(key, Tx { tag: 0, ..tx }) {
+                continue;
+            }
+            self.timers.reserve(key.index);
+            if tag != 0 {
+                self.enter(key.index, tag);
+            }
+            if let Some(count) = self.sources.get_mut(source) {
+                *count += 1;
+            }
+            let flow = flow.and_then(|index| mapped.iter().find(|(of, _)| *of == index)).and_then(|(_, flow)| *flow);
+            match flow {
+                Some(flow) => self.link(key.index, flow),
+                None if had_flow || wanted.is_some() => stranded.push((key.index, wanted)),
+                None => {}
+            }
+            for (which, set) in [Which::Retransmit, Which::State].into_iter().zip(set) {
+                if let Some((left, timer)) = set {
+                    timers.push((self.now + left, key.index, which, timer));
+                }
+            }
+        }
+        self.txs.rebuild_free();
+        timers.sort_by_key(|(at, index, ..)| (*at, *index));
+        for (at, index, which, timer) in timers {
+            self.timers.set(index, which, timer, Class::Odd, at);
+        }
+        for (index, wanted) in stranded {
+            match wanted {
+                Some(wanted) => {
+                    if let Located::Now(targets) = self.locate(index, &wanted) {
+                        self.located(index, targets);
+                    }
+                }
+                None => self.lost_flow(index, FailCause::Flow(CloseCause::Local)),
+            }
+        }
+        // Those that waited for a connection which is open here.
+        let waiting: Vec<u32> =
+            self.txs.iter().filter(|(_, tx)| tx.flow.is_some() && tx.waits()).map(|(at, _)| at).collect();
+        for index in waiting {
+            self.launch(index);
+        }
+        Ok(())
+    }
+}
+
+type ReadAll = (HashKey, Vec<(u32, Path)>, Vec<Written>);
+
+fn read_all(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Option<ReadAll> {
+    let hash = HashKey { k0: input.u64()?, k1: input.u64()? };
+    let mut flows = Vec::new();
+    for _ in 0..input.u32()? {
+        let index = input.u32()?;
+        let transport = transport(input.u8()?)?;
+        let (local, remote) = (input.address()?, input.address()?);
+        let flow = FlowId::from_key(Key { index, generation: NonZeroU32::MIN });
+        flows.push((index, Path { flow, transport, local, remote }));
+    }
+    let mut transactions = Vec::new();
+    for _ in 0..input.u32()? {
+        let key = Key { index: input.u32()?, generation: NonZeroU32::new(input.u32()?)? };
+        // The slab grows to the highest index: no further than the bytes account for.
+        if key.index as usize
+            > input.0.len().saturating_add(transactions.len()).saturating_mul(64).saturating_add(1 << 16)
+        {
+            return None;
+        }
+        let (tx, flow) = read_tx(input, config)?;
+        let mut timers = [None; 2];
+        for timer in &mut timers {
+            *timer = input.option(|input| Some((Duration::from_micros(input.u64()?), timer_of(input.u8()?)?)))?;
+        }
+        let wanted = input.option(read_wanted)?;
+        transactions.push(Written { key, tx, flow, timers, wanted });
+    }
+    input.0.is_empty().then_some((hash, flows, transactions))
+}
+
+fn write_tx(out: &mut Writer, tx: &Tx) {
+    out.u128(tx.tag);
+    let (kind, state, send) = match tx.machine {
+        Machine::Locating { invite } => (0, u8::from(invite), 0),
+        Machine::InviteClient(state) => (1, state as u8, 0),
+        Machine::NonInviteClient(state) => (2, state as u8, 0),
+        Machine::InviteServer(state) => (3, state as u8, 0),
+        Machine::NonInviteServer(state) => (4, state as u8, 0),
+        Machine::Sending(send) => (5, 0, send.0),
+    };
+    out.u8(kind);
+    out.u8(state);
+    out.u64(send);
+    out.u16(tx.flags.0);
+    out.u8(tx.step);
+    out.u8(tx.transport as u8);
+    out.u16(tx.source);
+    out.option(tx.ttl, Writer::u8);
+    out.option(tx.flow, |out, flow| out.u32(flow.key().index));
+    out.address(tx.remote);
+    out.bytes(&tx.message);
+    out.bytes(&tx.last);
+    out.option(tx.more.as_deref(), |out, more| {
+        out.option(more.unsent.as_deref(), |out, message| out.bytes(&message.to_bytes()));
+        out.option(more.branch.as_deref(), |out, text| out.bytes(text.as_bytes()));
+        out.option(more.reason.as_deref(), |out, text| out.bytes(text.as_bytes()));
+        out.u32(more.targets.len() as u32);
+        for target in &more.targets {
+            write_target(out, target);
+        }
+        out.option(more.target.as_ref(), write_target);
+        out.option(more.smaller.as_ref(), write_target);
+    });
+}
+
+fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Option<(Tx, Option<u32>)> {
+    use invite_client::State as InviteClient;
+    use invite_server::State as InviteServer;
+    use noninvite_client::State as NonInviteClient;
+    use noninvite_server::State as NonInviteServer;
+    let tag = input.u128()?;
+    let (kind, state, send) = (input.u8()?, input.u8()?, input.u64()?);
+    let pick = |states: [Machine; 4]| states.get(usize::from(state)).copied();
+    let machine = match kind {
+        0 => Machine::Locating { invite: state == 1 },
+        1 => pick(
+            [InviteClient::Calling, InviteClient::Proceeding, InviteClient::Completed, InviteClient::Accepted]
+                .map(Machine::InviteClient),
+        )?,
+        2 => pick(
+            [
+                NonInviteClient::Trying,
+                NonInviteClient::Proceeding,
+                NonInviteClient::Completed,
+                NonInviteClient::Completed,
+            ]
+            .map(Machine::NonInviteClient),
+        )?,
+        3 => pick(
+            [InviteServer::Proceeding, InviteServer::Completed, InviteServer::Confirmed, InviteServer::Accepted]
+                .map(Machine::InviteServer),
+        )?,
+        4 => pick(
+            [
+                NonInviteServer::Trying,
+                NonInviteServer::Proceeding,
+                NonInviteServer::Completed,
+                NonInviteServer::Completed,
+            ]
+            .map(Machine::NonInviteServer),
+        )?,
+        5 => Machine::Sending(SendId(send)),
+        _ => return None,
+    };
+    let mut tx = Tx::new(machine);
+    tx.tag = tag;
+    tx.flags = Flags(input.u16()?);
+    tx.step = input.u8()?;
+    tx.transport = transport(input.u8()?)?;
+    tx.source = input.u16()?;
+    tx.ttl = input.option(Reader::u8)?;
+    let flow = input.option(Reader::u32)?;
+    tx.remote = input.address()?;
+    tx.message = Bytes::copy_from_slice(input.bytes()?);
+    tx.last = Bytes::copy_from_slice(input.bytes()?);
+    let has_more = input.u8()?;
+    if has_more > 1 {
+        return None;
+    }
+    if has_more == 1 {
+        let more = tx.more();
+        more.unsent = input.option(|input| {
+            let bytes = Bytes::copy_from_slice(input.bytes()?);
+            Message::parse_with(bytes, &config.parser).ok().map(Box::new)
+        })?;
+        more.branch = input.option(|input| input.string().map(String::into_boxed_str))?;
+        more.reason = input.option(|input| input.string().map(String::into_boxed_str))?;
+        for _ in 0..input.u32()? {
+            more.targets.push_back(read_target(input)?);
+        }
+        more.target = input.option(read_target)?;
+        more.smaller = input.option(read_target)?;
+    }
+    Some((tx, flow))
+}
+
+fn write_target(out: &mut Writer, target: &Target) {
+    out.u8(target.transport as u8);
+    out.address(target.address);
+    out.option(target.server_name.as_deref(), |out, name| out.bytes(name.as_bytes()));
+}
+
+fn read_target(input: &mut Reader<'_>) -> Option<Target> {
+    let transport = transport(input.u8()?)?;
+    Some(Target { transport, address: input.address()?, server_name: input.option(Reader::string)? })
+}
+
+fn write_wanted(out: &mut Writer, wanted: &Wanted) {
+    match &wanted.host {
+        WantedHost::Ip(ip) => {
+            out.u8(0);
+            out.address((*ip, 0).into());
+        }
+        WantedHost::Name(name) => {
+            out.u8(1);
+            out.bytes(name.as_bytes());
+        }
+    }
+    out.option(wanted.port, Writer::u16);
+    out.option(wanted.transport, |out, transport| out.u8(transport as u8));
+    out.u8(u8::from(wanted.secure));
+}
+
+fn read_wanted(input: &mut Reader<'_>) -> Option<Wanted> {
+    let host = match input.u8()? {
+        0 => WantedHost::Ip(input.address()?.ip()),
+        1 => WantedHost::Name(input.string()?),
+        _ => return None,
+    };
+    let port = input.option(Reader::u16)?;
+    let transport = input.option(|input| transport(input.u8()?))?;
+    Some(Wanted { host, port, transport, secure: input.u8()? == 1 })
+}
+
+fn transport(code: u8) -> Option<Transport> {
+    Transport::ALL.into_iter().find(|transport| *transport as u8 == code)
+}
+
+/// The timers a transaction can have, by their code.
+const TIMERS: [Timer; 16] = [
+    Timer::A,
+    Timer::B,
+    Timer::C,
+    Timer::D,
+    Timer::E,
+    Timer::F,
+    Timer::G,
+    Timer::H,
+    Timer::I,
+    Timer::J,
+    Timer::K,
+    Timer::L,
+    Timer::M,
+    Timer::Trying,
+    Timer::Answer,
+    Timer::Cancelled,
+];
+
+fn timer_code(timer: Timer) -> u8 {
+    TIMERS.iter().position(|known| *known == timer).map_or(u8::MAX, |at| at as u8)
+}
+
+fn timer_of(code: u8) -> Option<Timer> {
+    TIMERS.get(usize::from(code)).copied()
+}
