@@ -18,9 +18,13 @@
 
 mod peer;
 mod scratch;
+mod sipp;
+mod softswitch;
 
 pub use peer::Peer;
 pub use scratch::Scratch;
+pub use sipp::{Counts, Running, Sipp};
+pub use softswitch::{Softswitch, own_program};
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};

@@ -116,7 +116,7 @@ impl Cores {
             self.auth.remove_user(&realm, &name);
         }
         for (realm, name, secret) in &users.list {
-            self.auth.add_user(realm, name, secret.clone());
+            self.auth.add_user(realm, name, *secret);
             self.users.push((realm.clone(), name.clone()));
         }
     }

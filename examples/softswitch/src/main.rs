@@ -111,7 +111,11 @@ fn serve(config: Config) -> Result<(), String> {
             (identity, saved) = (state.seed, state.bindings);
         }
     }
-    let journal = journal(&config, epoch, flow, &mut saved)?;
+    let (journal, found) = journal(&config, epoch, flow)?;
+    // The state file is newer, if there is one.
+    if saved.is_empty() {
+        saved = found;
+    }
     let locations = Arc::new(Locations::new(seed, cores::names(&config, &opened.listening), journal));
     for (aor, binding) in saved {
         if let Err(error) = locations.import(&aor, vec![binding], moment.now) {
@@ -172,30 +176,25 @@ fn serve(config: Config) -> Result<(), String> {
     })
 }
 
-/// What writes registrations down, if something does; what it had from an earlier run is added to `saved`.
-#[cfg_attr(
-    not(feature = "sqlite"),
-    allow(unused_variables, clippy::unnecessary_wraps, reason = "nothing to open then")
-)]
+/// Registrations of an earlier run.
+type Saved = Vec<(String, Binding)>;
+
+/// What writes registrations down, if something does, and what it had from an earlier run.
+#[cfg_attr(not(feature = "sqlite"), allow(unused_variables, reason = "nothing to open then"))]
 fn journal(
     config: &Config,
     epoch: Instant,
     flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>,
-    saved: &mut Vec<(String, Binding)>,
-) -> Result<Option<Box<dyn Journal>>, String> {
+) -> Result<(Option<Box<dyn Journal>>, Saved), String> {
     match &config.location {
-        Location::Memory => Ok(None),
         #[cfg(feature = "sqlite")]
         Location::Sqlite(file) => {
             let (journal, found) = location::sqlite::Sqlite::open(file, epoch, flow)?;
-            // The state file is of the same moment, or of none.
-            if saved.is_empty() {
-                *saved = found;
-            }
-            Ok(Some(Box::new(journal)))
+            Ok((Some(Box::new(journal)), found))
         }
         #[cfg(not(feature = "sqlite"))]
-        Location::Sqlite(_) => Ok(None),
+        Location::Sqlite(_) => Ok((None, Vec::new())),
+        Location::Memory => Ok((None, Vec::new())),
         Location::Redis { .. } => Err("--location redis is not part of this build".into()),
     }
 }

@@ -103,12 +103,7 @@ pub(crate) fn run(setup: Setup, mut receiver: mpsc::Receiver<ToShard>) -> Result
         tokio::task::spawn_local(clock(desk.clone()));
         let mut batch = Vec::with_capacity(BATCH);
         while receiver.recv_many(&mut batch, BATCH).await > 0 {
-            let mut shard = desk.shard.borrow_mut();
-            for what in batch.drain(..) {
-                shard.told(what);
-                shard.pump();
-            }
-            drop(shard);
+            desk.told(&mut batch);
             desk.arm();
             tokio::task::yield_now().await;
         }
@@ -160,6 +155,15 @@ async fn clock(desk: Rc<Desk>) {
 }
 
 impl Desk {
+    /// Takes in what came by the channel.
+    fn told(&self, batch: &mut Vec<ToShard>) {
+        let mut shard = self.shard.borrow_mut();
+        for what in batch.drain(..) {
+            shard.told(what);
+            shard.pump();
+        }
+    }
+
     /// Wakes the clock task if something is due before it would wake up.
     fn arm(&self) {
         let next = self.shard.borrow().next_timeout();

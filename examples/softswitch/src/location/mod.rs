@@ -90,12 +90,15 @@ impl Locations {
     }
 
     /// An address-of-record as all shards and nodes call it: with the first of this server's names in the place of any of
-    /// them.
+    /// them, and of any of its ports.
     pub(crate) fn canonical(&self, aor: &str) -> String {
-        match aor.rsplit_once('@') {
-            Some((user, host)) if self.domains.iter().any(|domain| domain == host) => {
-                format!("{user}@{}", self.domains.first().map_or(host, String::as_str))
-            }
+        let Some((user, place)) = aor.rsplit_once('@') else { return aor.to_owned() };
+        let host = match place.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => place,
+        };
+        match self.domains.first() {
+            Some(first) if self.domains.iter().any(|domain| domain == host) => format!("{user}@{first}"),
             _ => aor.to_owned(),
         }
     }
@@ -250,6 +253,18 @@ mod tests {
         assert!(locations.seen_by(&FlowMap::default()).lookup("sip:a@localhost", Instant::ZERO).bindings.is_empty());
         locations.seen_by(&two).flow_ended(flow(8), &mut |_, _| {});
         assert_eq!(locations.len(), 0);
+    }
+
+    #[test]
+    fn every_name_and_port_of_the_server_is_the_same() {
+        let names = ["ex.com", "127.0.0.1", "[::1]"].map(String::from).to_vec();
+        let locations = Locations::new([1; 32], names, None);
+        for aor in ["sip:a@ex.com", "sip:a@127.0.0.1", "sip:a@127.0.0.1:5060", "sip:a@[::1]", "sip:a@[::1]:5060"] {
+            assert_eq!(locations.canonical(aor), "sip:a@ex.com", "{aor}");
+        }
+        for aor in ["sip:a@ex.org", "sip:a@ex.org:5060", "sip:ex.com", "sip:a@127.0.0.11"] {
+            assert_eq!(locations.canonical(aor), aor);
+        }
     }
 
     #[test]

@@ -1,0 +1,117 @@
+//! SIPp: one run of a scenario, and what it counted.
+
+use crate::{Peer, Scratch};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// A run of SIPp to be started.
+#[derive(Debug)]
+pub struct Sipp<'a> {
+    program: &'a Path,
+    scenario: &'a str,
+    remote: SocketAddr,
+    arguments: Vec<String>,
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Running {
+    peer: Peer,
+    statistics: PathBuf,
+    name: String,
+}
+
+/// What a run counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that went as the scenario says.
+    pub successful: u64,
+    /// Calls that did not.
+    pub failed: u64,
+    /// Messages sent again.
+    pub retransmissions: u64,
+}
+
+impl<'a> Sipp<'a> {
+    /// `scenario`: the name of a file in `scenarios/`, without its ending. `remote`: whom to send to.
+    pub fn new(program: &'a Path, scenario: &'a str, remote: SocketAddr) -> Sipp<'a> {
+        Sipp { program, scenario, remote, arguments: Vec::new() }.with(&["-i", "127.0.0.1"])
+    }
+
+    /// With more arguments.
+    #[must_use]
+    pub fn with(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// From this port.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        self.with(&["-p", &port.to_string()])
+    }
+
+    /// So many calls, so many of them begun in a second.
+    #[must_use]
+    pub fn calls(self, calls: u32, rate: u32) -> Self {
+        self.with(&["-m", &calls.to_string(), "-r", &rate.to_string()])
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    ///
+    /// It does not start.
+    pub fn start(self, scratch: &Scratch) -> Running {
+        let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let statistics = scratch.path().join(format!("{}-{}.csv", self.scenario, self.remote.port()));
+        let mut command = Command::new(self.program);
+        command.arg(self.remote.to_string());
+        command.arg("-sf").arg(scenarios.join(self.scenario).with_extension("xml"));
+        command.args(["-nostdin", "-trace_stat", "-fd", "1", "-trace_err", "-stf"]).arg(&statistics);
+        command.args(["-timeout", "60s", "-timeout_error"]).args(&self.arguments);
+        Running { peer: Peer::start(&mut command, scratch), statistics, name: self.scenario.to_owned() }
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    ///
+    /// A call failed, or it did not end.
+    pub fn run(self, scratch: &Scratch) -> Counts {
+        self.start(scratch).finish()
+    }
+}
+
+impl Running {
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// A call failed, or it did not end.
+    pub fn finish(mut self) -> Counts {
+        let status = self.peer.wait(Duration::from_secs(90));
+        let counts = counts(&self.statistics);
+        assert!(status.success(), "SIPp {}: {status}, {counts:?}", self.name);
+        counts
+    }
+}
+
+/// Reads the last line of a statistics file.
+fn counts(file: &Path) -> Counts {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap_or_default().split(';').collect();
+    let last: Vec<&str> = lines.last().unwrap_or_default().split(';').collect();
+    let value = |name: &str| {
+        let place = names.iter().position(|known| *known == name)?;
+        last.get(place)?.parse().ok()
+    };
+    Counts {
+        successful: value("SuccessfulCall(C)").unwrap_or(0),
+        failed: value("FailedCall(C)").unwrap_or(0),
+        retransmissions: value("Retransmissions(C)").unwrap_or(0),
+    }
+}
