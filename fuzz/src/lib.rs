@@ -12,6 +12,8 @@ pub mod builder;
 pub mod edit;
 pub mod message;
 pub mod stream;
+pub mod transaction_commands;
+pub mod transaction_input;
 pub mod uri;
 pub mod ws_deflate;
 pub mod ws_frames;
@@ -27,6 +29,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("edit", edit::run),
     ("message", message::run),
     ("stream", stream::run),
+    ("transaction_commands", transaction_commands::run),
+    ("transaction_input", transaction_input::run),
     ("uri", uri::run),
     ("ws_deflate", ws_deflate::run),
     ("ws_frames", ws_frames::run),

@@ -9,6 +9,7 @@ use crate::input::{CloseCause, SendCause};
 use crate::locate::Located;
 use crate::machine::{Status, invite_client, noninvite_client};
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
+use crate::record::Argument;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -41,6 +42,9 @@ impl Endpoint {
     /// [`SendError`] hands the message back: it is no request, or an ACK (see [`send`](Endpoint::send)); its CSeq
     /// is missing or names another method; its destination cannot be; a limit is reached.
     pub fn request(&mut self, now: Instant, message: Message, to: Destination) -> Result<ClientTxId, SendError> {
+        if self.is_recording() {
+            self.note(now, "request", [("to", Argument::Destination(&to)), ("message", Argument::Message(&message))]);
+        }
         self.advance(now);
         let invite = match check_request(&message) {
             Ok(Method::Ack) => return Err(SendError::new(SendErrorKind::WrongKind, message)),
@@ -59,6 +63,9 @@ impl Endpoint {
     ///
     /// As [`request`](Endpoint::request).
     pub fn send(&mut self, now: Instant, message: Message, to: Destination) -> Result<SendId, SendError> {
+        if self.is_recording() {
+            self.note(now, "send", [("to", Argument::Destination(&to)), ("message", Argument::Message(&message))]);
+        }
         self.advance(now);
         if let Err(kind) = check_request(&message) {
             return Err(SendError::new(kind, message));
@@ -77,6 +84,10 @@ impl Endpoint {
     ///
     /// The id is stale, the transaction is none of an INVITE, it has its final response, or it has been cancelled already.
     pub fn cancel(&mut self, now: Instant, tx: ClientTxId, reason: Option<&str>) -> Result<(), CommandError> {
+        if self.is_recording() {
+            let reason = reason.map_or(Argument::None, |reason| Argument::Text(reason.into()));
+            self.note(now, "cancel", [("tx", Argument::Number(tx.to_bits())), ("reason", reason)]);
+        }
         self.advance(now);
         let index = tx.key().index;
         if reason.is_some_and(|reason| reason.bytes().any(|b| b < b' ' || b == 0x7f)) {
@@ -128,6 +139,9 @@ impl Endpoint {
     ///
     /// The id is stale, the transaction is none of an INVITE, or it has its final response.
     pub fn arm_timer_c(&mut self, now: Instant, tx: ClientTxId) -> Result<(), CommandError> {
+        if self.is_recording() {
+            self.note(now, "timer-c", [("tx", Argument::Number(tx.to_bits()))]);
+        }
         self.advance(now);
         let found =
             self.txs.get_mut(tx.key()).filter(|tx| !tx.flags.has(Flags::HIDDEN)).ok_or(CommandError::Unknown)?;

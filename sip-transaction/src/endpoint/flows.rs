@@ -8,9 +8,12 @@ use crate::hash::HashKey;
 use crate::id::{FlowId, NIL};
 use crate::input::CloseCause;
 use crate::output::{Event, FailCause, Path, SendToken};
+use crate::record::Argument;
 use crate::time::Instant;
 use crate::transport::Transport;
 use alloc::boxed::Box;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
 use hashbrown::HashTable;
@@ -73,6 +76,11 @@ impl Endpoint {
     ///
     /// [`CommandError::Full`] at the limit of flows.
     pub fn bind(&mut self, transport: Transport, local: SocketAddr) -> Result<FlowId, CommandError> {
+        if self.is_recording() {
+            let arguments =
+                [("transport", Argument::Text(transport.via().into())), ("local", Argument::Text(local.to_string()))];
+            self.note(self.now, "bind", arguments);
+        }
         if transport.is_connected() {
             return Err(CommandError::WrongFlowKind);
         }
@@ -92,6 +100,11 @@ impl Endpoint {
         local: SocketAddr,
         remote: SocketAddr,
     ) -> Result<FlowId, CommandError> {
+        if self.is_recording() {
+            let transport = ("transport", Argument::Text(transport.via().into()));
+            let local = ("local", Argument::Text(local.to_string()));
+            self.note(self.now, "accept", [transport, local, ("remote", Argument::Text(remote.to_string()))]);
+        }
         if !transport.is_connected() {
             return Err(CommandError::WrongFlowKind);
         }
@@ -116,6 +129,13 @@ impl Endpoint {
         remote: SocketAddr,
         server_name: Option<&str>,
     ) -> Result<FlowId, CommandError> {
+        if self.is_recording() {
+            let transport = ("transport", Argument::Text(transport.via().into()));
+            let local = ("local", Argument::Text(local.to_string()));
+            let name = server_name.map_or(Argument::None, |name| Argument::Text(name.into()));
+            let remote = ("remote", Argument::Text(remote.to_string()));
+            self.note(self.now, "attach", [transport, local, remote, ("name", name)]);
+        }
         if !transport.is_connected() {
             return Err(CommandError::WrongFlowKind);
         }
@@ -135,6 +155,9 @@ impl Endpoint {
     ///
     /// [`CommandError::Full`] at the limit of flows, or [`CommandError::WrongFlowKind`] for a datagram transport.
     pub fn connect(&mut self, now: Instant, target: &Target) -> Result<FlowId, CommandError> {
+        if self.is_recording() {
+            self.note(now, "connect", [("target", Argument::Target(target))]);
+        }
         self.advance(now);
         if !target.transport.is_connected() {
             return Err(CommandError::WrongFlowKind);
@@ -148,6 +171,9 @@ impl Endpoint {
     ///
     /// [`CommandError::Unknown`] if the id is stale.
     pub fn close(&mut self, now: Instant, flow: FlowId) -> Result<(), CommandError> {
+        if self.is_recording() {
+            self.note(now, "close", [("flow", Argument::Number(flow.to_bits()))]);
+        }
         self.advance(now);
         if self.flows.get(flow.key()).is_none() {
             return Err(CommandError::Unknown);
@@ -167,8 +193,12 @@ impl Endpoint {
         flow: FlowId,
         domains: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), CommandError> {
-        let on = self.flows.get_mut(flow.key()).ok_or(CommandError::Unknown)?;
-        on.identities = domains.into_iter().map(str::to_ascii_lowercase).collect();
+        let identities: Vec<_> = domains.into_iter().map(str::to_ascii_lowercase).collect();
+        if self.is_recording() {
+            let domains = Argument::Text(identities.join(" "));
+            self.note(self.now, "identities", [("flow", Argument::Number(flow.to_bits())), ("domains", domains)]);
+        }
+        self.flows.get_mut(flow.key()).ok_or(CommandError::Unknown)?.identities = identities;
         Ok(())
     }
 
@@ -303,7 +333,7 @@ impl Endpoint {
             self.transmit(flow, remote, bytes, None, token);
         }
         // Those that wait, in the order they came: the list has the last first.
-        let mut waiting = alloc::vec::Vec::new();
+        let mut waiting = Vec::new();
         let mut index = head;
         while let Some(tx) = self.txs.at(index) {
             waiting.push(index);
@@ -329,7 +359,7 @@ impl Endpoint {
         }
         self.stun.forget_flow(flow);
         self.emit(Event::FlowEnded { flow, cause });
-        let mut bound = alloc::vec::Vec::new();
+        let mut bound = Vec::new();
         let mut index = on.head;
         while let Some(tx) = self.txs.at_mut(index) {
             bound.push(index);

@@ -6,8 +6,10 @@ use crate::flow::{FlowState, StreamKeepalive};
 use crate::id::FlowId;
 use crate::input::CloseCause;
 use crate::output::{Event, Path};
+use crate::record::Argument;
 use crate::stun::{self, Id, Keepalive};
 use crate::time::Instant;
+use alloc::string::ToString as _;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -34,6 +36,13 @@ impl Endpoint {
         remote: Option<SocketAddr>,
         interval: Option<Duration>,
     ) -> Result<(), CommandError> {
+        if self.is_recording() {
+            let remote = remote.map_or(Argument::None, |remote| Argument::Text(remote.to_string()));
+            let micros = interval.map(|interval| u64::try_from(interval.as_micros()).unwrap_or(u64::MAX));
+            let interval = micros.map_or(Argument::None, Argument::Number);
+            let flow = ("flow", Argument::Number(flow.to_bits()));
+            self.note(now, "keep-alive", [flow, ("remote", remote), ("interval", interval)]);
+        }
         self.advance(now);
         let on = self.flows.get(flow.key()).ok_or(CommandError::Unknown)?;
         match (on.state, remote) {

@@ -18,6 +18,7 @@ use crate::id::{ClientTxId, FlowId, Key, NIL, ServerTxId, Slab};
 use crate::input::Input;
 use crate::locate::Locator;
 use crate::output::{Event, Outcome, Path, SendToken, Transmit};
+use crate::record::Recording;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Timers, Which};
 use crate::transport::Transport;
@@ -63,6 +64,15 @@ pub(crate) enum Ended {
     Server(ServerTxId, Outcome),
 }
 
+impl Ended {
+    fn event(self) -> Event {
+        match self {
+            Ended::Client(tx, outcome) => Event::ClientEnded { tx, outcome },
+            Ended::Server(tx, outcome) => Event::ServerEnded { tx, outcome },
+        }
+    }
+}
+
 /// The transaction and transport layer of one SIP node, without its sockets.
 ///
 /// See the [front page](crate) for what it is and how to drive it.
@@ -88,6 +98,7 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     pub(crate) counters: Counters,
     next_send: u64,
+    pub(crate) recording: Option<Box<Recording>>,
     /// The name for Via over WebSocket: RFC 7118 section 5.
     invalid_host: String,
 }
@@ -120,6 +131,7 @@ impl Endpoint {
             events: VecDeque::new(),
             counters: Counters::default(),
             next_send: 0,
+            recording: None,
             invalid_host,
         }
     }
@@ -133,6 +145,9 @@ impl Endpoint {
     /// owed has been queued, and nothing need be done.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
         self.advance(now);
+        if self.recording.is_some() {
+            self.record_input(now, &input);
+        }
         let result = self.receive(input);
         match result {
             Err(InputError::Malformed(_) | InputError::Framing(_) | InputError::Unmatchable) => {
@@ -149,6 +164,9 @@ impl Endpoint {
     /// Carries out what is due at `now`. Without anything due it does nothing, so calling it too often is harmless. One
     /// call does a bounded amount of work; [`poll_timeout`](Endpoint::poll_timeout) tells whether more is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(recording) = &mut self.recording {
+            recording.timeout(now);
+        }
         self.advance(now);
         for _ in 0..TIMERS_AT_ONCE {
             let Some((index, timer)) = self.timers.pop(self.now) else { break };
@@ -168,6 +186,9 @@ impl Endpoint {
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let transmit = self.transmits.pop_front()?;
+        if let Some(recording) = &mut self.recording {
+            recording.polled_transmit();
+        }
         self.queued_bytes = self.queued_bytes.saturating_sub(transmit.bytes.len());
         Some(transmit)
     }
@@ -175,9 +196,12 @@ impl Endpoint {
     /// The next event; `None` when all have been taken. Changes with any other call that takes `&mut self`.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        match self.order.pop_front()? {
-            Some(Ended::Client(tx, outcome)) => Some(Event::ClientEnded { tx, outcome }),
-            Some(Ended::Server(tx, outcome)) => Some(Event::ServerEnded { tx, outcome }),
+        let next = self.order.pop_front()?;
+        if let Some(recording) = &mut self.recording {
+            recording.polled_event();
+        }
+        match next {
+            Some(ended) => Some(ended.event()),
             None => self.events.pop_front(),
         }
     }
@@ -245,6 +269,18 @@ impl Endpoint {
             && !self.chores.iter().any(|(_, chore)| matches!(chore, Chore::Resolve(_) | Chore::Connect(_)))
     }
 
+    #[cold]
+    fn record_input(&mut self, now: Instant, input: &Input<'_>) {
+        let flow = match *input {
+            Input::Datagram { flow, .. } | Input::Stream { flow, .. } | Input::Message { flow, .. } => Some(flow),
+            _ => None,
+        };
+        let path = flow.and_then(|flow| self.flow_path(flow));
+        if let Some(recording) = &mut self.recording {
+            recording.input(now, input, path.as_ref());
+        }
+    }
+
     /// Time never runs backwards here.
     pub(crate) fn advance(&mut self, now: Instant) {
         self.now = self.now.max(now);
@@ -253,6 +289,9 @@ impl Endpoint {
     pub(crate) fn emit(&mut self, event: Event) {
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, ?event, "event");
+        if let Some(recording) = &mut self.recording {
+            recording.event(self.now, &event);
+        }
         self.order.push_back(None);
         self.events.push_back(event);
     }
@@ -261,6 +300,9 @@ impl Endpoint {
     pub(crate) fn emit_end(&mut self, ended: Ended) {
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, ?ended, "end");
+        if let Some(recording) = &mut self.recording {
+            recording.event(self.now, &ended.event());
+        }
         self.order.push_back(Some(ended));
     }
 
@@ -277,6 +319,9 @@ impl Endpoint {
         let transmit = Transmit { flow, transport: on.transport, local: on.local, remote, bytes, ttl, token };
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, %flow, %remote, len = transmit.bytes.len(), "transmit");
+        if let Some(recording) = &mut self.recording {
+            recording.transmit(self.now, &transmit);
+        }
         self.counters.transmits += 1;
         self.queued_bytes += transmit.bytes.len();
         self.transmits.push_back(transmit);

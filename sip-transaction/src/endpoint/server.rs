@@ -9,6 +9,7 @@ use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
 use crate::matching::is_rfc3261;
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
+use crate::record::Argument;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -31,6 +32,14 @@ impl Endpoint {
     /// [`SendError`] hands the message back: it is no response; the transaction is over or has its final
     /// response; RFC 4320 forbids it.
     pub fn respond(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
+        if self.is_recording() {
+            let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
+            self.note(now, "respond", arguments);
+        }
+        self.respond_in(now, tx, response)
+    }
+
+    fn respond_in(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
         self.advance(now);
         let Some(status) = response.status() else { return Err(SendError::new(SendErrorKind::WrongKind, response)) };
         let index = tx.key().index;
@@ -86,6 +95,10 @@ impl Endpoint {
     ///
     /// As [`respond`](Endpoint::respond); also if it is not a 2xx or not an INVITE.
     pub fn respond_until_ack(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
+        if self.is_recording() {
+            let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
+            self.note(now, "respond-until-ack", arguments);
+        }
         self.advance(now);
         let success = response.status().is_some_and(StatusCode::is_success);
         let proceeding = Machine::InviteServer(invite_server::State::Proceeding);
@@ -101,7 +114,7 @@ impl Endpoint {
             Some(_) => return Err(SendError::new(SendErrorKind::WrongKind, response)),
             None => return Err(SendError::new(SendErrorKind::UnknownTransaction, response)),
         }
-        self.respond(now, tx, response)?;
+        self.respond_in(now, tx, response)?;
         if let Some(found) = self.txs.get_mut(tx.key()) {
             found.flags.set(Flags::UNTIL_ACK);
             found.step = 1;
@@ -121,6 +134,9 @@ impl Endpoint {
     ///
     /// The id is stale, or nothing is being retransmitted.
     pub fn acknowledge(&mut self, now: Instant, tx: ServerTxId) -> Result<(), CommandError> {
+        if self.is_recording() {
+            self.note(now, "acknowledge", [("tx", Argument::Number(tx.to_bits()))]);
+        }
         self.advance(now);
         let found = self.txs.get_mut(tx.key()).ok_or(CommandError::Unknown)?;
         if !found.flags.has(Flags::UNTIL_ACK) {
@@ -138,6 +154,9 @@ impl Endpoint {
     ///
     /// The id is stale.
     pub fn abandon(&mut self, now: Instant, tx: ServerTxId) -> Result<(), CommandError> {
+        if self.is_recording() {
+            self.note(now, "abandon", [("tx", Argument::Number(tx.to_bits()))]);
+        }
         self.advance(now);
         let found = self.txs.get(tx.key()).ok_or(CommandError::Unknown)?;
         if !found.machine.is_server() || found.flags.has(Flags::HIDDEN) {
@@ -174,6 +193,10 @@ impl Endpoint {
     ///
     /// It is no response, its topmost Via cannot be read, or the flow has ended.
     pub fn respond_stateless(&mut self, now: Instant, path: Path, response: Message) -> Result<SendId, SendError> {
+        if self.is_recording() {
+            let arguments = [("path", Argument::Path(&path)), ("message", Argument::Message(&response))];
+            self.note(now, "respond-stateless", arguments);
+        }
         self.advance(now);
         if !response.is_response() {
             return Err(SendError::new(SendErrorKind::WrongKind, response));
@@ -197,6 +220,9 @@ impl Endpoint {
     ///
     /// It is no response, or its topmost Via cannot be read or names no transport that is supported.
     pub fn forward_response(&mut self, now: Instant, response: Message) -> Result<SendId, SendError> {
+        if self.is_recording() {
+            self.note(now, "forward-response", [("message", Argument::Message(&response))]);
+        }
         self.advance(now);
         if !response.is_response() {
             return Err(SendError::new(SendErrorKind::WrongKind, response));
