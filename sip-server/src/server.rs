@@ -324,7 +324,10 @@ impl Server {
     /// Hands an event that authentication has let pass to the others.
     fn pass_on(&mut self, now: Instant, event: Event) {
         let info = match &event {
-            Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.as_deref()),
+            Event::Request { tx, path, .. } => {
+                self.proxy.note_local(path.transport, path.local);
+                self.auth.identity(*tx).and_then(|identity| identity.info.as_deref())
+            }
             _ => None,
         };
         let info = info.map(ToString::to_string);

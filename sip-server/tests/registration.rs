@@ -144,10 +144,8 @@ fn an_aging_nonce_is_replaced_in_the_answer() {
     let next = info.nextnonce().unwrap().unwrap().unquoted().into_owned();
     // It is as good as one from a challenge.
     let challenge = format!("Digest realm=\"biloxi.example.com\", nonce=\"{}\"", String::from_utf8(next).unwrap());
-    let challenge = Message::response(&f1, StatusCode::UNAUTHORIZED)
-        .to_tag("x")
-        .header(Header::WwwAuthenticate, challenge)
-        .build();
+    let challenge =
+        Message::response(&f1, StatusCode::UNAUTHORIZED).to_tag("x").header(Header::WwwAuthenticate, challenge).build();
     // The endpoint would add Via; the request has none here, so the response is only a carrier.
     let challenge = challenge.unwrap();
     let request = register(BOB, "<sip:bob@192.0.2.201>", "next", 7, &[]);
@@ -425,7 +423,9 @@ fn an_external_store_answers_later() {
     let mut store = LocationTable::new([4; 32]);
     let mut fail = false;
     for (n, (contact, expected)) in
-        [("<sip:bob@192.0.2.201>", 200), ("<sip:bob@192.0.2.202>", 200), ("<sip:bob@192.0.2.203>", 500)].iter().enumerate()
+        [("<sip:bob@192.0.2.201>", 200), ("<sip:bob@192.0.2.202>", 200), ("<sip:bob@192.0.2.203>", 500)]
+            .iter()
+            .enumerate()
     {
         fail |= n == 2;
         let (call_id, cseq) = (world.fresh("store"), world.counter);

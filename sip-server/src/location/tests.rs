@@ -23,13 +23,14 @@ fn asked<'a>(uri: &'a str, seconds: u32, instance: &'a str, reg_id: u32) -> Cont
         instance: Cow::Borrowed(instance),
         reg_id,
         q: 1000,
+        received: None,
         seconds,
     }
 }
 
 fn registration<'a>(call_id: &'a str, cseq: u32, contacts: &[ContactAsked<'a>]) -> Registration<'a> {
     let asked = Asked::Contacts(contacts.iter().cloned().collect());
-    Registration { call_id, cseq, path: Cow::Borrowed(""), received: None, asked }
+    Registration { call_id, cseq, path: Cow::Borrowed(""), asked }
 }
 
 fn apply(table: &mut LocationTable, registration: &Registration<'_>, now: Instant) -> Result<usize, RegisterRefused> {
@@ -130,7 +131,7 @@ fn flows_of_an_instance_are_told_by_their_number() {
         local: SocketAddr::from(([192, 0, 2, 10], 5060)),
         remote: SocketAddr::from(([192, 0, 2, 1], 40_000)),
     };
-    let over = |n, cseq, contact| Registration { received: Some(path(n)), ..registration("a", cseq, &[contact]) };
+    let over = |n, cseq, contact| registration("a", cseq, &[ContactAsked { received: Some(path(n)), ..contact }]);
     apply(&mut table, &over(1, 1, asked("sip:a@192.0.2.1", 60, id, 1)), at(0)).unwrap();
     apply(&mut table, &over(2, 2, asked("sip:a@192.0.2.1", 60, id, 2)), at(0)).unwrap();
     assert_eq!(apply(&mut table, &over(3, 3, asked("sip:a@192.0.2.1", 60, "", 0)), at(0)), Ok(3), "one without");
@@ -244,8 +245,8 @@ proptest! {
                         local: remote,
                         remote,
                     });
-                    let contacts = [asked(&uri, seconds, "<urn:x>", reg_id)];
-                    let registration = Registration { received, ..registration(&call, n as u32, &contacts) };
+                    let contacts = [ContactAsked { received, ..asked(&uri, seconds, "<urn:x>", reg_id) }];
+                    let registration = registration(&call, n as u32, &contacts);
                     let _ = table.register(&aor, &registration, 3, now, |current, update| {
                         update.each_change(current, |_, change| match change {
                             Change::Registered => made += 1,

@@ -17,8 +17,6 @@ pub(crate) struct Registration<'a> {
     pub(crate) cseq: u32,
     /// The Path values joined with commas; empty if there are none.
     pub(crate) path: Cow<'a, str>,
-    /// The flow it came over, if the user agent is one hop away.
-    pub(crate) received: Option<Path>,
     pub(crate) asked: Asked<'a>,
 }
 
@@ -44,6 +42,8 @@ pub(crate) struct ContactAsked<'a> {
     /// 0 if the binding is of the contact.
     pub(crate) reg_id: u32,
     pub(crate) q: u16,
+    /// The flow it is to be reached over, and no other.
+    pub(crate) received: Option<Path>,
     /// The seconds granted; 0 removes.
     pub(crate) seconds: u32,
 }
@@ -216,7 +216,7 @@ impl Update {
             cseq: registration.cseq,
             registered: now,
             expires: now + Duration::from_secs(contact.seconds.into()),
-            received: registration.received,
+            received: contact.received,
         });
         self.put.push((place, binding));
         Ok(())

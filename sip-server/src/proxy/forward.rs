@@ -234,7 +234,9 @@ impl Proxy {
         let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref()) || is_sips(next.as_ref());
         let out_transport = out.map(|out| out.transport).or_else(|| next.as_ref().and_then(guess_transport));
         let token_in = token_in(message, path);
-        let token_out = out.map(|out| FlowToken::of(out, !out.transport.is_websocket() && target.instance.is_empty()));
+        let token_out = out.filter(|out| !is_where_it_says(&target.uri, out));
+        let token_out =
+            token_out.map(|out| FlowToken::of(out, !out.transport.is_websocket() && target.instance.is_empty()));
         let same = out_transport.is_none_or(|transport| transport == path.transport);
         let mut line = String::with_capacity(96);
         if same && (token_in.is_none() || token_out.is_none()) && !path.transport.is_websocket() {
@@ -400,8 +402,21 @@ fn token_in(message: &Message, path: &Path) -> Option<FlowToken> {
         contact.address().is_some_and(|address| address.uri().is_ok_and(|uri| uri.as_sip().is_some_and(SipUri::ob)))
     };
     let wants_flow = message.contacts().flatten().any(ob);
-    let behind_nat = message.top_via().is_ok_and(|via| matches!(via.received(), Ok(Some(_))));
+    // It says another address than it comes from.
+    let behind_nat = message.top_via().is_ok_and(|via| {
+        via.sent_by().is_ok_and(|(host, port)| {
+            let port = port.unwrap_or(path.transport.default_port());
+            host.ip().is_some_and(|ip| ip != path.remote.ip() || port != path.remote.port())
+        })
+    });
     (wants_flow || path.transport.is_connected() || behind_nat).then(|| FlowToken::of(path, !wants_flow))
+}
+
+/// Whether a contact on UDP is reached at the address its URI says, so that it needs no flow token.
+fn is_where_it_says(uri: &str, path: &Path) -> bool {
+    let Ok(Uri::Sip(uri)) = Uri::parse(uri.as_bytes()) else { return false };
+    let port = uri.port().unwrap_or(path.transport.default_port());
+    !path.transport.is_connected() && uri.host().ip() == Some(path.remote.ip()) && port == path.remote.port()
 }
 
 fn live(endpoint: &Endpoint, flow: FlowPath) -> Option<Path> {

@@ -28,11 +28,12 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use best::Best;
+use core::net::SocketAddr;
 use hashbrown::HashMap;
 use names::Names;
 use routing::{Rejected, Routing};
 use sip_message::{Header, Message, Method, StatusCode};
-use sip_transaction::{ClientTxId, Endpoint, Event, Instant, Path, ServerTxId};
+use sip_transaction::{ClientTxId, Endpoint, Event, Instant, Path, ServerTxId, Transport};
 use smallvec::SmallVec;
 use token::FlowTokens;
 
@@ -284,9 +285,18 @@ impl Proxy {
         }
     }
 
+    /// Tells of a local address this proxy is reached at, for Record-Route and Path where none is
+    /// [`advertised`](ProxyConfig::advertised). Those that requests come to are noted by themselves.
+    pub fn note_local(&mut self, transport: Transport, local: SocketAddr) {
+        self.names.note(transport, local);
+    }
+
     /// Takes an event of the endpoint. `None`: it was of a request this proxy forwards.
     pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
         self.now = self.now.max(now);
+        if let Event::Request { path, .. } | Event::Ack { path, .. } = &event {
+            self.note_local(path.transport, path.local);
+        }
         match event {
             Event::Request { tx, path, message } => self.on_request(endpoint, Some(tx), path, message),
             Event::Ack { path, message, .. } => self.on_request(endpoint, None, path, message),

@@ -26,8 +26,8 @@ pub(super) struct Names {
     pub(super) advertised: Vec<Advertised>,
     /// Hosts that are this proxy whatever the port.
     pub(super) aliases: Vec<String>,
-    /// Local addresses this proxy has written into URIs for want of an advertised one.
-    seen: Vec<SocketAddr>,
+    /// Local addresses that requests have come to, for want of advertised ones.
+    seen: Vec<(Transport, SocketAddr)>,
 }
 
 /// Local addresses remembered: as many as a host has sockets, not as it has connections.
@@ -36,6 +36,14 @@ const SEEN: usize = 64;
 impl Names {
     pub(super) fn new(advertised: Vec<Advertised>, aliases: Vec<String>) -> Names {
         Names { advertised, aliases, seen: Vec::new() }
+    }
+
+    /// Remembers where requests come in.
+    pub(super) fn note(&mut self, transport: Transport, local: SocketAddr) {
+        let here = (transport, local);
+        if self.seen.last() != Some(&here) && !self.seen.contains(&here) && self.seen.len() < SEEN {
+            self.seen.push(here);
+        }
     }
 
     /// Whether `uri` names this proxy, as seen by a request that came over `path`.
@@ -55,7 +63,7 @@ impl Names {
         let Some(ip) = uri.host().ip() else { return false };
         let port = uri.port().unwrap_or_else(|| uri_transport(uri).unwrap_or(Transport::Udp).default_port());
         let address = SocketAddr::new(ip, port);
-        address == path.local || self.seen.contains(&address)
+        address == path.local || self.seen.iter().any(|&(_, local)| local == address)
     }
 
     /// Writes the URI that leads back to this proxy, in angle brackets: for the side of `side`.
@@ -63,7 +71,7 @@ impl Names {
     //# The URI placed in the Record-Route header field value MUST be a
     //# SIP or SIPS URI.  This URI MUST contain an lr parameter (see
     //# Section 19.1.1).
-    pub(super) fn write(&mut self, out: &mut String, tokens: &FlowTokens, side: &Side, local: Option<SocketAddr>) {
+    pub(super) fn write(&self, out: &mut String, tokens: &FlowTokens, side: &Side, local: Option<SocketAddr>) {
         out.push('<');
         out.push_str(if side.secure { "sips:" } else { "sip:" });
         if let Some(token) = &side.token {
@@ -79,17 +87,17 @@ impl Names {
                     let _ = write!(out, ":{port}");
                 }
             }
-            None => match (local, self.advertised.first(), self.aliases.first()) {
-                (Some(local), _, _) => {
-                    if !self.seen.contains(&local) && self.seen.len() < SEEN {
-                        self.seen.push(local);
+            None => {
+                let seen = || self.seen.iter().find(|(transport, _)| *transport == side.transport);
+                match (local.or_else(|| seen().map(|&(_, local)| local)), self.advertised.first(), self.aliases.first()) {
+                    (Some(local), ..) => {
+                        let _ = write!(out, "{local}");
                     }
-                    let _ = write!(out, "{local}");
+                    (None, Some(own), _) => out.push_str(&own.host),
+                    (None, None, Some(alias)) => out.push_str(alias),
+                    (None, None, None) => out.push_str("proxy.invalid"),
                 }
-                (None, Some(own), _) => out.push_str(&own.host),
-                (None, None, Some(alias)) => out.push_str(alias),
-                (None, None, None) => out.push_str("invalid.invalid"),
-            },
+            }
         }
         // `transport=tls` is deprecated: `sips:` says it (RFC 5630 section 5.3).
         let param = match side.transport {

@@ -2,7 +2,7 @@
 //! and route preprocessing (section 16.4, RFC 5626 section 5.3, RFC 5658).
 
 use super::names::Names;
-use super::token::{FlowToken, FlowTokens};
+use super::token::FlowTokens;
 use super::{ProxyConfig, RouteKind};
 use crate::hash::HashKey;
 use crate::target::FlowPath;
@@ -67,6 +67,13 @@ impl Context<'_> {
         };
         let local = self.is_responsible(&uri);
         let gruu = local && uri.gr().is_some();
+        // A GRUU of ours names the instance, wherever it is now: its lost flow is not needed.
+        if taken.lost && !gruu {
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
+            //# If the flow no longer exists, the proxy SHOULD
+            //# send a 430 (Flow Failed) response to the request.
+            return Err(StatusCode::FLOW_FAILED.into());
+        }
         let kind = match taken.flow {
             Some(_) => RouteKind::Routed,
             None if local => RouteKind::Local,
@@ -93,6 +100,9 @@ impl Context<'_> {
             let uri = route.uri().map_err(|_| StatusCode::BAD_REQUEST)?;
             let Some(uri) = uri.as_sip().filter(|uri| self.names.is_own(uri, path)) else { break };
             taken.own = true;
+            // The last of several values leads to where the request goes. A lost flow before it was the sender's, who has
+            // another one by now.
+            taken.lost = false;
             if let Some(user) = uri.user() {
                 //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
                 //# If the flow token has been tampered with, the proxy SHOULD send a 403
@@ -100,26 +110,15 @@ impl Context<'_> {
                 let token = self.tokens.read(user.as_bytes()).ok_or(StatusCode::FORBIDDEN)?;
                 // A token of the flow it came over marks a request from that user agent, not one to it.
                 if !token.is(path) {
-                    self.follow(&mut taken, &token)?;
+                    match token.path(self.endpoint) {
+                        Some(flow) => taken.flow = Some(flow),
+                        None => taken.lost = !token.soft,
+                    }
                 }
             }
             message.pop_route();
         }
         Ok(taken)
-    }
-
-    fn follow(&self, taken: &mut Taken, token: &FlowToken) -> Result<(), Rejected> {
-        match token.path(self.endpoint) {
-            Some(flow) => {
-                taken.flow = Some(flow);
-                Ok(())
-            }
-            None if token.soft => Ok(()),
-            //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
-            //# If the flow no longer exists, the proxy SHOULD
-            //# send a 430 (Flow Failed) response to the request.
-            None => Err(StatusCode::FLOW_FAILED.into()),
-        }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
@@ -196,6 +195,8 @@ impl Context<'_> {
 struct Taken {
     own: bool,
     flow: Option<FlowPath>,
+    /// The flow that the last of them leads to is gone.
+    lost: bool,
 }
 
 fn validate(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {

@@ -41,8 +41,7 @@ pub(super) fn registration<'a>(
     let Ok(cseq) = message.cseq() else { return Err(BAD()) };
     let vector = path_vector(config, message)?;
     let asked = contacts(config, path, message, &aor)?;
-    let received = is_first_hop(message).then_some(*path);
-    let registration = Registration { call_id, cseq: cseq.number, path: vector, received, asked };
+    let registration = Registration { call_id, cseq: cseq.number, path: vector, asked };
     Ok(Read { aor, registration })
 }
 
@@ -159,7 +158,9 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
         }
         match contact {
             Contact::Any => any = true,
-            Contact::Address(address) => asked.push(contact_asked(config, message, &contact, &address, expires, aor)?),
+            Contact::Address(address) => {
+                asked.push(contact_asked(config, path, message, &contact, &address, expires, aor)?)
+            }
         }
     }
     //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
@@ -192,12 +193,12 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
     if lasting.clone().count() > 1 && lasting.clone().any(|contact| contact.reg_id > 0) {
         return Err(BAD());
     }
-    let _ = path;
     Ok(Asked::Contacts(asked))
 }
 
 fn contact_asked<'a>(
     config: &RegistrarConfig,
+    path: &Path,
     message: &'a Message,
     contact: &Contact<'a>,
     address: &NameAddr<'a>,
@@ -279,7 +280,28 @@ fn contact_asked<'a>(
     let kept = |name: &str| !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
     push_params(&mut params, address.params(), kept).map_err(|_| BAD())?;
     let q = contact.q().map_err(|_| BAD())?.unwrap_or(1000);
-    Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, seconds })
+    let received = is_own_contact(&uri, reg_id, message, path).then_some(*path);
+    Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, received, seconds })
+}
+
+/// Whether a contact is to be reached over the flow its REGISTER came over: it is one of a registered flow, of a browser, or of a
+/// client that is not where it says, behind a NAT. A client may register contacts that are not its own; these are found by their URIs.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//# If the UAC has a direct flow with the registrar, the registrar MUST
+//# store enough information to uniquely identify the network flow over
+//# which the request arrived.
+fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) -> bool {
+    let Some(uri) = uri.as_sip().filter(|_| is_first_hop(message)) else { return false };
+    if reg_id > 0 || path.transport.is_websocket() {
+        return true;
+    }
+    let Some((Some(sent_by), _)) = message.top_via().ok().and_then(|via| via.sent_by().ok()).map(|(h, p)| (h.ip(), p))
+    else {
+        return false;
+    };
+    let port = uri.port().unwrap_or(path.transport.default_port());
+    let elsewhere = sent_by != path.remote.ip() || !path.transport.is_connected() && port != path.remote.port();
+    uri.host().ip() == Some(sent_by) && elsewhere
 }
 
 /// Whether the Request-URI, all contacts and the Path are `sips:` URIs.
