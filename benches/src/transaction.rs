@@ -6,9 +6,7 @@
 use crate::alloc;
 use crate::report::{Contender, Report};
 use sip_message::{Message, Method, StatusCode};
-use sip_transaction::{
-    Destination, Endpoint, EndpointConfig, Event, FlowId, Input, Instant as Time, Path, Transport,
-};
+use sip_transaction::{Destination, Endpoint, EndpointConfig, Event, FlowId, Input, Instant as Time, Path, Transport};
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -111,14 +109,15 @@ impl Run {
                  CSeq: 1 {method}\r\nContact: <sip:alice@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
             )
         };
-        let out = Message::request(if method == "INVITE" { Method::Invite } else { Method::Options }, "sip:bob@192.0.2.1")
-            .header("Max-Forwards", 70)
-            .header("From", "Alice <sip:alice@atlanta.example.com>;tag=9fxced76sl")
-            .header("To", "Bob <sip:bob@biloxi.example.com>")
-            .header("Call-ID", "3848276298220188511@atlanta.example.com")
-            .cseq(1)
-            .build()
-            .expect("a request");
+        let out =
+            Message::request(if method == "INVITE" { Method::Invite } else { Method::Options }, "sip:bob@192.0.2.1")
+                .header("Max-Forwards", 70)
+                .header("From", "Alice <sip:alice@atlanta.example.com>;tag=9fxced76sl")
+                .header("To", "Bob <sip:bob@biloxi.example.com>")
+                .header("Call-ID", "3848276298220188511@atlanta.example.com")
+                .cseq(1)
+                .build()
+                .expect("a request");
         let status = if kind == Kind::InviteUac { "486 Busy Here" } else { "200 OK" };
         let response = format!(
             "SIP/2.0 {status}\r\nVia: SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK############00000000;rport\r\n\
@@ -175,7 +174,8 @@ impl Run {
                 let status = if self.kind == Kind::Uas { StatusCode::OK } else { StatusCode::BUSY_HERE };
                 while let Some(event) = self.endpoint.poll_event() {
                     if let Event::Request { tx, message, .. } = &event {
-                        let answer = Message::response(message, status).to_tag("8321234356").build().expect("an answer");
+                        let answer =
+                            Message::response(message, status).to_tag("8321234356").build().expect("an answer");
                         self.endpoint.respond(self.now, *tx, answer).expect("it is the first");
                     }
                 }

@@ -79,7 +79,9 @@ pub fn run(data: &[u8]) {
                 let remote = ([192, 0, 2, with as u8], 5060).into();
                 seen.flows.extend(endpoint.accept(Transport::ALL[with % 6], local, remote).ok());
             }
-            10 => drop(flow.map(|flow| endpoint.handle_input(now, Input::FlowOpened { flow, local }))),
+            10 => {
+                let _ = flow.map(|flow| endpoint.handle_input(now, Input::FlowOpened { flow, local }));
+            }
             11 => {
                 drop(flow.map(|flow| endpoint.handle_input(now, Input::FlowClosed { flow, cause: CloseCause::Reset })))
             }

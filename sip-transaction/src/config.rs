@@ -88,6 +88,19 @@ pub struct SentBy {
 /// says so are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+//# Whatever the value of T1, the exponential backoffs on retransmissions described in this section MUST
+//# be used.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+//= type=exception
+//= reason=which T1 suits the network is the host's choice: it is one number of the configuration
+//# Elements MAY (though it is NOT RECOMMENDED) use smaller values of T1 within closed, private networks
+//# that do not permit general Internet connection.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+//= type=exception
+//= reason=which T1 suits the network is the host's choice: it is one number of the configuration
+//# T1 MAY be chosen larger, and this is RECOMMENDED if it is known in advance (such as on high latency
+//# access links) that the RTT is larger.
 pub struct Timers {
     /// The round-trip time estimate: 500 ms.
     pub t1: Duration,

@@ -6,6 +6,14 @@ use sip_message::ViaTransport;
 /// A transport protocol that carries SIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18
+//# All SIP elements MUST implement UDP and TCP.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18
+//# SIP elements MAY implement other protocols.
+//= https://www.rfc-editor.org/rfc/rfc7118#section-5.4
+//# All SIP elements MUST implement UDP and TCP.
+//= https://www.rfc-editor.org/rfc/rfc7118#section-5.4
+//# SIP elements MAY implement other protocols.
 pub enum Transport {
     /// UDP.
     Udp,
@@ -65,6 +73,9 @@ impl Transport {
     }
 
     /// Whether it delivers or tells: everything but UDP. Over these, nothing is sent again.
+    //= https://www.rfc-editor.org/rfc/rfc7118#section-5
+    //# Thus, client and server transactions using WebSocket for transport MUST follow the procedures and
+    //# timer values for reliable transports as defined in [RFC3261].
     pub const fn is_reliable(self) -> bool {
         !matches!(self, Transport::Udp)
     }

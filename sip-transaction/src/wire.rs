@@ -95,6 +95,28 @@ impl Via<'_> {
             None => {}
         }
         //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+        //# A client, compliant to this specification (clients include UACs and proxies), MAY include an "rport"
+        //# parameter in the top Via header field value of requests it generates.
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+        //= type=exception
+        //= reason=keepalives (Endpoint::keep_alive, RFC 5626) keep the binding for more than INVITEs
+        //# To keep the binding fresh, the client SHOULD retransmit its INVITE every 20 seconds or so.
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+        //= type=exception
+        //= reason=RFC 3489 is obsolete
+        //# A UA MAY execute the binding lifetime discovery algorithm in Section 10.2 of RFC 3489 [4] to
+        //# determine the actual binding lifetime in the NAT.
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+        //= type=exception
+        //= reason=RFC 3489 is obsolete; the interval of keepalives is the host's
+        //# If it is longer than 1 minute, the client SHOULD increase the interval for request retransmissions
+        //# up to half of the discovered lifetime.
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+        //= type=exception
+        //= reason=RFC 3489 is obsolete; the interval of keepalives is the host's
+        //# If it is shorter than one minute, it SHOULD decrease the interval for request retransmissions to
+        //# half of the discovered lifetime.
+        //= https://www.rfc-editor.org/rfc/rfc3581#section-3
         //# This parameter MUST have no
         //# value; it serves as a flag to indicate to the server that this
         //# extension is supported and requested for the transaction.
@@ -161,6 +183,25 @@ fn top_via(out: &mut Vec<u8>, request: &Message) {
 }
 
 /// The ACK for a response other than 2xx: RFC 3261 section 17.1.1.3.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+//= type=exception
+//= reason=that ACK is the dialog layer's; Endpoint::send carries it
+//# A UAC core that generates an ACK for 2xx MUST instead follow the rules described in Section 13.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+//= type=exception
+//= reason=the ACK made here has no body
+//# Although any request MAY contain a body, a body in an ACK is special since the request cannot be
+//# rejected if the body is not understood.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+//= type=exception
+//= reason=the ACK made here has no body
+//# Therefore, placement of bodies in ACK for non-2xx is NOT RECOMMENDED, but if done, the body types
+//# are restricted to any that appeared in the INVITE, assuming that the response to the INVITE was not
+//# 415.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
+//= type=exception
+//= reason=the ACK made here has no body
+//# If it was, the body in the ACK MAY be any type listed in the Accept header field in the 415.
 pub(crate) fn ack(request: &Message, response: &Message) -> Bytes {
     in_transaction(request, "ACK", response.field(Header::To), None)
 }

@@ -69,6 +69,10 @@ fn a_cancel_waits_for_the_first_provisional_response() {
     //# provisional response before sending the request.
     assert_eq!(pair.sent(ALICE, "CANCEL"), []);
     pair.until(ms(300));
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4
+    //= type=test
+    //# Furthermore, a CANCEL for a particular SIP request MUST be sent to the same SIP server that the SIP
+    //# request was delivered to.
     assert_eq!(pair.sent(ALICE, "CANCEL"), [220]);
     pair.respond(0, 487);
     pair.finish();

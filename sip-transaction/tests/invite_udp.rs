@@ -12,6 +12,22 @@ fn a_call_is_accepted() {
     let mut pair = Pair::new().answer("INVITE", &[180, 200]);
     pair.request(request(Method::Invite));
     pair.finish();
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# When a 2xx response is received while in either the "Calling" or "Proceeding" states, the client
+    //# transaction MUST transition to the "Accepted" state, and Timer M MUST be started with a value of
+    //# 64*T1.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The 2xx response MUST be passed up to the TU.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# If Timer M fires while the client transaction is in the "Accepted" state, the client transaction
+    //# MUST move to the "Terminated" state.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+    //= type=test
+    //# An element sending or receiving a 2xx to an INVITE transaction MUST NOT destroy any matching INVITE
+    //# transaction state.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
     //= type=test
     //# Furthermore, the
@@ -27,7 +43,37 @@ fn a_call_is_accepted() {
     //# When Timer M fires and the state machine is in the "Accepted" state,
     //# the machine MUST transition to the "Terminated" state.
     assert_eq!(pair.heard(pair.alice), ["180", "200", "client Completed"]);
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The client transaction MUST be destroyed the instant it enters the "Terminated" state.
     assert_eq!(pair.when(pair.alice, "client Completed"), [20 + 32_000]);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+    //= type=test
+    //# If, while in the "Proceeding" state, the TU passes a 2xx response to the server transaction, the
+    //# server transaction MUST pass this response to the transport layer for transmission.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.5
+    //= type=test
+    //# If, while in the "Proceeding" state, the TU passes a 2xx response to the server transaction, the
+    //# server transaction MUST pass this response to the transport layer for transmission.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.5
+    //= type=test
+    //# The server transaction MUST then transition to the "Accepted" state.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# If the SIP element's TU (Transaction User) issues a 2xx response for this transaction while the
+    //# state machine is in the "Proceeding" state, the state machine MUST transition to the "Accepted"
+    //# state and set Timer L to 64*T1, where T1 is the round-trip time estimate defined in Section 17.1.1.1
+    //# of [RFC3261].
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# When Timer L fires and the state machine is in the "Accepted" state, the machine MUST transition to
+    //# the "Terminated" state.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# Once the transaction is in the "Terminated" state, it MUST be destroyed immediately.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.7
+    //= type=test
+    //# Once the transaction is in the "Terminated" state, it MUST be destroyed immediately.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
     //= type=test
     //# The request MUST be passed to the TU.
@@ -46,6 +92,13 @@ fn a_call_is_accepted() {
     //# MUST transition to the "Terminated" state.
     assert_eq!(pair.heard(pair.bob), ["INVITE", "ACK", "server Completed"]);
     assert_eq!(pair.when(pair.bob, "server Completed"), [10 + 32_000]);
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The client transaction MUST NOT generate an ACK to the 2xx response -- its handling is delegated to
+    //# the TU.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The client transaction MUST NOT generate an ACK to the 2xx response.
     //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
     //= type=test
     //# The client transaction
@@ -60,6 +113,18 @@ fn an_invite_without_answer_is_retransmitted_doubling_and_times_out() {
     pair.lose(ALICE, "INVITE", usize::MAX);
     pair.request(request(Method::Invite));
     pair.finish();
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+    //= type=test
+    //# The initial state, "calling", MUST be entered when the TU initiates a new client transaction with an
+    //# INVITE request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+    //= type=test
+    //# The client transaction MUST pass the request to the transport layer for transmission (see Section
+    //# 18).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+    //= type=test
+    //# Whatever the value of T1, the exponential backoffs on retransmissions described in this section MUST
+    //# be used.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
     //= type=test
     //# If an unreliable transport is being
@@ -200,7 +265,30 @@ fn a_refused_call_is_acknowledged_by_the_transaction() {
     //# response with status code from 300-699 MUST cause the client
     //# transaction to transition to "Completed".
     assert_eq!(pair.heard(pair.alice), ["486", "client Completed"]);
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# When in either the "Calling" or "Proceeding" states, reception of a response with status code from
+    //# 300-699 MUST cause the client transaction to transition to "Completed".
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The client transaction MUST pass the received response up to the TU, and the client transaction MUST
+    //# generate an ACK request, even if the transport is reliable (guidelines for constructing the ACK from
+    //# the response are given in Section 17.1.1.3), and then pass the ACK to the transport layer for
+    //# transmission.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The ACK MUST be sent to the same address, port, and transport to which the original request was
+    //# sent.
     assert_eq!(pair.sent(ALICE, "ACK"), [20]);
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# The client transaction MUST start Timer D when it enters the "Completed" state for any reason, with
+    //# a value of at least 32 seconds for unreliable transports, and a value of zero seconds for reliable
+    //# transports.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# If Timer D fires while the client transaction is in the "Completed" state, the client transaction
+    //# MUST move to the "Terminated" state.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
     //= type=test
     //# The client transaction SHOULD start timer D when it enters the
@@ -289,6 +377,11 @@ fn a_lost_ack_is_sent_again_for_each_retransmitted_refusal() {
     pair.request(request(Method::Invite));
     pair.finish();
     assert_eq!(pair.sent(BOB, "486"), [10, 510, 1_510, 3_510], "Timer G doubles");
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# Any retransmissions of a response with status code 300-699 that are received while in the
+    //# "Completed" state MUST cause the ACK to be re-passed to the transport layer for retransmission, but
+    //# the newly received response MUST NOT be passed up to the TU.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
     //= type=test
     //# Any retransmissions of the final response that are received while in
@@ -359,6 +452,14 @@ fn every_2xx_reaches_the_user_until_timer_m() {
     pair.until(ms(2_000));
     pair.respond(0, 202);
     pair.until(ms(3_000));
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //= type=test
+    //# Any 2xx responses that match this client transaction and that are received while in the "Accepted"
+    //# state MUST be passed up to the TU.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# Any retransmission of the 2xx response passed from the TU to the transaction while in the "Accepted"
+    //# state MUST be passed to the transport layer for transmission.
     //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
     //= type=test
     //# A 2xx response
@@ -384,6 +485,10 @@ fn every_2xx_reaches_the_user_until_timer_m() {
     //# destroyed immediately.
     pair.assert_empty();
     let refused = pair.net.host(bob).respond(ms(50_000), tx, response(&message, 200)).unwrap_err();
+    //= https://www.rfc-editor.org/rfc/rfc4320#section-4.2
+    //= type=test
+    //# A transaction-stateful SIP proxy MUST NOT send any response to a non-INVITE request unless it has a
+    //# matching server transaction that is not in the Terminated state.
     assert_eq!(refused.kind, SendErrorKind::UnknownTransaction, "the id is stale");
 }
 
@@ -394,6 +499,9 @@ fn retransmitted_invites_are_absorbed_once_accepted() {
     pair.request(request(Method::Invite));
     pair.until(ms(600));
     assert_eq!(pair.heard(pair.bob), ["INVITE"], "the second INVITE is not the user's");
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# The server transaction MUST NOT generate 2xx retransmissions on its own.
     assert_eq!(pair.sent(BOB, "200"), [10], "and is not answered: the user retransmits");
     pair.respond(0, 200);
     pair.finish();

@@ -31,6 +31,18 @@ fn went(pair: &mut Pair, uri: &str) -> (Transport, String) {
 }
 
 #[test]
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18
+//= type=test
+//# All SIP elements MUST implement UDP and TCP.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18
+//= type=test
+//# SIP elements MAY implement other protocols.
+//= https://www.rfc-editor.org/rfc/rfc7118#section-5.4
+//= type=test
+//# All SIP elements MUST implement UDP and TCP.
+//= https://www.rfc-editor.org/rfc/rfc7118#section-5.4
+//= type=test
+//# SIP elements MAY implement other protocols.
 fn the_uri_alone_may_tell() {
     use Transport::{Tcp, Tls, Udp, Ws, Wss};
     let mut pair = Pair::with(config(&Transport::ALL)).answer("OPTIONS", &[200]);
@@ -128,6 +140,9 @@ fn naptr_chooses_among_the_transports_we_have() {
     ] {
         let mut pair = Pair::with(config(transports)).answer("OPTIONS", &[200]);
         records(&mut pair);
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //= type=test
+        //# The client MAY use any transport protocol it desires which is supported by the server.
         assert_eq!(went(&mut pair, uri), (transport, to.into()), "{transports:?} {uri}");
         pair.assert_empty();
     }
@@ -328,6 +343,11 @@ fn a_pinned_request_goes_nowhere_else() {
         remote: "192.0.2.77:9".parse().unwrap(),
     };
     pair.net.host(alice).request(now, options("sip:192.0.2.2"), Destination::path(path)).unwrap();
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.4
+    //= type=test
+    //# When a server is contacted successfully, all retransmissions of the request for the transaction, as
+    //# well as ACK for a non-2xx final response, and CANCEL requests for that transaction, MUST go to the
+    //# same server.
     let sent = pair.net.host(alice).poll_transmit().unwrap();
     assert_eq!((sent.flow, sent.remote), (flow, "192.0.2.77:9".parse().unwrap()));
     //= https://www.rfc-editor.org/rfc/rfc3263#section-4
@@ -454,6 +474,10 @@ fn one_question_serves_all_who_wait_for_it() {
         pair.request(options("sip:host.example.com:5060"));
     }
     pair.finish();
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4
+    //= type=test
+    //# The procedures here MUST be done exactly once per transaction, where transaction is as defined in
+    //# [1].
     assert_eq!(pair.net.dns.times_asked("host.example.com", RecordKind::A), 1);
     assert_eq!(pair.ended.len(), 10);
     pair.assert_empty();

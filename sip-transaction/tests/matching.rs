@@ -107,6 +107,11 @@ fn rfc_2543_clients_are_matched_by_their_headers() {
         //# response sent by the server transaction.
         let other = server.give(&text("ACK", via, "<sip:c@d>;tag=another", 1));
         assert!(matches!(other[..], [Event::Ack { tx: None, .. }]), "the ACK of another response");
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+        //= type=test
+        //# When receiving an ACK that matches an existing INVITE server transaction and that does not contain a
+        //# branch parameter containing the magic cookie defined in RFC 3261, the matching transaction MUST be
+        //# checked to see if it is in the "Accepted" state.
         assert_eq!(server.give(&text("ACK", via, "<sip:c@d>;tag=8321234356", 1)).len(), 0, "absorbed");
         server.endpoint.handle_timeout(ms(5_000));
         assert!(server.endpoint.server_path(tx).is_none(), "confirmed, and gone after T4");
@@ -134,6 +139,10 @@ fn an_ack_with_the_branch_of_an_accepted_invite_is_passed_on() {
     //# INVITE server transaction is in the "Accepted" state, then the ACK
     //# must be passed up to the TU.
     let events = server.give(&text("ACK", via, "<sip:c@d>;tag=8321234356", 1));
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# Any ACKs received from the network while in the "Accepted" state MUST be passed directly to the TU
+    //# and not absorbed.
     let [Event::Ack { tx: Some(of), .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*of, tx);
 }

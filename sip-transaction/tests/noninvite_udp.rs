@@ -197,6 +197,13 @@ fn rfc_4320_forbids_some_responses() {
     // Timer E has grown to T2: a 100 may be sent, and further ones.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
     //= type=test
+    //# While in the "Trying" state, if the TU passes a provisional response to the server transaction, the
+    //# server transaction MUST enter the "Proceeding" state.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
+    //= type=test
+    //# The response MUST be passed to the transport layer for transmission.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
+    //= type=test
     //# Any further provisional responses that are
     //# received from the TU while in the "Proceeding" state MUST be passed
     //# to the transport layer for transmission.

@@ -30,6 +30,18 @@ fn over_reliable_transports_nothing_is_repeated_and_nothing_lingers() {
         pair.request(request_to(Method::Options, uri, 1));
         pair.finish();
         assert_eq!(pair.sent(ALICE, "OPTIONS"), [20], "{transport}: once, when the connection is open");
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //= type=test
+        //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
+        //# to send the request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+        //= type=test
+        //# If the "sent-protocol" is a reliable transport protocol such as TCP or SCTP, or TLS over those, the
+        //# response MUST be sent using the existing connection to the source of the original request that
+        //# created the transaction, if that connection is still open.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+        //= type=test
+        //# It MUST follow the following process:
         assert_eq!(pair.heard(pair.alice), ["connect", "200", "client Completed"], "{transport}");
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.2.2
         //= type=test
@@ -74,6 +86,10 @@ fn an_invite_without_answer_over_tcp_times_out() {
     //# transport MUST follow the procedures and timer values for reliable
     //# transports as defined in [RFC3261].
     assert_eq!(pair.when(pair.alice, "client TimedOut"), [20 + 32_000]);
+    //= https://www.rfc-editor.org/rfc/rfc4320#section-4.1
+    //= type=test
+    //# An SIP element MAY respond to a non-INVITE request with a Status-Code of 100 over a reliable
+    //# transport at any time.
     assert_eq!(pair.when(pair.alice, "100"), [30 + 3_500 + 10], "RFC 4320, whatever the transport");
     pair.assert_empty();
 }
@@ -252,6 +268,14 @@ fn websocket_clients_are_nameless_and_servers_need_not_note_where_they_are() {
     //# When a SIP WebSocket Server receives a request, it MAY decide not
     //# to add a "received" parameter to the top Via header.
     let got = &pair.got[0].2;
+    //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+    //= type=test
+    //# Therefore, SIP WebSocket Clients MUST accept responses without such a parameter in the top Via
+    //# header regardless of whether the Via "sent-by" field contains a domain name.
+    //= https://www.rfc-editor.org/rfc/rfc7118#section-1
+    //= type=test
+    //# Section 3 in this specification relaxes the requirement in [RFC3261] by which the SIP server
+    //# transport MUST add a "received" parameter in the top Via header in certain circumstances.
     assert_eq!(got.top_via().unwrap().received(), Ok(None));
     assert_eq!(pair.heard(pair.alice).last(), Some(&"client Completed"));
 }
@@ -326,6 +350,9 @@ fn a_large_request_goes_over_tcp_and_back_to_udp_if_it_must() {
     //# changed.
     let sent = &pair.text(ALICE, "MESSAGE");
     assert_eq!(sent.len(), 1);
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18
+    //= type=test
+    //# It has arisen out of the need to handle larger messages, which MUST use TCP, as discussed below.
     assert!(sent[0].contains("Via: SIP/2.0/TCP "));
     assert_eq!(pair.ended.len(), 2);
     pair.assert_empty();
@@ -379,6 +406,15 @@ fn certificates_must_show_the_domain() {
     pair.request(request_to(Method::Options, "sips:bob@other.example.com:5061", 2));
     pair.finish();
     let untrusted = Outcome::Failed(FailCause::Flow(CloseCause::Untrusted));
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=test
+    //# For NAPTR records with SIPS protocol fields, (if the server is using a site certificate), the domain
+    //# name in the query and the domain name in the replacement field MUST both be valid based on the site
+    //# certificate handed out by the server in the TLS exchange.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=test
+    //# Similarly, the domain name in the SRV query and the domain name in the target in the SRV record MUST
+    //# both be valid based on the same site certificate.
     assert_eq!(pair.ended.last(), Some(&(pair.alice, untrusted)));
     pair.assert_empty();
 }
@@ -437,4 +473,54 @@ fn a_flow_can_be_closed_and_opened_by_command() {
     assert_eq!(pair.net.connections(), 0);
     pair.net.set_filter(|_| Fate::Carry);
     assert!(pair.net.host(alice).close(ms(200), flow).is_err());
+}
+
+#[test]
+fn a_response_that_finds_no_connection_asks_dns() {
+    // Alice's name leads to another machine of hers; nobody listens at the address her request came from.
+    let mut config = config();
+    let name = sip_transaction::SentBy { transport: Transport::Tcp, host: "atlanta.example.com".into(), port: None };
+    config.sent_by.push(name);
+    let mut pair = Pair::with(config);
+    let (alice, bob) = (pair.alice, pair.bob);
+    let spare = pair.net.add("192.0.2.50", sip_transaction::Endpoint::new(Default::default(), [50; 32]));
+    pair.net.listen(spare, Transport::Tcp, 5080, &[]);
+    pair.net.dns.srv("_sip._tcp.atlanta.example.com", 1, 1, 5080, "spare.example.com");
+    pair.net.dns.address("spare.example.com", "192.0.2.50");
+    pair.request(request_to(Method::Invite, "sip:bob@192.0.2.2;transport=tcp", 1));
+    pair.until(ms(100));
+    let path = pair.net.host(bob).server_path(pair.got[0].1).unwrap();
+    pair.net.shut(alice, Transport::Tcp, 5060);
+    pair.net.break_flow(bob, path.flow);
+    pair.until(ms(200));
+    pair.respond(0, 486);
+    pair.until(ms(1_000));
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+    //= type=test
+    //# If that
+    //# connection attempt fails, the server SHOULD use the procedures
+    //# in [4] for servers in order to determine the IP address and
+    //# port to open the connection and send the response to.
+    let last = pair.net.trace().iter().rfind(|sent| sent.what() == "486").unwrap();
+    assert_eq!(last.to, "192.0.2.50:5080".parse().unwrap());
+    pair.finish();
+    assert!(pair.ended.contains(&(bob, Outcome::TimedOut)), "the machine that took over has no such transaction");
+    pair.assert_empty();
+}
+
+#[test]
+fn websocket_transactions_follow_reliable_timers() {
+    //= https://www.rfc-editor.org/rfc/rfc7118#section-5
+    //= type=test
+    //# Thus, client and server transactions using WebSocket for
+    //# transport MUST follow the procedures and timer values for reliable
+    //# transports as defined in [RFC3261].
+    let mut pair = Pair::with(config());
+    pair.request(request_to(Method::Invite, "sip:bob@192.0.2.2;transport=ws", 1));
+    pair.until(ms(10_000));
+    assert_eq!(pair.sent(ALICE, "INVITE").len(), 1);
+    pair.respond(0, 603);
+    pair.finish();
+    assert_eq!(pair.sent(BOB, "603").len(), 1);
+    pair.assert_empty();
 }

@@ -60,6 +60,10 @@ fn via_says_where_the_response_is_wanted() {
     assert!(via.branch().unwrap().unwrap().starts_with("z9hG4bK"));
     //= https://www.rfc-editor.org/rfc/rfc3581#section-3
     //= type=test
+    //# A client, compliant to this specification (clients include UACs and proxies), MAY include an "rport"
+    //# parameter in the top Via header field value of requests it generates.
+    //= https://www.rfc-editor.org/rfc/rfc3581#section-3
+    //= type=test
     //# This parameter MUST have no
     //# value; it serves as a flag to indicate to the server that this
     //# extension is supported and requested for the transaction.
@@ -114,6 +118,18 @@ fn received_is_noted_when_sent_by_is_not_the_source() {
         let via = format!("SIP/2.0/UDP {sent_by};branch=z9hG4bK{}", sent_by.len());
         let (message, _) = server.exchange(&via, "192.0.2.7:4000");
         let received = message.top_via().unwrap().received().unwrap();
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //= type=test
+        //# When the server transport receives a request over any transport, it MUST examine the value of the
+        //# "sent-by" parameter in the top Via header field value.
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //= type=test
+        //# If the host portion of the "sent-by" field contains a domain name, or if it contains an IP address
+        //# that differs from the packet source address, the server MUST add a "received" parameter to that Via
+        //# header field value.
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //= type=test
+        //# This parameter MUST contain the source address from which the packet was received.
         assert_eq!(received, noted.then(|| "192.0.2.7".parse().unwrap()), "{sent_by}");
     }
 }
@@ -255,6 +271,23 @@ fn responses_with_another_elements_via_or_to_nothing_are_dropped() {
     //# transaction state machine.
     let strange =
         Message::parse(text.replace("192.0.2.1:5060;branch=z9hG4bK", "192.0.2.1:5090;branch=z9hG4bKx").into());
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+    //= type=test
+    //# When receiving any SIP response, a transaction-stateful proxy MUST compare the transaction
+    //# identifier in that response against its existing transaction state machines.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+    //= type=test
+    //# The proxy MUST NOT forward the response if there is no matching transaction state machine.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.3
+    //= type=test
+    //# When receiving any SIP response, a transaction-stateful proxy MUST compare the transaction
+    //# identifier in that response against its existing transaction state machines.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.2
+    //= type=test
+    //# If none is found, the element MUST NOT forward the response.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.9
+    //= type=test
+    //# Otherwise, any element other than a stateless proxy MUST silently discard the response.
     assert_eq!(give(&strange.unwrap()), Err(InputError::Stray));
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.3
     //= type=test
@@ -262,6 +295,9 @@ fn responses_with_another_elements_via_or_to_nothing_are_dropped() {
     //# method of the request that created the transaction.
     let other = Message::parse(text.replace("CSeq: 1 OPTIONS", "CSeq: 1 INFO").into()).unwrap();
     assert!(give(&other).is_err());
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.9
+    //= type=test
+    //# If there is a match, the response MUST be passed to that transaction.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
     //= type=test
     //# If there is a match, the
@@ -297,8 +333,16 @@ fn a_stateless_proxy_gets_stray_responses_and_stable_branches() {
     // The response comes to no transaction, and goes on by the next Via.
     let answer = common::response(&forwarded, 200);
     server.input("192.0.2.9:5060", &answer.to_bytes()).unwrap();
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
+    //= type=test
+    //# Otherwise, the response MUST be passed to the core (whether it be stateless proxy, stateful proxy,
+    //# or UA) for further processing.
     let Some(Event::StrayResponse { mut message, .. }) = server.endpoint.poll_event() else { panic!("a response") };
     message.pop_via();
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.3
+    //= type=test
+    //# If the server transaction is no longer available to handle the transmission, the element MUST
+    //# forward the response statelessly by sending it to the server transport.
     server.endpoint.forward_response(ms(0), message).unwrap();
     assert_eq!(server.endpoint.poll_transmit().unwrap().remote, "192.0.2.7:5060".parse().unwrap());
 }
@@ -350,6 +394,21 @@ fn a_response_that_cannot_be_delivered_is_told() {
     pair.request(request(Method::Invite));
     pair.request(request(Method::Options));
     pair.until(ms(100));
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# A server transaction MUST NOT discard transaction state based only on encountering a non-recoverable
+    //# transport error when sending a response.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //= type=test
+    //# Instead, the associated INVITE server transaction state machine MUST remain in its current state.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+    //= type=test
+    //# An element encountering an unrecoverable transport error when trying to send a response to an INVITE
+    //# request MUST NOT immediately destroy the associated INVITE server transaction state.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.4
+    //= type=test
+    //# If those should all fail, based on the definition of failure in [4], the server transaction SHOULD
+    //# inform the TU that a failure has occurred, and SHOULD transition to the terminated state.
     //= https://www.rfc-editor.org/rfc/rfc6026#section-8.8
     //= type=test
     //# If those should all fail, based
@@ -404,4 +463,52 @@ fn content_length_is_added_where_it_is_missing() {
     assert!(pair.text(ALICE, "MESSAGE")[0].contains("Content-Length: 18\r\n"));
     assert_eq!(pair.got[0].2.body(), b"Watson, come here.");
     assert_eq!(pair.sent(BOB, "400"), []);
+}
+
+#[test]
+fn an_undeliverable_response_over_udp_asks_dns() {
+    let mut pair = Pair::new();
+    let bob = pair.bob;
+    let spare = pair.net.add("192.0.2.50", Endpoint::new(EndpointConfig::default().into(), [50; 32]));
+    pair.net.bind(spare, Transport::Udp, 5090);
+    pair.net.dns.srv("_sip._udp.a.example.com", 1, 1, 5090, "spare.example.com");
+    pair.net.dns.address("spare.example.com", "192.0.2.50");
+    let socket = pair.net.bind(bob, Transport::Udp, 5070);
+    let remote = "192.0.2.7:4000".parse().unwrap();
+    let text = options("SIP/2.0/UDP a.example.com;branch=z9hG4bK1");
+    let input = Input::Datagram { flow: socket, remote, bytes: text.as_bytes() };
+    pair.net.host(bob).handle_input(ms(0), input).unwrap();
+    pair.until(ms(10));
+    pair.respond(0, 200);
+    pair.finish();
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+    //= type=test
+    //# If this fails, for example, elicits an ICMP "port
+    //# unreachable" response, the procedures of Section 5 of [4]
+    //# SHOULD be used to determine where to send the response.
+    let to: Vec<_> = pair.net.trace().iter().map(|sent| sent.to.to_string()).collect();
+    assert_eq!(to, ["192.0.2.7:5060", "192.0.2.50:5090"]);
+    pair.assert_empty();
+}
+
+#[test]
+fn messages_of_a_whole_datagram_are_taken() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+    //= type=test
+    //# However,
+    //# implementations MUST be able to handle messages up to the maximum
+    //# datagram packet size.
+    let mut server = Server::new(EndpointConfig::default());
+    let head = options("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1");
+    let body = 65_507 - head.len() - 4;
+    let text =
+        head.replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: {body}\r\n\r\n{}", "x".repeat(body)));
+    assert_eq!(text.len(), 65_507, "the most that UDP carries");
+    server.input("192.0.2.7:5060", text.as_bytes()).unwrap();
+    let Some(Event::Request { message, .. }) = server.endpoint.poll_event() else { panic!("a request") };
+    assert_eq!(message.body().len(), body);
+    let longer = text.replace("Max-Forwards: 70", &format!("Max-Forwards: 70\r\nX: {}", "y".repeat(100)));
+    assert!(server.input("192.0.2.7:5060", longer.as_bytes()).is_err());
+    let answer = server.endpoint.poll_transmit().unwrap();
+    assert!(answer.bytes.starts_with(b"SIP/2.0 413 "));
 }

@@ -96,6 +96,13 @@ impl Endpoint {
     }
 
     /// The one terminal event of a transaction; nothing of it is left after.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+    //# Once the transaction is in the "Terminated" state, it MUST be destroyed immediately.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+    //# The client transaction MUST be destroyed the instant it enters the "Terminated" state.
+    //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+    //# An element sending or receiving a 2xx to an INVITE transaction MUST NOT destroy any matching INVITE
+    //# transaction state.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
     //# The client transaction MUST be destroyed the instant it enters the
     //# "Terminated" state.

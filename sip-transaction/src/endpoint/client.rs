@@ -262,6 +262,11 @@ impl Endpoint {
     }
 
     /// The TCP target to use in place of one in UDP, for a request too large for that.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18
+    //# It has arisen out of the need to handle larger messages, which MUST use TCP, as discussed below.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+    //# If this causes a change in the transport protocol from the one indicated in the top Via, the value
+    //# in the top Via MUST be changed.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     //# If a request is within 200 bytes of the path MTU, or if it is larger
     //# than 1300 bytes and the path MTU is unknown, the request MUST be sent
@@ -379,6 +384,10 @@ impl Endpoint {
     pub(super) fn send_request(&mut self, index: u32) {
         let Some(tx) = self.txs.at(index) else { return };
         if let Some(flow) = tx.flow {
+            //= https://www.rfc-editor.org/rfc/rfc3263#section-4.4
+            //# When a server is contacted successfully, all retransmissions of the request for the transaction, as
+            //# well as ACK for a non-2xx final response, and CANCEL requests for that transaction, MUST go to the
+            //# same server.
             //= https://www.rfc-editor.org/rfc/rfc3263#section-4
             //# That is, once a SIP server has successfully been contacted (success
             //# is defined below), all retransmissions of the SIP request and the ACK
@@ -402,6 +411,9 @@ impl Endpoint {
         } else {
             self.counters.retransmissions += 1;
         }
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# The ACK MUST be sent to the same address, port, and transport to which the original request was
+        //# sent.
         let (remote, bytes) = (tx.remote, tx.last.clone());
         let Some(flow) = tx.flow else { return };
         let token = self.token(index);
@@ -466,6 +478,18 @@ impl Endpoint {
         if !ours {
             return Err(InputError::NotOurs);
         }
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+        //# When receiving any SIP response, a transaction-stateful proxy MUST compare the transaction
+        //# identifier in that response against its existing transaction state machines.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+        //# The proxy MUST NOT forward the response if there is no matching transaction state machine.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.3
+        //# When receiving any SIP response, a transaction-stateful proxy MUST compare the transaction
+        //# identifier in that response against its existing transaction state machines.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.2
+        //# If none is found, the element MUST NOT forward the response.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.9
+        //# Otherwise, any element other than a stateless proxy MUST silently discard the response.
         let Some(index) = found else {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
             //# Otherwise, the response MUST be passed to the core
@@ -480,6 +504,13 @@ impl Endpoint {
             //# transaction state machine.
             return Err(InputError::Stray);
         };
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.9
+        //# If there is a match, the response MUST be passed to that transaction.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
+        //# If there is a match, the response MUST be passed to that transaction.
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //# Therefore, SIP WebSocket Clients MUST accept responses without such a parameter in the top Via
+        //# header regardless of whether the Via "sent-by" field contains a domain name.
         self.response_for(index, path, status, message);
         Ok(())
     }
@@ -506,7 +537,8 @@ impl Endpoint {
             Machine::InviteClient(state) => {
                 let step = invite_client::on(state, invite_client::Occurrence::Response(class), reliable);
                 self.response_step(index, step.map(Machine::InviteClient), path, message);
-                if class == Status::Provisional {
+                // Behind the final response a provisional one that was overtaken means nothing: timers D and M run.
+                if class == Status::Provisional && self.is_open_ended(machine) {
                     let waits = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::CANCEL_WAITS));
                     if waits {
                         let reason = self.txs.at_mut(index).and_then(|tx| tx.more.as_mut()?.reason.take());

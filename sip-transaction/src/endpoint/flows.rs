@@ -61,6 +61,70 @@ impl Connections {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18
+//= type=exception
+//= reason=the host owns the connections; the endpoint never ends one that works
+//# It is RECOMMENDED that connections be kept open for some implementation-defined duration after the
+//# last message was sent or received over that connection.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18
+//= type=exception
+//= reason=the host owns the connections; the endpoint never ends one that works
+//# This duration SHOULD at least equal the longest amount of time the element would need in order to
+//# bring a transaction from instantiation to the terminated state.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# To handle this case, the transport layer MUST also be prepared to receive an incoming connection on
+//# the source IP address from which the request was sent and port number in the "sent-by" field.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# It also MUST be prepared to receive incoming connections on any address and port that would be
+//# selected by a server based on the procedures described in Section 5 of [4].
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# For unreliable unicast transports, the client transport MUST be prepared to receive responses on the
+//# source IP address from which the request is sent (as responses are sent back to the source address)
+//# and the port number in the "sent-by" field.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# The client MUST be prepared to receive responses on any address and port that would be selected by a
+//# server based on the procedures described in Section 5 of [4].
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# For multicast, the client transport MUST be prepared to receive responses on the same multicast
+//# group and port to which the request is sent (that is, it needs to be a member of the multicast group
+//# it sent the request to.)
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# A server SHOULD be prepared to receive requests on any IP address, port and transport combination
+//# that can be the result of a DNS lookup on a SIP or SIPS URI [4] that is handed out for the purposes
+//# of communicating with that server.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# It is also RECOMMENDED that a server listen for requests on the default SIP ports (5060 for TCP and
+//# UDP, 5061 for TLS over TCP) on all public interfaces.
+//= https://www.rfc-editor.org/rfc/rfc3581#section-3
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# When the client sends the request, if the request is sent using UDP, the client MUST be prepared to
+//# receive the response on the same IP address and port it used to populate the source IP address and
+//# source port of the request.
+//= https://www.rfc-editor.org/rfc/rfc3581#section-3
+//= type=exception
+//= reason=which sockets to open and how long to keep them is the host's choice: the endpoint takes responses on any of its flows
+//# For backwards compatibility, the client MUST still be prepared to receive a response on the port
+//# indicated in the sent-by field of the topmost Via header field value, as specified in Section 18.1.1
+//# of SIP [1].
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+//= type=exception
+//= reason=the name is the host's to know: EndpointConfig::sent_by
+//# The usage of an FQDN is RECOMMENDED.
 impl Endpoint {
     /// Registers a datagram socket; the flow id is for its [`Input::Datagram`](crate::Input::Datagram)s.
     ///

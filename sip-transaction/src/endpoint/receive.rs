@@ -82,6 +82,8 @@ impl Endpoint {
     }
 
     fn one_message(&mut self, path: Path, bytes: &[u8]) -> Result<(), InputError> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //# However, implementations MUST be able to handle messages up to the maximum datagram packet size.
         if bytes.len() > self.config.parser.max_message_len {
             let offset = self.config.parser.max_message_len;
             let response = bytes.starts_with(b"SIP/");
@@ -102,6 +104,9 @@ impl Endpoint {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+    //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
+    //# to send the request.
     fn message(&mut self, path: Path, message: Message, stamped: bool) -> Result<(), InputError> {
         if message.is_request() { self.on_request(path, message, stamped) } else { self.on_response(path, message) }
     }

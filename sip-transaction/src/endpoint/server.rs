@@ -74,6 +74,9 @@ impl Endpoint {
                     _ => Ok(()),
                 }
             }
+            //= https://www.rfc-editor.org/rfc/rfc4320#section-4.2
+            //# A transaction-stateful SIP proxy MUST NOT send any response to a non-INVITE request unless it has a
+            //# matching server transaction that is not in the Terminated state.
             //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
             //# Any other final responses passed by the TU to the server
             //# transaction MUST be discarded while in the "Completed" state.
@@ -227,6 +230,9 @@ impl Endpoint {
         if !response.is_response() {
             return Err(SendError::new(SendErrorKind::WrongKind, response));
         }
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.3
+        //# If the server transaction is no longer available to handle the transmission, the element MUST
+        //# forward the response statelessly by sending it to the server transport.
         let target = response.top_via().ok().and_then(|via| via_target(&via));
         let Some(target) = target else { return Err(SendError::new(SendErrorKind::NoTarget, response)) };
         let Some(flow) = self.flow_to(&target) else {
@@ -242,6 +248,16 @@ impl Endpoint {
 
     /// The branch for a request that a stateless proxy forwards: the same for each retransmission, different for different
     /// transactions (RFC 3261 section 16.11), for one seed.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.4
+    //= type=exception
+    //= reason=a stateless proxy that needs one order pins the target: Destination::targets
+    //# The stateless proxy MUST define a deterministic order to the records in that case, using any
+    //# algorithm at its disposal.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.4
+    //= type=exception
+    //= reason=a decision of the proxy core
+    //# As such, whenever a proxy does not successfully contact the first server, it SHOULD act as a
+    //# stateful proxy.
     pub fn stateless_branch(&self, request: &Message) -> String {
         let mut hash = self.hash.start();
         hash.write(b"B");
@@ -390,12 +406,24 @@ impl Endpoint {
 
     /// Writes where the request came from into its topmost Via.
     fn stamp(&self, message: &mut Message, path: &Path, differs: bool, rport: bool) {
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-1
+        //# Section 3 in this specification relaxes the requirement in [RFC3261] by which the SIP server
+        //# transport MUST add a "received" parameter in the top Via header in certain circumstances.
         //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
         //# When a SIP WebSocket Server receives a request, it MAY decide not
         //# to add a "received" parameter to the top Via header.
         if path.transport.is_websocket() && !self.config.received_over_websocket {
             return;
         }
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //# When the server transport receives a request over any transport, it MUST examine the value of the
+        //# "sent-by" parameter in the top Via header field value.
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //# If the host portion of the "sent-by" field contains a domain name, or if it contains an IP address
+        //# that differs from the packet source address, the server MUST add a "received" parameter to that Via
+        //# header field value.
+        //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
+        //# This parameter MUST contain the source address from which the packet was received.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
         //# If the host portion of the "sent-by" parameter
         //# contains a domain name, or if it contains an IP address that differs
@@ -443,6 +471,10 @@ impl Endpoint {
                 if !ack && step.actions == Actions::NONE {
                     self.counters.absorbed += 1;
                 }
+                //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+                //# When receiving an ACK that matches an existing INVITE server transaction and that does not contain a
+                //# branch parameter containing the magic cookie defined in RFC 3261, the matching transaction MUST be
+                //# checked to see if it is in the "Accepted" state.
                 if step.actions.has(Actions::PASS) {
                     let via = message.top_via().ok().and_then(|via| via.rport().ok().flatten());
                     self.stamp(&mut message, &path, true, via == Some(None));
@@ -576,6 +608,8 @@ impl Endpoint {
     }
 
     /// Sends `last` to where responses go: RFC 3261 section 18.2.2.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
+    //# It MUST follow the following process:
     pub(super) fn send_response(&mut self, index: u32) {
         let Some(tx) = self.txs.at(index) else { return };
         if tx.last.is_empty() {

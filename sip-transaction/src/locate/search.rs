@@ -85,6 +85,11 @@ impl Search {
         //# client SHOULD use UDP for a SIP URI, and TCP for a SIPS URI.
         let usual = if *secure { Transport::Tls } else { Transport::Udp };
         //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //= type=exception
+        //= reason=section 18.1.1 of RFC 3261 is applied when the size is known
+        //# However, another transport, such as TCP, MAY be used if the guidelines of SIP mandate it for this
+        //# particular request.
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
         //# If the URI specifies a transport protocol in the transport parameter,
         //# that transport protocol SHOULD be used.
         let fixed = transport.unwrap_or(usual);
@@ -111,6 +116,48 @@ impl Search {
         Ok(found)
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=exception
+    //= reason=what a domain puts into DNS is not the client's to do
+    //# If a SIP proxy, redirect server, or registrar is to be contacted through the lookup of NAPTR
+    //# records, there MUST be at least three records - one with a "SIP+D2T" service field, one with a
+    //# "SIP+D2U" service field, and one with a "SIPS+D2T" service field.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=exception
+    //= reason=what a domain puts into DNS is not the client's to do
+    //# The records with SIPS as the protocol in the service field SHOULD be preferred (i.e., have a lower
+    //# value of the order field) above records with SIP as the protocol in the service field.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=exception
+    //= reason=what a domain puts into DNS is not the client's to do
+    //# A record with a "SIPS+D2U" service field SHOULD NOT be placed into the DNS, since it is not possible
+    //# to use TLS over UDP.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=exception
+    //= reason=what a domain puts into DNS is not the client's to do
+    //# However, for backwards compatibility with RFC 2543, a domain MUST maintain SRV records for the
+    //# domain of the original query, even if the NAPTR record is in a different domain.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=exception
+    //= reason=what a domain puts into DNS is not the client's to do
+    //# As an example, even though the SRV record for TCP is _sip._tcp.school.edu, there MUST also be an SRV
+    //# record at _sip._tcp.example.com.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.4
+    //= type=exception
+    //= reason=what a domain puts into DNS is not the client's to do
+    //# To make processing easier for stateless proxies, it is RECOMMENDED that domain administrators make
+    //# the weights of SRV records with equal priority different (for example, using weights of 1000 and
+    //# 1001 if two servers are equivalent, rather than assigning both a weight of 1000), and similarly for
+    //# NAPTR records.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-7
+    //= type=exception
+    //= reason=NAPTR answers are cached for their TTL; what to make of a domain that lost SIPS is policy
+    //# A client which frequently contacts the same domain SHOULD cache whether or not its NAPTR records
+    //# contain SIPS in the services field.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-7
+    //= type=exception
+    //= reason=NAPTR answers are cached for their TTL; what to make of a domain that lost SIPS is policy
+    //# In this case, the client SHOULD generate some kind of alert or alarm, and MAY reject the request.
     //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
     //# Otherwise, if no transport protocol or port is specified, and the
     //# target is not a numeric IP address, the client SHOULD perform a NAPTR
@@ -182,6 +229,18 @@ impl Search {
         config.supports(transport).then_some(transport)
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //# The client MAY use any transport protocol it desires which is supported by the server.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.2
+    //# The client SHOULD try the first record.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.2
+    //# If an attempt should fail, based on the definition of failure in Section 4.3, the next SHOULD be
+    //# tried, and if that should fail, the next SHOULD be tried, and so on.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //= type=exception
+    //= reason=section 18.1.1 of RFC 3261 is applied when the size is known
+    //# However, another transport protocol, such as TCP, MAY be used if the guidelines of SIP mandate it
+    //# for this particular request.
     fn by_srv(
         &self,
         view: &mut View<'_>,
@@ -273,6 +332,9 @@ fn target(transport: Transport, address: SocketAddr, domain: &str) -> Target {
     //# in the replacement field MUST both be valid based on the site
     //# certificate handed out by the server in the TLS exchange.
     // RFC 5922 section 4 settled on the domain of the URI alone.
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+    //# Similarly, the domain name in the SRV query and the domain name in the target in the SRV record MUST
+    //# both be valid based on the same site certificate.
     let named = transport.is_secure() || transport.is_websocket();
     Target { transport, address, server_name: named.then(|| String::from(domain)) }
 }

@@ -107,6 +107,22 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         //# provisional responses MUST be passed up to the TU while in the
         //# "Proceeding" state.
         (Proceeding, Response(Status::Provisional)) => Step::stay(Proceeding).with(Actions::PASS),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# When a 2xx response is received while in either the "Calling" or "Proceeding" states, the client
+        //# transaction MUST transition to the "Accepted" state, and Timer M MUST be started with a value of
+        //# 64*T1.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# The 2xx response MUST be passed up to the TU.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
+        //# The client transaction MUST NOT generate an ACK to any 2xx response on its own.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# The client transaction MUST NOT generate an ACK to the 2xx response -- its handling is delegated to
+        //# the TU.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
+        //= type=exception
+        //= reason=RFC 6026 section 8.4 replaced it: the transaction goes to Accepted
+        //# When in either the "Calling" or "Proceeding" states, reception of a 2xx response MUST cause the
+        //# client transaction to enter the "Terminated" state, and the response MUST be passed up to the TU.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
         //# If a 2xx response is
         //# received while the client INVITE state machine is in the "Calling" or
@@ -115,15 +131,31 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         (Calling | Proceeding, Response(Status::Success)) => {
             Step::to(Accepted).with(Actions::PASS).state_timer(Set::Start(Timer::M))
         }
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# Any 2xx responses that match this client transaction and that are received while in the "Accepted"
+        //# state MUST be passed up to the TU.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# The client transaction MUST NOT generate an ACK to the 2xx response.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
         //# A 2xx response
         //# received while in the "Accepted" state MUST be passed to the TU and
         //# the machine remains in the "Accepted" state.
         (Accepted, Response(Status::Success)) => Step::stay(Accepted).with(Actions::PASS),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# If Timer M fires while the client transaction is in the "Accepted" state, the client transaction
+        //# MUST move to the "Terminated" state.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-7.2
         //# When Timer M fires and the state machine is in the "Accepted" state,
         //# the machine MUST transition to the "Terminated" state.
         (Accepted, Fired(Timer::M)) => Step::end(End::Completed),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# When in either the "Calling" or "Proceeding" states, reception of a response with status code from
+        //# 300-699 MUST cause the client transaction to transition to "Completed".
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# The client transaction MUST pass the received response up to the TU, and the client transaction MUST
+        //# generate an ACK request, even if the transport is reliable (guidelines for constructing the ACK from
+        //# the response are given in Section 17.1.1.3), and then pass the ACK to the transport layer for
+        //# transmission.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
         //# When in either the "Calling" or "Proceeding" states, reception of a
         //# response with status code from 300-699 MUST cause the client
@@ -134,6 +166,10 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         //# transaction MUST generate an ACK request, even if the transport is
         //# reliable
         (Calling | Proceeding, Response(Status::Failure)) => {
+            //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+            //# The client transaction MUST start Timer D when it enters the "Completed" state for any reason, with
+            //# a value of at least 32 seconds for unreliable transports, and a value of zero seconds for reliable
+            //# transports.
             //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
             //# The client transaction SHOULD start timer D when it enters the
             //# "Completed" state, with a value of at least 32 seconds for unreliable
@@ -145,12 +181,19 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
             };
             step.with(Actions::PASS.and(Actions::ACK))
         }
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# Any retransmissions of a response with status code 300-699 that are received while in the
+        //# "Completed" state MUST cause the ACK to be re-passed to the transport layer for retransmission, but
+        //# the newly received response MUST NOT be passed up to the TU.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
         //# Any retransmissions of the final response that are received while in
         //# the "Completed" state MUST cause the ACK to be re-passed to the
         //# transport layer for retransmission, but the newly received response
         //# MUST NOT be passed up to the TU.
         (Completed, Response(Status::Failure)) => Step::stay(Completed).with(Actions::ACK),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
+        //# If Timer D fires while the client transaction is in the "Completed" state, the client transaction
+        //# MUST move to the "Terminated" state.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.2
         //# If timer D fires while the client transaction is in the "Completed"
         //# state, the client transaction MUST move to the terminated state.

@@ -94,6 +94,25 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         //# recent provisional response that was received from the TU MUST be
         //# passed to the transport layer for retransmission.
         (Proceeding, Invite) => Step::stay(Proceeding).with(Actions::RESEND),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.5
+        //# If, while in the "Proceeding" state, the TU passes a 2xx response to the server transaction, the
+        //# server transaction MUST pass this response to the transport layer for transmission.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-8.5
+        //# The server transaction MUST then transition to the "Accepted" state.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# If the SIP element's TU (Transaction User) issues a 2xx response for this transaction while the
+        //# state machine is in the "Proceeding" state, the state machine MUST transition to the "Accepted"
+        //# state and set Timer L to 64*T1, where T1 is the round-trip time estimate defined in Section 17.1.1.1
+        //# of [RFC3261].
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# The server transaction MUST NOT generate 2xx retransmissions on its own.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+        //# If, while in the "Proceeding" state, the TU passes a 2xx response to the server transaction, the
+        //# server transaction MUST pass this response to the transport layer for transmission.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
+        //= type=exception
+        //= reason=RFC 6026 section 8.5 replaced it: the transaction goes to Accepted
+        //# The server transaction MUST then transition to the "Terminated" state.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.7
         //# When the INVITE server transaction enters the "Accepted" state,
         //# Timer L MUST be set to fire in 64*T1 for all transports.
@@ -136,11 +155,17 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         //# Once timer I fires, the server MUST transition to the
         //# "Terminated" state.
         (Confirmed, Fired(Timer::I)) => Step::end(End::Completed),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# Any retransmission of the 2xx response passed from the TU to the transaction while in the "Accepted"
+        //# state MUST be passed to the transport layer for transmission.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.7
         //# While in the "Accepted" state, if the TU passes a 2xx response,
         //# the server transaction MUST pass the response to the transport
         //# layer for transmission.
         (Accepted, Respond(Status::Success)) => Step::stay(Accepted).with(Actions::SEND),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# Any ACKs received from the network while in the "Accepted" state MUST be passed directly to the TU
+        //# and not absorbed.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.7
         //# If an ACK is received while the
         //# INVITE server transaction is in the "Accepted" state, then the ACK
@@ -148,11 +173,22 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         (Accepted, Ack) => Step::stay(Accepted).with(Actions::PASS),
         // Retransmits a 2xx for the TU: RFC 3261 section 13.3.1.4.
         (Accepted, Fired(Timer::G)) => Step::stay(Accepted).with(Actions::RESEND).retransmit(Set::Start(Timer::G)),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# When Timer L fires and the state machine is in the "Accepted" state, the machine MUST transition to
+        //# the "Terminated" state.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.7
         //# If Timer L fires while the
         //# INVITE server transaction is in the "Accepted" state, the transaction
         //# MUST transition to the "Terminated" state.
         (Accepted, Fired(Timer::L)) => Step::end(End::Completed),
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# A server transaction MUST NOT discard transaction state based only on encountering a non-recoverable
+        //# transport error when sending a response.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-7.1
+        //# Instead, the associated INVITE server transaction state machine MUST remain in its current state.
+        //= https://www.rfc-editor.org/rfc/rfc6026#section-6
+        //# An element encountering an unrecoverable transport error when trying to send a response to an INVITE
+        //# request MUST NOT immediately destroy the associated INVITE server transaction state.
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.8
         //# If those should all fail, based
         //# on the definition of failure in [4], the server transaction SHOULD

@@ -60,6 +60,11 @@ pub(crate) enum Occurrence {
 }
 
 /// The first step: Trying, with the request given to the TU.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-17.1
+//= type=exception
+//= reason=for the transaction user; RFC 4320 bounds what happens if it does not
+//# Because of the non-INVITE transaction's reliance on a two-way handshake, TUs SHOULD respond
+//# immediately to non-INVITE requests.
 pub(crate) fn start() -> Step<State> {
     Step::to(State::Trying)
         .with(Actions::PASS)
@@ -77,6 +82,8 @@ pub(crate) fn on(state: State, what: Occurrence, reliable: bool) -> Step<State> 
         //# responded after the amount of time it takes a client transaction's
         //# Timer E to be reset to T2.
         (Trying, Fired(Timer::Trying)) => Step::stay(Proceeding).with(Actions::TRYING),
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
+        //# The response MUST be passed to the transport layer for transmission.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.2
         //# While in the "Trying" state, if the TU passes a provisional response
         //# to the server transaction, the server transaction MUST enter the
