@@ -136,7 +136,6 @@ struct DigestSession {
     username: Box<str>,
     hashed: bool,
     secret: DigestSecret,
-    /// The cnonce a `-sess` secret is bound to is in the secret; each request has its own here.
     count: u32,
 }
 
@@ -151,7 +150,7 @@ impl Session {
 
 /// What became of a 401 or 407.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Each realm that must be answered can be: send the request again.
     Retry,
     /// No credentials are known for this realm, or those known were refused.
@@ -162,7 +161,7 @@ pub enum Verdict {
 
 /// The challenges one dialog or registration has met, and the answers.
 #[derive(Clone, Debug, Default)]
-pub struct AuthContext {
+pub(crate) struct AuthContext {
     sessions: Vec<Session>,
     /// The realms answered in the exchange under way: being asked again means being refused.
     tried: Vec<(bool, Box<str>)>,
@@ -211,7 +210,7 @@ fn read<'a>(challenge: Challenge<'a>) -> Option<Offer<'a>> {
 
 impl AuthContext {
     /// Whether there is nothing to show.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
 
@@ -221,7 +220,7 @@ impl AuthContext {
     }
 
     /// Takes the challenges of a 401 or 407.
-    pub(crate) fn challenged(&mut self, response: &Message, keyring: &Keyring, cnonce: &str) -> Verdict {
+    pub(crate) fn challenged(&mut self, response: &Message, keyring: &Keyring) -> Verdict {
         let (proxy, header) = match response.status() {
             Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => (true, Header::ProxyAuthenticate),
             _ => (false, Header::WwwAuthenticate),
@@ -249,7 +248,7 @@ impl AuthContext {
         //# the UAC wishes to supply a credential.
         let mut answered = false;
         for realm in realms {
-            match self.answer(proxy, realm, &offers, keyring, cnonce) {
+            match self.answer(proxy, realm, &offers, keyring) {
                 Verdict::Retry => answered = true,
                 other => verdict = verdict.or(Some(other)),
             }
@@ -260,7 +259,7 @@ impl AuthContext {
         }
     }
 
-    fn answer(&mut self, proxy: bool, realm: &str, offers: &[Offer<'_>], keyring: &Keyring, cnonce: &str) -> Verdict {
+    fn answer(&mut self, proxy: bool, realm: &str, offers: &[Offer<'_>], keyring: &Keyring) -> Verdict {
         let of_realm = || offers.iter().filter(|offer| offer.realm == realm);
         let tried = self.tried.iter().any(|(of, name)| *of == proxy && **name == *realm);
         let stale = of_realm().any(|offer| offer.stale);
@@ -301,7 +300,7 @@ impl AuthContext {
             Some((_, strength)) => *strength = offered,
             None => self.strongest.push((realm.into(), offered)),
         }
-        let Some(session) = DigestSession::new(proxy, best, &credentials.username, password, cnonce) else {
+        let Some(session) = DigestSession::new(proxy, best, &credentials.username, password) else {
             return Verdict::Refuse;
         };
         self.keep(proxy, realm, Session::Digest(Box::new(session)));
@@ -367,7 +366,7 @@ impl<'a, I: Iterator<Item = &'a Offer<'a>>> FirstMax<'a> for I {
 }
 
 impl DigestSession {
-    fn new(proxy: bool, offer: &Offer<'_>, username: &str, password: &str, cnonce: &str) -> Option<Self> {
+    fn new(proxy: bool, offer: &Offer<'_>, username: &str, password: &str) -> Option<Self> {
         let challenge = &offer.challenge;
         let nonce = challenge.nonce().ok().flatten().and_then(inner)?;
         let opaque = challenge.opaque().ok().flatten().and_then(inner).map(Box::from);
@@ -401,7 +400,8 @@ impl DigestSession {
             qop,
             username: quoted.into(),
             hashed,
-            secret: secret.in_session(nonce.as_bytes(), cnonce.as_bytes()),
+            // Each request of a `-sess` algorithm is a session of its own: servers need keep nothing for it.
+            secret,
             count: 0,
         })
     }

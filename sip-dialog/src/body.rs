@@ -70,9 +70,10 @@ pub fn carries_session(message: &Message) -> bool {
     };
     let disposition = message.value::<ContentDisposition<'_>>(Header::ContentDisposition).ok().flatten();
     //= https://www.rfc-editor.org/rfc/rfc3261#section-20.11
-    //# If this header field is missing, bodies of Content-Type
-    //# application/sdp imply the disposition "session", while other content
-    //# types imply "render".
+    //# For backward-compatibility, if the Content-Disposition header field is
+    //# missing, the server SHOULD assume bodies of Content-Type
+    //# application/sdp are the disposition "session", while other content
+    //# types are "render".
     if disposition.is_some_and(|disposition| disposition.disposition() != "session") {
         return false;
     }

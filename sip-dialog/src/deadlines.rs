@@ -30,8 +30,6 @@ pub(crate) enum Deadline {
     Answer(CallHandle),
     /// A registration is refreshed or tried again.
     Register(RegistrationId),
-    /// The flow of a registration has lasted long enough to count as stable (RFC 5626 section 4.5).
-    Stable(RegistrationId),
     /// A subscription is refreshed or tried again; for a notifier, it has run out.
     Subscribe(SubscriptionId),
     /// No NOTIFY came in time (RFC 6665 section 4.1.2.4).

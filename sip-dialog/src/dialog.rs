@@ -108,12 +108,6 @@ fn contact(message: &Message) -> Result<Option<Box<str>>, DialogError> {
     Ok(Some(uri.as_str().into()))
 }
 
-/// Whether requests with this method may change the remote target (RFC 3261 section 12.2, RFC 3311, RFC 6665 section
-/// 3.1).
-pub(crate) fn refreshes_target(method: Method<'_>) -> bool {
-    matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer)
-}
-
 /// What a response to a request in a dialog does to the dialog and its usages (RFC 5057 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {

@@ -46,6 +46,10 @@ pub use event::{
 pub use id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, SubscriptionId};
 pub use offer_answer::{Glare, Meaning, OfferAnswer, Place};
 pub use origin::{ExtraHeaders, Origin};
+pub use publication::Publish;
+pub use refer::{Refer, sipfrag_status};
+pub use registration::{Register, RegistrationInfo};
 pub use request::OutgoingRequest;
-pub use session_timer::{Role as Refresher, SessionTimer, SessionTimerConfig};
+pub use session_timer::{Fields as SessionTimerFields, Role as Refresher, SessionTimer, SessionTimerConfig};
+pub use subscription::{Subscribe, Termination};
 pub use user_agent::{Output, UserAgent};

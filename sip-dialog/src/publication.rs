@@ -1,10 +1,282 @@
-//! Publications.
+//! Publication of event state (RFC 3903), kept up: refreshed before it runs out, published anew if the server has forgotten it.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::time::Duration;
+use sip_message::headers::DeltaSeconds;
+use sip_message::{Header, Message, Method};
+use sip_transaction::{Endpoint, Instant};
+
 use crate::agent::UserAgentCore;
-use crate::agent::client::Final;
+use crate::agent::client::{Final, Purpose};
+use crate::auth::AuthContext;
+use crate::body::Body;
+use crate::deadlines::Deadline;
+use crate::error::CommandError;
+use crate::event::{Event, Owner, PublicationEnd, PublicationEvent};
 use crate::id::PublicationId;
-use sip_transaction::Endpoint;
-pub(crate) struct Publication {}
+use crate::origin::{ExtraHeaders, Origin};
+use crate::subscription::text_of;
+
+/// Event state to publish.
+///
+/// ```
+/// use sip_dialog::{Body, Origin, Publish};
+/// let here = Body::new("application/pidf+xml", "<presence/>");
+/// let publish = Publish::new(Origin::new("<sip:alice@atlanta.com>"), "sip:alice@atlanta.com", "presence", here);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Publish {
+    origin: Origin,
+    target: String,
+    event: String,
+    expires: u32,
+    headers: ExtraHeaders,
+    body: Body,
+}
+
+impl Publish {
+    /// Publishes state of the event package `event` of whoever is `target`; for an hour.
+    pub fn new(origin: Origin, target: impl Into<String>, event: impl Into<String>, body: Body) -> Self {
+        Publish {
+            origin,
+            target: target.into(),
+            event: event.into(),
+            expires: 3600,
+            headers: ExtraHeaders::new(),
+            body,
+        }
+    }
+
+    /// For how many seconds; it is refreshed in time.
+    pub fn expires(mut self, seconds: u32) -> Self {
+        self.expires = seconds;
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}
+
+/// A publication.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    wanted: Box<Publish>,
+    etag: Option<Box<str>>,
+    auth: Option<Box<AuthContext>>,
+    /// A PUBLISH is under way.
+    busy: bool,
+    /// What is to be published when it is through: the state has changed meanwhile.
+    changed: bool,
+    leaving: bool,
+}
+
 impl UserAgentCore {
-    pub(crate) fn on_publish_due(&mut self, _ep: &mut Endpoint, _id: PublicationId) {}
-    pub(crate) fn on_publish_done(&mut self, _ep: &mut Endpoint, _id: PublicationId, _outcome: Final) {}
+    fn pub_event(&mut self, publication: PublicationId, event: PublicationEvent) {
+        self.emit(Event::Publication { publication, event });
+    }
+
+    /// Publishes, and keeps it up until [`unpublish`](UserAgentCore::unpublish).
+    ///
+    /// # Errors
+    ///
+    /// A value is malformed, or the next hop cannot be reached.
+    pub fn publish(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        publish: Publish,
+    ) -> Result<PublicationId, CommandError> {
+        self.advance(now);
+        let publication = Publication {
+            wanted: Box::new(publish),
+            etag: None,
+            auth: None,
+            busy: false,
+            changed: false,
+            leaving: false,
+        };
+        let id = self.publications.insert(publication).ok_or(CommandError::Full)?;
+        if let Err(error) = self.send_publish(ep, id, true) {
+            self.publications.remove(id);
+            return Err(error);
+        }
+        Ok(id)
+    }
+
+    /// Publishes another state in place of the last one.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or it is ending.
+    pub fn republish(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: PublicationId,
+        body: Body,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let found = self.publications.get_mut(id).ok_or(CommandError::Unknown)?;
+        if found.leaving {
+            return Err(CommandError::WrongState);
+        }
+        found.wanted.body = body;
+        //= https://www.rfc-editor.org/rfc/rfc3903#section-4
+        //# EPAs MUST NOT send a new PUBLISH request (not a re-transmission) for the
+        //# same Request-URI, until they have received a final response from the ESC
+        //# for the previous one or the previous PUBLISH request has timed out.
+        if found.busy {
+            found.changed = true;
+            return Ok(());
+        }
+        self.send_publish(ep, id, true)
+    }
+
+    /// Removes what was published and ends the publication.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or it is ending already.
+    pub fn unpublish(&mut self, ep: &mut Endpoint, now: Instant, id: PublicationId) -> Result<(), CommandError> {
+        self.advance(now);
+        let parked = self.unpark(Owner::Publication(id));
+        let found = self.publications.get_mut(id).ok_or(CommandError::Unknown)?;
+        if found.leaving {
+            return Err(CommandError::WrongState);
+        }
+        found.leaving = true;
+        found.busy &= !parked;
+        let (busy, known) = (found.busy, found.etag.is_some());
+        self.deadlines.clear(Deadline::Publish(id));
+        if busy {
+            return Ok(());
+        }
+        if !known || self.send_publish(ep, id, false).is_err() {
+            self.end_publication(id, PublicationEnd::Removed, None);
+        }
+        Ok(())
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.1
+    //# For determining the type of the published event state, the EPA MUST
+    //# include a single Event header field in PUBLISH requests.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.1
+    //# When updating previously published event state, PUBLISH requests MUST
+    //# contain a single SIP-If-Match header field identifying the specific
+    //# event state that the request is refreshing, modifying or removing.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.2
+    //# An initial PUBLISH request MUST NOT contain a SIP-If-Match header field.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.3
+    //# Therefore, a PUBLISH request that refreshes event state MUST NOT have a
+    //# body.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.5
+    //# To request the immediate removal of event state, an EPA MUST create a
+    //# PUBLISH request with an Expires value of "0", and set the SIP-If-Match
+    //# header field to contain the entity-tag of the event state publication to
+    //# be removed.
+    fn send_publish(&mut self, ep: &mut Endpoint, id: PublicationId, with_body: bool) -> Result<(), CommandError> {
+        let Some(found) = self.publications.get_mut(id) else { return Err(CommandError::Unknown) };
+        let (wanted, etag, leaving) = (found.wanted.clone(), found.etag.clone(), found.leaving);
+        let own_auth = found.auth.take();
+        let way = self.way(&wanted.origin);
+        let (mut builder, _) = self.outside(Method::Publish, &wanted.origin, &way, &wanted.target, None)?;
+        builder = self
+            .dress(builder)
+            .header(Header::Event, &wanted.event)
+            .header(Header::Expires, if leaving { 0 } else { wanted.expires });
+        let initial = etag.is_none();
+        if let Some(etag) = etag {
+            builder = builder.header(Header::SipIfMatch, etag);
+        }
+        builder = wanted.headers.on_request(builder);
+        if (with_body || initial) && !leaving {
+            builder = wanted.body.on_request(builder);
+        }
+        let message = builder.build()?;
+        self.send(ep, message, way.path, Purpose::Publish(id), None, own_auth.or(way.auth))?;
+        if let Some(found) = self.publications.get_mut(id) {
+            found.busy = true;
+            found.changed = false;
+        }
+        Ok(())
+    }
+
+    fn end_publication(&mut self, id: PublicationId, cause: PublicationEnd, message: Option<Message>) {
+        self.deadlines.clear(Deadline::Publish(id));
+        self.unpark(Owner::Publication(id));
+        if self.publications.remove(id).is_some() {
+            self.pub_event(id, PublicationEvent::Ended { cause, message });
+        }
+    }
+
+    pub(crate) fn on_publish_due(&mut self, ep: &mut Endpoint, id: PublicationId) {
+        if self.publications.get(id).is_some_and(|found| !found.busy) && self.send_publish(ep, id, false).is_err() {
+            self.end_publication(id, PublicationEnd::Refused(crate::agent::status(503)), None);
+        }
+    }
+
+    pub(crate) fn on_publish_done(&mut self, ep: &mut Endpoint, id: PublicationId, outcome: Final) {
+        let Some(found) = self.publications.get_mut(id) else { return };
+        found.busy = false;
+        found.auth = outcome.auth;
+        let code = outcome.status;
+        let least = |message: &Message| message.value::<DeltaSeconds>(Header::MinExpires).ok().flatten().map(|n| n.0);
+        match outcome.response {
+            Some(message) if code.is_success() => {
+                if found.leaving
+                    && found.etag.is_some()
+                    && message.value::<DeltaSeconds>(Header::Expires).ok().flatten().is_none_or(|n| n.0 == 0)
+                {
+                    return self.end_publication(id, PublicationEnd::Removed, Some(message));
+                }
+                //= https://www.rfc-editor.org/rfc/rfc3903#section-4.3
+                //# The EPA MUST store this entity-tag, replacing any existing entity-tag
+                //# for the refreshed event state.
+                let etag = text_of(&message, Header::SipEtag);
+                found.etag = (!etag.is_empty()).then(|| etag.into());
+                let expires = message.value::<DeltaSeconds>(Header::Expires).ok().flatten();
+                let seconds = expires.map_or(found.wanted.expires, |expires| expires.0).max(1);
+                let (leaving, changed) = (found.leaving, found.changed);
+                let time = Duration::from_secs(u64::from(seconds));
+                if leaving {
+                    if self.send_publish(ep, id, false).is_err() {
+                        self.end_publication(id, PublicationEnd::Removed, Some(message));
+                    }
+                    return;
+                }
+                self.pub_event(id, PublicationEvent::Published { message, expires: time });
+                self.deadlines.after(Deadline::Publish(id), self.now, time - time / 10);
+                if changed && self.send_publish(ep, id, true).is_err() {
+                    self.end_publication(id, PublicationEnd::Refused(crate::agent::status(503)), None);
+                }
+            }
+            response if found.leaving => self.end_publication(id, PublicationEnd::Removed, response),
+            // The server has forgotten it: published as if for the first time.
+            Some(message) if code.code() == 412 && found.etag.is_some() => {
+                found.etag = None;
+                if self.send_publish(ep, id, true).is_err() {
+                    self.end_publication(id, PublicationEnd::Refused(code), Some(message));
+                }
+            }
+            Some(message) if code.code() == 423 && least(&message) > Some(found.wanted.expires) => {
+                found.wanted.expires = least(&message).unwrap_or(3600);
+                let initial = found.etag.is_none();
+                if self.send_publish(ep, id, initial).is_err() {
+                    self.end_publication(id, PublicationEnd::Refused(code), Some(message));
+                }
+            }
+            response => {
+                let cause = match code.code() {
+                    401 | 407 => PublicationEnd::Unauthorized,
+                    _ => PublicationEnd::Refused(code),
+                };
+                self.end_publication(id, cause, response);
+            }
+        }
+    }
 }

@@ -1,36 +1,428 @@
-//! Refer.
+//! REFER (RFC 3515): transfer of calls (RFC 5589), as transferor and as transferee, with and without the implicit
+//! subscription (RFC 4488), Referred-By (RFC 3892).
+//!
+//! The transferor's [`SubscriptionId`] tells how the transfer goes: each NOTIFY has a status line, which [`sipfrag_status`] reads. The
+//! transferee accepts a REFER, makes the call with [`Invite::of_refer`](crate::Invite::of_refer) and
+//! [`for_refer`](crate::Invite::for_refer), and this module reports on that call by itself.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use sip_message::headers::ReferSub;
+use sip_message::{Header, Message, Method, NameAddr, StatusCode};
+use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
+
 use crate::agent::UserAgentCore;
+use crate::agent::client::Purpose;
+use crate::agent::server::Served;
+use crate::agent::{ALLOW, status};
+use crate::body::Body;
+use crate::call::{CallState, Entry, Peer};
+use crate::deadlines::Deadline;
+use crate::dialog::Dialog;
 use crate::error::CommandError;
-use crate::event::EndCause;
+use crate::event::{CallEvent, EndCause, SubscriptionEnd, SubscriptionEvent};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
-use sip_message::{Message, RequestBuilder};
-use sip_transaction::{Endpoint, Path, ServerTxId};
+use crate::origin::{ExtraHeaders, Origin};
+use crate::subscription::{Side, State, Subscription, Termination};
+
+/// How long reports on a referred call may take, in seconds.
+const REPORT: u32 = 300;
+
+/// A REFER to send.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Refer {
+    to: String,
+    referred_by: Option<String>,
+    suppress: bool,
+    headers: ExtraHeaders,
+}
+
+impl Refer {
+    /// Asks the peer to call `to`, a URI.
+    pub fn new(to: impl Into<String>) -> Self {
+        Refer { to: to.into(), referred_by: None, suppress: false, headers: ExtraHeaders::new() }
+    }
+
+    /// The value of Referred-By: who asks, for the target to see (RFC 3892).
+    pub fn referred_by(mut self, value: impl Into<String>) -> Self {
+        self.referred_by = Some(value.into());
+        self
+    }
+
+    /// Asks for no reports (RFC 4488).
+    pub fn without_reports(mut self) -> Self {
+        self.suppress = true;
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+
+    fn on(&self, builder: sip_message::RequestBuilder) -> sip_message::RequestBuilder {
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.1
+        //# A REFER request MUST contain exactly one Refer-To header field value.
+        let mut builder = builder.header(Header::ReferTo, format!("<{}>", self.to));
+        if let Some(by) = &self.referred_by {
+            builder = builder.header(Header::ReferredBy, by);
+        }
+        if self.suppress {
+            builder = builder.header(Header::ReferSub, "false");
+        }
+        self.headers.on_request(builder)
+    }
+}
+
+/// The status in a report on a transfer: that of the status line a `message/sipfrag` body begins with.
+///
+/// ```
+/// let status = sip_dialog::sipfrag_status(b"SIP/2.0 180 Ringing\r\n").map(|status| status.code());
+/// assert_eq!(status, Some(180));
+/// ```
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.5
+//# The body of a NOTIFY MUST begin with a SIP Response Status-Line as
+//# defined in [1].
+pub fn sipfrag_status(body: &[u8]) -> Option<StatusCode> {
+    let code = body.strip_prefix(b"SIP/2.0 ")?.get(..3)?;
+    core::str::from_utf8(code).ok()?.parse().ok().and_then(StatusCode::new)
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+//# Each NOTIFY MUST contain a body of type "message/sipfrag" [3].
+fn sipfrag(code: StatusCode) -> Body {
+    Body::new("message/sipfrag;version=2.0", format!("SIP/2.0 {} {}\r\n", code.code(), code.reason()))
+}
+
+/// Escapes what may not stand in a header of a URI.
+fn escaped(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'~' | b'*' => {
+                out.push(char::from(byte))
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+}
+
 impl UserAgentCore {
+    /// Asks the peer of a call to call somebody else: a transfer when the call is then hung up (RFC 5589). How it goes is told by the
+    /// events of the subscription returned here.
+    ///
+    /// # Errors
+    ///
+    /// The call does not stand; there are too many subscriptions; a value is malformed.
+    pub fn refer(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        refer: Refer,
+    ) -> Result<SubscriptionId, CommandError> {
+        self.advance(now);
+        let found = self.command_call(call)?;
+        let (CallState::Confirmed, Some(dialog)) = (found.state, found.dialog) else {
+            return Err(CommandError::WrongState);
+        };
+        if !self.sub_room() {
+            return Err(CommandError::Full);
+        }
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
+        let contact = entry.contact.clone();
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2
+        //# REFERs occurring inside an existing dialog MUST follow the
+        //# Route/Record-Route logic of that dialog.
+        let builder = entry.dialog.request(Method::Refer);
+        let number = entry.dialog.local_cseq();
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2
+        //# REFER creates a dialog, and MAY be Record-Routed, hence MUST contain a
+        //# single Contact header field value.
+        let builder = refer.on(self.dress_session(builder, &contact));
+        let message = builder.build()?;
+        let mut sub = Subscription::new(Side::Subscriber, &format!("refer;id={number}"), REPORT, contact);
+        sub.refer = true;
+        sub.dialog = Some(dialog);
+        let id = self.subscriptions.insert(sub).ok_or(CommandError::Full)?;
+        if let Err(error) = self.send_in_dialog(ep, dialog, message, Purpose::Subscribe(id)) {
+            self.subscriptions.remove(id);
+            return Err(error);
+        }
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.subs.push(id);
+        }
+        self.start_timer_n(ep, id);
+        Ok(id)
+    }
+
+    /// Asks whoever is at `target`, outside of any call, to call somebody.
+    ///
+    /// # Errors
+    ///
+    /// There are too many subscriptions; a value is malformed; the next hop cannot be reached.
+    pub fn refer_outside(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        origin: &Origin,
+        target: &str,
+        refer: Refer,
+    ) -> Result<SubscriptionId, CommandError> {
+        self.advance(now);
+        if !self.sub_room() {
+            return Err(CommandError::Full);
+        }
+        let way = self.way(origin);
+        let (builder, tag) = self.outside(Method::Refer, origin, &way, target, None)?;
+        let message = refer.on(self.dress_session(builder, &way.contact)).build()?;
+        let mut sub = Subscription::new(Side::Subscriber, "refer", REPORT, way.contact.clone());
+        sub.refer = true;
+        self.send_subscribing(ep, sub, message, tag, way)
+    }
+
+    /// The Refer-To URI for an attended transfer: the peer of `call`, with a Replaces that takes that call over (RFC 3891). `None` if the
+    /// call does not stand, or its peer does not support Replaces.
+    pub fn attended_target(&self, call: CallHandle) -> Option<String> {
+        let found = self.calls.get(call)?;
+        let entry = self.dialogs.get(found.dialog?)?;
+        if found.state != CallState::Confirmed || !entry.peer.has(Peer::REPLACES) {
+            return None;
+        }
+        let dialog = &entry.dialog;
+        let target = dialog.remote_target();
+        let mut out = String::from(target.split_once('?').map_or(target, |(uri, _)| uri));
+        out.push_str("?Replaces=");
+        // As the peer sees it: to-tag is its own.
+        escaped(dialog.call_id(), &mut out);
+        out.push_str("%3Bto-tag%3D");
+        escaped(dialog.remote_tag(), &mut out);
+        out.push_str("%3Bfrom-tag%3D");
+        escaped(dialog.local_tag(), &mut out);
+        Some(out)
+    }
+
+    /// Transfers the peer of `call` to the peer of `other`: a REFER whose target replaces the call with `other` (RFC 5589 section
+    /// 7). Hang both up when the reports say 200.
+    ///
+    /// # Errors
+    ///
+    /// One of the calls does not stand, or the peer of `other` does not support Replaces.
+    pub fn transfer_to(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        other: CallHandle,
+    ) -> Result<SubscriptionId, CommandError> {
+        self.command_call(other)?;
+        let target = self.attended_target(other).ok_or(CommandError::NotSupported)?;
+        self.refer(ep, now, call, Refer::new(target))
+    }
+
+    /// Our REFER was accepted.
+    pub(crate) fn on_refer_accepted(&mut self, id: SubscriptionId, response: Message) {
+        let value = response.value::<ReferSub<'_>>(Header::ReferSub).ok().flatten();
+        if value.is_some_and(|value| !value.wanted()) {
+            return self.end_sub(id, SubscriptionEnd::Suppressed, Some(response));
+        }
+        self.sub_event(id, SubscriptionEvent::Accepted { message: response });
+    }
+
+    /// REFER came.
     pub(crate) fn on_refer(
         &mut self,
-        _ep: &mut Endpoint,
-        _tx: ServerTxId,
-        _path: Path,
-        _dialog: Option<DialogId>,
-        _message: Message,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        path: Path,
+        dialog: Option<DialogId>,
+        message: Message,
     ) {
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+        //# An agent responding to a REFER method MUST return a 400 (Bad Request) if
+        //# the request contained zero or more than one Refer-To header field
+        //# values.
+        let mut targets = message.values::<NameAddr<'_>>(Header::ReferTo);
+        let one = matches!((targets.next(), targets.next()), (Some(Ok(_)), None));
+        if !one {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        }
+        if dialog.is_none() && Dialog::from_request(&message, "x", false).is_err() {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        }
+        if !self.sub_room() {
+            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let number = message.cseq().map_or(0, |cseq| cseq.number);
+        let call = dialog.and_then(|id| self.dialogs.get(id)).and_then(|entry| entry.call);
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
+        //# Thus, for the second and subsequent REFER requests a UA receives in a
+        //# given dialog, it MUST include an id parameter[2] in the Event header
+        //# field of each NOTIFY containing the sequence number (the number from the
+        //# CSeq header field value) of the REFER this NOTIFY is associated with.
+        let event = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            Some(entry) => {
+                let more = core::mem::replace(&mut entry.referred, true);
+                if more { format!("refer;id={number}") } else { String::from("refer") }
+            }
+            None => String::from("refer"),
+        };
+        let contact = match dialog.and_then(|id| self.dialogs.get(id)) {
+            Some(entry) => entry.contact.clone(),
+            None => self.contact_for(path),
+        };
+        let mut sub = Subscription::new(Side::Notifier, &event, REPORT, contact);
+        sub.refer = true;
+        sub.dialog = dialog;
+        sub.asked = Some(tx);
+        sub.pin = Self::pin_for(path, &message);
+        sub.silent =
+            message.value::<ReferSub<'_>>(Header::ReferSub).ok().flatten().is_some_and(|value| !value.wanted());
+        sub.request = Some(Box::new(message.clone()));
+        let Some(id) = self.subscriptions.insert(sub) else {
+            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+        };
+        if let Some(entry) = dialog.and_then(|id| self.dialogs.get_mut(id)) {
+            entry.subs.push(id);
+        }
+        self.serve(tx, Served::Subscribe(id));
+        match call {
+            Some(call) => self.call_event(call, CallEvent::Refer { subscription: id, message }),
+            None => {
+                let expires = core::time::Duration::from_secs(u64::from(REPORT));
+                self.sub_event(id, SubscriptionEvent::Incoming { message, expires });
+            }
+        }
     }
-    pub(crate) fn refer_fields(
-        &self,
-        _id: SubscriptionId,
-        builder: RequestBuilder,
-    ) -> Result<RequestBuilder, CommandError> {
-        Ok(builder)
+
+    /// Accepts a REFER: 202, and a first report of 100 unless none are wanted. Make the call next, with
+    /// [`for_refer`](crate::Invite::for_refer), which reports by itself; or report with [`report`](UserAgentCore::report).
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or of a subscription that is no REFER waiting for an answer.
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+    //# If a REFER request is accepted (that is, a 2xx class response is
+    //# returned), the recipient MUST create a subscription and send
+    //# notifications of the status of the refer as described in Section 2.4.4.
+    pub fn accept_refer(&mut self, ep: &mut Endpoint, now: Instant, id: SubscriptionId) -> Result<(), CommandError> {
+        self.advance(now);
+        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
+        let (Some(tx), Some(request), true) = (sub.asked, sub.request.as_ref(), sub.refer) else {
+            return Err(CommandError::WrongState);
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+        //# If no final response has been generated according to the rules above,
+        //# the UA MUST return a 202 Accepted response before the REFER transaction
+        //# expires.
+        let mut builder = self
+            .response(ep, tx, request, StatusCode::ACCEPTED)
+            .copy_all(request, Header::RecordRoute)
+            .header(Header::Contact, &sub.contact)
+            .header(Header::Allow, ALLOW);
+        if sub.silent {
+            //= https://www.rfc-editor.org/rfc/rfc4488#section-4
+            //# If the REFER-Recipient supports the extension and is willing to process
+            //# the REFER transaction without establishing an implicit subscription, it
+            //# MUST insert the "Refer-Sub" header field set to "false" in the 2xx
+            //# response to the REFER-Issuer.
+            builder = builder.header(Header::ReferSub, "false");
+        }
+        let response = builder.build()?;
+        let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
+        let dialog = match sub.dialog {
+            Some(_) => None,
+            None => Some(Dialog::from_request(request, tag.as_str(), false)?),
+        };
+        let (contact, pin) = (sub.contact.clone(), sub.pin);
+        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.serve(tx, Served::Done);
+        if let Some(dialog) = dialog {
+            let mut entry = Entry::new(dialog, contact, pin);
+            entry.subs.push(id);
+            entry.referred = true;
+            let dialog = self.insert_dialog(entry).ok_or(CommandError::Full)?;
+            if let Some(sub) = self.subscriptions.get_mut(id) {
+                sub.dialog = Some(dialog);
+            }
+        }
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.state = State::Live;
+            sub.asked = None;
+        }
+        let wait = core::time::Duration::from_secs(u64::from(REPORT));
+        self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
+        self.send_notify(ep, id, Some(sipfrag(StatusCode::TRYING)), None)
     }
+
+    /// Reports on a referred action that is no call of this core's: a provisional status, or a final one, which ends
+    /// the subscription.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or no REFER that was accepted.
+    pub fn report(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: SubscriptionId,
+        code: StatusCode,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
+        if !sub.refer || sub.side != Side::Notifier || sub.state != State::Live {
+            return Err(CommandError::WrongState);
+        }
+        self.tell(ep, id, code);
+        Ok(())
+    }
+
+    fn tell(&mut self, ep: &mut Endpoint, id: SubscriptionId, code: StatusCode) {
+        if code.is_provisional() {
+            let _ = self.send_notify(ep, id, Some(sipfrag(code)), None);
+        } else {
+            let end = Termination::new(sip_message::headers::EventReason::Noresource).body(sipfrag(code));
+            self.finish_notifier(ep, id, end, SubscriptionEnd::Unsubscribed);
+        }
+    }
+
+    /// The call that is made for a REFER has been placed.
     pub(crate) fn refer_begun(&mut self, _id: SubscriptionId, _call: CallHandle) {}
-    pub(crate) fn report_progress(&mut self, _ep: &mut Endpoint, _call: CallHandle, _message: &Message) {}
-    pub(crate) fn report_confirmed(&mut self, _ep: &mut Endpoint, _call: CallHandle) {}
+
+    /// A response to the INVITE of a call that is made for a REFER.
+    pub(crate) fn report_progress(&mut self, ep: &mut Endpoint, call: CallHandle, message: &Message) {
+        let report = self.calls.get(call).and_then(|found| found.report);
+        let (Some(id), Some(code)) = (report, message.status()) else { return };
+        if code.is_success() {
+            if let Some(found) = self.calls.get_mut(call) {
+                found.report = None;
+            }
+        }
+        if self.subscriptions.get(id).is_some_and(|sub| sub.refer && sub.state == State::Live) {
+            self.tell(ep, id, code);
+        }
+    }
+
+    /// A call that was made for a REFER ended before it was accepted.
     pub(crate) fn report_end(
         &mut self,
-        _ep: &mut Endpoint,
-        _id: SubscriptionId,
-        _cause: EndCause,
-        _message: Option<&Message>,
+        ep: &mut Endpoint,
+        id: SubscriptionId,
+        cause: EndCause,
+        message: Option<&Message>,
     ) {
+        if !self.subscriptions.get(id).is_some_and(|sub| sub.refer && sub.state == State::Live) {
+            return;
+        }
+        let code = match (message.and_then(Message::status), cause) {
+            (Some(code), _) if code.is_final() => code,
+            (_, EndCause::PeerRejected(code)) => code,
+            (_, EndCause::TimedOut | EndCause::NoAnswer) => status(408),
+            (_, EndCause::Cancelled | EndCause::HungUp) => status(487),
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        self.tell(ep, id, code);
     }
 }

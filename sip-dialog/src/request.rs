@@ -10,8 +10,6 @@ use crate::agent::server::Served;
 use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
 use crate::call::callee::Reply;
-use crate::call::caller::{bracketed, with_tag};
-use crate::dialog;
 use crate::error::CommandError;
 use crate::event::{Event, RequestEvent};
 use crate::id::{CallHandle, RequestId};
@@ -104,17 +102,7 @@ impl UserAgentCore {
             return Err(CommandError::NotSupported);
         }
         let way = self.way(&request.origin);
-        let (tag, call_id) = (self.token(), self.token());
-        let (uri, route) = dialog::request_line(&request.target, &way.routes);
-        let mut builder = Message::request(method, uri);
-        if let Some(route) = route {
-            builder = builder.header(Header::Route, route);
-        }
-        builder = builder
-            .header(Header::From, with_tag(&request.origin.from, &tag)?)
-            .header(Header::To, bracketed(&request.target))
-            .header(Header::CallId, call_id)
-            .cseq(1 + self.random() % 0xffff);
+        let (mut builder, _) = self.outside(method, &request.origin, &way, &request.target, None)?;
         //= https://www.rfc-editor.org/rfc/rfc3428#section-4
         //# MESSAGE requests do not initiate dialogs.  User Agents MUST NOT
         //# insert Contact header fields into MESSAGE requests.

@@ -10,7 +10,7 @@ use sip_message::{Header, Message};
 //= https://www.rfc-editor.org/rfc/rfc4028#section-5
 //# When present in a request or response, its value MUST NOT be less than
 //# 90 seconds.
-pub const LEAST: u32 = 90;
+pub(crate) const LEAST: u32 = 90;
 
 /// What a user agent wants of session timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,26 +1,959 @@
-//! Subscriptions.
-use crate::agent::UserAgentCore;
-use crate::agent::client::Final;
+//! Subscriptions to event packages (RFC 6665), at both ends, and what REFER's implicit ones share with them.
+//!
+//! ```text
+//!  subscriber   subscribe ──► Asked ──2xx──► Asked ──NOTIFY──► Live ──NOTIFY terminated, 481, Timer N──► ended
+//!                                               └─ unsubscribe ─► Leaving ─NOTIFY terminated, Timer N─► ended
+//!  notifier     SUBSCRIBE ──► Asked ─accept─► Live ─ terminate, time runs out, Expires: 0, 481 ─► ended
+//!                               └─ reject ─► ended
+//! ```
+//! A dialog may carry several of them, beside a call or without one.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use core::time::Duration;
+use sip_message::headers::{DeltaSeconds, Event as EventValue, EventReason, SubscriptionState, Substate};
+use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
+
+use crate::agent::client::{Final, Purpose};
+use crate::agent::server::Served;
+use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::body::Body;
+use crate::call::Entry;
+use crate::call::callee::Reply;
+use crate::deadlines::Deadline;
+use crate::dialog::Dialog;
+use crate::error::CommandError;
+use crate::event::{Event, Owner, SubscriptionEnd, SubscriptionEvent};
 use crate::id::{DialogId, SubscriptionId};
-use sip_message::Message;
-use sip_transaction::{Endpoint, Path, ServerTxId};
-pub(crate) struct Subscription {}
+use crate::origin::{ExtraHeaders, Origin};
+
+/// What a subscription lasts if the SUBSCRIBE does not say.
+const DEFAULT_EXPIRES: u32 = 3600;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Subscriber,
+    Notifier,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The SUBSCRIBE or REFER is not answered by a NOTIFY, or not by the host.
+    Asked,
+    /// Accepted.
+    Live,
+    /// We have unsubscribed.
+    Leaving,
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) side: Side,
+    pub(crate) state: State,
+    pub(crate) dialog: Option<DialogId>,
+    /// The value of Event, `id` included.
+    pub(crate) event: Box<str>,
+    /// Seconds asked for, or granted.
+    pub(crate) expires: u32,
+    /// The subscriber's tag before there is a dialog, and the request that carries it, for dialogs that a NOTIFY makes.
+    pub(crate) tag: Option<Box<str>>,
+    pub(crate) request: Option<Box<Message>>,
+    pub(crate) contact: alloc::sync::Arc<str>,
+    pub(crate) pin: Option<Path>,
+    accept: Option<Box<str>>,
+    /// A notifier's: the request that waits for the host.
+    pub(crate) asked: Option<ServerTxId>,
+    pub(crate) pending: bool,
+    /// A notifier's: the last state it told.
+    pub(crate) last: Option<Box<Body>>,
+    /// It came from a REFER.
+    pub(crate) refer: bool,
+    /// Nothing is to be told (RFC 4488).
+    pub(crate) silent: bool,
+}
+
+/// A subscription to ask for.
+///
+/// ```
+/// use sip_dialog::{Origin, Subscribe};
+/// let mwi = Subscribe::new(Origin::new("<sip:alice@atlanta.com>"), "sip:alice@atlanta.com", "message-summary")
+///     .accept("application/simple-message-summary")
+///     .expires(600);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Subscribe {
+    origin: Origin,
+    target: String,
+    event: String,
+    expires: u32,
+    accept: Option<String>,
+    body: Option<Body>,
+    headers: ExtraHeaders,
+}
+
+impl Subscribe {
+    /// To the event package `event` (an Event value, with an `id` if need be) of whoever is at `target`, for an hour.
+    pub fn new(origin: Origin, target: impl Into<String>, event: impl Into<String>) -> Self {
+        Subscribe {
+            origin,
+            target: target.into(),
+            event: event.into(),
+            expires: DEFAULT_EXPIRES,
+            accept: None,
+            body: None,
+            headers: ExtraHeaders::new(),
+        }
+    }
+
+    /// For how many seconds; it is refreshed in time. 0 asks for the state once.
+    pub fn expires(mut self, seconds: u32) -> Self {
+        self.expires = seconds;
+        self
+    }
+
+    /// The value of Accept: the body types of the notifications.
+    pub fn accept(mut self, types: impl Into<String>) -> Self {
+        self.accept = Some(types.into());
+        self
+    }
+
+    /// A body, such as a filter.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    /// Adds a header field.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}
+
+/// What ends a subscription from the notifier's side (RFC 6665 section 4.1.3).
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Termination {
+    reason: Option<&'static str>,
+    retry_after: Option<u32>,
+    body: Option<Body>,
+}
+
+impl Termination {
+    /// For a reason: `noresource`, `deactivated`, `rejected` and their kin.
+    pub fn new(reason: EventReason<'static>) -> Self {
+        Termination { reason: Some(reason.as_str()), retry_after: None, body: None }
+    }
+
+    /// When to subscribe again, in seconds.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The last state; without it the one told before is told again.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+impl Subscription {
+    pub(crate) fn new(side: Side, event: &str, expires: u32, contact: alloc::sync::Arc<str>) -> Self {
+        Subscription {
+            side,
+            state: State::Asked,
+            dialog: None,
+            event: event.into(),
+            expires,
+            tag: None,
+            request: None,
+            contact,
+            pin: None,
+            accept: None,
+            asked: None,
+            pending: false,
+            last: None,
+            refer: false,
+            silent: false,
+        }
+    }
+
+    /// Whether a message's Event is this subscription's.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-8.2.1
+    //# For the purposes of matching
+    //# NOTIFY requests with SUBSCRIBE requests, the event-type portion of
+    //# the "Event" header field is compared byte by byte, and the "id"
+    //# parameter token (if present) is compared byte by byte.
+    fn is(&self, message: &Message) -> bool {
+        let own = <EventValue<'_> as sip_message::FieldValue<'_>>::parse_value(self.event.as_bytes());
+        let (Ok(own), Ok(Some(theirs))) = (own, message.value::<EventValue<'_>>(Header::Event)) else { return false };
+        if own.matches(&theirs).unwrap_or(false) {
+            return true;
+        }
+        // RFC 3515 section 2.4.6: the id may be left out for the first REFER in a dialog.
+        self.refer && theirs.event_type().as_str() == "refer" && theirs.id().ok().flatten().is_none()
+    }
+}
+
+/// The seconds in Expires.
+fn expires_of(message: &Message) -> Option<u32> {
+    message.value::<DeltaSeconds>(Header::Expires).ok().flatten().map(|seconds| seconds.0)
+}
+
+/// When to refresh what lasts so long.
+fn refresh_after(expires: u32) -> Duration {
+    // A tenth before the end, at least five seconds; of what lasts less, half.
+    let margin = (expires / 10).max(5).min(expires / 2);
+    Duration::from_secs(u64::from(expires - margin))
+}
+
 impl UserAgentCore {
-    pub(crate) fn on_subscription_due(&mut self, _ep: &mut Endpoint, _id: SubscriptionId) {}
-    pub(crate) fn on_no_notify(&mut self, _ep: &mut Endpoint, _id: SubscriptionId) {}
-    pub(crate) fn on_subscribe_done(&mut self, _ep: &mut Endpoint, _id: SubscriptionId, _outcome: Final) {}
-    pub(crate) fn on_notify_done(&mut self, _ep: &mut Endpoint, _id: SubscriptionId, _outcome: Final) {}
+    pub(crate) fn sub_event(&mut self, subscription: SubscriptionId, event: SubscriptionEvent) {
+        self.emit(Event::Subscription { subscription, event });
+    }
+
+    pub(crate) fn sub_room(&self) -> bool {
+        self.config.limits.subscriptions.is_none_or(|limit| self.subscriptions.len() < limit)
+    }
+
+    /// Subscribes. It is refreshed until it is ended; [`SubscriptionEvent`]s tell all.
+    ///
+    /// # Errors
+    ///
+    /// A value is malformed; there are too many subscriptions; the next hop cannot be reached.
+    pub fn subscribe(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        subscribe: Subscribe,
+    ) -> Result<SubscriptionId, CommandError> {
+        self.advance(now);
+        if !self.sub_room() {
+            return Err(CommandError::Full);
+        }
+        let way = self.way(&subscribe.origin);
+        let (mut builder, tag) = self.outside(Method::Subscribe, &subscribe.origin, &way, &subscribe.target, None)?;
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.2
+        //# Subscribers MUST include exactly one "Event" header field in SUBSCRIBE
+        //# requests, indicating to which event or class of events they are
+        //# subscribing.
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
+        //# SUBSCRIBE requests SHOULD contain an "Expires" header field (defined in
+        //# [RFC3261]).
+        builder = self
+            .dress_session(builder, &way.contact)
+            .header(Header::Event, &subscribe.event)
+            .header(Header::Expires, subscribe.expires);
+        if let Some(accept) = &subscribe.accept {
+            builder = builder.header(Header::Accept, accept);
+        }
+        builder = subscribe.headers.on_request(builder);
+        if let Some(body) = subscribe.body {
+            builder = body.on_request(builder);
+        }
+        let message = builder.build()?;
+        let mut sub = Subscription::new(Side::Subscriber, &subscribe.event, subscribe.expires, way.contact.clone());
+        sub.accept = subscribe.accept.map(String::into_boxed_str);
+        self.send_subscribing(ep, sub, message, tag, way)
+    }
+
+    /// Sends the request that begins a subscription outside of a dialog: SUBSCRIBE or REFER.
+    pub(crate) fn send_subscribing(
+        &mut self,
+        ep: &mut Endpoint,
+        mut sub: Subscription,
+        message: Message,
+        tag: String,
+        way: crate::agent::way::Way,
+    ) -> Result<SubscriptionId, CommandError> {
+        sub.tag = Some(tag.as_str().into());
+        sub.request = Some(Box::new(message.clone()));
+        sub.pin = way.path;
+        let id = self.subscriptions.insert(sub).ok_or(CommandError::Full)?;
+        if let Err(error) = self.send(ep, message, way.path, Purpose::Subscribe(id), None, way.auth) {
+            self.subscriptions.remove(id);
+            return Err(error);
+        }
+        self.subscribing.insert(tag.into(), id);
+        self.start_timer_n(ep, id);
+        Ok(id)
+    }
+
+    /// Timer N (RFC 6665 section 4.1.2.4).
+    pub(crate) fn start_timer_n(&mut self, ep: &Endpoint, id: SubscriptionId) {
+        let wait = ep.config().timers.t1.saturating_mul(64);
+        self.deadlines.after(Deadline::FirstNotify(id), self.now, wait);
+    }
+
+    /// Ends a subscription of ours, or one we notify of, with what its side does: a SUBSCRIBE for 0 seconds, or a last NOTIFY
+    /// with `noresource`.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale; it waits for the host's own answer; it is ending already.
+    pub fn unsubscribe(&mut self, ep: &mut Endpoint, now: Instant, id: SubscriptionId) -> Result<(), CommandError> {
+        self.advance(now);
+        let sub = self.subscriptions.get_mut(id).ok_or(CommandError::Unknown)?;
+        match (sub.side, sub.state) {
+            (Side::Notifier, State::Live) => self.terminate(ep, now, id, Termination::new(EventReason::Noresource)),
+            (Side::Notifier, _) | (_, State::Leaving) => Err(CommandError::WrongState),
+            (Side::Subscriber, State::Asked) => {
+                // Without a dialog there is nobody to tell: what comes is answered 481, which ends it there, too.
+                if sub.dialog.is_none() || self.unpark(Owner::Subscription(id)) {
+                    self.end_sub(id, SubscriptionEnd::Unsubscribed, None);
+                    return Ok(());
+                }
+                self.send_resubscribe(ep, id, 0)?;
+                self.leaving(ep, id);
+                Ok(())
+            }
+            (Side::Subscriber, State::Live) => {
+                self.send_resubscribe(ep, id, 0)?;
+                self.leaving(ep, id);
+                Ok(())
+            }
+        }
+    }
+
+    fn leaving(&mut self, ep: &Endpoint, id: SubscriptionId) {
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.state = State::Leaving;
+        }
+        self.deadlines.clear(Deadline::Subscribe(id));
+        self.start_timer_n(ep, id);
+    }
+
+    /// SUBSCRIBE in the dialog.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.5.2
+    //# When a subscriber refreshes the subscription timer, the SUBSCRIBE
+    //# request MUST contain the same "Event" header field "id" parameter as was
+    //# present in the SUBSCRIBE request that created the subscription.
+    fn send_resubscribe(&mut self, ep: &mut Endpoint, id: SubscriptionId, expires: u32) -> Result<(), CommandError> {
+        let Some(sub) = self.subscriptions.get(id) else { return Err(CommandError::Unknown) };
+        let dialog = sub.dialog.ok_or(CommandError::WrongState)?;
+        let (event, accept, contact) = (sub.event.clone(), sub.accept.clone(), sub.contact.clone());
+        let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::WrongState)?;
+        let builder = entry.dialog.request(Method::Subscribe);
+        let mut builder = self
+            .dress(builder)
+            .header(Header::Contact, contact)
+            .header(Header::Event, event)
+            .header(Header::Expires, expires);
+        if let Some(accept) = accept {
+            builder = builder.header(Header::Accept, accept);
+        }
+        let message = builder.build()?;
+        self.send_in_dialog(ep, dialog, message, Purpose::Subscribe(id))?;
+        Ok(())
+    }
+
+    /// The end of a subscription: it leaves all tables.
+    pub(crate) fn end_sub(&mut self, id: SubscriptionId, cause: SubscriptionEnd, message: Option<Message>) {
+        let Some(sub) = self.subscriptions.remove(id) else { return };
+        self.deadlines.clear(Deadline::Subscribe(id));
+        self.deadlines.clear(Deadline::FirstNotify(id));
+        self.unpark(Owner::Subscription(id));
+        if let Some(tag) = &sub.tag {
+            if self.subscribing.get(tag) == Some(&id) {
+                self.subscribing.remove(tag);
+            }
+        }
+        if let Some(dialog) = sub.dialog {
+            if let Some(entry) = self.dialogs.get_mut(dialog) {
+                entry.subs.retain(|other| *other != id);
+                if entry.subs.is_empty() && entry.call.is_none() && !entry.dying {
+                    self.remove_dialog(dialog);
+                }
+            }
+        }
+        self.sub_event(id, SubscriptionEvent::Ended { cause, message });
+    }
+
+    /// SUBSCRIBE or REFER was answered.
+    pub(crate) fn on_subscribe_done(&mut self, ep: &mut Endpoint, id: SubscriptionId, outcome: Final) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        let Final { request, response, status: code, auth, .. } = outcome;
+        if let (true, Some(response)) = (code.is_success(), response.clone()) {
+            if let (Some(request), true) = (request, sub.request.is_some()) {
+                // The one that was accepted: its number is the dialog's.
+                sub.request = Some(request);
+            }
+            if sub.refer {
+                return self.on_refer_accepted(id, response);
+            }
+            // The dialog comes with the NOTIFY; the time runs from now.
+            let granted = expires_of(&response).unwrap_or(sub.expires);
+            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.2
+            //# If the subscriber receives a success response to the SUBSCRIBE request
+            //# that indicates that no NOTIFY request will be generated -- such as the
+            //# 204 response defined for use with the optional extension described in
+            //# [RFC5839] -- then it MUST cancel Timer N.
+            if code.code() == 204 {
+                return self.end_sub(id, SubscriptionEnd::Suppressed, Some(response));
+            }
+            let (leaving, dialog) = (sub.state == State::Leaving, sub.dialog);
+            if !leaving {
+                sub.expires = granted.max(1);
+                if granted > 0 {
+                    self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(granted));
+                }
+            }
+            if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+                let _ = entry.dialog.refresh_target(&response);
+                entry.auth = entry.auth.take().or(auth);
+            }
+            return self.sub_event(id, SubscriptionEvent::Accepted { message: response });
+        }
+        let state = sub.state;
+        // 423: longer, then.
+        if code.code() == 423 && state != State::Leaving {
+            let least = response
+                .as_ref()
+                .and_then(|response| response.value::<DeltaSeconds>(Header::MinExpires).ok().flatten())
+                .map_or(0, |seconds| seconds.0);
+            if least > sub.expires {
+                sub.expires = least;
+                let again = match (sub.dialog, request) {
+                    (Some(_), _) => self.send_resubscribe(ep, id, least).is_ok(),
+                    (None, Some(mut request)) => {
+                        let pin = sub.pin;
+                        request.set(Header::Expires, least).is_ok()
+                            && self.resend(ep, request, pin, Purpose::Subscribe(id), auth).is_ok()
+                    }
+                    _ => false,
+                };
+                if again {
+                    return;
+                }
+            }
+        }
+        let Some(sub) = self.subscriptions.get(id) else { return };
+        let cause = match state {
+            State::Leaving => SubscriptionEnd::Unsubscribed,
+            _ if matches!(code.code(), 401 | 407) => SubscriptionEnd::Unauthorized,
+            State::Asked => SubscriptionEnd::Refused(code),
+            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.2
+            //# If a SUBSCRIBE request to refresh a subscription receives a 404, 405,
+            //# 410, 416, 480-485, 489, 501, or 604 response, the subscriber MUST
+            //# consider the subscription terminated.
+            State::Live => match code.code() {
+                404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604 => SubscriptionEnd::Lost(code),
+                _ => {
+                    // It lives until its time runs out; another attempt half way there.
+                    let half = Duration::from_secs(u64::from(sub.expires.max(20)) / 20);
+                    return self.deadlines.after(Deadline::Subscribe(id), self.now, half.max(Duration::from_secs(5)));
+                }
+            },
+        };
+        self.end_sub(id, cause, response);
+    }
+
+    /// Time to refresh, or, for a notifier, time is up.
+    pub(crate) fn on_subscription_due(&mut self, ep: &mut Endpoint, id: SubscriptionId) {
+        let Some(sub) = self.subscriptions.get(id) else { return };
+        match sub.side {
+            Side::Subscriber => {
+                let expires = sub.expires;
+                if self.send_resubscribe(ep, id, expires).is_err() {
+                    self.end_sub(id, SubscriptionEnd::Expired, None);
+                }
+            }
+            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.2
+            //# If the value of the "Subscription-State" header field is "active" or
+            //# "pending", the notifier MUST also include in the "Subscription-State"
+            //# header field an "expires" parameter that indicates the time remaining on
+            //# the subscription.
+            Side::Notifier => {
+                let termination = Termination { reason: Some("timeout"), ..Termination::default() };
+                self.finish_notifier(ep, id, termination, SubscriptionEnd::Expired);
+            }
+        }
+    }
+
+    /// Timer N: no NOTIFY came.
+    pub(crate) fn on_no_notify(&mut self, _ep: &mut Endpoint, id: SubscriptionId) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        match sub.state {
+            State::Asked => self.end_sub(id, SubscriptionEnd::Expired, None),
+            State::Leaving => self.end_sub(id, SubscriptionEnd::Unsubscribed, None),
+            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.4
+            //# After the expiration of Timer N, the subscriber SHOULD reject any such
+            //# NOTIFY requests that would otherwise establish a new dialog usage with a
+            //# 481 (Subscription does not exist) response code.
+            State::Live => {
+                sub.request = None;
+                if let Some(tag) = sub.tag.take() {
+                    self.subscribing.remove(&tag);
+                }
+            }
+        }
+    }
+
+    /// A NOTIFY that matches no dialog: the first of a subscription, or of another fork of it.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.4
+    //# Due to the potential for out-of-order messages, packet loss, and
+    //# forking, the subscriber MUST be prepared to receive NOTIFY requests
+    //# before the SUBSCRIBE transaction has completed.
+    pub(crate) fn on_notify_outside(&mut self, ep: &mut Endpoint, tx: ServerTxId, _path: Path, message: Message) {
+        let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
+        let known = self.subscribing.get(tag).copied();
+        let sub = known.and_then(|id| self.subscriptions.get(id)).filter(|sub| {
+            let same = sub.request.as_ref().and_then(|request| request.call_id().ok()) == message.call_id().ok();
+            same && sub.is(&message)
+        });
+        let (Some(id), Some(sub)) = (known, sub) else {
+            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+            //# Upon receiving a NOTIFY request, the subscriber should check that it
+            //# matches at least one of its outstanding subscriptions; if not, it MUST
+            //# return a 481 (Subscription does not exist) response unless another 400-
+            //# or 500-class response is more appropriate.
+            return self.reply(ep, tx, &message, status(481));
+        };
+        let Some(request) = sub.request.as_ref() else { return self.reply(ep, tx, &message, status(481)) };
+        let Ok(dialog) = Dialog::from_notify(request, &message) else {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        };
+        let mut entry = Entry::new(dialog, sub.contact.clone(), sub.pin);
+        let target = if sub.dialog.is_none() {
+            id
+        } else {
+            // Another fork: a subscription of its own.
+            if !self.sub_room() {
+                return self.reply(ep, tx, &message, status(481));
+            }
+            let mut fork = Subscription::new(Side::Subscriber, &sub.event, sub.expires, sub.contact.clone());
+            fork.accept = sub.accept.clone();
+            fork.pin = sub.pin;
+            fork.refer = sub.refer;
+            let Some(fork) = self.subscriptions.insert(fork) else {
+                return self.reply(ep, tx, &message, status(481));
+            };
+            self.sub_event(id, SubscriptionEvent::Forked { subscription: fork });
+            fork
+        };
+        entry.subs.push(target);
+        let Some(dialog) = self.insert_dialog(entry) else {
+            return self.reply(ep, tx, &message, StatusCode::SERVER_INTERNAL_ERROR);
+        };
+        if let Some(sub) = self.subscriptions.get_mut(target) {
+            sub.dialog = Some(dialog);
+        }
+        self.take_notify(ep, tx, target, message);
+    }
+
+    /// A NOTIFY in a dialog.
+    pub(crate) fn on_notify(&mut self, ep: &mut Endpoint, tx: ServerTxId, dialog: DialogId, message: Message) {
+        let subs = self.dialogs.get(dialog).map(|entry| entry.subs.clone()).unwrap_or_default();
+        let found = subs
+            .into_iter()
+            .find(|id| self.subscriptions.get(*id).is_some_and(|sub| sub.side == Side::Subscriber && sub.is(&message)));
+        match found {
+            Some(id) => {
+                if let Some(entry) = self.dialogs.get_mut(dialog) {
+                    let _ = entry.dialog.refresh_target(&message);
+                }
+                self.take_notify(ep, tx, id, message);
+            }
+            None => self.reply(ep, tx, &message, status(481)),
+        }
+    }
+
+    fn take_notify(&mut self, ep: &mut Endpoint, tx: ServerTxId, id: SubscriptionId, message: Message) {
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+        //# NOTIFY requests MUST contain "Subscription-State" header fields that
+        //# indicate the status of the subscription.
+        let Ok(Some(value)) = message.value::<SubscriptionState<'_>>(Header::SubscriptionState) else {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        };
+        let pending = value.state() == Substate::Pending;
+        let over = value.state() == Substate::Terminated;
+        let left = value.expires().ok().flatten();
+        let retry = retry_of(&value);
+        self.reply(ep, tx, &message, StatusCode::OK);
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        let leaving = sub.state == State::Leaving;
+        if sub.state == State::Asked {
+            sub.state = State::Live;
+        }
+        let forks = sub.tag.is_some();
+        self.sub_event(id, SubscriptionEvent::Notify { message: message.clone(), pending });
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+        //# If the "Subscription-State" value is "terminated", the subscriber MUST
+        //# consider the subscription terminated.
+        if over {
+            let cause = if leaving { SubscriptionEnd::Unsubscribed } else { SubscriptionEnd::Terminated { retry } };
+            return self.end_sub(id, cause, Some(message));
+        }
+        if leaving {
+            return;
+        }
+        // With a tag kept, Timer N still bounds how long other forks may come.
+        if !forks {
+            self.deadlines.clear(Deadline::FirstNotify(id));
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+        //# If the header field also contains an "expires" parameter, the subscriber
+        //# SHOULD take it as the authoritative subscription duration and adjust
+        //# accordingly.
+        if let (Some(left), Some(sub)) = (left, self.subscriptions.get_mut(id)) {
+            sub.expires = left.max(1);
+            self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(left.max(1)));
+        } else if self.deadlines.get(Deadline::Subscribe(id)).is_none() {
+            let expires = self.subscriptions.get(id).map_or(DEFAULT_EXPIRES, |sub| sub.expires.max(1));
+            self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(expires));
+        }
+    }
+
+    /// A SUBSCRIBE: a new subscription, or news of one there is.
     pub(crate) fn on_subscribe(
         &mut self,
-        _ep: &mut Endpoint,
-        _tx: ServerTxId,
-        _path: Path,
-        _dialog: Option<DialogId>,
-        _message: Message,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        path: Path,
+        dialog: Option<DialogId>,
+        message: Message,
     ) {
+        let Ok(Some(event)) = message.value::<EventValue<'_>>(Header::Event) else {
+            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.3
+            //# If a notifier does not support PINT, it SHOULD return 489 (Bad Event) to
+            //# any SUBSCRIBE requests without an "Event" header field.
+            return self.bad_event(ep, tx, &message);
+        };
+        let package = event.event_type().as_str();
+        let expires = expires_of(&message).unwrap_or(DEFAULT_EXPIRES);
+        if let Some(dialog) = dialog {
+            let subs = self.dialogs.get(dialog).map(|entry| entry.subs.clone()).unwrap_or_default();
+            let known = subs.into_iter().find(|id| {
+                self.subscriptions.get(*id).is_some_and(|sub| sub.side == Side::Notifier && sub.is(&message))
+            });
+            if let Some(id) = known {
+                return self.resubscribed(ep, tx, id, expires, message);
+            }
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+        //# If a SUBSCRIBE request for event refer is received for a subscription
+        //# that does not already exist, it MUST be rejected with a 403.
+        if package == "refer" {
+            return self.reply(ep, tx, &message, StatusCode::FORBIDDEN);
+        }
+        if !self.config.packages.iter().any(|known| known == package) {
+            return self.bad_event(ep, tx, &message);
+        }
+        if !self.sub_room() {
+            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let value = text_of(&message, Header::Event);
+        let mut sub = Subscription::new(Side::Notifier, &value, expires, self.contact_for(path));
+        sub.dialog = dialog;
+        sub.asked = Some(tx);
+        sub.pin = Self::pin_for(path, &message);
+        sub.request = Some(Box::new(message.clone()));
+        if dialog.is_none() && Dialog::from_request(&message, "x", false).is_err() {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        }
+        let Some(id) = self.subscriptions.insert(sub) else {
+            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+        };
+        if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+            entry.subs.push(id);
+        }
+        self.serve(tx, Served::Subscribe(id));
+        let expires = Duration::from_secs(u64::from(expires));
+        self.sub_event(id, SubscriptionEvent::Incoming { message, expires });
     }
-    pub(crate) fn on_notify(&mut self, _ep: &mut Endpoint, _tx: ServerTxId, _dialog: DialogId, _message: Message) {}
-    pub(crate) fn on_notify_outside(&mut self, _ep: &mut Endpoint, _tx: ServerTxId, _path: Path, _message: Message) {}
-    pub(crate) fn on_subscribe_gone(&mut self, _ep: &mut Endpoint, _id: SubscriptionId) {}
+
+    fn bad_event(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) {
+        let mut builder = self.response(ep, tx, message, status(489));
+        if !self.config.packages.is_empty() {
+            builder = builder.header(Header::AllowEvents, self.config.packages.join(", "));
+        }
+        self.finish(ep, tx, builder);
+    }
+
+    /// A SUBSCRIBE for a subscription there is: refreshed, or ended.
+    fn resubscribed(&mut self, ep: &mut Endpoint, tx: ServerTxId, id: SubscriptionId, expires: u32, message: Message) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        if sub.state != State::Live {
+            return self.reply_later(ep, tx, &message);
+        }
+        sub.expires = expires;
+        let (contact, dialog) = (sub.contact.clone(), sub.dialog);
+        if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+            let _ = entry.dialog.refresh_target(&message);
+        }
+        let builder = self.response(ep, tx, &message, StatusCode::OK);
+        self.finish(ep, tx, builder.header(Header::Expires, expires).header(Header::Contact, contact));
+        if expires == 0 {
+            let termination = Termination { reason: Some("timeout"), ..Termination::default() };
+            return self.finish_notifier(ep, id, termination, SubscriptionEnd::PeerUnsubscribed);
+        }
+        let time = Duration::from_secs(u64::from(expires));
+        self.deadlines.after(Deadline::Subscribe(id), self.now, time);
+        self.sub_event(id, SubscriptionEvent::Refreshed { message, expires: time });
+        // Each SUBSCRIBE is answered by the state at once; the host may send a newer one after.
+        let last = self.subscriptions.get(id).and_then(|sub| sub.last.clone());
+        let _ = self.send_notify(ep, id, last.map(|body| *body), None);
+    }
+
+    /// Accepts a subscription: 200, and the state at once in a NOTIFY.
+    ///
+    /// `pending` says that somebody must still approve of it; [`notify`](UserAgentCore::notify) makes it active. `expires` shortens
+    /// what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or of a subscription that does not wait for this; a value is malformed.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
+    //# 200-class responses to SUBSCRIBE requests also MUST contain an "Expires"
+    //# header field.
+    pub fn accept_subscription(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: SubscriptionId,
+        pending: bool,
+        expires: Option<u32>,
+        body: Option<Body>,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
+        let (Some(tx), Some(request), false) = (sub.asked, sub.request.as_ref(), sub.refer) else {
+            return Err(CommandError::WrongState);
+        };
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
+        //# The period of time in the response MAY be shorter but MUST NOT be longer
+        //# than specified in the request.
+        let granted = expires.unwrap_or(sub.expires).min(sub.expires);
+        let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
+        let builder = self.response(ep, tx, request, StatusCode::OK).copy_all(request, Header::RecordRoute);
+        let response = builder
+            .header(Header::Contact, &sub.contact)
+            .header(Header::Allow, ALLOW)
+            .header(Header::Expires, granted)
+            .build()?;
+        let dialog = match sub.dialog {
+            Some(_) => None,
+            None => Some(Dialog::from_request(request, tag.as_str(), false)?),
+        };
+        let (contact, pin) = (sub.contact.clone(), sub.pin);
+        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.serve(tx, Served::Done);
+        if let Some(dialog) = dialog {
+            let mut entry = Entry::new(dialog, contact, pin);
+            entry.subs.push(id);
+            let dialog = self.insert_dialog(entry).ok_or(CommandError::Full)?;
+            if let Some(sub) = self.subscriptions.get_mut(id) {
+                sub.dialog = Some(dialog);
+            }
+        }
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.state = State::Live;
+            sub.asked = None;
+            sub.request = None;
+            sub.expires = granted;
+            sub.pending = pending;
+        }
+        if granted == 0 {
+            let termination = Termination { reason: Some("timeout"), retry_after: None, body };
+            self.finish_notifier(ep, id, termination, SubscriptionEnd::Expired);
+            return Ok(());
+        }
+        self.deadlines.after(Deadline::Subscribe(id), self.now, Duration::from_secs(u64::from(granted)));
+        self.send_notify(ep, id, body, None)
+    }
+
+    /// Refuses a subscription that came in.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale, or of a subscription that does not wait for this; the status is none that refuses.
+    pub fn reject_subscription(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: SubscriptionId,
+        code: StatusCode,
+        reply: Reply,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        if code.code() < 300 {
+            return Err(CommandError::BadStatus);
+        }
+        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
+        let (Some(tx), Some(request)) = (sub.asked, sub.request.as_ref()) else { return Err(CommandError::WrongState) };
+        let mut builder = reply.headers.on_response(self.response(ep, tx, request, code));
+        if let Some(body) = reply.body {
+            builder = body.on_response(builder);
+        }
+        let response = builder.build()?;
+        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.serve(tx, Served::Done);
+        self.end_sub(id, SubscriptionEnd::Rejected(code), None);
+        Ok(())
+    }
+
+    /// The transaction of a SUBSCRIBE or REFER that waits for the host ended.
+    pub(crate) fn on_subscribe_gone(&mut self, _ep: &mut Endpoint, id: SubscriptionId) {
+        if self.subscriptions.get(id).is_some_and(|sub| sub.asked.is_some()) {
+            self.end_sub(id, SubscriptionEnd::Rejected(status(408)), None);
+        }
+    }
+
+    /// Tells the state: sends a NOTIFY. A pending subscription becomes active.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale or a subscriber's; it is not accepted yet; a value is malformed.
+    pub fn notify(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: SubscriptionId,
+        body: Option<Body>,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let sub = self.subscriptions.get_mut(id).ok_or(CommandError::Unknown)?;
+        if sub.side != Side::Notifier || sub.state != State::Live {
+            return Err(CommandError::WrongState);
+        }
+        sub.pending = false;
+        self.send_notify(ep, id, body, None)
+    }
+
+    /// Ends a subscription that we notify of, with a last NOTIFY.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify`](UserAgentCore::notify).
+    pub fn terminate(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: SubscriptionId,
+        termination: Termination,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
+        if sub.side != Side::Notifier || sub.state != State::Live {
+            return Err(CommandError::WrongState);
+        }
+        self.finish_notifier(ep, id, termination, SubscriptionEnd::Unsubscribed);
+        Ok(())
+    }
+
+    pub(crate) fn finish_notifier(
+        &mut self,
+        ep: &mut Endpoint,
+        id: SubscriptionId,
+        termination: Termination,
+        cause: SubscriptionEnd,
+    ) {
+        let last = self.subscriptions.get(id).and_then(|sub| sub.last.clone()).map(|body| *body);
+        let body = termination.body.clone().or(last);
+        let _ = self.send_notify(ep, id, body, Some(&termination));
+        self.end_sub(id, cause, None);
+    }
+
+    /// Sends a NOTIFY with the state of the subscription, or its end.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.5.2
+    //# If an "id" parameter is present in the SUBSCRIBE request used to
+    //# establish a subscription, that "id" parameter MUST also be present in
+    //# all corresponding NOTIFY requests.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-3.2.1
+    //# The package name in the "Event" header field MUST match the "Event"
+    //# header field in the corresponding SUBSCRIBE request.
+    pub(crate) fn send_notify(
+        &mut self,
+        ep: &mut Endpoint,
+        id: SubscriptionId,
+        body: Option<Body>,
+        end: Option<&Termination>,
+    ) -> Result<(), CommandError> {
+        let left = self.deadlines.get(Deadline::Subscribe(id)).map_or(0, |at| at.since(self.now).as_secs());
+        let Some(sub) = self.subscriptions.get_mut(id) else { return Err(CommandError::Unknown) };
+        if sub.silent {
+            return Ok(());
+        }
+        let dialog = sub.dialog.ok_or(CommandError::WrongState)?;
+        let mut state = match end {
+            Some(_) => String::from("terminated"),
+            None if sub.pending => format!("pending;expires={left}"),
+            None => format!("active;expires={left}"),
+        };
+        if let Some(end) = end {
+            if let Some(reason) = end.reason {
+                state.push_str(";reason=");
+                state.push_str(reason);
+            }
+            if let Some(seconds) = end.retry_after {
+                state.push_str(&format!(";retry-after={seconds}"));
+            }
+        } else if body.is_some() {
+            sub.last = body.clone().map(Box::new);
+        }
+        let (event, contact) = (sub.event.clone(), sub.contact.clone());
+        let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::WrongState)?;
+        let builder = entry.dialog.request(Method::Notify);
+        let mut builder = self
+            .dress(builder)
+            .header(Header::Contact, contact)
+            .header(Header::Event, event)
+            .header(Header::SubscriptionState, state);
+        if let Some(body) = body {
+            builder = body.on_request(builder);
+        }
+        let message = builder.build()?;
+        let purpose = if end.is_some() { Purpose::Nobody } else { Purpose::Notify(id) };
+        self.send_in_dialog(ep, dialog, message, purpose)?;
+        Ok(())
+    }
+
+    /// A NOTIFY of ours was answered.
+    pub(crate) fn on_notify_done(&mut self, _ep: &mut Endpoint, id: SubscriptionId, outcome: Final) {
+        let Some(sub) = self.subscriptions.get(id) else { return };
+        if sub.state == State::Asked {
+            return;
+        }
+        let code = outcome.status;
+        match outcome.response {
+            Some(message) if code.is_success() => self.sub_event(id, SubscriptionEvent::Notified { message }),
+            // RFC 6665 section 4.2.2: 481, and no answer at all, end it; so do the others of RFC 5057.
+            response if matches!(code.code(), 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 503 | 604) => {
+                self.end_sub(id, SubscriptionEnd::Lost(code), response);
+            }
+            _ => {}
+        }
+    }
+
+    /// The call that shared its dialog with subscriptions is over. Those live on, but those of a transfer have nobody to
+    /// tell: the target of the reports is still there, so they stay, too.
     pub(crate) fn dialog_lost_its_call(&mut self, _ep: &mut Endpoint, _dialog: DialogId) {}
+}
+
+/// When to subscribe again after the notifier has ended a subscription; `None`: do not.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+//# deactivated: The subscription has been terminated, but the subscriber
+//# SHOULD retry immediately with a new subscription.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+//# probation: The subscription has been terminated, but the client SHOULD
+//# retry at some later time (as long as the resource's state is still
+//# relevant to the client at that time).
+fn retry_of(value: &SubscriptionState<'_>) -> Option<Duration> {
+    let after = value.retry_after().ok().flatten().map(|seconds| Duration::from_secs(u64::from(seconds)));
+    match value.reason().ok().flatten() {
+        Some(EventReason::Rejected | EventReason::Noresource | EventReason::Invariant) => None,
+        Some(EventReason::Deactivated | EventReason::Timeout) => Some(Duration::ZERO),
+        Some(EventReason::Probation | EventReason::Giveup) => Some(after.unwrap_or(Duration::from_secs(60))),
+        _ => Some(after.unwrap_or(Duration::ZERO)),
+    }
+}
+
+/// The value of a header field as text.
+pub(crate) fn text_of(message: &Message, header: Header) -> String {
+    message.field(header).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or_default().into()
 }

@@ -43,12 +43,12 @@ fn a_call_from_ring_to_bye() {
         _ => None,
     });
     world.until_confirmed(bob, theirs);
-    let info = world.net.host(alice).0.call(ours).unwrap();
+    let info = world.tell(alice, |core, _, _| core.call(ours)).unwrap();
     assert_eq!((info.role, info.state, info.dialog), (Role::Caller, CallState::Confirmed, Some(dialog)));
     world.hang_up(alice, ours);
     assert_eq!(world.end_of(alice, ours), EndCause::HungUp);
     assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
-    assert_eq!(world.net.host(alice).0.call(ours), None);
+    assert_eq!(world.tell(alice, |core, _, _| core.call(ours)), None);
     assert_eq!(world.sent(), ["1>2 INVITE", "2>1 180", "2>1 200", "1>2 ACK", "1>2 BYE", "2>1 200"]);
     world.finish();
 }

@@ -68,7 +68,8 @@ pub(crate) struct Client {
 /// A request that waits for credentials.
 #[derive(Debug)]
 pub(crate) struct Parked {
-    client: Client,
+    tx: ClientTxId,
+    client: Box<Client>,
     response: Box<Message>,
 }
 
@@ -174,10 +175,9 @@ impl UserAgentCore {
             }
             return;
         }
-        if matches!(status.code(), 401 | 407) && !client.answered {
-            if self.answer_challenge(ep, tx, &message) {
-                return;
-            }
+        let challenged = matches!(status.code(), 401 | 407) && !client.answered;
+        if challenged && self.answer_challenge(ep, tx, &message) {
+            return;
         }
         let Some(client) = self.clients.get_mut(&tx) else { return };
         let first = !core::mem::replace(&mut client.answered, true);
@@ -198,10 +198,10 @@ impl UserAgentCore {
         let Some(client) = self.clients.get_mut(&tx) else { return };
         let (request, auth) = (client.request.take(), client.auth.take());
         let outcome = Final { request, response: Some(message), status, auth, unreachable: false };
-        self.deliver(ep, purpose, outcome);
+        self.deliver(ep, tx, purpose, outcome);
     }
 
-    pub(crate) fn on_client_ended(&mut self, ep: &mut Endpoint, _tx: ClientTxId, client: Client, outcome: Outcome) {
+    pub(crate) fn on_client_ended(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Client, outcome: Outcome) {
         if client.answered {
             return;
         }
@@ -212,18 +212,18 @@ impl UserAgentCore {
         let unreachable = matches!(outcome, Outcome::Failed(_));
         let status = outcome.status().unwrap_or(status(408));
         let outcome = Final { request: client.request, response: None, status, auth: client.auth, unreachable };
-        self.deliver(ep, client.purpose, outcome);
+        self.deliver(ep, tx, client.purpose, outcome);
     }
 
     /// Tells the owner of a request how it ended.
-    fn deliver(&mut self, ep: &mut Endpoint, purpose: Purpose, outcome: Final) {
+    fn deliver(&mut self, ep: &mut Endpoint, tx: ClientTxId, purpose: Purpose, outcome: Final) {
         match purpose {
             Purpose::Invite(call) => self.on_invite_failed(ep, call, outcome),
             Purpose::Change(call, dialog) => self.on_change_done(ep, call, dialog, outcome),
             Purpose::Prack(call, dialog) => self.on_prack_done(ep, call, dialog, outcome),
             Purpose::Bye(dialog) => self.on_bye_done(dialog),
             Purpose::Info(request, dialog) => self.on_info_done(ep, request, dialog, outcome),
-            Purpose::Register(id) => self.on_register_done(ep, id, outcome),
+            Purpose::Register(id) => self.on_register_done(ep, id, tx, outcome),
             Purpose::Subscribe(id) => self.on_subscribe_done(ep, id, outcome),
             Purpose::Notify(id) => self.on_notify_done(ep, id, outcome),
             Purpose::Publish(id) => self.on_publish_done(ep, id, outcome),
@@ -253,7 +253,7 @@ impl UserAgentCore {
             return false;
         }
         let rounds = client.rounds + 1;
-        let mut moved = Client {
+        let mut moved = Box::new(Client {
             purpose,
             request: client.request.take(),
             pin: client.pin,
@@ -262,7 +262,7 @@ impl UserAgentCore {
             rounds,
             answered: false,
             acks: Vec::new(),
-        };
+        });
         client.purpose = Purpose::Nobody;
         client.answered = true;
         match self.challenge_verdict(&mut moved, response) {
@@ -272,7 +272,7 @@ impl UserAgentCore {
             },
             Verdict::Ask(realm) => match purpose.owner() {
                 Some(owner) if self.parked.len() < 10_000 => {
-                    self.parked.insert(owner, Parked { client: moved, response: Box::new(response.clone()) });
+                    self.parked.insert(owner, Parked { tx, client: moved, response: Box::new(response.clone()) });
                     self.deadlines.after(Deadline::Parked(owner), self.now, self.config.answer.saturating_mul(3));
                     self.emit(Event::Challenged { owner, realm, message: response.clone() });
                     true
@@ -283,19 +283,18 @@ impl UserAgentCore {
         }
     }
 
-    fn restore(&mut self, tx: ClientTxId, moved: Client) -> bool {
+    fn restore(&mut self, tx: ClientTxId, moved: Box<Client>) -> bool {
         if let Some(client) = self.clients.get_mut(&tx) {
-            *client = moved;
+            *client = *moved;
         }
         false
     }
 
     fn challenge_verdict(&mut self, client: &mut Client, response: &Message) -> Verdict {
-        let cnonce = self.token();
         let keyring = &self.keyring;
         match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
-            Some(entry) => entry.auth.get_or_insert_default().challenged(response, keyring, &cnonce),
-            None => client.auth.get_or_insert_default().challenged(response, keyring, &cnonce),
+            Some(entry) => entry.auth.get_or_insert_default().challenged(response, keyring),
+            None => client.auth.get_or_insert_default().challenged(response, keyring),
         }
     }
 
@@ -305,7 +304,7 @@ impl UserAgentCore {
     //# 401 (Unauthorized) or 407 (Proxy Authentication Required) response, it
     //# MUST increment the CSeq header field value as it would normally when
     //# sending an updated request.
-    fn retry(&mut self, ep: &mut Endpoint, mut client: Client) -> Result<(), Client> {
+    fn retry(&mut self, ep: &mut Endpoint, mut client: Box<Client>) -> Result<(), Box<Client>> {
         let Some(mut message) = client.request.take() else { return Err(client) };
         let kept = message.clone();
         let number = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
@@ -330,8 +329,8 @@ impl UserAgentCore {
             return Err(client);
         };
         client.request = Some(message);
-        self.moved(client.purpose, tx);
-        self.clients.insert(tx, client);
+        self.moved(client.purpose, tx, number);
+        self.clients.insert(tx, *client);
         Ok(())
     }
 
@@ -367,7 +366,7 @@ impl UserAgentCore {
     }
 
     /// The request of an owner runs in another transaction now.
-    fn moved(&mut self, purpose: Purpose, tx: ClientTxId) {
+    fn moved(&mut self, purpose: Purpose, tx: ClientTxId, number: u32) {
         match purpose {
             Purpose::Invite(call) => {
                 if let Some(call) = self.calls.get_mut(call) {
@@ -379,6 +378,7 @@ impl UserAgentCore {
                     change.tx = Some(tx);
                 }
             }
+            Purpose::Register(id) => self.register_numbered(id, number, tx),
             _ => {}
         }
     }
@@ -418,7 +418,7 @@ impl UserAgentCore {
         credentials: Option<Credentials>,
     ) -> Result<(), CommandError> {
         self.advance(now);
-        let Parked { mut client, response } = self.parked.remove(&owner).ok_or(CommandError::Unknown)?;
+        let Parked { tx, mut client, response } = self.parked.remove(&owner).ok_or(CommandError::Unknown)?;
         self.deadlines.clear(Deadline::Parked(owner));
         let given = credentials.is_some();
         if let Some(credentials) = credentials {
@@ -430,21 +430,21 @@ impl UserAgentCore {
                 Err(back) => client = back,
             }
         }
-        self.give_up(ep, client, *response);
+        self.give_up(ep, tx, client, *response);
         Ok(())
     }
 
     pub(crate) fn on_parked_too_long(&mut self, ep: &mut Endpoint, owner: Owner) {
-        if let Some(Parked { client, response }) = self.parked.remove(&owner) {
-            self.give_up(ep, client, *response);
+        if let Some(Parked { tx, client, response }) = self.parked.remove(&owner) {
+            self.give_up(ep, tx, client, *response);
         }
     }
 
-    fn give_up(&mut self, ep: &mut Endpoint, client: Client, response: Message) {
+    fn give_up(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Box<Client>, response: Message) {
         let status = response.status().unwrap_or(StatusCode::UNAUTHORIZED);
         let outcome =
             Final { request: client.request, response: Some(response), status, auth: client.auth, unreachable: false };
-        self.deliver(ep, client.purpose, outcome);
+        self.deliver(ep, tx, client.purpose, outcome);
     }
 
     /// Takes back a request of an owner that waits for credentials: the owner has no more use for it.

@@ -200,6 +200,10 @@ impl UserAgentCore {
                 self.on_flow_ended(ep, path.flow);
                 return Some(Below::KeepaliveFailed { path });
             }
+            Below::KeepaliveAnswered { path, mapped } => {
+                self.on_keepalive_answered(path.flow);
+                return Some(Below::KeepaliveAnswered { path, mapped });
+            }
             other => return Some(other),
         }
         None
@@ -409,7 +413,6 @@ impl UserAgentCore {
             | Deadline::Glare(call)
             | Deadline::Answer(call) => self.on_call_deadline(ep, call, deadline),
             Deadline::Register(id) => self.on_register_due(ep, id),
-            Deadline::Stable(id) => self.on_flow_stable(id),
             Deadline::Subscribe(id) => self.on_subscription_due(ep, id),
             Deadline::FirstNotify(id) => self.on_no_notify(ep, id),
             Deadline::Publish(id) => self.on_publish_due(ep, id),

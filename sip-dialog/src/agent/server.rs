@@ -6,7 +6,7 @@ use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuil
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
 
 use super::{ALLOW, UserAgentCore, is_standalone, status};
-use crate::config::{Reliable, Serves};
+use crate::config::Reliable;
 use crate::dialog::Order;
 use crate::id::{CallHandle, DialogId, RequestId, SubscriptionId};
 
@@ -298,11 +298,6 @@ impl UserAgentCore {
             Served::Subscribe(id) => self.on_subscribe_gone(ep, id),
             Served::Done => {}
         }
-    }
-
-    /// Whether strangers are answered here at all.
-    pub(crate) fn serves_all(&self) -> bool {
-        self.config.serves == Serves::Everything
     }
 
     /// The methods this crate knows; the host's own come as requests of their own.

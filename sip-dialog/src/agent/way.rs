@@ -3,10 +3,14 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use sip_message::{Header, Message, Method, RequestBuilder};
 use sip_transaction::Path;
 
 use super::{Bound, UserAgentCore};
 use crate::auth::AuthContext;
+use crate::call::caller::{bracketed, with_tag};
+use crate::dialog;
+use crate::error::CommandError;
 use crate::id::RegistrationId;
 use crate::origin::Origin;
 
@@ -48,5 +52,45 @@ impl UserAgentCore {
             }
             _ => self.contact.clone(),
         }
+    }
+}
+
+impl UserAgentCore {
+    /// Begins a request outside of any dialog: Request-URI, Route, From, To, Call-ID and CSeq (RFC 3261 section 8.1.1). Returns our tag,
+    /// too.
+    pub(crate) fn outside(
+        &mut self,
+        method: Method<'_>,
+        origin: &Origin,
+        way: &Way,
+        target: &str,
+        to: Option<&str>,
+    ) -> Result<(RequestBuilder, String), CommandError> {
+        let (tag, call_id) = (self.token(), self.token());
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.1
+        //# When a pre-existing route set is present, the procedures for populating
+        //# the Request-URI and Route header field detailed in Section 12.2.1.1 MUST
+        //# be followed (even though there is no dialog), using the desired
+        //# Request-URI as the remote target URI.
+        let (uri, route) = dialog::request_line(target, &way.routes);
+        let mut builder = Message::request(method, uri);
+        if let Some(route) = route {
+            builder = builder.header(Header::Route, route);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
+        //# The From field MUST contain a new "tag" parameter, chosen by the UAC.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
+        //# A request outside of a dialog MUST NOT contain a To tag; the tag in the
+        //# To field of a request identifies the peer of the dialog.
+        builder = builder.header(Header::From, with_tag(&origin.from, &tag)?);
+        builder = match to {
+            Some(to) => builder.header(Header::To, to),
+            None => builder.header(Header::To, bracketed(target)),
+        };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
+        //# In a new request created by a UAC outside of any dialog, the Call-ID
+        //# header field MUST be selected by the UAC as a globally unique identifier
+        //# over space and time unless overridden by method-specific behavior.
+        Ok((builder.header(Header::CallId, call_id).cseq(1 + self.random() % 0xffff), tag))
     }
 }

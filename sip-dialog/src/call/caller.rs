@@ -16,7 +16,7 @@ use crate::agent::client::{Final, Purpose, destination};
 use crate::body::Body;
 use crate::config::Redirect;
 use crate::deadlines::Deadline;
-use crate::dialog::{self, Dialog};
+use crate::dialog::Dialog;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
@@ -90,6 +90,42 @@ impl Invite {
         self
     }
 
+    /// The call a REFER asks for: Refer-To is its target, the header fields in that URI, such as Replaces, and Referred-By go
+    /// along. `None` if Refer-To names nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+    //# If approval is granted, the UA MUST contact the resource identified by
+    //# the URI in the Refer-To header field value as discussed in Section
+    //# 2.4.3.
+    pub fn of_refer(origin: Origin, refer: &Message) -> Option<Self> {
+        let value = refer.value::<NameAddr<'_>>(Header::ReferTo).ok()??;
+        let uri = value.uri().ok()?;
+        let target = redirect_target(&uri)?;
+        let mut invite = Invite::new(origin, target);
+        if let Some(sip) = uri.as_sip() {
+            for pair in sip.headers().as_str().trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
+                let (name, _) = pair.split_once('=')?;
+                let value = sip.headers().get(name)?.decoded_str()?;
+                // Fields that say who we are, or where the request goes, are not for others to write.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+                //# An implementation SHOULD NOT honor these obviously dangerous header
+                //# fields: From, Call-ID, CSeq, Via, and Record-Route.
+                let harmless =
+                    ["replaces", "join", "accept-contact", "reject-contact", "subject", "call-info", "user-to-user"];
+                if harmless.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                    invite = invite.header(name, value.into_owned());
+                }
+            }
+        }
+        if let Some(by) = refer.field(Header::ReferredBy).and_then(|by| core::str::from_utf8(by).ok()) {
+            //= https://www.rfc-editor.org/rfc/rfc3892#section-2.2
+            //# A UA accepting a REFER request (a referee) to a SIP URI (using either
+            //# the sip: or sips: scheme) MUST copy any Referred-By header field value
+            //# and token into the referenced request without modification.
+            invite = invite.header("Referred-By", by);
+        }
+        Some(invite)
+    }
+
     /// Reports the progress of this call to whoever sent the REFER of this subscription, which was accepted.
     pub fn for_refer(mut self, refer: SubscriptionId) -> Self {
         self.refer = Some(refer);
@@ -153,34 +189,10 @@ impl UserAgentCore {
             return Err(CommandError::Full);
         }
         let way = self.way(&invite.origin);
-        let tag = self.token();
-        let call_id = self.token();
-        let (uri, route) = dialog::request_line(&invite.target, &way.routes);
         let timer = SessionTimer::default();
         let fields = timer.request(&self.config.session_timer);
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.1
-        //# When a pre-existing route set is present, the procedures for populating
-        //# the Request-URI and Route header field detailed in Section 12.2.1.1 MUST
-        //# be followed (even though there is no dialog), using the desired
-        //# Request-URI as the remote target URI.
-        let mut builder = Message::request(Method::Invite, uri);
-        if let Some(route) = route {
-            builder = builder.header(Header::Route, route);
-        }
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
-        //# The From field MUST contain a new "tag" parameter, chosen by the UAC.
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
-        //# A request outside of a dialog MUST NOT contain a To tag; the tag in the
-        //# To field of a request identifies the peer of the dialog.
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
-        //# In a new request created by a UAC outside of any dialog, the Call-ID
-        //# header field MUST be selected by the UAC as a globally unique identifier
-        //# over space and time unless overridden by method-specific behavior.
-        builder = builder
-            .header(Header::From, with_tag(&invite.origin.from, &tag)?)
-            .header(Header::To, invite.to.clone().unwrap_or_else(|| bracketed(&invite.target)))
-            .header(Header::CallId, call_id)
-            .cseq(1 + self.random() % 0xffff);
+        let (mut builder, _) =
+            self.outside(Method::Invite, &invite.origin, &way, &invite.target, invite.to.as_deref())?;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
         //# The Contact header field MUST be present and contain exactly one SIP or
         //# SIPS URI in any request that can result in the establishment of a
@@ -200,9 +212,6 @@ impl UserAgentCore {
             builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
         }
         builder = invite.headers.on_request(builder);
-        if let Some(refer) = invite.refer {
-            builder = self.refer_fields(refer, builder)?;
-        }
         let mut oa = OfferAnswer::new();
         oa.begin_invite();
         let session = invite.body.clone().map(Box::new);
@@ -291,7 +300,7 @@ impl UserAgentCore {
                 return self.call_event(call, CallEvent::ForkEnded { dialog, message });
             }
             let reliable = match self.reliable_order(dialog, &message) {
-                Order::OutOfOrder => return,
+                Order::Gap => return,
                 Order::Unreliable => false,
                 Order::Next => true,
             };
@@ -426,7 +435,6 @@ impl UserAgentCore {
         found.state = CallState::Confirmed;
         self.send_ack(ep, tx, dialog, cseq, answer);
         self.arm_session(call);
-        self.report_confirmed(ep, call);
         self.call_event(call, CallEvent::Confirmed { message: None, session: None });
     }
 
@@ -515,7 +523,7 @@ impl UserAgentCore {
             let follow = match response.status().map_or(0, |status| status.code()) {
                 422 => self.ask_longer(call, &mut outcome),
                 300..=399 => self.redirected(call, response.clone()),
-                400..=499 | 500..=599 => self.has_next_target(call),
+                400..=599 => self.has_next_target(call),
                 _ => false,
             };
             if follow && self.try_again(ep, call, &mut outcome) {

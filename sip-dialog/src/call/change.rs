@@ -357,10 +357,8 @@ impl UserAgentCore {
             }
             let session = entry.read_session(Place::UpdateOk, response);
             entry.oa.failed(Place::Update);
-            return match outcome.response {
-                Some(response) => self.change_succeeded(call, response, session),
-                None => {}
-            };
+            let response = response.clone();
+            return self.change_succeeded(call, response, session);
         }
         entry.oa.failed(kind.place());
         let again = match (code.code(), &outcome.response) {

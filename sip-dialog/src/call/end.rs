@@ -11,7 +11,6 @@ use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Owner};
 use crate::id::{CallHandle, DialogId};
-use crate::offer_answer::Meaning;
 
 impl UserAgentCore {
     /// Ends a call, whatever its state: CANCEL before an answer, 603 to an invitation, BYE once it stands. `reason` is the value of a
@@ -61,10 +60,9 @@ impl UserAgentCore {
         match state {
             CallState::Calling => {
                 let Some(tx) = found.client else { return Err(CommandError::WrongState) };
-                match ep.cancel(self.now, tx, reason) {
-                    Err(sip_transaction::CommandError::Malformed) => return Err(CommandError::WrongState),
-                    // Its end is on its way in the endpoint's events, or it is cancelled already.
-                    Ok(()) | Err(_) => {}
+                // Other errors say that its end is on its way in the endpoint's events, or that it is cancelled already.
+                if ep.cancel(self.now, tx, reason) == Err(sip_transaction::CommandError::Malformed) {
+                    return Err(CommandError::WrongState);
                 }
                 if let Some(found) = self.calls.get_mut(call) {
                     found.state = CallState::Cancelling;
@@ -250,9 +248,4 @@ impl UserAgentCore {
     pub fn reason(code: StatusCode) -> String {
         alloc::format!("SIP;cause={};text=\"{}\"", code.code(), code.reason())
     }
-}
-
-/// Whether a session description is an offer.
-pub(crate) fn is_offer(session: Option<Meaning>) -> bool {
-    session == Some(Meaning::Offer)
 }

@@ -34,7 +34,7 @@ pub(crate) struct Pending {
 pub(crate) enum Order {
     Unreliable,
     Next,
-    OutOfOrder,
+    Gap,
 }
 
 impl UserAgentCore {
@@ -60,7 +60,7 @@ impl UserAgentCore {
         //# of the sequence number, that response MUST NOT be acknowledged with a
         //# PRACK, and MUST NOT be processed further by the UAC.
         if entry.rseq != 0 && rseq.0 != entry.rseq.wrapping_add(1) {
-            return Order::OutOfOrder;
+            return Order::Gap;
         }
         entry.rseq = rseq.0;
         Order::Next

@@ -1,13 +1,17 @@
 //! Two or more telephones on a virtual network.
-#![allow(dead_code, reason = "each test uses what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a mistake")]
 
 use sim::{Host, Network, NodeId, Wish};
 use sip_dialog::{
     Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Origin, Output, Reply, UserAgent,
     UserAgentConfig, UserAgentCore,
 };
-use sip_message::{Message, StatusCode};
-use sip_transaction::{Endpoint, EndpointConfig, Event as Below, Input, InputError, Instant, Transmit, Transport};
+use sip_message::{Message, ResponseBuilder, StatusCode};
+use sip_transaction::{
+    ClientTxId, Destination, Endpoint, EndpointConfig, Event as Below, Input, InputError, Instant, ServerTxId,
+    Transmit, Transport,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,34 +32,64 @@ pub fn status(code: u16) -> StatusCode {
     StatusCode::new(code).unwrap()
 }
 
-/// A user agent that the network can drive.
-pub struct Phone(pub UserAgent);
+/// What the network drives: a user agent, or an endpoint that a test answers for by hand.
+pub enum Phone {
+    Agent(Box<UserAgent>),
+    Raw(Box<Endpoint>),
+}
+
+impl Phone {
+    pub fn agent(&mut self) -> &mut UserAgent {
+        match self {
+            Phone::Agent(agent) => agent,
+            Phone::Raw(_) => panic!("no user agent"),
+        }
+    }
+}
 
 impl Host for Phone {
     type Event = Output;
 
     fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
-        self.0.handle_input(now, input)
+        match self {
+            Phone::Agent(agent) => agent.handle_input(now, input),
+            Phone::Raw(endpoint) => endpoint.handle_input(now, input),
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.0.handle_timeout(now);
+        match self {
+            Phone::Agent(agent) => agent.handle_timeout(now),
+            Phone::Raw(endpoint) => endpoint.handle_timeout(now),
+        }
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.0.poll_transmit()
+        match self {
+            Phone::Agent(agent) => agent.poll_transmit(),
+            Phone::Raw(endpoint) => endpoint.poll_transmit(),
+        }
     }
 
     fn poll_event(&mut self) -> Option<Output> {
-        self.0.poll_event()
+        match self {
+            Phone::Agent(agent) => agent.poll_event(),
+            Phone::Raw(endpoint) => endpoint.poll_event().map(Output::Endpoint),
+        }
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.0.poll_timeout()
+        match self {
+            Phone::Agent(agent) => agent.poll_timeout(),
+            Phone::Raw(endpoint) => endpoint.poll_timeout(),
+        }
     }
 
     fn endpoint(&mut self) -> &mut Endpoint {
-        self.0.parts().1
+        match self {
+            Phone::Agent(agent) => agent.parts().1,
+            Phone::Raw(endpoint) => endpoint,
+        }
     }
 
     fn wish(event: &Output) -> Option<Wish> {
@@ -79,11 +113,12 @@ pub struct World {
     pub log: Vec<Happened>,
     pub below: Vec<(NodeId, Below)>,
     read: usize,
+    read_below: usize,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        World { net: Network::new(seed), log: Vec::new(), below: Vec::new(), read: 0 }
+        World { net: Network::new(seed), log: Vec::new(), below: Vec::new(), read: 0, read_below: 0 }
     }
 
     /// A telephone at `192.0.2.n` on UDP port 5060.
@@ -97,9 +132,73 @@ impl World {
         config.session_timer.interval = None;
         change(&mut config);
         let ua = UserAgent::new(Arc::new(EndpointConfig::default()), Arc::new(config), [n; 32]);
-        let node = self.net.add(&ip, Phone(ua));
+        let node = self.net.add(&ip, Phone::Agent(Box::new(ua)));
         self.net.bind(node, Transport::Udp, 5060);
         node
+    }
+
+    /// An endpoint at `192.0.2.n` on UDP port 5060 that the test answers for.
+    pub fn raw(&mut self, n: u8) -> NodeId {
+        let endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), [n; 32]);
+        let node = self.net.add(&format!("192.0.2.{n}"), Phone::Raw(Box::new(endpoint)));
+        self.net.bind(node, Transport::Udp, 5060);
+        node
+    }
+
+    /// The next request that comes to a raw endpoint.
+    #[track_caller]
+    pub fn request_at(&mut self, raw: NodeId) -> (ServerTxId, Message) {
+        loop {
+            while self.read_below < self.below.len() {
+                let (node, event) = &self.below[self.read_below];
+                self.read_below += 1;
+                if let (true, Below::Request { tx, message, .. }) = (*node == raw, event) {
+                    return (*tx, message.clone());
+                }
+            }
+            match self.net.next_event() {
+                Some((node, output)) => self.note(node, output),
+                None => panic!("no request came:\n{}", self.ladder()),
+            }
+        }
+    }
+
+    /// Answers at a raw endpoint; `change` completes the response.
+    pub fn respond(
+        &mut self,
+        raw: NodeId,
+        tx: ServerTxId,
+        request: &Message,
+        code: u16,
+        change: impl FnOnce(ResponseBuilder) -> ResponseBuilder,
+    ) {
+        let now = self.net.now();
+        let response = change(Message::response(request, status(code))).to_tag("raw").build().unwrap();
+        self.net.host(raw).endpoint().respond(now, tx, response).unwrap();
+    }
+
+    /// A request that a raw endpoint sends.
+    pub fn send(&mut self, raw: NodeId, request: Message) -> ClientTxId {
+        let now = self.net.now();
+        self.net.host(raw).endpoint().request(now, request, Destination::route()).unwrap()
+    }
+
+    /// The status of the final response to such a request.
+    #[track_caller]
+    pub fn final_of(&mut self, raw: NodeId, tx: ClientTxId) -> Message {
+        loop {
+            for (node, event) in &self.below {
+                if let Below::Response { tx: of, message, .. } = event {
+                    if *node == raw && *of == tx && message.status().unwrap().is_final() {
+                        return message.clone();
+                    }
+                }
+            }
+            match self.net.next_event() {
+                Some((node, output)) => self.note(node, output),
+                None => panic!("no response came:\n{}", self.ladder()),
+            }
+        }
     }
 
     pub fn now(&self) -> Instant {
@@ -113,7 +212,7 @@ impl World {
         command: impl FnOnce(&mut UserAgentCore, &mut Endpoint, Instant) -> T,
     ) -> T {
         let now = self.net.now();
-        let (core, endpoint) = self.net.host(node).0.parts();
+        let (core, endpoint) = self.net.host(node).agent().parts();
         command(core, endpoint, now)
     }
 
@@ -179,6 +278,23 @@ impl World {
         })
     }
 
+    /// The next offer that comes to anybody.
+    #[track_caller]
+    pub fn until_any_offer(&mut self) -> (NodeId, CallHandle) {
+        loop {
+            while let Some(happened) = self.log.get(self.read) {
+                self.read += 1;
+                if let Event::Call { call, event: CallEvent::Offer { .. } } = happened.event {
+                    return (happened.node, call);
+                }
+            }
+            match self.net.next_event() {
+                Some((node, output)) => self.note(node, output),
+                None => panic!("no offer came:\n{}", self.ladder()),
+            }
+        }
+    }
+
     #[track_caller]
     pub fn until_confirmed(&mut self, node: NodeId, call: CallHandle) {
         self.until_call(node, call, |event| matches!(event, CallEvent::Confirmed { .. }).then_some(()));
@@ -219,14 +335,9 @@ impl World {
             self.note(node, output);
         }
         for node in self.net.nodes().collect::<Vec<_>>() {
-            let phone = self.net.host(node);
-            let census = phone.0.census();
-            assert!(
-                phone.0.is_idle(),
-                "left at {node:?}: {census}{:?}\n{}",
-                phone.0.endpoint().transactions(),
-                self.ladder()
-            );
+            let Phone::Agent(agent) = self.net.host(node) else { continue };
+            let (idle, census, live) = (agent.is_idle(), agent.census(), agent.endpoint().transactions());
+            assert!(idle, "left at {node:?}: {census}transactions: {live}\n{}", self.ladder());
         }
         let mut ended = std::collections::BTreeMap::new();
         for Happened { node, event, .. } in &self.log {

@@ -1,0 +1,350 @@
+//! Digest and bearer authentication of what we send (RFC 3261 section 22, RFC 7616, RFC 8760, RFC 8898).
+
+use crate::common::*;
+use sip_dialog::{Credentials, EndCause, Event, OutgoingRequest, Owner, RequestEvent};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
+use sip_message::headers::Credentials as Shown;
+use sip_message::{Header, Message};
+
+fn challenge(algorithm: &str, nonce: &str, more: &str) -> String {
+    format!("Digest realm=\"atlanta\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{more}")
+}
+
+/// Whether the credentials in a request are right for this password.
+fn right(request: &Message, header: Header, password: &str) -> bool {
+    let shown = request.value::<Shown<'_>>(header).unwrap().unwrap();
+    let algorithm = DigestAlgorithm::parse(shown.algorithm().unwrap().map_or("MD5", |token| token.as_str())).unwrap();
+    let text = |value: Option<sip_message::ParamValue<'_>>| value.unwrap().without_quotes().to_vec();
+    let (user, realm, nonce) =
+        (text(shown.username().unwrap()), text(shown.realm().unwrap()), text(shown.nonce().unwrap()));
+    let secret = DigestSecret::new(algorithm, &user, &realm, password.as_bytes());
+    let nc = format!("{:08x}", shown.nc().unwrap().unwrap_or(0));
+    let cnonce = shown.cnonce().unwrap().map_or(Vec::new(), |value| value.without_quotes().to_vec());
+    let qop = shown.qop().unwrap().map(|qop| Qop::parse(qop.as_str()).unwrap());
+    let uri = text(shown.uri().unwrap());
+    let input = DigestInput {
+        method: request.method().unwrap().as_str().as_bytes(),
+        uri: &uri,
+        nonce: &nonce,
+        qop,
+        nc: nc.as_bytes(),
+        cnonce: &cnonce,
+        body: request.body(),
+    };
+    assert_eq!(uri, request.request_uri_bytes().unwrap());
+    secret.verify(&input, shown.response().unwrap().unwrap().as_bytes())
+}
+
+fn message(world: &mut World, alice: sim::NodeId) -> sip_dialog::RequestId {
+    let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", sip_dialog::Body::new("text/plain", "hello"));
+    world.tell(alice, |core, ep, now| core.request(ep, now, hello)).unwrap()
+}
+
+fn ended(world: &mut World, alice: sim::NodeId, id: sip_dialog::RequestId) -> u16 {
+    world.until(alice, |event| match event {
+        Event::Request { request, event: RequestEvent::Ended { status, .. } } if *request == id => Some(status.code()),
+        _ => None,
+    })
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
+//= type=test
+//# When a UAC resubmits a request with its credentials after receiving a
+//# 401 (Unauthorized) or 407 (Proxy Authentication Required) response, it
+//# MUST increment the CSeq header field value as it would normally when
+//# sending an updated request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.5
+//= type=test
+//# If a 401 (Unauthorized) or 407 (Proxy Authentication Required) response
+//# is received, the UAC SHOULD follow the authorization procedures of
+//# Section 22.2 and Section 22.3 to retry the request with credentials.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+//= type=test
+//# If a client receives a "qop" parameter in a challenge header field, it
+//# MUST send the "qop" parameter in any resulting authorization header
+//# field.
+#[test]
+fn each_algorithm_is_answered_and_the_number_goes_up() {
+    for (n, algorithm) in DigestAlgorithm::ALL.iter().enumerate() {
+        for (code, asked, shown) in [
+            (401, Header::WwwAuthenticate, Header::Authorization),
+            (407, Header::ProxyAuthenticate, Header::ProxyAuthorization),
+        ] {
+            let mut world = World::new(n as u64);
+            let (alice, raw) = (world.phone(1), world.raw(2));
+            world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+            let id = message(&mut world, alice);
+            let (tx, first) = world.request_at(raw);
+            assert!(!first.has(shown));
+            world.respond(raw, tx, &first, code, |builder| {
+                builder.header(asked, challenge(algorithm.as_str(), "n", ""))
+            });
+            let (tx, second) = world.request_at(raw);
+            assert!(right(&second, shown, "secret"), "{algorithm}");
+            assert!(!right(&second, shown, "another"));
+            assert_eq!(second.cseq().unwrap().number, first.cseq().unwrap().number + 1);
+            assert_eq!(second.call_id().unwrap(), first.call_id().unwrap());
+            world.respond(raw, tx, &second, 200, |builder| builder);
+            assert_eq!(ended(&mut world, alice, id), 200);
+            world.finish();
+        }
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+//= type=test
+//# A UAC MUST NOT re-attempt requests with the credentials that have just
+//# been rejected (though the request may be retried if the nonce was
+//# stale).
+#[test]
+fn refused_credentials_are_not_shown_again() {
+    let mut world = World::new(1);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let id = message(&mut world, alice);
+    for nonce in ["one", "two"] {
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, 401, |builder| {
+            builder.header(Header::WwwAuthenticate, challenge("MD5", nonce, ""))
+        });
+    }
+    // The host is asked, and has nothing better.
+    let owner = world.until(alice, |event| match event {
+        Event::Challenged { owner, realm, .. } => {
+            assert_eq!(realm, "atlanta");
+            Some(*owner)
+        }
+        _ => None,
+    });
+    assert_eq!(owner, Owner::Request(id));
+    world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, None)).unwrap();
+    assert_eq!(ended(&mut world, alice, id), 401);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+//= type=test
+//# When a UAC receives a challenge, it SHOULD render to the user the
+//# contents of the "realm" parameter in the challenge (which appears in
+//# either a WWW-Authenticate header field or Proxy-Authenticate header
+//# field) if the UAC device does not already know of a credential for the
+//# realm in question.
+#[test]
+fn a_person_may_be_asked_and_take_their_time() {
+    let mut world = World::new(2);
+    let (alice, bob, raw) = (world.phone(1), world.phone(3), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 407, |builder| {
+        builder.header(Header::ProxyAuthenticate, challenge("SHA-256", "n", ""))
+    });
+    let owner = world.until(alice, |event| match event {
+        Event::Challenged { owner, .. } => Some(*owner),
+        _ => None,
+    });
+    world.run_for(std::time::Duration::from_secs(10));
+    world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, Some(password("atlanta")))).unwrap();
+    let (tx, request) = loop {
+        let (tx, request) = world.request_at(raw);
+        if request.method() == Some(sip_message::Method::Invite) {
+            break (tx, request);
+        }
+    };
+    assert!(right(&request, Header::ProxyAuthorization, "secret"));
+    world.respond(raw, tx, &request, 486, |builder| builder);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    // Nobody at the keyboard: the call ends by itself.
+    let ours = world.call(bob, 3, 2);
+    let (tx, request) = loop {
+        let (tx, request) = world.request_at(raw);
+        if request.method() == Some(sip_message::Method::Invite) {
+            break (tx, request);
+        }
+    };
+    world.respond(raw, tx, &request, 407, |builder| {
+        builder.header(Header::ProxyAuthenticate, challenge("MD5", "n", ""))
+    });
+    assert_eq!(world.end_of(bob, ours), EndCause::Unauthorized);
+    world.finish();
+}
+
+#[test]
+fn the_strongest_challenge_is_answered_whatever_the_order() {
+    let mut world = World::new(3);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let id = message(&mut world, alice);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder
+            .header(Header::WwwAuthenticate, challenge("MD5", "a", ""))
+            .header(Header::WwwAuthenticate, challenge("SHA-512-256", "b", ", opaque=\"o\\\"p\""))
+            .header(Header::WwwAuthenticate, challenge("SHA-256", "c", ""))
+            .header(Header::WwwAuthenticate, challenge("SHA-512", "d", ""))
+            .header(Header::WwwAuthenticate, "Basic realm=\"atlanta\"")
+    });
+    let (tx, request) = world.request_at(raw);
+    assert_eq!(request.fields(Header::Authorization).count(), 1);
+    let shown = request.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();
+    assert_eq!(shown.algorithm().unwrap().unwrap().as_str(), "SHA-512-256");
+    assert_eq!(shown.opaque().unwrap().unwrap().as_bytes(), b"\"o\\\"p\"");
+    assert!(right(&request, Header::Authorization, "secret"));
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    assert_eq!(ended(&mut world, alice, id), 200);
+    world.finish();
+}
+
+#[test]
+fn nobody_talks_us_down_to_a_weaker_algorithm() {
+    let mut world = World::new(4);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta").at_least(DigestAlgorithm::Sha256)));
+    let id = message(&mut world, alice);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| builder.header(Header::WwwAuthenticate, challenge("MD5", "n", "")));
+    assert_eq!(ended(&mut world, alice, id), 401);
+    // Nor after it has offered a stronger one, stale or not.
+    let id = message(&mut world, alice);
+    for (algorithm, stale) in [("SHA-256", ""), ("MD5", ", stale=true")] {
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, 401, |builder| {
+            builder.header(Header::WwwAuthenticate, challenge(algorithm, "n", stale))
+        });
+    }
+    assert_eq!(ended(&mut world, alice, id), 401);
+    world.finish();
+}
+
+#[test]
+fn a_stale_nonce_is_replaced_without_asking_and_a_loop_ends() {
+    let mut world = World::new(5);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let id = message(&mut world, alice);
+    let mut asked = 0;
+    loop {
+        world.run_for(std::time::Duration::from_millis(100));
+        if world
+            .log
+            .iter()
+            .any(|happened| matches!(happened.event, Event::Request { event: RequestEvent::Ended { .. }, .. }))
+        {
+            break;
+        }
+        let (tx, request) = world.request_at(raw);
+        let nonce = format!("n{asked}");
+        asked += 1;
+        world.respond(raw, tx, &request, 401, |builder| {
+            builder.header(Header::WwwAuthenticate, challenge("MD5", &nonce, ", stale=true"))
+        });
+    }
+    assert_eq!(asked, 4, "the request, and as many rounds as are allowed");
+    assert_eq!(ended(&mut world, alice, id), 401);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+//= type=test
+//# The ACK MUST contain the same credentials as the INVITE.
+#[test]
+fn the_requests_of_a_call_show_credentials_unasked() {
+    let mut world = World::new(6);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let ours = world.call(alice, 1, 2);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 407, |builder| {
+        builder.header(Header::ProxyAuthenticate, challenge("SHA-256", "n", ""))
+    });
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 200, |builder| {
+        builder
+            .header(Header::Contact, "<sip:2@192.0.2.2>")
+            .header(Header::ProxyAuthenticationInfo, "nextnonce=\"next\"")
+            .body("application/sdp", ANSWER)
+    });
+    world.until_confirmed(alice, ours);
+    let ack = world.last("ACK");
+    assert_eq!(ack.field(Header::ProxyAuthorization), invite.field(Header::ProxyAuthorization));
+    world.hang_up(alice, ours);
+    let (tx, bye) = world.request_at(raw);
+    assert!(right(&bye, Header::ProxyAuthorization, "secret"));
+    let shown = bye.value::<Shown<'_>>(Header::ProxyAuthorization).unwrap().unwrap();
+    assert_eq!((shown.nonce().unwrap().unwrap().as_bytes(), shown.nc().unwrap()), (&b"\"next\""[..], Some(1)));
+    world.respond(raw, tx, &bye, 200, |builder| builder);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=test
+//# When resubmitting its request in response to a 401 (Unauthorized) or 407
+//# (Proxy Authentication Required) that contains multiple challenges, a UAC
+//# MAY include an Authorization value for each WWW-Authenticate value and a
+//# Proxy-Authorization value for each Proxy-Authenticate value for which
+//# the UAC wishes to supply a credential.
+#[test]
+fn several_realms_are_answered_at_once() {
+    let mut world = World::new(7);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    for realm in ["atlanta", "biloxi"] {
+        world.tell(alice, |core, _, _| core.add_credentials(password(realm)));
+    }
+    let id = message(&mut world, alice);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 407, |builder| {
+        builder
+            .header(Header::ProxyAuthenticate, challenge("MD5", "a", ""))
+            .header(Header::ProxyAuthenticate, "Digest realm=\"biloxi\", nonce=\"b\"")
+    });
+    let (tx, request) = world.request_at(raw);
+    assert_eq!(request.fields(Header::ProxyAuthorization).count(), 2);
+    // Without qop there is neither nc nor cnonce.
+    let plain =
+        request.fields(Header::ProxyAuthorization).find(|value| value.windows(6).any(|w| w == b"biloxi")).unwrap();
+    let plain = String::from_utf8(plain.to_vec()).unwrap();
+    assert!(!plain.contains("cnonce") && !plain.contains("nc=") && !plain.contains("algorithm"), "{plain}");
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    assert_eq!(ended(&mut world, alice, id), 200);
+    world.finish();
+}
+
+#[test]
+fn a_bearer_token_is_shown_where_it_is_asked_for() {
+    let mut world = World::new(8);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(Credentials::token("atlanta", "eyJhbGciOi")));
+    let id = message(&mut world, alice);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, "Bearer realm=\"atlanta\", authz_server=\"https://as.example\"")
+    });
+    let (tx, request) = world.request_at(raw);
+    assert_eq!(request.field(Header::Authorization), Some(&b"Bearer eyJhbGciOi"[..]));
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    assert_eq!(ended(&mut world, alice, id), 200);
+    world.finish();
+}
+
+#[test]
+fn the_body_and_the_user_name_may_be_hashed_too() {
+    let mut world = World::new(9);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let id = message(&mut world, alice);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder.header(
+            Header::WwwAuthenticate,
+            "Digest realm=\"atlanta\", nonce=\"n\", algorithm=SHA-256, qop=\"auth-int\", userhash=true",
+        )
+    });
+    let (tx, request) = world.request_at(raw);
+    let shown = request.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();
+    assert!(shown.userhash().unwrap());
+    assert_eq!(shown.qop().unwrap().unwrap().as_str(), "auth-int");
+    let hash = sip_message::digest::userhash(DigestAlgorithm::Sha256, b"alice", b"atlanta");
+    assert_eq!(shown.username().unwrap().unwrap().without_quotes(), hash.as_bytes());
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    assert_eq!(ended(&mut world, alice, id), 200);
+    world.finish();
+}

@@ -1,0 +1,147 @@
+//! CANCEL, and what it crosses (RFC 3261 section 9).
+
+use crate::common::*;
+use sim::Fate;
+use sip_dialog::{CallEvent, CommandError, EndCause, Progress, Reply};
+use sip_message::Header;
+use std::time::Duration;
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+//= type=test
+//# If the original request was an INVITE, the UAS SHOULD immediately
+//# respond to the INVITE with a 487 (Request Terminated).
+#[test]
+fn a_ringing_call_is_cancelled() {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.hang_up(ep, now, ours, Some("SIP;cause=200;text=\"Done\""))).unwrap();
+    let again = world.tell(alice, |core, ep, now| core.hang_up(ep, now, ours, None));
+    assert_eq!(again, Err(CommandError::WrongState));
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerCancelled);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    assert_eq!(world.last("CANCEL").field(Header::Reason), Some(&b"SIP;cause=200;text=\"Done\""[..]));
+    assert_eq!(world.sent(), ["1>2 INVITE", "2>1 180", "1>2 CANCEL", "2>1 200", "2>1 487", "1>2 ACK"]);
+    // The call is gone: nothing can be done with it any more.
+    let late = world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(answer())));
+    assert_eq!(late, Err(CommandError::Unknown));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+//= type=test
+//# If no provisional response has been received, the CANCEL request MUST
+//# NOT be sent; rather, the client MUST wait for the arrival of a
+//# provisional response before sending the request.
+#[test]
+fn a_cancel_waits_for_the_first_response() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    world.hang_up(alice, ours);
+    let theirs = world.incoming(bob);
+    assert_eq!(world.sent(), ["1>2 INVITE"]);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerCancelled);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+//= type=test
+//# If, after acknowledging any 2xx response to an INVITE, the UAC does not
+//# want to continue with that dialog, then the UAC MUST terminate the
+//# dialog by sending a BYE request as described in Section 15.
+#[test]
+fn a_200_that_crosses_a_cancel_gets_ack_and_bye() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    // Both at once.
+    world.accept(bob, theirs).unwrap();
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    let sent = world.sent();
+    assert!(sent.contains(&"1>2 ACK".into()) && sent.contains(&"1>2 BYE".into()), "{sent:?}");
+    world.finish();
+}
+
+#[test]
+fn a_call_nobody_answers_is_cancelled_in_time() {
+    let mut world = World::new(4);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).no_answer(Duration::from_secs(20)));
+    let theirs = world.incoming(bob);
+    assert_eq!(world.end_of(alice, ours), EndCause::NoAnswer);
+    assert!(world.now().as_micros() < 21_000_000);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerCancelled);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1
+//= type=test
+//# If the invitation expires before the UAS has generated a final response,
+//# a 487 (Request Terminated) response SHOULD be generated.
+#[test]
+fn an_invitation_that_expires_is_answered_487() {
+    let mut world = World::new(5);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).header("Expires", "10"));
+    let theirs = world.incoming(bob);
+    assert_eq!(world.end_of(bob, theirs), EndCause::NoAnswer);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(487)));
+    world.finish();
+}
+
+#[test]
+fn a_peer_that_is_not_there_is_told() {
+    let mut world = World::new(6);
+    let alice = world.phone(1);
+    let ours = world.call(alice, 1, 9);
+    assert_eq!(world.end_of(alice, ours), EndCause::Unreachable);
+    // And one that is, but never says a word.
+    world.net.set_filter(|_| Fate::Lose);
+    let ours = world.call(alice, 1, 9);
+    assert_eq!(world.end_of(alice, ours), EndCause::TimedOut);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
+//= type=test
+//# To prevent cancellation, the UAS MUST send a non-100 provisional
+//# response at every minute, to handle the possibility of lost provisional
+//# responses.
+#[test]
+fn a_long_ring_is_repeated_every_minute() {
+    let mut world = World::new(7);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let _ours = world.invite(alice, invite(1, 2).body(offer()).no_answer(Duration::from_secs(150)));
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    world.run_for(Duration::from_secs(140));
+    assert_eq!(world.sent().iter().filter(|what| *what == "2>1 180").count(), 3);
+    world.finish();
+}
+
+#[test]
+fn a_refused_call_ends_with_its_status() {
+    let mut world = World::new(8);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    let bad = world.tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(200), Reply::new()));
+    assert_eq!(bad, Err(CommandError::BadStatus));
+    world
+        .tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(486), Reply::new().header("Retry-After", "60")))
+        .unwrap();
+    assert_eq!(world.end_of(bob, theirs), EndCause::Rejected(status(486)));
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    assert_eq!(world.last("486").field(Header::RetryAfter), Some(&b"60"[..]));
+    world.finish();
+}

@@ -1,0 +1,189 @@
+//! The races of RFC 5407, by its section numbers, and a few more that calls were lost in.
+
+use crate::common::*;
+use sim::Fate;
+use sip_dialog::{CallEvent, EndCause, ExtraHeaders, Progress};
+use std::time::Duration;
+
+/// Loses the first packet that begins so.
+fn lose_first(world: &mut World, start: &'static [u8]) {
+    let mut lost = false;
+    world.net.set_filter(move |packet| {
+        if packet.bytes.starts_with(start) && !std::mem::replace(&mut lost, true) { Fate::Lose } else { Fate::Carry }
+    });
+}
+
+/// RFC 5407 section 3.1.1: the callee hears of a CANCEL after it has sent the 200.
+#[test]
+fn s3_1_1_cancel_crosses_the_200() {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    world.hang_up(alice, ours);
+    world.accept(bob, theirs).unwrap();
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    world.finish();
+}
+
+/// RFC 5407 section 3.1.4: the 200 to the INVITE is lost, and a re-INVITE comes before its ACK.
+#[test]
+fn s3_1_4_a_reinvite_overtakes_the_ack() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    lose_first(&mut world, b"ACK");
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(alice, ours);
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.run_for(Duration::from_secs(3));
+    assert!(world.tell(bob, |core, _, _| core.call(theirs)).unwrap().state == sip_dialog::CallState::Confirmed);
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    world.finish();
+}
+
+/// RFC 5407 section 3.1.6 and 3.3.1: the caller hangs up before the callee has its ACK.
+#[test]
+fn s3_3_1_bye_overtakes_the_ack() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    lose_first(&mut world, b"ACK");
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(alice, ours);
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    world.finish();
+}
+
+/// RFC 5407 section 3.2.1: BYE crosses a re-INVITE.
+#[test]
+fn s3_2_1_bye_crosses_a_reinvite() {
+    let mut world = World::new(4);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    world.tell(bob, |core, ep, now| core.reinvite(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(alice, ours), EndCause::HungUp);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    world.finish();
+}
+
+/// RFC 5407 section 3.2.2: UPDATE crosses a re-INVITE.
+#[test]
+fn s3_2_2_update_crosses_a_reinvite() {
+    let mut world = World::new(5);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.tell(bob, |core, ep, now| core.update(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
+    for _ in 0..2 {
+        // Whoever's second attempt comes first is answered first.
+        let (node, call) = world.until_any_offer();
+        world.tell(node, |core, ep, now| core.answer(ep, now, call, answer())).unwrap();
+        let (other, theirs) = if node == alice { (bob, theirs) } else { (alice, ours) };
+        world.until_call(other, theirs, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    }
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    world.finish();
+}
+
+/// RFC 5407 section 3.3.2: both hang up at once, and each BYE is answered 200.
+#[test]
+fn s3_3_2_bye_crosses_bye() {
+    let mut world = World::new(6);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let before = world.sent().len();
+    world.hang_up(alice, ours);
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::HungUp);
+    assert_eq!(world.end_of(bob, theirs), EndCause::HungUp);
+    world.run_for(Duration::from_secs(1));
+    let mut after = world.sent()[before..].to_vec();
+    after.sort();
+    assert_eq!(after, ["1>2 200", "1>2 BYE", "2>1 200", "2>1 BYE"]);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+//= type=test
+//# If the server retransmits the 2xx response for 64*T1 seconds without
+//# receiving an ACK, the dialog is confirmed, but the session SHOULD be
+//# terminated.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15
+//= type=test
+//# However, the callee's UA MUST NOT send a BYE on a confirmed dialog until
+//# it has received an ACK for its 2xx response or until the server
+//# transaction times out.
+#[test]
+fn a_200_that_is_never_acknowledged_ends_in_a_bye() {
+    let mut world = World::new(7);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.net.set_filter(|packet| if packet.bytes.starts_with(b"ACK") { Fate::Lose } else { Fate::Carry });
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    // The callee wants out at once, but its BYE must wait.
+    world.hang_up(bob, theirs);
+    assert!(!world.sent().iter().any(|what| what.ends_with("BYE")));
+    assert_eq!(world.end_of(bob, theirs), EndCause::HungUp);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+//= type=test
+//# The ACK MUST be passed to the client transport every time a
+//# retransmission of the 2xx final response that triggered the ACK arrives.
+#[test]
+fn a_lost_ack_is_sent_again_for_the_200_that_comes_again() {
+    let mut world = World::new(8);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    lose_first(&mut world, b"ACK");
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    assert_eq!(world.sent().iter().filter(|what| *what == "1>2 ACK").count(), 2);
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    world.finish();
+}
+
+/// A re-INVITE whose 200 comes after the call is over still has its ACK, so that the peer does not repeat it.
+#[test]
+fn a_late_200_to_a_reinvite_is_acknowledged() {
+    let mut world = World::new(9);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    world.finish();
+}
+
+#[test]
+fn calls_stand_on_a_network_that_loses_and_doubles() {
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        let (alice, bob) = (world.phone(1), world.phone(2));
+        world.net.faults.loss = 200;
+        world.net.faults.duplicates = 200;
+        world.net.faults.jitter = Duration::from_millis(300);
+        let (ours, theirs) = world.established(alice, bob, 1, 2);
+        world.hang_up(alice, ours);
+        world.end_of(bob, theirs);
+        world.end_of(alice, ours);
+        world.finish();
+    }
+}

@@ -1,0 +1,260 @@
+//! Registrations (RFC 3261 section 10, RFC 5626, 5627, 3608).
+
+use crate::common::*;
+use sip_dialog::{EndCause, Event, Register, RegistrationEnd, RegistrationEvent, RegistrationId};
+use sip_message::{Header, Message};
+use sip_transaction::ServerTxId;
+use std::time::Duration;
+
+fn register(world: &mut World, alice: sim::NodeId, change: impl FnOnce(Register) -> Register) -> RegistrationId {
+    let register = change(Register::new(origin(1), "sip:192.0.2.2").expires(600));
+    world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap()
+}
+
+fn ok(world: &mut World, raw: sim::NodeId, tx: ServerTxId, request: &Message, more: &'static [(&str, &str)]) {
+    let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+    world.respond(raw, tx, request, 200, |mut builder| {
+        if contact != "*" && !contact.contains("expires=0") {
+            builder = builder.header(Header::Contact, contact);
+        }
+        for (name, value) in more {
+            builder = builder.header(*name, value);
+        }
+        builder
+    });
+}
+
+fn until(world: &mut World, node: sim::NodeId, wanted: impl Fn(&RegistrationEvent) -> bool) -> RegistrationEvent {
+    world.until(node, |event| match event {
+        Event::Registration { event, .. } if wanted(event) => Some(event.clone()),
+        _ => None,
+    })
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+//= type=test
+//# A UA MUST increment the CSeq value by one for each REGISTER request with
+//# the same Call-ID.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+//= type=test
+//# Call-ID: All registrations from a UAC SHOULD use the same Call-ID header
+//# field value for registrations sent to a particular registrar.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.2
+//= type=test
+//# UAs SHOULD support this mechanism so that bindings can be removed before
+//# their expiration interval has passed.
+#[test]
+fn registered_refreshed_removed() {
+    let mut world = World::new(1);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let id = register(&mut world, alice, |register| register);
+    let (tx, first) = world.request_at(raw);
+    assert_eq!(first.request_uri_bytes(), Some(&b"sip:192.0.2.2"[..]));
+    ok(&mut world, raw, tx, &first, &[]);
+    until(
+        &mut world,
+        alice,
+        |event| matches!(event, RegistrationEvent::Registered { expires, .. } if expires.as_secs() == 600),
+    );
+    let (tx, second) = world.request_at(raw);
+    assert_eq!(world.now().as_micros() / 1_000_000, 540, "a tenth before its time");
+    assert_eq!(second.call_id().unwrap(), first.call_id().unwrap());
+    assert_eq!(second.cseq().unwrap().number, first.cseq().unwrap().number + 1);
+    ok(&mut world, raw, tx, &second, &[]);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Refreshed { .. }));
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    assert!(last.field(Header::Contact).unwrap().ends_with(b"expires=0"));
+    ok(&mut world, raw, tx, &last, &[]);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Ended { cause: RegistrationEnd::Removed, .. }));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.8
+//= type=test
+//# If a UA receives a 423 (Interval Too Brief) response, it MAY retry the
+//# registration after making the expiration interval of all contact
+//# addresses in the REGISTER request equal to or greater than the
+//# expiration interval within the Min-Expires header field of the 423
+//# (Interval Too Brief) response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.2
+//= type=test
+//# The REGISTER-specific Contact header field value of "*" applies to all
+//# registrations, but it MUST NOT be used unless the Expires header field
+//# is present with a value of "0".
+#[test]
+fn too_brief_and_all_at_once() {
+    let mut world = World::new(2);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let id = register(&mut world, alice, |register| register.expires(10));
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 423, |builder| builder.header(Header::MinExpires, 60));
+    let (tx, request) = world.request_at(raw);
+    assert!(request.field(Header::Contact).unwrap().ends_with(b"expires=60"));
+    ok(&mut world, raw, tx, &request, &[]);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, true)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    assert_eq!((last.field(Header::Contact), last.field(Header::Expires)), (Some(&b"*"[..]), Some(&b"0"[..])));
+    ok(&mut world, raw, tx, &last, &[]);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.5
+//= type=test
+//# The UA MUST wait for at least the value of the retry delay time before
+//# trying another registration to form a new flow for that URI (a 503
+//# response to an earlier failed registration attempt with a Retry-After
+//# header field value may cause the UA to wait longer).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.7
+//= type=test
+//# If the transaction layer returns a timeout error because the REGISTER
+//# yielded no response, the UAC SHOULD NOT immediately re-attempt a
+//# registration to the same registrar.
+#[test]
+fn failures_back_off_and_recover() {
+    let mut world = World::new(3);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let id = register(&mut world, alice, |register| register);
+    let mut waits = Vec::new();
+    for n in 0..8 {
+        let (tx, request) = world.request_at(raw);
+        let after = if n == 7 { "2000" } else { "1" };
+        world.respond(raw, tx, &request, 503, |builder| builder.header(Header::RetryAfter, after));
+        let RegistrationEvent::Failed { retry, .. } =
+            until(&mut world, alice, |e| matches!(e, RegistrationEvent::Failed { .. }))
+        else {
+            unreachable!()
+        };
+        waits.push(retry.as_secs());
+    }
+    for (n, wait) in waits[..7].iter().enumerate() {
+        let upper = (30u64 << (n + 1)).min(1800);
+        assert!((upper / 2..=upper).contains(wait), "{waits:?}");
+    }
+    assert_eq!(waits[7], 2000, "the server may ask for more");
+    let (tx, request) = world.request_at(raw);
+    ok(&mut world, raw, tx, &request, &[]);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    ok(&mut world, raw, tx, &last, &[]);
+    world.finish();
+}
+
+#[test]
+fn a_refusal_is_final_and_credentials_are_shown_from_then_on() {
+    let mut world = World::new(4);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    register(&mut world, alice, |register| register);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 403, |builder| builder);
+    until(
+        &mut world,
+        alice,
+        |event| matches!(event, RegistrationEvent::Ended { cause: RegistrationEnd::Refused(code), .. } if code.code() == 403),
+    );
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let id = register(&mut world, alice, |register| register);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+    });
+    let (tx, request) = world.request_at(raw);
+    ok(&mut world, raw, tx, &request, &[]);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
+    let (tx, request) = world.request_at(raw);
+    let shown = String::from_utf8(request.field(Header::Authorization).unwrap().to_vec()).unwrap();
+    assert!(shown.contains("nc=00000002"), "{shown}");
+    ok(&mut world, raw, tx, &request, &[]);
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    ok(&mut world, raw, tx, &last, &[]);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=test
+//# UAs that support this specification MUST include the outbound option tag
+//# in a Supported header field in a REGISTER request.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=test
+//# REGISTER requests, other than those described in Section 4.2.3, MUST
+//# include an instance-id media feature tag as specified in Section 4.1.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=test
+//# A UAC conforming to this specification MUST include in the Contact
+//# header field, a "reg-id" parameter that is distinct from other "reg-id"
+//# parameters used in other registrations that use the same "+sip.instance"
+//# Contact header field parameter and AOR.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=test
+//# If the registering UA receives a 439 (First Hop Lacks Outbound Support)
+//# response to a REGISTER request, it MAY re-attempt registration without
+//# using the outbound mechanism (subject to local policy at the client).
+//= https://www.rfc-editor.org/rfc/rfc3608#section-6.1
+//= type=test
+//# The UA MUST preserve the order, in case there is more than one
+//# Service-Route header field or header field value.
+#[test]
+fn outbound_gruu_and_service_route() {
+    let mut world = World::new(5);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let urn = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let id = register(&mut world, alice, |register| register.instance(urn, Some(1)));
+    let (tx, request) = world.request_at(raw);
+    let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+    assert!(contact.contains(&format!("+sip.instance=\"<{urn}>\";reg-id=1")), "{contact}");
+    assert!(request.fields(Header::Supported).any(|value| value.windows(8).any(|w| w == b"outbound")));
+    world.respond(raw, tx, &request, 439, |builder| builder);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::NoOutbound { .. }));
+    let (tx, request) = world.request_at(raw);
+    assert!(!request.field(Header::Contact).unwrap().windows(6).any(|w| w == b"reg-id"));
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder
+            .header(Header::Contact, "<sip:9@192.0.2.9>;expires=9")
+            .header(
+                Header::Contact,
+                "<sip:1@192.0.2.1>;pub-gruu=\"sip:1@192.0.2.1;gr=urn:uuid:f81d4fae\";temp-gruu=\"sip:tgruu@192.0.2.1;gr\";expires=100",
+            )
+            .header(Header::ServiceRoute, "<sip:192.0.2.2;lr>, <sip:p2.example;lr>")
+    });
+    until(
+        &mut world,
+        alice,
+        |event| matches!(event, RegistrationEvent::Registered { expires, .. } if expires.as_secs() == 100),
+    );
+    let info = world.tell(alice, |core, _, _| core.registration(id)).unwrap();
+    assert_eq!(info.public_gruu.as_deref(), Some("sip:1@192.0.2.1;gr=urn:uuid:f81d4fae"));
+    assert_eq!(info.temporary_gruu.as_deref(), Some("sip:tgruu@192.0.2.1;gr"));
+    assert_eq!(info.service_route, "<sip:192.0.2.2;lr>, <sip:p2.example;lr>");
+    // A call of that registration takes the GRUU and the route.
+    let call = sip_dialog::Invite::new(origin(1).registration(id), "sip:bob@biloxi.example").body(offer());
+    let ours = world.invite(alice, call);
+    let (tx, invite) = world.request_at(raw);
+    assert_eq!(invite.field(Header::Contact), Some(&b"<sip:1@192.0.2.1;gr=urn:uuid:f81d4fae>"[..]));
+    assert_eq!(invite.routes().count(), 2);
+    world.respond(raw, tx, &invite, 486, |builder| builder);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    loop {
+        let (tx, last) = world.request_at(raw);
+        if last.method() == Some(sip_message::Method::Register) {
+            ok(&mut world, raw, tx, &last, &[]);
+            break;
+        }
+    }
+    world.finish();
+}
+
+#[test]
+fn one_that_never_got_through_can_be_given_up() {
+    let mut world = World::new(6);
+    let alice = world.phone(1);
+    let id = register(&mut world, alice, |register| register);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Failed { .. }));
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Ended { cause: RegistrationEnd::Removed, .. }));
+    world.run_for(Duration::from_secs(10));
+    world.finish();
+}

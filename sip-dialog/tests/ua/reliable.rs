@@ -1,0 +1,279 @@
+//! Reliable provisional responses (RFC 3262).
+
+use crate::common::*;
+use sim::Fate;
+use sip_dialog::{CallEvent, CommandError, EndCause, ExtraHeaders, Meaning, Progress, Reliable, Reply};
+use sip_message::Header;
+use std::time::Duration;
+
+fn session_progress() -> Progress {
+    Progress::new(status(183)).reliable()
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# In addition, it MUST contain a Require header field containing the
+//# option tag 100rel, and MUST include an RSeq header field.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# If the PRACK does match an unacknowledged reliable provisional response,
+//# it MUST be responded to with a 2xx response.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# Assuming the response is to be transmitted reliably, the UAC MUST create
+//# a new request with method PRACK.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# The UAC SHOULD include this in all INVITE requests.
+#[test]
+fn the_answer_may_come_early_and_for_good() {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(answer()))).unwrap();
+    world.until_call(alice, ours, |event| match event {
+        CallEvent::Progress { session, .. } => Some(assert_eq!(*session, Some(Meaning::Answer))),
+        _ => None,
+    });
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    // The answer is given: the 200 carries none.
+    assert_eq!(world.accept(bob, theirs), Err(CommandError::BodyNotAllowed));
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    assert_eq!(world.sent(), ["1>2 INVITE", "2>1 183", "1>2 PRACK", "2>1 200", "2>1 200", "1>2 ACK"]);
+    let (early, prack) = (world.last("183"), world.last("PRACK"));
+    assert_eq!(early.field(Header::Require), Some(&b"100rel"[..]));
+    let rseq = String::from_utf8(early.field(Header::RSeq).unwrap().to_vec()).unwrap();
+    let rack = String::from_utf8(prack.field(Header::RAck).unwrap().to_vec()).unwrap();
+    assert_eq!(rack, format!("{rseq} {} INVITE", early.cseq().unwrap().number));
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# If the UAS had placed a session description in any reliable provisional
+//# response that is unacknowledged when the INVITE is accepted, the UAS
+//# MUST delay sending the 2xx until the provisional response is
+//# acknowledged.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# In that case, it MUST NOT send a final response until those provisional
+//# responses are acknowledged.
+#[test]
+fn the_200_waits_for_the_prack() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(answer()))).unwrap();
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    assert_eq!(world.sent(), ["1>2 INVITE", "2>1 183", "1>2 PRACK", "2>1 200", "2>1 200", "1>2 ACK"]);
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# Similarly, if a reliable provisional response is the first reliable
+//# message sent back to the UAC, and the INVITE did not contain an offer,
+//# one MUST appear in that reliable provisional response.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# If the UAC receives a reliable provisional response with an offer (this
+//# would occur if the UAC sent an INVITE without an offer, in which case
+//# the first reliable provisional response will contain the offer), it MUST
+//# generate an answer in the PRACK.
+#[test]
+fn the_offer_may_come_early_and_its_answer_in_the_prack() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = world.incoming(bob);
+    let bare = world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress()));
+    assert_eq!(bare, Err(CommandError::BodyNeeded));
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(offer()))).unwrap();
+    world.until_call(alice, ours, |event| match event {
+        CallEvent::Progress { session: Some(Meaning::Offer), .. } => Some(()),
+        _ => None,
+    });
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.until_call(bob, theirs, |event| match event {
+        CallEvent::Acknowledged { session: Some(Meaning::Answer), message } => Some(assert_eq!(message.body(), ANSWER)),
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# The UAS MUST NOT send a second reliable provisional response until the
+//# first is acknowledged.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# The value of the RSeq in each subsequent reliable provisional response
+//# for the same request MUST be greater by exactly one.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# Once a reliable provisional response is received, retransmissions of
+//# that response MUST be discarded.
+#[test]
+fn reliable_responses_go_out_one_after_the_other_and_survive_loss() {
+    let mut world = World::new(4);
+    let (alice, bob) = (world.phone_with(1, |config| config.reliable = Reliable::Always), world.phone(2));
+    // The first 183 and the first PRACK are lost.
+    let mut lost = [false, false];
+    world.net.set_filter(move |packet| {
+        let which = if packet.bytes.starts_with(b"SIP/2.0 183") {
+            0
+        } else if packet.bytes.starts_with(b"PRACK") {
+            1
+        } else {
+            return Fate::Carry;
+        };
+        if std::mem::replace(&mut lost[which], true) { Fate::Carry } else { Fate::Lose }
+    });
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(answer()))).unwrap();
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing().reliable())).unwrap();
+    for _ in 0..2 {
+        world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    }
+    let rseq = |title: &str| -> u32 {
+        String::from_utf8(world.last(title).field(Header::RSeq).unwrap().to_vec()).unwrap().parse().unwrap()
+    };
+    assert_eq!(rseq("180"), rseq("183") + 1);
+    let told = world.log.iter().filter(|happened| {
+        matches!(&happened.event, sip_dialog::Event::Call { call, event: CallEvent::Progress { .. } } if *call == ours)
+    });
+    assert_eq!(told.count(), 2, "each once, however often it was sent");
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# If a reliable provisional response is retransmitted for 64*T1 seconds
+//# without reception of a corresponding PRACK, the UAS SHOULD reject the
+//# original request with a 5xx response.
+#[test]
+fn without_prack_the_call_is_refused() {
+    let mut world = World::new(5);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.net.set_filter(|packet| if packet.bytes.starts_with(b"PRACK") { Fate::Lose } else { Fate::Carry });
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(answer()))).unwrap();
+    assert_eq!(world.end_of(bob, theirs), EndCause::NotPracked);
+    assert_eq!(world.now().as_micros() / 1_000_000, 32);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(504)));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# The UAS MUST send any non-100 provisional response reliably if the
+//# initial request contained a Require header field with the option tag
+//# 100rel.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# If the UAS is unwilling to do so, it MUST reject the initial request
+//# with a 420 (Bad Extension) and include an Unsupported header field
+//# containing the option tag 100rel.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+//= type=test
+//# The UAS MUST add an Unsupported header field, and list in it those
+//# options it does not understand amongst those in the Require header field
+//# of the request.
+#[test]
+fn what_is_required_is_done_or_refused() {
+    let mut world = World::new(6);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let carol = world.phone_with(3, |config| config.reliable = Reliable::Never);
+    let ours = world.invite(alice, invite(1, 2).body(offer()).require_reliable());
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerCancelled);
+    let ours = world.invite(alice, invite(1, 3).body(offer()).require_reliable());
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(420)));
+    assert_eq!(world.last("420").field(Header::Unsupported), Some(&b"100rel"[..]));
+    let _ = carol;
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# If a PRACK request is received by the UA core that does not match any
+//# unacknowledged reliable provisional response, the UAS MUST respond to
+//# the PRACK with a 481 response.
+#[test]
+fn a_prack_for_nothing_is_answered_481() {
+    let mut world = World::new(7);
+    let (raw, bob) = (world.raw(1), world.phone(2));
+    let invite = sip_message::Message::request(sip_message::Method::Invite, "sip:2@192.0.2.2")
+        .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+        .header(Header::To, "<sip:2@192.0.2.2>")
+        .header(Header::CallId, "x")
+        .cseq(1)
+        .header(Header::Contact, "<sip:1@192.0.2.1>")
+        .header(Header::Supported, "100rel")
+        .build()
+        .unwrap();
+    world.send(raw, invite);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(offer()))).unwrap();
+    world.run_for(Duration::from_millis(100));
+    let early = world.last("183");
+    let tag = early.to().unwrap().tag().unwrap().unwrap().to_owned();
+    for (rack, code) in [("1 1 INVITE", 481), ("right", 200)] {
+        let rseq = String::from_utf8(early.field(Header::RSeq).unwrap().to_vec()).unwrap();
+        let rack = if rack == "right" { format!("{rseq} 1 INVITE") } else { rack.to_owned() };
+        let prack = sip_message::Message::request(sip_message::Method::Prack, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+            .header(Header::To, format!("<sip:2@192.0.2.2>;tag={tag}"))
+            .header(Header::CallId, "x")
+            .cseq(code)
+            .header(Header::RAck, rack)
+            .body("application/sdp", ANSWER)
+            .build()
+            .unwrap();
+        // The first one's number is the higher: it must not spoil the order for the second.
+        let prack = {
+            let mut p = prack;
+            p.set(Header::CSeq, if code == 481 { "2 PRACK" } else { "3 PRACK" }).unwrap();
+            p
+        };
+        let tx = world.send(raw, prack);
+        assert_eq!(world.final_of(raw, tx).status(), Some(status(code as u16)));
+    }
+    world.hang_up(bob, theirs);
+    world.finish();
+}
+
+#[test]
+fn an_update_may_change_what_was_agreed_early() {
+    let mut world = World::new(8);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(answer()))).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    world.hang_up(bob, theirs);
+    world.finish();
+}

@@ -1,0 +1,265 @@
+//! Requests of their own: MESSAGE, OPTIONS, INFO, DTMF, unknown methods; and what is answered without asking anybody.
+
+use crate::common::*;
+use sip_dialog::{
+    Body, CallEvent, CommandError, Event, ExtraHeaders, OutgoingRequest, Reply, RequestEvent, RequestId, Tone,
+};
+use sip_message::{Header, Message, Method};
+use std::time::Duration;
+
+fn ended(world: &mut World, node: sim::NodeId, id: RequestId) -> (u16, Option<Message>) {
+    world.until(node, |event| match event {
+        Event::Request { request, event: RequestEvent::Ended { status, message } } if *request == id => {
+            Some((status.code(), message.clone()))
+        }
+        _ => None,
+    })
+}
+
+fn incoming(world: &mut World, node: sim::NodeId) -> (RequestId, Message) {
+    world.until(node, |event| match event {
+        Event::Request { request, event: RequestEvent::Incoming { message, .. } } => Some((*request, message.clone())),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_message_is_answered_by_the_host() {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", Body::new("text/plain", "hello"));
+    let id = world.tell(alice, |core, ep, now| core.request(ep, now, hello)).unwrap();
+    let (theirs, message) = incoming(&mut world, bob);
+    assert_eq!((message.method(), message.body()), (Some(Method::Message), &b"hello"[..]));
+    assert!(!message.has(Header::Contact));
+    let early = world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(180), Reply::new()));
+    assert_eq!(early, Err(CommandError::BadStatus));
+    world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(202), Reply::new())).unwrap();
+    assert_eq!(ended(&mut world, alice, id).0, 202);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-11.2
+//= type=test
+//# Allow, Accept, Accept-Encoding, Accept-Language, and Supported header
+//# fields SHOULD be present in a 200 (OK) response to an OPTIONS request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-11.2
+//= type=test
+//# The response code chosen MUST be the same that would have been chosen
+//# had the request been an INVITE.
+#[test]
+fn options_tells_what_a_call_would_meet() {
+    let mut world = World::new(2);
+    let (alice, bob) = (world.phone(1), world.phone_with(2, |config| config.limits.calls = Some(1)));
+    let ask = |world: &mut World| {
+        let options = OutgoingRequest::options(origin(1), "sip:2@192.0.2.2");
+        let id = world.tell(alice, |core, ep, now| core.request(ep, now, options)).unwrap();
+        ended(world, alice, id)
+    };
+    let (code, message) = ask(&mut world);
+    assert_eq!(code, 200);
+    let message = message.unwrap();
+    for header in [Header::Allow, Header::Accept, Header::AcceptEncoding, Header::AcceptLanguage, Header::Supported] {
+        assert!(message.has(header), "{header}");
+    }
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    assert_eq!(ask(&mut world).0, 486);
+    let second = world.call(alice, 1, 2);
+    assert_eq!(world.end_of(alice, second), sip_dialog::EndCause::PeerRejected(status(486)));
+    world.hang_up(alice, ours);
+    world.end_of(bob, theirs);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2
+//= type=test
+//# If a UA receives an INFO request associated with an Info Package that
+//# the UA has not indicated willingness to receive, the UA MUST send a 469
+//# (Bad Info Package) response (see Section 11.6), which contains a
+//# Recv-Info header field with Info Packages for which the UA is willing to
+//# receive INFO requests.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2
+//= type=test
+//# Otherwise, if the INFO request is syntactically correct and well
+//# structured, the UA MUST send a 200 (OK) response.
+#[test]
+fn info_and_dtmf_in_a_call() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.phone(1), world.phone_with(2, |config| config.info_packages = vec!["nil".into()]));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let tone = Tone::new('#').unwrap();
+    let id = world.tell(alice, |core, ep, now| core.dtmf(ep, now, ours, tone, Duration::from_millis(160))).unwrap();
+    world.until_call(bob, theirs, |event| match event {
+        CallEvent::Dtmf { tone, duration, .. } => {
+            assert_eq!((tone.as_char(), *duration), ('#', Some(Duration::from_millis(160))));
+            Some(())
+        }
+        _ => None,
+    });
+    assert_eq!(ended(&mut world, alice, id).0, 200);
+    let id =
+        world.tell(alice, |core, ep, now| core.info(ep, now, ours, Some("nil"), Body::new("text/plain", "x"))).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Info { .. }).then_some(()));
+    assert_eq!(ended(&mut world, alice, id).0, 200);
+    let id = world
+        .tell(alice, |core, ep, now| core.info(ep, now, ours, Some("other"), Body::new("text/plain", "x")))
+        .unwrap();
+    let (code, message) = ended(&mut world, alice, id);
+    assert_eq!((code, message.unwrap().field(Header::RecvInfo)), (469, Some(&b"nil"[..])));
+    assert!(world.tell(alice, |core, _, _| core.call(ours)).is_some(), "a 469 leaves the call alone");
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+#[test]
+fn a_message_in_a_call_says_which_call() {
+    let mut world = World::new(4);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let body = Some(Body::new("text/plain", "hi"));
+    let id = world
+        .tell(bob, |core, ep, now| core.request_in_call(ep, now, theirs, Method::Message, body, ExtraHeaders::new()));
+    let id = id.unwrap();
+    let got = world.until(alice, |event| match event {
+        Event::Request { request, event: RequestEvent::Incoming { call, .. } } => Some((*request, *call)),
+        _ => None,
+    });
+    assert_eq!(got.1, Some(ours));
+    world.tell(alice, |core, ep, now| core.unknown_method(ep, now, got.0)).unwrap();
+    let (code, message) = ended(&mut world, bob, id);
+    assert_eq!(code, 405);
+    assert!(message.unwrap().has(Header::Allow));
+    let bad =
+        world.tell(alice, |core, ep, now| core.request_in_call(ep, now, ours, Method::Bye, None, ExtraHeaders::new()));
+    assert_eq!(bad, Err(CommandError::NotSupported));
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+fn hand_made(method: Method<'_>, cseq: u32, to: &str) -> sip_message::RequestBuilder {
+    Message::request(method, "sip:2@192.0.2.2")
+        .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+        .header(Header::To, to)
+        .header(Header::CallId, "call")
+        .cseq(cseq)
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
+//= type=test
+//# If the UAS wishes to reject the request because it does not wish to
+//# recreate the dialog, it MUST respond to the request with a 481
+//# (Call/Transaction Does Not Exist) status code and pass that to the
+//# server transaction.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+//= type=test
+//# If the BYE does not match an existing dialog, the UAS core SHOULD
+//# generate a 481 (Call/Transaction Does Not Exist) response and pass that
+//# to the server transaction.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
+//= type=test
+//# If the From tag, Call-ID, and CSeq exactly match those associated with
+//# an ongoing transaction, but the request does not match that transaction
+//# (based on the matching rules in Section 17.2.3), the UAS core SHOULD
+//# generate a 482 (Loop Detected) response and pass it to the server
+//# transaction.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-3
+//= type=test
+//# If more than one Replaces header field is present in an INVITE, or if a
+//# Replaces header field is present in a request other than INVITE, the UAS
+//# MUST reject the request with a 400 Bad Request response.
+#[test]
+fn what_belongs_nowhere_is_refused() {
+    let mut world = World::new(5);
+    let (raw, bob) = (world.raw(1), world.phone(2));
+    let contact = "<sip:1@192.0.2.1>";
+    let cases: Vec<(Message, u16)> = vec![
+        (hand_made(Method::Bye, 1, "<sip:2@192.0.2.2>;tag=none").build().unwrap(), 481),
+        (hand_made(Method::Bye, 2, "<sip:2@192.0.2.2>").build().unwrap(), 481),
+        (hand_made(Method::Info, 3, "<sip:2@192.0.2.2>;tag=none").build().unwrap(), 481),
+        (hand_made(Method::Invite, 4, "<sip:2@192.0.2.2>").build().unwrap(), 400),
+        (
+            hand_made(Method::Invite, 5, "<sip:2@192.0.2.2>")
+                .header(Header::Contact, contact)
+                .header(Header::Require, "teleport")
+                .build()
+                .unwrap(),
+            420,
+        ),
+        (
+            hand_made(Method::Invite, 6, "<sip:2@192.0.2.2>")
+                .header(Header::Contact, contact)
+                .header("Replaces", "x;to-tag=1;from-tag=2")
+                .build()
+                .unwrap(),
+            481,
+        ),
+        (
+            hand_made(Method::Subscribe, 7, "<sip:2@192.0.2.2>")
+                .header(Header::Contact, contact)
+                .header(Header::Event, "presence")
+                .build()
+                .unwrap(),
+            489,
+        ),
+        (
+            hand_made(Method::Notify, 8, "<sip:2@192.0.2.2>;tag=x")
+                .header(Header::Contact, contact)
+                .header(Header::Event, "presence")
+                .header(Header::SubscriptionState, "active")
+                .build()
+                .unwrap(),
+            481,
+        ),
+        (hand_made(Method::Refer, 9, "<sip:2@192.0.2.2>").header(Header::Contact, contact).build().unwrap(), 400),
+    ];
+    for (request, code) in cases {
+        let title = format!("{request:?}");
+        let tx = world.send(raw, request);
+        assert_eq!(world.final_of(raw, tx).status(), Some(status(code)), "{title}");
+    }
+    // The same INVITE over another way is merged; a BYE numbered too low is late.
+    let invite = || {
+        hand_made(Method::Invite, 20, "<sip:2@192.0.2.2>")
+            .header(Header::Contact, contact)
+            .body("application/sdp", OFFER)
+            .build()
+            .unwrap()
+    };
+    let first = world.send(raw, invite());
+    let theirs = world.incoming(bob);
+    let second = world.send(raw, invite());
+    assert_eq!(world.final_of(raw, second).status(), Some(status(482)));
+    world.accept(bob, theirs).unwrap();
+    let tag = world.final_of(raw, first).to().unwrap().tag().unwrap().unwrap().to_owned();
+    let to = format!("<sip:2@192.0.2.2>;tag={tag}");
+    let late = world.send(raw, hand_made(Method::Info, 19, &to).build().unwrap());
+    assert_eq!(world.final_of(raw, late).status(), Some(status(500)));
+    let far = world.send(raw, hand_made(Method::Bye, 400, &to).build().unwrap());
+    assert_eq!(world.final_of(raw, far).status(), Some(status(200)));
+    assert_eq!(world.end_of(bob, theirs), sip_dialog::EndCause::PeerHungUp);
+    world.finish();
+}
+
+#[test]
+fn an_endpoint_may_be_shared() {
+    let mut world = World::new(6);
+    let (raw, bob) =
+        (world.raw(1), world.phone_with(2, |config| config.serves = sip_dialog::Serves::Users(vec!["2".into()])));
+    let mut other = hand_made(Method::Options, 1, "<sip:9@192.0.2.2>").build().unwrap();
+    other.set_request_uri("sip:9@192.0.2.2").unwrap();
+    world.send(raw, other);
+    world.run_for(Duration::from_millis(50));
+    let handed_on = world.below.iter().find_map(|(node, event)| match event {
+        sip_transaction::Event::Request { tx, message, .. } if *node == bob => Some((*tx, message.clone())),
+        _ => None,
+    });
+    let (tx, message) = handed_on.expect("not the user agent's to answer");
+    let now = world.now();
+    let answer = Message::response(&message, status(404)).to_tag("t").build().unwrap();
+    world.tell(bob, |_, ep, _| ep.respond(now, tx, answer)).unwrap();
+    let mine = hand_made(Method::Options, 2, "<sip:2@192.0.2.2>").build().unwrap();
+    let tx = world.send(raw, mine);
+    assert_eq!(world.final_of(raw, tx).status(), Some(status(200)));
+    world.run_for(Duration::from_secs(40));
+    world.finish();
+}
