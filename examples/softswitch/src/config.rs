@@ -141,6 +141,12 @@ impl Config {
                 return Err(bad(format!("{} needs --cert and --key", secure.flag())));
             }
         }
+        let location = location(values.one("location").unwrap_or("memory"))?;
+        if matches!(location, Location::Redis { .. }) && listen.iter().all(|on| on.transport.is_websocket()) {
+            return Err(bad(
+                "--location redis needs a --udp, --tcp or --tls listener: other nodes send calls there".into()
+            ));
+        }
         let advertise = values.one("advertise").map(str::to_owned);
         if let Some(host) = &advertise {
             let uri = format!("sip:{host}");
@@ -161,7 +167,7 @@ impl Config {
             users_file: values.one("users").map(PathBuf::from),
             routes: values.all("route").unwrap_or_default().iter().map(|text| route(text)).collect::<Result<_, _>>()?,
             redirect: values.is_on("redirect"),
-            location: location(values.one("location").unwrap_or("memory"))?,
+            location,
             log: level(values.one("log").unwrap_or("info"))?,
             metrics: values.one("metrics").map(|text| address("metrics", text)).transpose()?,
             trace: values.one("trace").map(PathBuf::from),

@@ -2,10 +2,13 @@
 //! event of the endpoint passes the cores in that order until one takes it.
 
 use crate::config::{Config, Route};
+use crate::location::redis::Directory;
 use crate::location::{FlowMap, Locations};
 use crate::log::{clean, log};
 use crate::services::{Services, answer};
 use crate::users::Users;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
 use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
 use sip_server::{
@@ -13,7 +16,7 @@ use sip_server::{
     Registrar, RegistrarConfig, RegistrarEvent, RouteKind, Store as _, Target, aor_key,
 };
 use sip_transaction::{Endpoint, Event, Instant, ServerTxId, Transport};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -46,6 +49,10 @@ pub(crate) struct Cores {
     /// Ids of flows, as the location table has them.
     pub(crate) flows: FlowMap,
     locations: Arc<Locations>,
+    /// Who is at other nodes.
+    directory: Option<Directory>,
+    /// Which shard this is.
+    shard: usize,
     users: Vec<(String, String)>,
     /// Without users, those on this machine may do anything.
     open: bool,
@@ -54,6 +61,8 @@ pub(crate) struct Cores {
     routes: Vec<Route>,
     /// Where this server listens: other ports of its addresses are other servers.
     listening: HashSet<SocketAddr>,
+    /// Requests for which other nodes are being asked, and whether their senders are known.
+    asked: HashMap<ProxyId, bool>,
     /// No new work is taken.
     stopped: bool,
     pub(crate) registrations: u64,
@@ -62,9 +71,10 @@ pub(crate) struct Cores {
 
 impl Cores {
     pub(crate) fn new(
+        shard: usize,
         config: &Config,
         listening: &[(Transport, SocketAddr)],
-        locations: Arc<Locations>,
+        (locations, directory): (Arc<Locations>, Option<Directory>),
         users: &Users,
         seed: [u8; 32],
         identity: [u8; 32],
@@ -97,11 +107,14 @@ impl Cores {
             proxy: Proxy::new(proxy, identity),
             flows: FlowMap::default(),
             locations,
+            directory,
+            shard,
             users: Vec::new(),
             open: config.is_open(),
             redirect: config.redirect,
             routes,
             listening: listening.iter().map(|(_, address)| *address).collect(),
+            asked: HashMap::new(),
             stopped: false,
             registrations: 0,
             refused_credentials: 0,
@@ -145,7 +158,14 @@ impl Cores {
                 });
             }
         }
-        let Some(event) = self.auth.handle(endpoint, now, event) else { return };
+        // Another node has let it in already.
+        let event = match &event {
+            Event::Request { message, .. } if self.is_from_node(message) => event,
+            _ => match self.auth.handle(endpoint, now, event) {
+                Some(event) => event,
+                None => return,
+            },
+        };
         let info = match &event {
             Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.clone()),
             _ => None,
@@ -180,11 +200,12 @@ impl Cores {
                 idle = false;
                 match event {
                     ProxyEvent::RouteRequest { id, tx, kind } => {
-                        let decision = self.decide(now, id, tx, kind);
-                        // Stale if the caller has given up meanwhile.
-                        let _ = self.proxy.route(endpoint, now, id, decision);
+                        if let Some(decision) = self.decide(now, id, tx, kind) {
+                            // Stale if the caller has given up meanwhile.
+                            let _ = self.proxy.route(endpoint, now, id, decision);
+                        }
                     }
-                    ProxyEvent::Answered { .. } | ProxyEvent::Ended { .. } => {}
+                    ProxyEvent::Ended { id } => drop(self.asked.remove(&id)),
                     _ => {}
                 }
             }
@@ -211,37 +232,116 @@ impl Cores {
         times.into_iter().flatten().min()
     }
 
-    /// Where a request goes.
-    fn decide(&mut self, now: Instant, id: ProxyId, tx: Option<ServerTxId>, kind: RouteKind) -> Decision {
+    /// Where a request goes; `None` while other nodes are being asked.
+    fn decide(&mut self, now: Instant, id: ProxyId, tx: Option<ServerTxId>, kind: RouteKind) -> Option<Decision> {
         let refuse = Decision::reject(StatusCode::FORBIDDEN);
-        let (Some(request), Some(path)) = (self.proxy.request(id), self.proxy.path(id)) else { return refuse };
+        let (Some(request), Some(path)) = (self.proxy.request(id), self.proxy.path(id)) else { return Some(refuse) };
+        let from_node = self.is_from_node(request);
         // Who may use this server to reach others: its users. An ACK belongs to what was let through before.
         let known = match tx {
-            Some(tx) => self.auth.identity(tx).is_some() || self.open && path.remote.ip().is_loopback(),
+            Some(tx) => from_node || self.auth.identity(tx).is_some() || self.open && path.remote.ip().is_loopback(),
             None => true,
         };
-        let abroad = || if known { Decision::Relay } else { Decision::reject(StatusCode::FORBIDDEN) };
+        let abroad = if known { Decision::Relay } else { refuse };
         if kind != RouteKind::Local {
-            return abroad();
+            return Some(abroad);
         }
         let uri = match request.request_uri() {
             Some(Ok(Uri::Sip(uri))) => uri,
-            Some(Ok(_)) => return Decision::reject(StatusCode::UNSUPPORTED_URI_SCHEME),
-            _ => return Decision::reject(StatusCode::BAD_REQUEST),
+            Some(Ok(_)) => return Some(Decision::reject(StatusCode::UNSUPPORTED_URI_SCHEME)),
+            _ => return Some(Decision::reject(StatusCode::BAD_REQUEST)),
         };
         if self.is_another_server(&uri) {
-            return abroad();
+            // A phone on this machine, most likely, in a dialog that came by Record-Route: as with any other host, such requests
+            // were let in when the dialog was made.
+            return Some(if in_dialog(request) { Decision::Relay } else { abroad });
         }
-        let Some(user) = uri.user() else { return Decision::reject(StatusCode::NOT_FOUND) };
-        let record = self.locations.seen_by(&self.flows).lookup(&aor_key(&uri), now);
-        let located = self.registrar.locate_among(&uri, &record.bindings);
+        if uri.user().is_none() {
+            return Some(Decision::reject(StatusCode::NOT_FOUND));
+        }
+        if let Some(directory) = self.directory.as_ref().filter(|_| !from_node) {
+            let aor = self.locations.canonical(&aor_key(&uri));
+            if directory.ask(self.shard, id, aor) {
+                self.asked.insert(id, known);
+                return None;
+            }
+        }
+        Some(self.locate(now, &uri, known, &[]))
+    }
+
+    /// The other nodes at which somebody is have been found.
+    pub(crate) fn elsewhere(&mut self, endpoint: &mut Endpoint, now: Instant, id: ProxyId, nodes: &[String]) {
+        let Some(known) = self.asked.remove(&id) else { return };
+        let decision = match self.proxy.request(id).map(|request| (request, request.request_uri())) {
+            Some((request, Some(Ok(Uri::Sip(uri))))) => {
+                let targets: Vec<Target> = nodes.iter().filter_map(|node| self.at_node(node, &uri, request)).collect();
+                self.locate(now, &uri, known, &targets)
+            }
+            _ => Decision::reject(StatusCode::BAD_REQUEST),
+        };
+        // Stale if the caller has given up meanwhile.
+        let _ = self.proxy.route(endpoint, now, id, decision);
+    }
+
+    /// The same user at another node: the request goes there, marked as let in here.
+    fn at_node(&self, node: &str, uri: &SipUri<'_>, request: &Message) -> Option<Target> {
+        let proof = self.proof(request)?;
+        let user = uri.user()?;
+        let domain = self.locations.domain();
+        let scheme = uri.scheme();
+        Some(
+            Target::new(format!("{scheme}:{}@{domain};node={proof}", user.as_str())).with_route(format!("<{node};lr>")),
+        )
+    }
+
+    /// What one node shows to another: nobody else can make it, and it is good for one call only.
+    fn proof(&self, request: &Message) -> Option<String> {
+        let secret = self.directory.as_ref()?.secret()?;
+        let from = request.from().ok()?.tag().ok()??;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&secret).ok()?;
+        for part in [request.call_id().ok()?, from] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        Some(mac.finalize().into_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn is_from_node(&self, request: &Message) -> bool {
+        if self.directory.is_none() {
+            return false;
+        }
+        let Some(Ok(Uri::Sip(uri))) = request.request_uri() else { return false };
+        let shown = uri.params().get("node").and_then(|param| param.value);
+        match (shown, self.proof(request)) {
+            (Some(shown), Some(proof)) => {
+                let (shown, proof) = (shown.as_str().as_bytes(), proof.as_bytes());
+                shown.len() == proof.len() && shown.iter().zip(proof).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+            }
+            _ => false,
+        }
+    }
+
+    /// Where a user of this server is: here, at `elsewhere`, or behind a route.
+    fn locate(&self, now: Instant, uri: &SipUri<'_>, known: bool, elsewhere: &[Target]) -> Decision {
+        let record = self.locations.seen_by(&self.flows).lookup(&aor_key(uri), now);
+        let mut located = self.registrar.locate_among(uri, &record.bindings);
+        if !elsewhere.is_empty() {
+            located = match located {
+                Located::Targets(mut targets) => {
+                    targets.extend_from_slice(elsewhere);
+                    Located::Targets(targets)
+                }
+                _ => Located::Targets(elsewhere.to_vec()),
+            };
+        }
         match located {
-            Located::Targets(targets) if self.redirect => redirect(&targets),
+            Located::Targets(targets) if self.redirect && elsewhere.is_empty() => redirect(&targets),
             Located::Unavailable if record.bindings.is_empty() => {
-                let user = user.as_str();
+                let user = uri.user();
+                let user = user.as_ref().map_or("", |user| user.as_str());
                 match self.routes.iter().find(|route| user.starts_with(&route.prefix)) {
                     Some(route) if known => Decision::Targets(vec![Target::new(routed(route, user))]),
-                    Some(_) => refuse,
+                    Some(_) => Decision::reject(StatusCode::FORBIDDEN),
                     None => Located::Unavailable.into(),
                 }
             }

@@ -1,6 +1,7 @@
 //! What goes between the tasks that own sockets and the shards that own SIP: bounded channels, and who is in them.
 
 use bytes::Bytes;
+use sip_server::ProxyId;
 use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -43,6 +44,8 @@ pub(crate) enum ToShard {
     Closed { conn: ConnId, cause: CloseCause },
     /// DNS has answered.
     Resolved { query: QueryId, records: Option<Vec<Record>> },
+    /// The other nodes at which somebody is who was asked for.
+    Elsewhere { id: ProxyId, nodes: Vec<String> },
     /// There are other users now.
     Users(Arc<crate::users::Users>),
     /// Take no new work, and tell when the last transaction has ended.

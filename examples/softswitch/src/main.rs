@@ -23,6 +23,7 @@ mod web;
 use config::{Config, Listen, Location};
 use link::{Guests, Shards, ToShard};
 use location::record::Moment;
+use location::redis::{self, Directory};
 use location::{Journal, Locations};
 use log::log;
 use options::{Invocation, gather};
@@ -111,7 +112,11 @@ fn serve(config: Config) -> Result<(), String> {
             (identity, saved) = (state.seed, state.bindings);
         }
     }
-    let (journal, found) = journal(&config, epoch, flow)?;
+    let (directory, task) = directory(&config, &opened, tls::random_seed()?).unzip();
+    let (journal, found) = match &directory {
+        Some(directory) => (Some(Box::new(directory.clone()) as Box<dyn Journal>), Saved::new()),
+        None => journal(&config, epoch, flow)?,
+    };
     // The state file is newer, if there is one.
     if saved.is_empty() {
         saved = found;
@@ -133,6 +138,7 @@ fn serve(config: Config) -> Result<(), String> {
             listening: opened.listening.clone(),
             hall: hall.clone(),
             locations: locations.clone(),
+            directory: directory.clone(),
             users: users.clone(),
             seed,
             identity,
@@ -151,6 +157,9 @@ fn serve(config: Config) -> Result<(), String> {
     }
     runtime.block_on(async {
         let mut tasks = Vec::new();
+        if let Some(task) = task {
+            tokio::spawn(task.run(locations.clone(), shards.clone(), epoch));
+        }
         for (listener, transport) in opened.tcp {
             let listener = TcpListener::from_std(listener).map_err(|error| format!("{transport}: {error}"))?;
             tasks.push(tokio::spawn(stream::accept(listener, transport, hall.clone())));
@@ -194,9 +203,25 @@ fn journal(
         }
         #[cfg(not(feature = "sqlite"))]
         Location::Sqlite(_) => Ok((None, Vec::new())),
-        Location::Memory => Ok((None, Vec::new())),
-        Location::Redis { .. } => Err("--location redis is not part of this build".into()),
+        Location::Memory | Location::Redis { .. } => Ok((None, Vec::new())),
     }
+}
+
+/// The directory of all nodes, if there are several.
+fn directory(config: &Config, opened: &Opened, seed: [u8; 32]) -> Option<(Directory, redis::Task)> {
+    let Location::Redis { host, port, database } = &config.location else { return None };
+    // Where other nodes send what is for users here: datagrams if they can, and large ones over TCP all the same.
+    let (transport, address) = opened.listening.iter().find(|(transport, _)| !transport.is_websocket())?;
+    let place = match &config.advertise {
+        Some(name) => format!("{name}:{}", address.port()),
+        None => address.to_string(),
+    };
+    let uri = match transport {
+        Transport::Udp => format!("sip:{place}"),
+        Transport::Tls => format!("sips:{place}"),
+        _ => format!("sip:{place};transport=tcp"),
+    };
+    Some(Directory::new((host.clone(), *port), *database, uri, seed))
 }
 
 /// Everything that was opened to listen on.

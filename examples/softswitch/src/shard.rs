@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::cores::Cores;
 use crate::dns;
 use crate::link::{Accepted, ConnId, Outlet, ToShard};
+use crate::location::redis::Directory;
 use crate::location::{Locations, shared_conn, shared_socket};
 use crate::log::log;
 use crate::metrics::{Figures, OVERRUN};
@@ -38,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) listening: Vec<(Transport, SocketAddr)>,
     pub(crate) hall: Hall,
     pub(crate) locations: Arc<Locations>,
+    /// Who is at other nodes, if there are any.
+    pub(crate) directory: Option<Directory>,
     pub(crate) users: Arc<crate::users::Users>,
     /// Secret, the same for all shards, and another one at each start.
     pub(crate) seed: [u8; 32],
@@ -180,13 +183,26 @@ impl Desk {
 
 impl Shard {
     fn new(setup: Setup) -> Result<Shard, String> {
-        let Setup { index, config, sockets, listening, hall, locations, users, seed, identity, epoch, trace, io } =
-            setup;
+        let Setup {
+            index,
+            config,
+            sockets,
+            listening,
+            hall,
+            locations,
+            directory,
+            users,
+            seed,
+            identity,
+            epoch,
+            trace,
+            io,
+        } = setup;
         let mut own_seed = seed;
         // Shards share what peers may bring from one to another, but not the branches and tags they make.
         own_seed[31] ^= index as u8;
         let mut endpoint = Endpoint::new(Arc::new(endpoint_config(&config, &listening)), own_seed);
-        let mut cores = Cores::new(&config, &listening, locations, &users, seed, identity);
+        let mut cores = Cores::new(index, &config, &listening, (locations, directory), &users, seed, identity);
         let mut legs = HashMap::new();
         let mut bound = Vec::new();
         for (n, socket) in sockets.into_iter().enumerate() {
@@ -296,6 +312,10 @@ impl Shard {
             ToShard::Resolved { query, records } => {
                 let answer = records.as_deref().map_or(Answer::Failed, Answer::Records);
                 self.input(Input::Resolved { query, answer });
+            }
+            ToShard::Elsewhere { id, nodes } => {
+                let now = self.now();
+                self.cores.elsewhere(&mut self.endpoint, now, id, &nodes);
             }
             ToShard::Users(users) => self.cores.set_users(&users),
             ToShard::Drain(reply) => {

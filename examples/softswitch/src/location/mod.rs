@@ -4,6 +4,7 @@
 //! translates at the edge.
 
 pub(crate) mod record;
+pub(crate) mod redis;
 #[cfg(feature = "sqlite")]
 pub(crate) mod sqlite;
 
@@ -12,6 +13,7 @@ use sip_server::{Binding, BindingParts, LocationTable, Record, Store, StoreError
 use sip_transaction::{FlowId, Instant, Path};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The bindings of this process.
 pub(crate) struct Locations {
@@ -103,6 +105,11 @@ impl Locations {
         }
     }
 
+    /// The first of this server's names.
+    pub(crate) fn domain(&self) -> &str {
+        self.domains.first().map_or("localhost", String::as_str)
+    }
+
     /// The table as a shard sees it.
     pub(crate) fn seen_by<'a>(&'a self, flows: &'a FlowMap) -> View<'a> {
         View { locations: self, flows }
@@ -111,6 +118,11 @@ impl Locations {
     /// Everything in the table, with shared flow ids.
     pub(crate) fn all(&self) -> Vec<(String, Vec<Binding>)> {
         self.table().iter().map(|(aor, bindings)| (aor.to_owned(), bindings.to_vec())).collect()
+    }
+
+    /// How long the last binding of an address-of-record will last; `None` if it has none.
+    pub(crate) fn lasts(&self, aor: &str, now: Instant) -> Option<Duration> {
+        self.table().bindings(aor, now).map(|binding| binding.expires_in(now)).max()
     }
 
     /// Adds bindings with shared flow ids to the table.
@@ -188,7 +200,6 @@ impl Store for View<'_> {
 mod tests {
     use super::*;
     use sip_transaction::Transport;
-    use std::time::Duration;
 
     fn flow(n: u64) -> FlowId {
         FlowId::from_bits(1 << 32 | n).unwrap()
