@@ -89,7 +89,8 @@ impl Names {
             }
             None => {
                 let seen = || self.seen.iter().find(|(transport, _)| *transport == side.transport);
-                match (local.or_else(|| seen().map(|&(_, local)| local)), self.advertised.first(), self.aliases.first()) {
+                match (local.or_else(|| seen().map(|&(_, local)| local)), self.advertised.first(), self.aliases.first())
+                {
                     (Some(local), ..) => {
                         let _ = write!(out, "{local}");
                     }
