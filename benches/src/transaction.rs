@@ -174,9 +174,7 @@ impl Run {
                 let status = if self.kind == Kind::Uas { StatusCode::OK } else { StatusCode::BUSY_HERE };
                 while let Some(event) = self.endpoint.poll_event() {
                     if let Event::Request { tx, message, .. } = &event {
-                        let answer =
-                            Message::response(message, status).to_tag("8321234356").build().expect("an answer");
-                        self.endpoint.respond(self.now, *tx, answer).expect("it is the first");
+                        self.endpoint.reply(self.now, *tx, message, status).expect("it is the first");
                     }
                 }
                 if self.kind == Kind::InviteUas {

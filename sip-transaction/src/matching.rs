@@ -22,7 +22,7 @@ impl HashKey {
 
     /// The tag of the transaction that a request belongs to; an ACK belongs to its INVITE. `method` is that of the
     /// transaction looked for: for a CANCEL also INVITE, to find what it cancels.
-    pub(crate) fn server_tag(self, request: &Message, via: &Via<'_>, branch: &str, method: Method<'_>) -> u128 {
+    pub(crate) fn server_tag(self, request: &Message, via: &Via<'_>, branch: &[u8], method: Method<'_>) -> u128 {
         let method = if method == Method::Ack { Method::Invite } else { method };
         if is_rfc3261(branch) {
             return self.branch_tag(branch, via.sent_by_bytes(), method);
@@ -46,7 +46,7 @@ impl HashKey {
         part(&mut hash, via.transport().as_str().as_bytes());
         hash.write_lowercase(via.sent_by_bytes());
         hash.end_part();
-        part(&mut hash, branch.as_bytes());
+        part(&mut hash, branch);
         hash.write(method.as_str().as_bytes());
         hash.finish() | 1 << 127
     }
@@ -62,10 +62,10 @@ impl HashKey {
     //# 3. the method of the request matches the one that created the
     //# transaction, except for ACK, where the method of the request
     //# that created the transaction is INVITE.
-    pub(crate) fn branch_tag(self, branch: &str, sent_by: &[u8], method: Method<'_>) -> u128 {
+    pub(crate) fn branch_tag(self, branch: &[u8], sent_by: &[u8], method: Method<'_>) -> u128 {
         let mut hash = self.start();
         hash.write(b"S");
-        hash.write_lowercase(branch.as_bytes());
+        hash.write_lowercase(branch);
         hash.end_part();
         hash.write_lowercase(sent_by);
         hash.end_part();
@@ -75,6 +75,7 @@ impl HashKey {
 }
 
 /// Whether a branch begins with the magic cookie, so that it is unique.
-pub(crate) fn is_rfc3261(branch: &str) -> bool {
-    branch.get(..COOKIE.len()).is_some_and(|cookie| cookie.eq_ignore_ascii_case(COOKIE)) && branch.len() > COOKIE.len()
+pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
+    branch.get(..COOKIE.len()).is_some_and(|cookie| cookie.eq_ignore_ascii_case(COOKIE.as_bytes()))
+        && branch.len() > COOKIE.len()
 }

@@ -6,53 +6,84 @@
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt::Write as _;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
 
 /// The datagram with `received` and `rport` in its topmost Via; `None` if it is not of the usual form.
 pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Bytes> {
-    let first = position(bytes, b'\n')? + 1;
+    let first = memchr::memchr(b'\n', bytes)? + 1;
     if bytes.starts_with(b"SIP/") || first < 3 {
         return None;
     }
     let line = bytes.get(first..)?;
-    if !line.starts_with(VIA) {
-        return None;
-    }
-    let end = position(line, b'\r')?;
-    let (line, behind) = (line.get(..end)?, line.get(end..)?);
+    let value = line.strip_prefix(VIA)?;
+    let end = memchr::memchr(b'\r', value)?;
+    let (value, behind) = value.split_at_checked(end)?;
     if !matches!(behind, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
         return None;
     }
-    let value = line.get(VIA.len()..)?;
+    let plain = value.iter().all(|&b| b > b' ' && b < 0x7f && b != b'"' && b != b',' && b != b'\\');
+    if !plain {
+        return None;
+    }
     let mut rport = None;
-    let mut at = 0;
-    for part in value.split(|&b| b == b';') {
-        let plain = part.iter().all(|&b| b > b' ' && b < 0x7f && !matches!(b, b'"' | b',' | b'\\'));
-        if !plain || part.is_empty() || part.len() >= 8 && part.get(..8)?.eq_ignore_ascii_case(b"received") {
-            return None;
-        }
-        if part.len() >= 5 && part.get(..5)?.eq_ignore_ascii_case(b"rport") {
-            if part.len() > 5 || rport.is_some() || at == 0 {
-                return None;
+    for semicolon in memchr::memchr_iter(b';', value) {
+        let param = value.get(semicolon + 1..)?;
+        match param {
+            [b'r' | b'R', b'e' | b'E', ..] if has_prefix(param, b"received") => return None,
+            [b'r' | b'R', b'p' | b'P', ..] if has_prefix(param, b"rport") => {
+                if rport.is_some() || !matches!(param.get(5), None | Some(b';')) {
+                    return None;
+                }
+                rport = Some(semicolon + 1 + 5);
             }
-            rport = Some(at + part.len());
+            [] | [b';', ..] => return None,
+            _ => {}
         }
-        at += part.len() + 1;
     }
     let at = first + VIA.len() + rport?;
     let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
     let mut out = Vec::with_capacity(bytes.len() + 64);
     out.extend_from_slice(before);
-    // Writing to a vector cannot fail.
-    let _ = write!(Out(&mut out), "={};received={}", remote.port(), remote.ip());
+    out.push(b'=');
+    decimal(&mut out, remote.port());
+    out.extend_from_slice(b";received=");
+    match remote.ip() {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            decimal(&mut out, a.into());
+            for octet in [b, c, d] {
+                out.push(b'.');
+                decimal(&mut out, octet.into());
+            }
+        }
+        IpAddr::V6(ip) => {
+            // Writing to a vector cannot fail.
+            let _ = write!(Out(&mut out), "{ip}");
+        }
+    }
     out.extend_from_slice(after);
     Some(out.into())
 }
 
-fn position(bytes: &[u8], wanted: u8) -> Option<usize> {
-    bytes.iter().position(|&b| b == wanted)
+fn has_prefix(text: &[u8], prefix: &[u8]) -> bool {
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn decimal(out: &mut Vec<u8>, number: u16) {
+    let mut digits = [0; 5];
+    let mut rest = number;
+    let mut first = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        first = at;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(first..).unwrap_or_default());
 }
 
 struct Out<'a>(&'a mut Vec<u8>);
@@ -98,6 +129,15 @@ mod tests {
             assert_eq!(fast.rport(), Ok(Some(Some(5070))), "{head}");
             assert_eq!(fast.branch(), slow.branch());
             assert_eq!(fast.sent_by(), slow.sent_by());
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 9, 10, 255, 5060, 65_535] {
+            let mut out = Vec::new();
+            decimal(&mut out, number);
+            assert_eq!(out, format!("{number}").into_bytes());
         }
     }
 

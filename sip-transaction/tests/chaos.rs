@@ -207,10 +207,10 @@ fn react(net: &mut Network<Endpoint>, book: &mut Book, rng: &mut Rng, node: Node
                 net.host(node).respond(now, tx, response(&message, status))
             };
         }
-        Event::Response { message, path, .. } if message.status().unwrap().is_success() => {
-            if message.cseq().unwrap().method == Method::Invite {
-                let _ = net.host(node).send(now, ack_for(&message), Destination::path(path));
-            }
+        Event::Response { message, path, .. }
+            if message.status().unwrap().is_success() && message.cseq().unwrap().method == Method::Invite =>
+        {
+            let _ = net.host(node).send(now, ack_for(&message), Destination::path(path));
         }
         Event::TimerC { tx } => {
             let _ = net.host(node).cancel(now, tx, None);

@@ -491,3 +491,14 @@ impl core::fmt::Debug for Endpoint {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod size {
+    #[test]
+    fn a_transaction_is_small() {
+        // What one costs beyond the bytes of its messages: the record, its timers, its place in the table.
+        let slab = size_of::<crate::tx::Tx>() + 16;
+        assert!(slab <= 256, "{slab}");
+        std::println!("tx {} event {} message {}", slab, size_of::<crate::Event>(), size_of::<sip_message::Message>());
+    }
+}

@@ -42,14 +42,19 @@ impl Endpoint {
     fn respond_in(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
         self.advance(now);
         let Some(status) = response.status() else { return Err(SendError::new(SendErrorKind::WrongKind, response)) };
-        let index = tx.key().index;
-        let Some(found) =
-            self.txs.get_mut(tx.key()).filter(|tx| tx.machine.is_server() && !tx.flags.has(Flags::HIDDEN))
-        else {
-            return Err(SendError::new(SendErrorKind::UnknownTransaction, response));
-        };
+        if let Err(kind) = self.check_response(tx, status) {
+            return Err(SendError::new(kind, response));
+        }
+        self.respond_bytes(tx, status, wire::message(response));
+        Ok(())
+    }
+
+    /// Whether a transaction can have a response of this status now.
+    fn check_response(&self, tx: ServerTxId, status: StatusCode) -> Result<(), SendErrorKind> {
+        let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_server() && !tx.flags.has(Flags::HIDDEN));
+        let found = found.ok_or(SendErrorKind::UnknownTransaction)?;
         let class = Status::of(status);
-        let allowed = match found.machine {
+        match found.machine {
             Machine::InviteServer(invite_server::State::Proceeding) => Ok(()),
             Machine::InviteServer(invite_server::State::Accepted) if class == Status::Success => Ok(()),
             Machine::NonInviteServer(noninvite_server::State::Trying | noninvite_server::State::Proceeding) => {
@@ -81,12 +86,41 @@ impl Endpoint {
             //# Any other final responses passed by the TU to the server
             //# transaction MUST be discarded while in the "Completed" state.
             _ => Err(SendErrorKind::AlreadyAnswered),
-        };
-        if let Err(kind) = allowed {
-            return Err(SendError::new(kind, response));
         }
-        found.last = wire::message(response);
-        self.server_respond(index, class);
+    }
+
+    fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
+        if let Some(found) = self.txs.get_mut(tx.key()) {
+            found.last = bytes;
+        }
+        self.server_respond(tx.key().index, Status::of(status));
+    }
+
+    /// Answers a request with a response that has no more to say than its status: no Contact, no body, and the tag of
+    /// [`local_tag`](Endpoint::local_tag). `request` is the one the transaction began with.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Endpoint::respond).
+    pub fn reply(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        status: StatusCode,
+    ) -> Result<(), SendErrorKind> {
+        let tag = self.local_tag(tx).ok_or(SendErrorKind::UnknownTransaction)?;
+        let tag = (status != StatusCode::TRYING).then_some(tag);
+        let bytes = wire::response(request, status, tag, &self.config.product, None);
+        if self.is_recording() {
+            if let Ok(response) = Message::parse_with(bytes.clone(), &self.config.parser) {
+                let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
+                self.note(now, "respond", arguments);
+            }
+        }
+        self.advance(now);
+        self.check_response(tx, status)?;
+        self.respond_bytes(tx, status, bytes);
         Ok(())
     }
 
@@ -266,7 +300,7 @@ impl Endpoint {
             hash.end_part();
         };
         let branch = request.top_via().ok().and_then(|via| via.branch().ok().flatten()).unwrap_or_default();
-        if is_rfc3261(branch) {
+        if is_rfc3261(branch.as_bytes()) {
             hash.write_lowercase(branch.as_bytes());
         } else {
             part(&mut hash, request.field(Header::Via).unwrap_or_default());
@@ -286,7 +320,8 @@ impl Endpoint {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
         let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
-        let read = ReadVia::of(&via);
+        // A stamped Via has its `rport`, so its sent-by does not matter.
+        let read = if stamped { ReadVia::params(&via) } else { ReadVia::of(&via) };
         let tag = self.hash.server_tag(&message, &via, read.branch, method);
         if let Some(index) = self.find(tag) {
             return self.retransmission(index, path, message);
@@ -497,7 +532,7 @@ impl Endpoint {
     /// Whether an ACK of an RFC 2543 client is for the response this transaction sent: the To tag tells.
     fn ack_fits(&self, index: u32, ack: &Message) -> bool {
         let branch = ack.top_via().ok().and_then(|via| via.branch().ok().flatten()).unwrap_or_default();
-        if is_rfc3261(branch) {
+        if is_rfc3261(branch.as_bytes()) {
             return true;
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
@@ -776,7 +811,7 @@ fn start_other() -> crate::machine::Step<Machine> {
 /// What matters of a Via, read in one pass.
 #[derive(Default)]
 struct ReadVia<'a> {
-    branch: &'a str,
+    branch: &'a [u8],
     /// The sent-by, if it is an address, and its port.
     ip: Option<IpAddr>,
     port: Option<u16>,
@@ -790,24 +825,31 @@ struct ReadVia<'a> {
 impl<'a> ReadVia<'a> {
     /// What cannot be read counts as not there.
     fn of(via: &Via<'a>) -> ReadVia<'a> {
-        let mut read = ReadVia::default();
+        let mut read = ReadVia::params(via);
         if let Ok((host, port)) = via.sent_by() {
             (read.ip, read.port) = (host.ip(), port);
         }
+        read
+    }
+
+    /// The same without the sent-by.
+    fn params(via: &Via<'a>) -> ReadVia<'a> {
+        let mut read = ReadVia::default();
         for param in via.params() {
             let Ok(param) = param else { break };
-            let value = param.value.and_then(|value| value.as_str());
-            let bare = |value: &str| value.trim_matches(['[', ']']).parse().ok();
+            let text = || param.value.and_then(|value| value.as_str());
+            let address = || text().and_then(|value| value.trim_matches(['[', ']']).parse().ok());
             match param.name.as_bytes() {
                 name if read.branch.is_empty() && name.eq_ignore_ascii_case(b"branch") => {
-                    read.branch = via.branch().ok().flatten().unwrap_or_default();
+                    let token = param.value.filter(|value| !value.is_quoted());
+                    read.branch = token.map(|value| value.as_bytes()).unwrap_or_default();
                 }
                 name if name.eq_ignore_ascii_case(b"rport") => {
-                    read.rport = Some(value.and_then(|value| value.parse().ok()));
+                    read.rport = Some(text().and_then(|value| value.parse().ok()));
                 }
-                name if name.eq_ignore_ascii_case(b"received") => read.received = value.and_then(bare),
-                name if name.eq_ignore_ascii_case(b"maddr") => read.maddr = value.and_then(bare),
-                name if name.eq_ignore_ascii_case(b"ttl") => read.ttl = value.and_then(|value| value.parse().ok()),
+                name if name.eq_ignore_ascii_case(b"received") => read.received = address(),
+                name if name.eq_ignore_ascii_case(b"maddr") => read.maddr = address(),
+                name if name.eq_ignore_ascii_case(b"ttl") => read.ttl = text().and_then(|value| value.parse().ok()),
                 name if name.eq_ignore_ascii_case(b"alias") => read.alias = true,
                 _ => {}
             }
