@@ -306,7 +306,7 @@ impl Message {
                 },
             };
             if let Err(error) = result {
-                return Err(fault(FaultKind::Value(error.kind), header, offset_of(entry) + error.offset));
+                return Err(fault(FaultKind::Value(error.kind), header, entry.fault_offset() + error.offset));
             }
         }
         Ok(())
@@ -334,7 +334,7 @@ impl Message {
     fn semantics(&self, accepts: &Capabilities<'_>) -> Result<(), Fault> {
         let fault = |kind, header: Option<Header>, status| {
             let at = header.and_then(|header| self.index.first(header)).and_then(|at| self.index.entries().get(at));
-            let offset = at.map_or(self.start.line as usize, offset_of);
+            let offset = at.map_or(self.start.line as usize, Entry::fault_offset);
             Fault { depth: Depth::Semantics, kind, header, offset, status: Some(status) }
         };
         if !self.start.version_2 {
@@ -397,7 +397,11 @@ impl Message {
                 depth: Depth::Semantics,
                 kind,
                 header: Some(Header::Via),
-                offset: self.index.first(Header::Via).and_then(|at| self.index.entries().get(at)).map_or(0, offset_of),
+                offset: self
+                    .index
+                    .first(Header::Via)
+                    .and_then(|at| self.index.entries().get(at))
+                    .map_or(0, Entry::fault_offset),
                 status: Some(StatusCode::BAD_REQUEST),
             };
             let value = |error: ValueError| fault(FaultKind::Value(error.kind));
@@ -418,8 +422,9 @@ impl Message {
     }
 
     fn check_request(&self, method: Method<'_>, accepts: &Capabilities<'_>) -> Result<(), Fault> {
-        let at =
-            |header: Header| self.index.first(header).and_then(|at| self.index.entries().get(at)).map_or(0, offset_of);
+        let at = |header: Header| {
+            self.index.first(header).and_then(|at| self.index.entries().get(at)).map_or(0, Entry::fault_offset)
+        };
         let fault = |kind, header: Header, status| Fault {
             depth: Depth::Semantics,
             kind,
@@ -507,7 +512,7 @@ impl Message {
                     .index
                     .first(Header::Contact)
                     .and_then(|at| self.index.entries().get(at))
-                    .map_or(0, offset_of),
+                    .map_or(0, Entry::fault_offset),
                 status: Some(StatusCode::BAD_REQUEST),
             });
         }
@@ -585,7 +590,7 @@ fn is_text(b: u8) -> bool {
 /// A broadcast or multicast address: no place to send a response to.
 fn is_group(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(address) => address.is_broadcast(),
+        IpAddr::V4(address) => address.is_broadcast() || address.is_multicast(),
         IpAddr::V6(address) => address.is_multicast(),
     }
 }
@@ -595,8 +600,4 @@ fn has_headers(uri: &Uri<'_>) -> bool {
         Uri::Sip(uri) => uri.headers().next().is_some(),
         _ => false,
     }
-}
-
-fn offset_of(entry: &Entry) -> usize {
-    if entry.edited() { 0 } else { entry.line as usize + usize::from(entry.value) }
 }

@@ -41,6 +41,11 @@ impl Entry {
     pub(crate) fn edited(&self) -> bool {
         self.flags & EDITED != 0
     }
+
+    /// Where the value starts, for a fault: in a line that was edited, faults count from the value.
+    pub(crate) fn fault_offset(&self) -> usize {
+        if self.edited() { 0 } else { self.line as usize + usize::from(self.value) }
+    }
 }
 
 /// 32 entries without a heap allocation.

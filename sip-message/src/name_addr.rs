@@ -1,6 +1,7 @@
 //! `name-addr` and `addr-spec` with header parameters: From, To, Contact, Route and their kin.
 
 use crate::error::{ValueError, ValueFault};
+use crate::headers::lex;
 use crate::params::{self, ParamValue, Params};
 use crate::scan;
 use crate::uri::Uri;
@@ -177,8 +178,7 @@ impl<'a> Contact<'a> {
     ///
     /// The parameters up to it are malformed, or it is not a `qvalue`.
     pub fn q(&self) -> Result<Option<u16>, ValueError> {
-        let Some(q) = self.param("q")? else { return Ok(None) };
-        qvalue(q.0).map(Some).ok_or(ValueError::new(ValueFault::Number, 0))
+        self.number("q", qvalue)
     }
 
     /// The `expires` parameter in seconds. A value above 2^32 - 1 reads as that (RFC 3261 section 20.10 makes a
@@ -188,8 +188,7 @@ impl<'a> Contact<'a> {
     ///
     /// The parameters up to it are malformed, or it is not a number.
     pub fn expires(&self) -> Result<Option<u32>, ValueError> {
-        let Some(expires) = self.param("expires")? else { return Ok(None) };
-        seconds(expires.0).map(Some).ok_or(ValueError::new(ValueFault::Number, 0))
+        self.number("expires", seconds)
     }
 
     /// The `+sip.instance` parameter without its quotes (RFC 5626): `<urn:uuid:...>`.
@@ -198,7 +197,8 @@ impl<'a> Contact<'a> {
     ///
     /// The parameters up to it are malformed.
     pub fn instance_id(&self) -> Result<Option<Cow<'a, [u8]>>, ValueError> {
-        Ok(self.param("+sip.instance")?.map(ParamValue::unquoted))
+        let instance = self.address().map_or(Ok(None), |address| address.params.value("+sip.instance"))?;
+        Ok(instance.map(ParamValue::unquoted))
     }
 
     /// The `reg-id` parameter (RFC 5626): 1 to 2^31 - 1.
@@ -207,13 +207,12 @@ impl<'a> Contact<'a> {
     ///
     /// The parameters up to it are malformed, or it is not such a number.
     pub fn reg_id(&self) -> Result<Option<u32>, ValueError> {
-        let Some(id) = self.param("reg-id")? else { return Ok(None) };
-        let id = scan::decimal(id.0).filter(|n| (1..1 << 31).contains(n));
-        id.map(|n| Some(n as u32)).ok_or(ValueError::new(ValueFault::Number, 0))
+        let id = |v: &[u8]| scan::decimal(v).filter(|n| (1..1 << 31).contains(n)).map(|n| n as u32);
+        self.number("reg-id", id)
     }
 
-    fn param(&self, name: &str) -> Result<Option<ParamValue<'a>>, ValueError> {
-        self.address().map_or(Ok(None), |address| address.params.value(name))
+    fn number<T>(&self, name: &str, read: impl FnOnce(&'a [u8]) -> Option<T>) -> Result<Option<T>, ValueError> {
+        self.address().map_or(Ok(None), |address| lex::param_as(&address.params, name, ValueFault::Number, read))
     }
 }
 

@@ -71,9 +71,15 @@ impl<'a> Params<'a> {
     #[inline]
     pub fn token(&self, name: &str) -> Result<Option<&'a str>, ValueError> {
         let Some(param) = self.get(name)? else { return Ok(None) };
+        self.token_of(&param).map(Some)
+    }
+
+    /// The value of `param`, one of these parameters, as a `token`.
+    #[inline]
+    pub(crate) fn token_of(&self, param: &Param<'a>) -> Result<&'a str, ValueError> {
         match param.value {
-            Some(ParamValue(v)) if scan::all(v, scan::TOKEN) => Ok(Some(scan::text(v))),
-            _ => Err(ValueError::new(ValueFault::Param, self.offset_of(&param))),
+            Some(ParamValue(v)) if scan::all(v, scan::TOKEN) => Ok(scan::text(v)),
+            _ => Err(ValueError::new(ValueFault::Param, self.offset_of(param))),
         }
     }
 
@@ -84,8 +90,13 @@ impl<'a> Params<'a> {
     /// As [`get`](Params::get), and if the value is missing, not a number, or above `max`.
     pub fn number(&self, name: &str, max: u64) -> Result<Option<u64>, ValueError> {
         let Some(param) = self.get(name)? else { return Ok(None) };
+        self.number_of(&param, max).map(Some)
+    }
+
+    /// The value of `param`, one of these parameters, as a decimal number up to `max`.
+    pub(crate) fn number_of(&self, param: &Param<'a>, max: u64) -> Result<u64, ValueError> {
         let number = param.value.and_then(|v| scan::decimal(v.0)).filter(|&n| n <= max);
-        number.map(Some).ok_or(ValueError::new(ValueFault::Number, self.offset_of(&param)))
+        number.ok_or(ValueError::new(ValueFault::Number, self.offset_of(param)))
     }
 
     /// Where the value of `param`, one of these parameters, stands in the header field value; for a parameter without

@@ -91,7 +91,7 @@ impl<'a, T: FieldValue<'a>> Values<'a, T> {
             None => {
                 let tag = self.header as u8;
                 let entry = self.entries.find(|entry| entry.tag == tag)?;
-                (self.message.value_of(entry), offset_of(entry), true)
+                (self.message.value_of(entry), entry.fault_offset(), true)
             }
         };
         let (element, rest) = T::split_first(v);
@@ -116,11 +116,6 @@ impl<'a, T: FieldValue<'a>> Iterator for Values<'a, T> {
             return Some(T::parse_value(v).map_err(|error| at(self.header, offset, error)));
         }
     }
-}
-
-/// Where the value of `entry` starts, for an error.
-fn offset_of(entry: &Entry) -> usize {
-    if entry.edited() { 0 } else { entry.line as usize + usize::from(entry.value) }
 }
 
 fn at(header: Header, offset: usize, error: ValueError) -> HeaderError {
@@ -179,7 +174,7 @@ impl Message {
     pub fn value<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Result<Option<T>, HeaderError> {
         let Some(entry) = self.index.first(header).and_then(|at| self.index.entries().get(at)) else { return Ok(None) };
         let value = T::parse_value(self.value_of(entry));
-        value.map(Some).map_err(|error| at(header, offset_of(entry), error))
+        value.map(Some).map_err(|error| at(header, entry.fault_offset(), error))
     }
 
     /// Like [`value`](Message::value), for a header that must be there.
@@ -198,6 +193,6 @@ impl Message {
         let entry = self.index.first(header).and_then(|at| self.index.entries().get(at));
         let entry = entry.ok_or(HeaderError::missing(header))?;
         let (element, _) = split_list(self.value_of(entry));
-        T::parse_value(scan::trim_end(element)).map_err(|error| at(header, offset_of(entry), error))
+        T::parse_value(scan::trim_end(element)).map_err(|error| at(header, entry.fault_offset(), error))
     }
 }

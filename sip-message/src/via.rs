@@ -1,11 +1,12 @@
 //! The Via header field.
 
 use crate::error::{ValueError, ValueFault};
-use crate::params::Params;
+use crate::params::{Param, Params};
 use crate::scan;
 use crate::uri::{Host, host_port};
 use crate::value::FieldValue;
 use core::fmt;
+use core::net::IpAddr;
 
 /// A transport as Via names it (RFC 3261 section 20.42, RFC 7118 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,11 +119,8 @@ impl<'a> Via<'a> {
     /// # Errors
     ///
     /// The parameters up to it are malformed, or it is not an IP address.
-    pub fn received(&self) -> Result<Option<core::net::IpAddr>, ValueError> {
-        let Some(param) = self.params.get("received")? else { return Ok(None) };
-        let text = param.value.and_then(|v| v.as_str()).unwrap_or_default();
-        let bare = text.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(text);
-        bare.parse().map(Some).map_err(|_| ValueError::new(ValueFault::Host, self.sent_by_offset))
+    pub fn received(&self) -> Result<Option<IpAddr>, ValueError> {
+        self.params.get("received")?.map(|param| self.address(&param)).transpose()
     }
 
     /// The `rport` parameter (RFC 3581): `None` if absent, `Some(None)` if without value, as a client sends it.
@@ -131,10 +129,7 @@ impl<'a> Via<'a> {
     ///
     /// The parameters up to it are malformed, or its value is not a port.
     pub fn rport(&self) -> Result<Option<Option<u16>>, ValueError> {
-        let Some(param) = self.params.get("rport")? else { return Ok(None) };
-        let Some(value) = param.value else { return Ok(Some(None)) };
-        let port = scan::decimal(value.as_bytes()).and_then(|n| u16::try_from(n).ok());
-        port.map(|port| Some(Some(port))).ok_or(ValueError::new(ValueFault::Port, self.sent_by_offset))
+        self.params.get("rport")?.map(|param| self.port(&param)).transpose()
     }
 
     /// The `maddr` parameter.
@@ -143,13 +138,7 @@ impl<'a> Via<'a> {
     ///
     /// The parameters up to it are malformed, or it is not a host.
     pub fn maddr(&self) -> Result<Option<Host<'a>>, ValueError> {
-        let Some(param) = self.params.get("maddr")? else { return Ok(None) };
-        let value = param.value.map(|v| v.as_bytes()).unwrap_or_default();
-        let (host, port) = spaced_host_port(value).map_err(|error| error.shifted(self.sent_by_offset))?;
-        match port {
-            None => Ok(Some(host)),
-            Some(_) => Err(ValueError::new(ValueFault::Host, self.sent_by_offset)),
-        }
+        self.params.get("maddr")?.map(|param| self.host(&param)).transpose()
     }
 
     /// The `ttl` parameter.
@@ -161,21 +150,45 @@ impl<'a> Via<'a> {
         Ok(self.params.number("ttl", 255)?.map(|n| n as u8))
     }
 
+    fn address(&self, param: &Param<'a>) -> Result<IpAddr, ValueError> {
+        let text = param.value.and_then(|v| v.as_str()).unwrap_or_default();
+        let bare = text.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(text);
+        bare.parse().map_err(|_| ValueError::new(ValueFault::Host, self.params.offset_of(param)))
+    }
+
+    fn port(&self, param: &Param<'a>) -> Result<Option<u16>, ValueError> {
+        let Some(value) = param.value else { return Ok(None) };
+        let port = scan::decimal(value.as_bytes()).and_then(|n| u16::try_from(n).ok());
+        port.map(Some).ok_or(ValueError::new(ValueFault::Port, self.params.offset_of(param)))
+    }
+
+    fn host(&self, param: &Param<'a>) -> Result<Host<'a>, ValueError> {
+        let value = param.value.map(|v| v.as_bytes()).unwrap_or_default();
+        Host::parse(value).map_err(|error| error.shifted(self.params.offset_of(param)))
+    }
+
+    /// A Via of which nothing is known but its parameters.
+    pub(crate) fn of_params(params: &'a [u8]) -> Self {
+        Via { transport: ViaTransport::Udp, sent_by: &[], sent_by_offset: 0, params: Params::new(params, 0) }
+    }
+
     /// Checks all of it.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
         self.sent_by()?;
-        self.params.check_each(|param| {
-            let name = param.name;
-            // Each by the read that knows its form.
-            match name.len() {
-                6 if name.eq_ignore_ascii_case("branch") => self.branch().map(drop),
-                8 if name.eq_ignore_ascii_case("received") => self.received().map(drop),
-                5 if name.eq_ignore_ascii_case("rport") => self.rport().map(drop),
-                5 if name.eq_ignore_ascii_case("maddr") => self.maddr().map(drop),
-                3 if name.eq_ignore_ascii_case("ttl") => self.ttl().map(drop),
-                _ => Ok(()),
-            }
-        })
+        self.params.check_each(|param| self.check_param(param))
+    }
+
+    /// Checks one of its parameters by the form that its name asks for.
+    pub(crate) fn check_param(&self, param: &Param<'a>) -> Result<(), ValueError> {
+        let name = param.name;
+        match name.len() {
+            6 if name.eq_ignore_ascii_case("branch") => self.params.token_of(param).map(drop),
+            8 if name.eq_ignore_ascii_case("received") => self.address(param).map(drop),
+            5 if name.eq_ignore_ascii_case("rport") => self.port(param).map(drop),
+            5 if name.eq_ignore_ascii_case("maddr") => self.host(param).map(drop),
+            3 if name.eq_ignore_ascii_case("ttl") => self.params.number_of(param, 255).map(drop),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -277,7 +290,7 @@ mod tests {
 
     #[test]
     fn received_takes_ipv6_with_and_without_brackets() {
-        let v6: core::net::IpAddr = "2001:db8::9:255".parse().unwrap();
+        let v6: IpAddr = "2001:db8::9:255".parse().unwrap();
         for v in ["[2001:db8::9:255]", "2001:db8::9:255"] {
             let value = alloc::format!("SIP/2.0/UDP [2001:db8::9:1];received={v};branch=z9hG4bKas3-111");
             assert_eq!(read(&value).unwrap().received(), Ok(Some(v6)));

@@ -39,7 +39,7 @@ mod check;
 pub mod compose;
 mod date;
 mod dialog;
-mod lex;
+pub(crate) mod lex;
 mod media;
 mod numbers;
 mod preferences;
