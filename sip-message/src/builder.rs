@@ -45,7 +45,8 @@ impl Draft {
     }
 
     fn header(&mut self, name: HeaderName<'_>, value: impl Display) {
-        if name == HeaderName::Known(Header::ContentLength) {
+        let name = name.resolved();
+        if name.known() == Some(Header::ContentLength) {
             return self.fail(fault(BuildFault::Repeated, Header::ContentLength));
         }
         let line = compose::line(&mut self.out, name, value);
@@ -54,10 +55,11 @@ impl Draft {
 
     /// Appends the line that `line` is, under the name it has.
     fn copy(&mut self, entry: &Entry, line: &[u8]) {
-        let too_long = BuildError::new(BuildFault::TooLong, entry.header());
-        let copied = u32::try_from(self.out.len()).map_err(|_| too_long);
-        self.out.extend_from_slice(line);
-        self.take(copied.map(|line| Entry { line, flags: 0, ..*entry }));
+        if entry.header() == Some(Header::ContentLength) {
+            return self.fail(fault(BuildFault::Repeated, Header::ContentLength));
+        }
+        let copied = compose::copied_line(&mut self.out, entry, line);
+        self.take(copied);
     }
 
     /// Appends all fields of `header` that `from` has.
@@ -157,7 +159,8 @@ impl RequestBuilder {
         //# To be compliant with this specification, applications
         //# sending SIP messages MUST include a SIP-Version of "SIP/2.0".
         out.extend_from_slice(b" SIP/2.0\r\n");
-        let start = start(Kind::Request(MethodTag::of(method)), &out, (uri_from, uri_end), &mut error);
+        let start =
+            start(Kind::Request(MethodTag::lookup(method.as_str().as_bytes())), &out, (uri_from, uri_end), &mut error);
         RequestBuilder { draft: Draft::new(start, out, error) }
     }
 
@@ -390,7 +393,8 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// This is no INVITE with its Via on it, or `response` has no To.
+    /// This is no INVITE with its Via on it, `response` is none of 300 to 699, or it has no To. The ACK to a 2xx is a
+    /// request of its own (section 13.2.2.4): build it.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
     //# The ACK request constructed by the client transaction MUST contain
     //# values for the Call-ID, From, and Request-URI that are equal to the
@@ -401,7 +405,10 @@ impl Message {
     //# the To header field in the original request by the addition of the
     //# tag parameter.
     pub fn ack(&self, response: &Message) -> Result<Message, BuildError> {
-        self.follow_up(Method::Ack, response)
+        match response.status() {
+            Some(status) if status.code() >= 300 => self.follow_up(Method::Ack, response),
+            _ => Err(BuildError::new(BuildFault::NotApplicable, None)),
+        }
     }
 
     /// The CANCEL of this INVITE, as it was sent (RFC 3261 section 9.1).
@@ -413,12 +420,18 @@ impl Message {
     //# The Request-URI, Call-ID, To, the numeric part of CSeq, and From header
     //# fields in the CANCEL request MUST be identical to those in the
     //# request being cancelled, including tags.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+    //# A CANCEL request SHOULD NOT be sent to cancel a request other than
+    //# INVITE.
     pub fn cancel(&self) -> Result<Message, BuildError> {
         self.follow_up(Method::Cancel, self)
     }
 
     fn follow_up(&self, method: Method<'_>, to: &Message) -> Result<Message, BuildError> {
         let not_applicable = BuildError::new(BuildFault::NotApplicable, None);
+        if self.method() != Some(Method::Invite) {
+            return Err(not_applicable);
+        }
         let uri = self.request_uri_bytes().ok_or(not_applicable)?;
         let number = self.cseq().map_err(|_| fault(BuildFault::NotApplicable, Header::CSeq))?.number;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3

@@ -51,6 +51,8 @@ pub enum BuildFault {
     Repeated,
     /// CSeq names another method than the request line.
     MethodMismatch,
+    /// Content-Length is not the length of the body.
+    LengthMismatch,
     /// A final response to a request whose To has no tag needs one: RFC 3261 section 8.2.6.2.
     MissingToTag,
     /// The message lacks what the edit would change, or is not of the kind it applies to.
@@ -80,6 +82,7 @@ impl Display for BuildError {
             BuildFault::Missing => f.write_str("missing"),
             BuildFault::Repeated => f.write_str("given more often than it may stand"),
             BuildFault::MethodMismatch => f.write_str("names another method than the request line"),
+            BuildFault::LengthMismatch => f.write_str("is not the length of the body"),
             BuildFault::MissingToTag => f.write_str("a final response needs a tag"),
             BuildFault::NotApplicable => f.write_str("the message has nothing this applies to"),
             BuildFault::TooManyHops => f.write_str("is 0 already"),
@@ -145,6 +148,32 @@ fn checked_line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) ->
     let value = out.get(value_from..).unwrap_or_default();
     check(header, value)?;
     finish_line(out, from, text.len(), header)
+}
+
+/// Appends a copy of the line of another message and returns its entry. Only line ends change: one that came as LF
+/// alone becomes CRLF.
+pub(crate) fn copied_line(out: &mut Vec<u8>, entry: &Entry, line: &[u8]) -> Result<Entry, BuildError> {
+    let too_long = BuildError::new(BuildFault::TooLong, entry.header());
+    let from = out.len();
+    let copied = Entry { line: u32::try_from(from).map_err(|_| too_long)?, flags: 0, ..*entry };
+    let bare = |at: usize| at.checked_sub(1).is_none_or(|before| line.get(before) != Some(&b'\r'));
+    if !memchr::memchr_iter(b'\n', line).any(bare) {
+        out.extend_from_slice(line);
+        return Ok(copied);
+    }
+    let added = |to: u16| {
+        let before = line.get(..usize::from(to)).unwrap_or_default();
+        memchr::memchr_iter(b'\n', before).filter(|&at| bare(at)).count()
+    };
+    let moved = |place: u16| u16::try_from(usize::from(place) + added(place)).map_err(|_| too_long);
+    let (value, value_end, line_len) = (moved(entry.value)?, moved(entry.value_end)?, moved(entry.line_len)?);
+    for (at, &b) in line.iter().enumerate() {
+        if b == b'\n' && bare(at) {
+            out.push(b'\r');
+        }
+        out.push(b);
+    }
+    Ok(Entry { value, value_end, line_len, ..copied })
 }
 
 /// Ends the line that begins at `from`, whose name has `name_len` bytes and is followed by `: `.

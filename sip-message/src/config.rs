@@ -24,12 +24,12 @@ pub struct ParserConfig {
     /// Most continuation lines (RFC 3261 section 7.3.1) of one header field. Default 64.
     pub max_folds: usize,
     /// Leniency: a line may end in LF alone. Default off: RFC 3261 section 7 wants CRLF, and an element downstream
-    /// may see other lines than we do.
+    /// may see other lines than we do. Lines that are not touched leave with the line end they came with.
     pub bare_lf: bool,
     /// Leniency: a response may lack the space before an empty Reason-Phrase (`SIP/2.0 200`). Default off.
     pub missing_reason_space: bool,
     /// Leniency: a datagram may end behind its last header field, without the empty line. Default off: what is missing
-    /// may be more than that line. RFC 5118 section 4.10 prints such messages.
+    /// may be more than that line. RFC 5118 section 4.10 prints such messages. They leave with that line.
     pub missing_empty_line: bool,
     /// Leniency: on a stream, a message without Content-Length has no body, instead of being an error.
     /// Default off: RFC 3261 section 20.14 makes the field mandatory there.

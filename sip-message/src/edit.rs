@@ -9,9 +9,9 @@ use crate::header::{Header, HeaderName};
 use crate::headers;
 use crate::index::{EDITED, Entry, OTHER};
 use crate::message::{HeaderField, Kind, Message};
-use crate::params::Params;
 use crate::scan;
 use crate::value::split_list;
+use crate::via::Via;
 use bytes::Bytes;
 use core::fmt::{Display, Write};
 use core::net::IpAddr;
@@ -25,14 +25,15 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// The name is no token, or the value is not one this header can have.
+    /// The name is no token, the value is not one this header can have, or it is a second Content-Length or one that
+    /// differs from the length of the body.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
     //# Multiple header field rows with these names MAY be present in a
     //# message, but since their grammar does not follow the general form
     //# listed in Section 7.3, they MUST NOT be combined into a single header
     //# field row.
     pub fn push<'n>(&mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Result<(), BuildError> {
-        let entry = self.compose(name.into(), value)?;
+        let entry = self.compose_new(name.into(), value)?;
         self.insert(self.index.entries().len(), entry);
         Ok(())
     }
@@ -43,9 +44,9 @@ impl Message {
     ///
     /// As [`push`](Message::push).
     pub fn push_front<'n>(&mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Result<(), BuildError> {
-        let name = name.into();
-        let entry = self.compose(name, value)?;
-        let at = self.index.entries().iter().position(|entry| self.is_named(entry, name)).unwrap_or(0);
+        let name = name.into().resolved();
+        let entry = self.compose_new(name, value)?;
+        let at = self.find(name).unwrap_or(0);
         self.insert(at, entry);
         Ok(())
     }
@@ -54,9 +55,14 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`BuildFault::TooLong`] when the edited lines exceed 4 GiB.
+    /// [`BuildFault::Repeated`] for Content-Length; [`BuildFault::TooLong`] when the edited lines exceed 4 GiB.
     pub fn push_field(&mut self, field: &HeaderField<'_>) -> Result<(), BuildError> {
-        let entry = self.arena_copy(field)?;
+        if field.entry.header() == Some(Header::ContentLength) {
+            return Err(fault(BuildFault::Repeated, Header::ContentLength));
+        }
+        self.reserve();
+        let mut entry = compose::copied_line(&mut self.arena, field.entry, field.line())?;
+        entry.flags |= EDITED;
         self.insert(self.index.entries().len(), entry);
         Ok(())
     }
@@ -68,7 +74,7 @@ impl Message {
     ///
     /// As [`push`](Message::push).
     pub fn set<'n>(&mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Result<(), BuildError> {
-        let name = name.into();
+        let name = name.into().resolved();
         let entry = self.compose(name, value)?;
         self.put(name, entry);
         Ok(())
@@ -76,7 +82,7 @@ impl Message {
 
     /// Removes all fields of this name; tells whether there was one.
     pub fn remove<'n>(&mut self, name: impl Into<HeaderName<'n>>) -> bool {
-        let name = name.into();
+        let name = name.into().resolved();
         self.remove_where(|message, entry| message.is_named(entry, name))
     }
 
@@ -86,7 +92,7 @@ impl Message {
     }
 
     /// Replaces the value number `at` of a list header, counted over all its fields from 0, and leaves the others as
-    /// they are.
+    /// they are. Counted are the values that [`values`](Message::values) gives.
     ///
     /// # Errors
     ///
@@ -94,13 +100,12 @@ impl Message {
     pub fn set_value(&mut self, header: Header, at: usize, value: impl Display) -> Result<(), BuildError> {
         let (number, span, _) = self.find_value(header, at).ok_or(fault(BuildFault::NotApplicable, header))?;
         let from = self.arena.len();
-        self.reserve();
         // The value is checked as a line of its own before it is put between others.
-        let entry = compose::line(&mut self.arena, HeaderName::Known(header), value)?;
+        let entry = self.compose(HeaderName::Known(header), value)?;
         let spliced = self.splice_arena(
             number,
             span,
-            entry.line as usize + usize::from(entry.value)..entry.line_end() as usize - 2,
+            entry.line as usize + usize::from(entry.value)..entry.line as usize + usize::from(entry.value_end),
         );
         if spliced.is_err() {
             self.arena.truncate(from);
@@ -128,7 +133,8 @@ impl Message {
             }
             _ => {
                 let before = value.get(..span.start).unwrap_or_default();
-                memchr::memrchr(b',', before).unwrap_or(span.start)..span.end
+                let kept = memchr::memrchr(b',', before).and_then(|comma| before.get(..comma)).unwrap_or(before);
+                scan::trim_end(kept).len()..span.end
             }
         };
         self.reserve();
@@ -195,7 +201,7 @@ impl Message {
         let _ = write!(Sink(&mut self.arena), ";{name}={value}");
         let written = from..self.arena.len();
         let param = self.arena.get(written.clone()).unwrap_or_default();
-        let result = compose::check(None, param).and_then(|()| only_param(param, name).map_err(bad));
+        let result = compose::check(None, param).and_then(|()| via_param(param, name).map_err(bad));
         let result = result.and_then(|()| self.splice_arena(number, place, written));
         if result.is_err() {
             self.arena.truncate(from);
@@ -225,10 +231,7 @@ impl Message {
             Some(n) => n.checked_sub(1).ok_or(fault(BuildFault::TooManyHops, header))?,
             None => 70,
         };
-        self.reserve();
-        let mut entry = compose::number_line(&mut self.arena, header, left)?;
-        entry.flags |= EDITED;
-        self.put(HeaderName::Known(header), entry);
+        self.put_number(header, left)?;
         Ok(left)
     }
 
@@ -313,7 +316,7 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// The content type is malformed.
+    /// The content type is malformed, or as [`replace_body`](Message::replace_body).
     pub fn set_body(&mut self, content_type: impl Display, body: impl Into<Bytes>) -> Result<(), BuildError> {
         let body = body.into();
         self.set(Header::ContentType, content_type)?;
@@ -335,9 +338,11 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`BuildFault::TooLong`] when the edited lines exceed 4 GiB.
+    /// [`BuildFault::TooLong`] when the body or the edited lines exceed 4 GiB.
     pub fn replace_body(&mut self, body: Bytes) -> Result<(), BuildError> {
-        self.set(Header::ContentLength, body.len())?;
+        let header = Header::ContentLength;
+        let len = u32::try_from(body.len()).map_err(|_| fault(BuildFault::TooLong, header))?;
+        self.put_number(header, len)?;
         self.new_body = Some(body);
         self.edited = true;
         Ok(())
@@ -367,16 +372,43 @@ impl Message {
     /// Writes a line to the arena.
     fn compose(&mut self, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
         self.reserve();
+        let from = self.arena.len();
         let mut entry = compose::line(&mut self.arena, name, value)?;
         entry.flags |= EDITED;
+        // A length that is not that of the body would let the rest of it pass as a message of its own.
+        if entry.tag == Header::ContentLength as u8 {
+            let written = scan::decimal(self.value_of(&entry));
+            if written != Some(self.body().len() as u64) {
+                self.arena.truncate(from);
+                return Err(fault(BuildFault::LengthMismatch, Header::ContentLength));
+            }
+        }
         Ok(entry)
     }
 
-    fn arena_copy(&mut self, field: &HeaderField<'_>) -> Result<Entry, BuildError> {
+    /// Writes a line to the arena that is to stand beside others of its name.
+    fn compose_new(&mut self, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
+        if name.known() == Some(Header::ContentLength) && self.has(Header::ContentLength) {
+            return Err(fault(BuildFault::Repeated, Header::ContentLength));
+        }
+        self.compose(name, value)
+    }
+
+    /// Puts a field of this number in the place of all fields of `header`.
+    fn put_number(&mut self, header: Header, number: u32) -> Result<(), BuildError> {
         self.reserve();
-        let line = u32::try_from(self.arena.len()).map_err(|_| BuildError::new(BuildFault::TooLong, None))?;
-        self.arena.extend_from_slice(field.line());
-        Ok(Entry { line, flags: EDITED, ..*field.entry })
+        let mut entry = compose::number_line(&mut self.arena, header, number)?;
+        entry.flags |= EDITED;
+        self.put(HeaderName::Known(header), entry);
+        Ok(())
+    }
+
+    /// The number of the first entry of this name.
+    fn find(&self, name: HeaderName<'_>) -> Option<usize> {
+        match name {
+            HeaderName::Known(header) => self.index.first(header),
+            HeaderName::Other(_) => self.index.entries().iter().position(|held| self.is_named(held, name)),
+        }
     }
 
     fn insert(&mut self, at: usize, entry: Entry) {
@@ -391,11 +423,7 @@ impl Message {
 
     /// Puts `entry` in the place of the first field of `name` and drops the others.
     fn put(&mut self, name: HeaderName<'_>, entry: Entry) {
-        let first = match name {
-            HeaderName::Known(header) => self.index.first(header),
-            HeaderName::Other(_) => self.index.entries().iter().position(|held| self.is_named(held, name)),
-        };
-        match first {
+        match self.find(name) {
             None => self.insert(self.index.entries().len(), entry),
             Some(at) => {
                 let repeated = name.known().is_none_or(|header| self.index.is_repeated(header));
@@ -422,6 +450,9 @@ impl Message {
                 continue;
             }
             let value = self.value_of(entry);
+            if value.is_empty() && headers::may_be_empty(header) {
+                continue;
+            }
             let mut from = 0;
             loop {
                 let (element, rest) = headers::split_first(header, value.get(from..)?);
@@ -487,12 +518,13 @@ impl Message {
     }
 }
 
-/// Whether `v` is `;name` or `;name=value` and nothing more.
-fn only_param(v: &[u8], name: &str) -> Result<(), ValueError> {
-    let mut params = Params::new(v, 0);
-    let named = params.next().transpose()?.is_some_and(|param| param.name == name);
-    match params.next() {
-        None if named => Ok(()),
+/// Whether `v` is `;name=value` and nothing more, with such a value as a Via parameter of this name has.
+fn via_param(v: &[u8], name: &str) -> Result<(), ValueError> {
+    let via = Via::of_params(v);
+    let mut params = via.params();
+    let param = params.next().transpose()?.filter(|param| param.name == name);
+    match (param, params.next()) {
+        (Some(param), None) => via.check_param(&param),
         _ => Err(ValueError::new(ValueFault::Param, 0)),
     }
 }

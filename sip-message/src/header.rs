@@ -208,10 +208,18 @@ impl<'a> HeaderName<'a> {
         }
     }
 
+    /// This name, known if it is: `Other` may be given a name that a [`Header`] has.
+    pub(crate) fn resolved(self) -> Self {
+        match self {
+            HeaderName::Known(_) => self,
+            HeaderName::Other(name) => HeaderName::from(name),
+        }
+    }
+
     /// The known header, if it is one.
     pub fn known(&self) -> Option<Header> {
-        match self {
-            HeaderName::Known(header) => Some(*header),
+        match self.resolved() {
+            HeaderName::Known(header) => Some(header),
             HeaderName::Other(_) => None,
         }
     }
@@ -219,7 +227,7 @@ impl<'a> HeaderName<'a> {
 
 impl PartialEq for HeaderName<'_> {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
+        match (self.resolved(), other.resolved()) {
             (HeaderName::Known(a), HeaderName::Known(b)) => a == b,
             (HeaderName::Other(a), HeaderName::Other(b)) => a.eq_ignore_ascii_case(b),
             _ => false,

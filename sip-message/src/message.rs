@@ -176,6 +176,8 @@ impl Message {
         message.start = head.start;
         message.head_end = message.last_line_end();
         message.body = (head.body as u32, end as u32);
+        // A head that lacks its empty line leaves with one.
+        message.edited = message.head_end == message.body.0;
         Ok(message)
     }
 
@@ -276,7 +278,7 @@ impl Message {
 
     /// The raw values of all fields named `name`, in order; one per field, comma-joined lists not taken apart.
     pub fn fields<'a>(&'a self, name: impl Into<HeaderName<'a>>) -> impl Iterator<Item = &'a [u8]> {
-        let name = name.into();
+        let name = name.into().resolved();
         let from = match name {
             HeaderName::Known(header) => self.index.first(header).unwrap_or(self.index.entries().len()),
             HeaderName::Other(_) => 0,
@@ -288,7 +290,7 @@ impl Message {
     /// The raw value of the first field named `name`, without white space at its ends; folds are left in.
     #[inline]
     pub fn field<'a>(&'a self, name: impl Into<HeaderName<'a>>) -> Option<&'a [u8]> {
-        match name.into() {
+        match name.into().resolved() {
             HeaderName::Known(header) => {
                 self.index.entries().get(self.index.first(header)?).map(|entry| self.value_of(entry))
             }
@@ -298,7 +300,7 @@ impl Message {
 
     /// Whether there is a field named `name`.
     pub fn has<'a>(&'a self, name: impl Into<HeaderName<'a>>) -> bool {
-        match name.into() {
+        match name.into().resolved() {
             HeaderName::Known(header) => self.index.has(header),
             name => self.fields(name).next().is_some(),
         }

@@ -40,13 +40,6 @@ macro_rules! methods {
         }
 
         impl MethodTag {
-            pub(crate) fn of(method: Method<'_>) -> Self {
-                match method {
-                    $(Method::$variant => MethodTag::$variant,)*
-                    Method::Other(_) => MethodTag::Other,
-                }
-            }
-
             /// The method of this tag; `text` is its text, used for [`MethodTag::Other`] only.
             pub(crate) fn method<'a>(self, text: &'a [u8]) -> Method<'a> {
                 match self {

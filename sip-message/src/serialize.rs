@@ -52,8 +52,10 @@ pub struct Slices<'a> {
 enum Part {
     Original(usize, usize),
     Edited(usize, usize),
-    /// An empty line or a body that lies in neither.
-    Apart,
+    /// The empty line of a head that came without one.
+    EmptyLine,
+    /// A body that lies in neither.
+    NewBody,
 }
 
 impl Slices<'_> {
@@ -71,8 +73,9 @@ impl Slices<'_> {
             return Some(place(entry.edited(), entry.line, entry.line_end()));
         }
         match at - 1 - entries.len() {
+            0 if message.head_end == message.body.0 => Some(Part::EmptyLine),
             0 => Some(Part::Original(message.head_end as usize, message.body.0 as usize)),
-            1 if message.new_body.is_some() => Some(Part::Apart),
+            1 if message.new_body.is_some() => Some(Part::NewBody),
             1 => Some(Part::Original(message.body.0 as usize, message.body.1 as usize)),
             _ => None,
         }
@@ -87,7 +90,8 @@ impl<'a> Iterator for Slices<'a> {
         let first = self.part(self.next)?;
         self.next += 1;
         let (source, from, mut to): (&'a [u8], _, _) = match first {
-            Part::Apart => return message.new_body.as_deref(),
+            Part::EmptyLine => return Some(b"\r\n"),
+            Part::NewBody => return message.new_body.as_deref(),
             Part::Original(from, to) => (&message.bytes, from, to),
             Part::Edited(from, to) => (&message.arena, from, to),
         };

@@ -4,7 +4,9 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use sip_message::{BuildFault, Capabilities, Header, Message, Method, RequestBuilder, StatusCode};
+use sip_message::{
+    BuildFault, Capabilities, Header, HeaderName, Message, Method, ParserConfig, RequestBuilder, StatusCode,
+};
 
 fn invite() -> RequestBuilder {
     Message::request(Method::Invite, "sip:bob@biloxi.com")
@@ -235,6 +237,70 @@ fn what_is_missing_or_too_much_is_told() {
     let response = Message::response(&request, StatusCode::OK).to_tag("a").build().unwrap();
     assert!(Message::response(&response, StatusCode::OK).to_tag("a").build().is_err());
     assert!(response.cancel().is_err());
+}
+
+#[test]
+fn a_known_name_given_as_text_is_held_to_its_grammar() {
+    let name = HeaderName::Other("content-length");
+    assert_eq!(invite().header(name, "99").build().unwrap_err().kind, BuildFault::Repeated);
+    assert!(matches!(
+        invite().header(HeaderName::Other("v"), "SIP/2.0").build().unwrap_err().kind,
+        BuildFault::Value(_)
+    ));
+    let message = invite().header(HeaderName::Other("SUBJECT"), "lunch").build().unwrap();
+    assert_eq!(message.field(HeaderName::Other("s")), Some(&b"lunch"[..]));
+    assert_eq!(HeaderName::Other("v"), HeaderName::Known(Header::Via));
+    let options = Message::request(Method::Other("OPTIONS"), "sip:a@b");
+    let options = options.header("f", "<sip:a@b>;tag=1").header("t", "<sip:a@b>").header("i", "1").cseq(1).build();
+    assert_eq!(options.unwrap().method(), Some(Method::Options));
+}
+
+#[test]
+fn a_copied_content_length_is_refused() {
+    let other = invite().body("text/plain", "longer than nothing").build().unwrap();
+    let length = other.headers().find(|field| field.name() == Header::ContentLength.into()).unwrap();
+    assert_eq!(invite().copy(&length).build().unwrap_err().kind, BuildFault::Repeated);
+    assert_eq!(invite().copy_all(&other, Header::ContentLength).build().unwrap_err().kind, BuildFault::Repeated);
+    let response = Message::response(&other, StatusCode::OK).to_tag("1").copy(&length);
+    assert_eq!(response.build().unwrap_err().kind, BuildFault::Repeated);
+}
+
+#[test]
+fn lines_that_came_with_lf_alone_are_answered_with_crlf() {
+    let text = "OPTIONS sip:a@b SIP/2.0\nv: SIP/2.0/UDP a\n ;branch=z9hG4bK1\nTo:\n <sip:a@b>\nFrom: <sip:c@d>;tag=1\n\
+        Call-ID: 1\nCSeq: 1 OPTIONS\n\n";
+    let config = ParserConfig { bare_lf: true, ..ParserConfig::default() };
+    let request = Message::parse_with(Bytes::from_static(text.as_bytes()), &config).unwrap();
+    let response = received(&Message::response(&request, StatusCode::OK).to_tag("x").build().unwrap());
+    assert_eq!(response.field(Header::To), Some(&b"<sip:a@b>;tag=x"[..]));
+    assert_eq!(response.top_via().unwrap().branch(), Ok(Some("z9hG4bK1")));
+    assert_eq!(response.call_id(), Ok("1"));
+}
+
+#[test]
+fn ack_and_cancel_follow_an_invite_alone() {
+    let invite = invite().build().unwrap();
+    for (status, fits) in [(StatusCode::RINGING, false), (StatusCode::OK, false), (StatusCode::BUSY_HERE, true)] {
+        let response = Message::response(&invite, status).to_tag("1").build().unwrap();
+        assert_eq!(invite.ack(&response).is_ok(), fits, "{status}");
+    }
+    assert_eq!(invite.ack(&invite).unwrap_err().kind, BuildFault::NotApplicable);
+    let bye = Message::request(Method::Bye, "sip:bob@biloxi.com")
+        .copy_all(&invite, Header::Via)
+        .copy_all(&invite, Header::From)
+        .copy_all(&invite, Header::To)
+        .copy_all(&invite, Header::CallId)
+        .cseq(2)
+        .build()
+        .unwrap();
+    let refused = Message::response(&bye, StatusCode::BUSY_HERE).to_tag("1").build().unwrap();
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+    //= type=test
+    //# A CANCEL request SHOULD NOT be sent to cancel a request other than
+    //# INVITE.
+    assert_eq!(bye.cancel().unwrap_err().kind, BuildFault::NotApplicable);
+    assert_eq!(bye.ack(&refused).unwrap_err().kind, BuildFault::NotApplicable);
+    assert_eq!(refused.cancel().unwrap_err().kind, BuildFault::NotApplicable);
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
-use sip_message::{BuildFault, Header, Message, Method, StatusCode};
+use sip_message::{BuildFault, Header, HeaderName, Message, Method, ParserConfig, StatusCode};
 
 const INVITE: &str = "INVITE sip:bob@biloxi.com SIP/2.0\r\n\
     v: SIP/2.0/UDP bigbox3.site3.atlanta.com;branch=z9hG4bK77ef4c2312983.1 ,  SIP/2.0/UDP \r\n \
@@ -232,4 +232,58 @@ fn an_edit_that_fails_changes_nothing() {
     }
     assert_eq!(message.push("X-Long", "x".repeat(70_000)).unwrap_err().kind, BuildFault::TooLong);
     assert_eq!(text(&message), before);
+}
+
+#[test]
+fn content_length_is_that_of_the_body_and_there_once() {
+    let mut message = invite();
+    assert_eq!(message.push(Header::ContentLength, 4).unwrap_err().kind, BuildFault::Repeated);
+    assert_eq!(message.push_front("l", 4).unwrap_err().kind, BuildFault::Repeated);
+    assert_eq!(message.set("CONTENT-LENGTH", 5).unwrap_err().kind, BuildFault::LengthMismatch);
+    assert_eq!(message.set(HeaderName::Other("l"), 3).unwrap_err().kind, BuildFault::LengthMismatch);
+    assert_eq!(message.set_value(Header::ContentLength, 0, 0).unwrap_err().kind, BuildFault::LengthMismatch);
+    let copy = invite();
+    let length = copy.headers().last().unwrap();
+    assert_eq!(message.push_field(&length).unwrap_err().kind, BuildFault::Repeated);
+    assert_eq!(text(&message), INVITE);
+    message.set(Header::ContentLength, 4).unwrap();
+    assert!(message.remove(HeaderName::Other("l")));
+    message.push(Header::ContentLength, 4).unwrap();
+    assert_eq!(text(&message), INVITE);
+}
+
+#[test]
+fn the_empty_line_that_was_missing_is_there_when_the_message_leaves() {
+    let head = &INVITE.as_bytes()[..INVITE.len() - "Content-Length: 4\r\n\r\nbody".len()];
+    let config = ParserConfig { missing_empty_line: true, ..ParserConfig::default() };
+    let mut message = Message::parse_with(Bytes::from_static(head), &config).unwrap();
+    assert_eq!(text(&message).as_bytes(), [head, b"\r\n"].concat());
+    message.set_body("text/plain", "new").unwrap();
+    assert!(text(&message).ends_with("Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nnew"));
+    message.clear_body();
+    assert!(text(&message).ends_with("Content-Length: 0\r\n\r\n"));
+}
+
+#[test]
+fn a_removed_value_leaves_no_white_space_behind() {
+    let came =
+        "OPTIONS sip:a@b SIP/2.0\r\nRoute: <sip:a>\r\n , <sip:b>\r\nSupported:\r\nk: x\r\nVia: SIP/2.0/UDP a\r\n\r\n";
+    let mut message = Message::parse(Bytes::from(came)).unwrap();
+    assert!(message.remove_value(Header::Route, 1));
+    assert!(text(&message).contains("\r\nRoute: <sip:a>\r\nSupported"));
+    // The empty list is no value.
+    message.set_value(Header::Supported, 0, "y").unwrap();
+    assert!(text(&message).contains("Supported:\r\nk: y\r\n"));
+}
+
+#[test]
+fn a_via_parameter_has_the_form_of_its_name() {
+    let mut message = invite();
+    for (name, value) in [("ttl", "256"), ("rport", "65536"), ("received", "b"), ("branch", "\"x\""), ("maddr", "a_b/")]
+    {
+        assert!(matches!(message.set_via_param(name, value).unwrap_err().kind, BuildFault::Value(_)), "{name}");
+    }
+    assert_eq!(text(&message), INVITE);
+    message.set_via_param("ttl", 255).unwrap();
+    assert_eq!(message.top_via().unwrap().ttl(), Ok(Some(255)));
 }
