@@ -4,7 +4,7 @@ use crate::{
     close::Closed,
     http::{RequestHead, ResponseHead},
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::VecDeque};
 use bytes::{Bytes, BytesMut};
 
 /// One unit of input.
@@ -69,6 +69,52 @@ pub enum Event {
     Writable,
     /// The end. Nothing follows it.
     Closed(Box<Closed>),
+}
+
+/// Events in order. The first has a place of its own, so that a connection whose host keeps up needs no other memory.
+#[derive(Debug, Default)]
+pub(crate) struct EventQueue {
+    first: Option<Event>,
+    /// Empty if `first` is.
+    rest: VecDeque<Event>,
+}
+
+impl EventQueue {
+    #[inline]
+    pub(crate) fn push(&mut self, event: Event) {
+        if self.first.is_none() {
+            self.first = Some(event);
+        } else {
+            self.rest.push_back(event);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        if self.rest.capacity() == 0 { self.first.take() } else { self.pop_of_many() }
+    }
+
+    #[cold]
+    fn pop_of_many(&mut self) -> Option<Event> {
+        let next = self.rest.pop_front();
+        if next.is_none() {
+            self.rest = VecDeque::new();
+        }
+        core::mem::replace(&mut self.first, next)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    pub(crate) fn heap(&self) -> usize {
+        self.rest.capacity() * size_of::<Event>()
+    }
 }
 
 /// The result of an opening handshake.

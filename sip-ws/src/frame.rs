@@ -1,6 +1,7 @@
 //! The frame header of RFC 6455 section 5.2: reading it with every check that needs no state, and writing it.
 
 use crate::{Violation, config::Role};
+use alloc::vec::Vec;
 
 /// The longest header: two bytes, eight of length, four of mask.
 pub(crate) const MAX_HEADER: usize = 14;
@@ -163,41 +164,25 @@ pub(crate) fn parse(bytes: &[u8], rules: Rules) -> Result<Option<Header>, Violat
     Ok(Some(Header { opcode, fin, compressed, mask, len, size }))
 }
 
-/// A header to send: the bytes and how many of them count.
-#[inline]
-pub(crate) fn encode(
-    opcode: Opcode,
-    fin: bool,
-    compressed: bool,
-    len: usize,
-    mask: Option<[u8; 4]>,
-) -> ([u8; MAX_HEADER], usize) {
-    let mut bytes = [0; MAX_HEADER];
-    bytes[0] = opcode as u8 | (u8::from(fin) << 7) | (u8::from(compressed) << 6);
+/// Appends the header of a frame to send.
+#[inline(always)]
+pub(crate) fn put(out: &mut Vec<u8>, opcode: Opcode, fin: bool, compressed: bool, len: usize, mask: Option<[u8; 4]>) {
+    let first = opcode as u8 | (u8::from(fin) << 7) | (u8::from(compressed) << 6);
     //= https://www.rfc-editor.org/rfc/rfc6455#section-5.3
     //# A masked frame MUST have the field frame-masked set to 1, as defined
     //# in Section 5.2.
     let masked = u8::from(mask.is_some()) << 7;
-    let mut size = if len < 126 {
-        bytes[1] = masked | len as u8;
-        2
+    // Arrays of a fixed length become plain stores.
+    if len < 126 {
+        out.extend_from_slice(&[first, masked | len as u8]);
     } else if let Ok(len) = u16::try_from(len) {
-        bytes[1] = masked | 126;
-        [bytes[2], bytes[3]] = len.to_be_bytes();
-        4
+        let [high, low] = len.to_be_bytes();
+        out.extend_from_slice(&[first, masked | 126, high, low]);
     } else {
-        bytes[1] = masked | 127;
-        let len = (len as u64).to_be_bytes();
-        if let Some(slot) = bytes.get_mut(2..10) {
-            slot.copy_from_slice(&len);
-        }
-        10
-    };
-    if let Some(key) = mask {
-        if let Some(slot) = bytes.get_mut(size..size + 4) {
-            slot.copy_from_slice(&key);
-        }
-        size += 4;
+        out.extend_from_slice(&[first, masked | 127]);
+        out.extend_from_slice(&(len as u64).to_be_bytes());
     }
-    (bytes, size)
+    if let Some(key) = mask {
+        out.extend_from_slice(&key);
+    }
 }

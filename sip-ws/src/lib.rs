@@ -32,4 +32,5 @@ pub use connection::{Accept, AcceptError, ClientError, Connection, Message, Misu
 pub use counters::{Counters, Totals};
 pub use event::{Event, Input, InputError, Open};
 pub use http::{Answer, AnswerError, BadAnswer, Fields, RequestError, RequestHead, ResponseHead, Url, UrlError};
+pub use mask::apply_mask;
 pub use time::Instant;

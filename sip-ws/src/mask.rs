@@ -3,35 +3,23 @@
 //! The pass that unmasks also ORs all bytes together, so that it can say for free whether the payload is ASCII; that
 //! spares most text messages a second pass for their UTF-8 check.
 
-/// Bytes per step of the main loop: wide enough for the compiler to use whole vector registers.
-const STEP: usize = 64;
-
-/// XORs `data` with `key`, whose first byte belongs to the byte `offset` bytes before `data` (only `offset % 4` counts).
-/// Returns true if every byte of the result is ASCII.
+/// Masks or unmasks `data` in place: XORs it with `key` (RFC 6455 section 5.3). Returns true if every byte of the result
+/// is ASCII.
+///
+/// The key begins `offset` bytes before `data`, so that a payload may be taken piece by piece. A
+/// [`Connection`](crate::Connection) does this by itself; it is here for tools that make or read frames of their own.
 //= https://www.rfc-editor.org/rfc/rfc6455#section-5.3
 //# Octet i of the transformed data ("transformed-octet-i") is the XOR of
 //# octet i of the original data ("original-octet-i") with octet at index
 //# i modulo 4 of the masking key ("masking-key-octet-j"):
 #[inline]
-pub(crate) fn apply(data: &mut [u8], key: [u8; 4], offset: usize) -> bool {
-    let mut key = key;
-    key.rotate_left(offset % 4);
+pub fn apply_mask(data: &mut [u8], key: [u8; 4], offset: usize) -> bool {
+    let byte = |i: usize| key[(offset % 4 + i) % 4];
+    let key = [byte(0), byte(1), byte(2), byte(3)];
     let word = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
-    let mut seen = [0_u64; STEP / 8];
-
-    let mut steps = data.chunks_exact_mut(STEP);
-    for step in &mut steps {
-        for (slot, seen) in step.chunks_exact_mut(8).zip(&mut seen) {
-            if let Ok(bytes) = <&mut [u8; 8]>::try_from(slot) {
-                let plain = u64::from_ne_bytes(*bytes) ^ word;
-                *seen |= plain;
-                *bytes = plain.to_ne_bytes();
-            }
-        }
-    }
-    let mut seen = seen.iter().fold(0, |all, seen| all | seen);
-
-    let mut words = steps.into_remainder().chunks_exact_mut(8);
+    let mut seen = 0;
+    // Eight bytes at a time: compilers make vectors of it.
+    let mut words = data.chunks_exact_mut(8);
     for slot in &mut words {
         if let Ok(bytes) = <&mut [u8; 8]>::try_from(slot) {
             let plain = u64::from_ne_bytes(*bytes) ^ word;
@@ -48,7 +36,7 @@ pub(crate) fn apply(data: &mut [u8], key: [u8; 4], offset: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::apply;
+    use super::apply_mask;
     use alloc::vec::Vec;
 
     /// The definition of RFC 6455 section 5.3, byte by byte.
@@ -67,7 +55,7 @@ mod tests {
         for length in 0..source.len() {
             for offset in 0..5 {
                 let mut data = source[..length].to_vec();
-                let ascii = apply(&mut data, [0x37, 0xfa, 0x21, 0x3d], offset);
+                let ascii = apply_mask(&mut data, [0x37, 0xfa, 0x21, 0x3d], offset);
                 let expected = model(&source[..length], [0x37, 0xfa, 0x21, 0x3d], offset);
                 assert_eq!(data, expected, "length {length} offset {offset}");
                 assert_eq!(ascii, expected.is_ascii(), "length {length} offset {offset}");
@@ -81,7 +69,7 @@ mod tests {
             for at in 0..length {
                 let mut data = alloc::vec![b'a'; length];
                 data[at] = 0x80;
-                assert!(!apply(&mut data, [0; 4], 0), "{at} of {length}");
+                assert!(!apply_mask(&mut data, [0; 4], 0), "{at} of {length}");
             }
         }
     }

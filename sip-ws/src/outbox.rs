@@ -51,10 +51,10 @@ impl Outbox {
     }
 
     /// Queues a frame whose payload is not copied.
-    pub(crate) fn push(&mut self, header: &[u8], payload: Bytes) {
+    pub(crate) fn push(&mut self, header: Vec<u8>, payload: Bytes) {
         self.close_tail();
         self.queued += header.len() + payload.len();
-        let bytes = Bytes::copy_from_slice(header);
+        let bytes = Bytes::from(header);
         self.chunks.push_back(Chunk { bytes, is_header: !payload.is_empty() });
         if !payload.is_empty() {
             self.chunks.push_back(Chunk { bytes: payload, is_header: false });

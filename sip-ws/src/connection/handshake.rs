@@ -265,7 +265,7 @@ impl Connection {
             None
         };
         let shown = Box::new(head.clone());
-        self.events.push_back(if upgrade.is_some() { Event::Upgrade(shown) } else { Event::Http(shown) });
+        self.events.push(if upgrade.is_some() { Event::Upgrade(shown) } else { Event::Http(shown) });
         self.phase = Phase::Waiting(Box::new(Waiting { head, early: BytesMut::new(), upgrade }));
         Ok(())
     }
@@ -294,7 +294,7 @@ impl Connection {
         let head_only = matches!(&self.phase, Phase::Waiting(waiting) if waiting.head.method() == "HEAD");
         let (head, body) = answer.into_parts(head_only);
         self.counters.bytes_out += (head.len() + body.len()) as u64;
-        self.outbox.push(&head, body);
+        self.outbox.push(head, body);
     }
 
     /// Accepts the upgrade that waits: queues the 101, and [`Event::Open`].
@@ -358,9 +358,9 @@ impl Connection {
         head.push_str("\r\n");
         self.write_bytes(head.as_bytes());
         self.identity = accept.identity.map(String::into_boxed_str);
-        let early = waiting_early(&mut self.phase);
+        let mut early = waiting_early(&mut self.phase);
         self.open(protocol, None);
-        self.take_frames(early);
+        self.take_frames(&mut early);
         Ok(())
     }
 
@@ -402,7 +402,7 @@ impl Connection {
         self.timers.phase = Instant::MAX;
         self.note_life();
         self.set_protocol(protocol.clone());
-        self.events.push_back(Event::Open(Box::new(Open { protocol, deflate: self.rules.deflate, response })));
+        self.events.push(Event::Open(Box::new(Open { protocol, deflate: self.rules.deflate, response })));
     }
 
     // ---- client

@@ -13,13 +13,13 @@ use crate::{
     Counters,
     close::{Cause, CloseCode, CloseFrame, Closed, Timeout, Violation},
     config::{Config, Role},
-    event::{Event, Input, InputError},
+    event::{Event, EventQueue, Input, InputError},
     frame::Rules,
     http::{HeadBuffer, RequestError},
     outbox::Outbox,
     time::Instant,
 };
-use alloc::{boxed::Box, collections::VecDeque, string::String, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use bytes::Bytes;
 use core::time::Duration;
 use rand_chacha::ChaCha20Rng;
@@ -68,7 +68,7 @@ pub struct Connection {
     random: Option<Box<ChaCha20Rng>>,
     #[cfg(feature = "deflate")]
     deflate: Option<Box<crate::deflate::Codec>>,
-    events: VecDeque<Event>,
+    events: EventQueue,
     /// The Close frame that was sent.
     close_sent: Option<Box<CloseFrame>>,
     protocol: Option<Box<str>>,
@@ -120,6 +120,8 @@ struct Timers {
     message: Instant,
     /// Of the next Ping, or of the sign of life after it.
     keep_alive: Instant,
+    /// [`KeepAlive::interval`](crate::KeepAlive::interval) in microseconds, ready for each input; endless without it.
+    ping_interval: u64,
     ping_sent: bool,
     /// When the control frames received so far are paid for ([`Config::control_rate`]).
     control_paid: Instant,
@@ -148,6 +150,9 @@ impl Connection {
                 phase: now + config.handshake_timeout,
                 message: Instant::MAX,
                 keep_alive: Instant::MAX,
+                ping_interval: config
+                    .keep_alive
+                    .map_or(u64::MAX, |own| u64::try_from(own.interval.as_micros()).unwrap_or(u64::MAX)),
                 ping_sent: false,
                 control_paid: Instant::ZERO,
             },
@@ -157,7 +162,7 @@ impl Connection {
             random: random.map(Box::new),
             #[cfg(feature = "deflate")]
             deflate: None,
-            events: VecDeque::new(),
+            events: EventQueue::default(),
             close_sent: None,
             protocol: None,
             identity: None,
@@ -183,13 +188,13 @@ impl Connection {
         }
         self.now = self.now.max(now);
         match input {
-            Input::Bytes(bytes) => {
+            Input::Bytes(mut bytes) => {
                 self.counters.bytes_in += bytes.len() as u64;
-                self.take_bytes(bytes);
+                self.take_bytes(&mut bytes);
             }
-            Input::Owned(bytes) => {
+            Input::Owned(mut bytes) => {
                 self.counters.bytes_in += bytes.len() as u64;
-                self.take_bytes(bytes);
+                self.take_bytes(&mut bytes);
             }
             Input::Eof => self.handle_eof(),
         }
@@ -241,11 +246,7 @@ impl Connection {
                 self.end();
             }
         }
-        let event = self.events.pop_front();
-        if self.events.is_empty() && self.events.capacity() > 16 {
-            self.events = VecDeque::new();
-        }
-        event
+        self.events.pop()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout): the time last handed in while output or events wait,
@@ -393,7 +394,7 @@ impl Connection {
             + texts
             + deflate
             + self.random.as_ref().map_or(0, |random| size_of_val(&**random))
-            + self.events.capacity() * size_of::<Event>()
+            + self.events.heap()
             + self.receiver.heap()
             + self.outbox.heap()
     }
@@ -418,7 +419,7 @@ impl Connection {
             self.deflate = None;
         }
         self.owes_writable = false;
-        self.events.push_back(Event::Closed(closed));
+        self.events.push(Event::Closed(closed));
     }
 
     /// *Fail the WebSocket Connection* (RFC 6455 section 7.1.7) for something the peer did.
@@ -545,9 +546,9 @@ impl Connection {
 
     /// Bytes came: the peer lives.
     fn note_life(&mut self) {
-        if let (Some(keep_alive), Phase::Open) = (self.config.keep_alive, &self.phase) {
+        if let Phase::Open = self.phase {
             self.timers.ping_sent = false;
-            self.timers.keep_alive = self.now + keep_alive.interval;
+            self.timers.keep_alive = self.now.plus_micros(self.timers.ping_interval);
         }
     }
 
@@ -567,7 +568,7 @@ impl Connection {
     fn note_room(&mut self) {
         if self.owes_writable && self.outbox.queued() <= self.config.max_queued_output / 2 {
             self.owes_writable = false;
-            self.events.push_back(Event::Writable);
+            self.events.push(Event::Writable);
         }
     }
 

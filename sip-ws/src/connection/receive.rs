@@ -10,7 +10,7 @@ use crate::{
     config::Role,
     event::Event,
     frame::{self, Header, MAX_HEADER, Opcode},
-    mask,
+    mask::apply_mask,
     sip::{self, Content},
     time::Instant,
     utf8::{self, Utf8Stream},
@@ -102,7 +102,7 @@ impl Receiver {
 
 impl Connection {
     /// All input that is bytes.
-    pub(super) fn take_bytes(&mut self, mut source: impl Source) {
+    pub(super) fn take_bytes(&mut self, source: &mut impl Source) {
         if let Phase::Head(_) | Phase::Waiting(_) = self.phase {
             let used = self.take_head(source.peek());
             source.skip(used);
@@ -110,7 +110,7 @@ impl Connection {
         self.take_frames(source);
     }
 
-    pub(super) fn take_frames(&mut self, mut source: impl Source) {
+    pub(super) fn take_frames(&mut self, source: &mut impl Source) {
         if !source.peek().is_empty() {
             self.note_life();
         }
@@ -122,7 +122,7 @@ impl Connection {
                 self.counters.bytes_ignored += source.peek().len() as u64;
                 break;
             }
-            if let Err(violation) = self.take_some(&mut source) {
+            if let Err(violation) = self.take_some(source) {
                 self.counters.bytes_ignored += source.peek().len() as u64;
                 self.fail(violation);
                 return;
@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// One header, or one payload, or a piece of either.
-    #[inline]
+    #[inline(always)]
     fn take_some(&mut self, source: &mut impl Source) -> Result<(), Violation> {
         if self.receiver.frame.is_some() {
             return self.take_piece(source);
@@ -188,7 +188,7 @@ impl Connection {
     }
 
     /// The checks of a header against what came before it.
-    #[inline]
+    #[inline(always)]
     fn check_order(&mut self, header: Header) -> Result<(), Violation> {
         match (header.opcode, &mut self.receiver.message) {
             (Opcode::Continuation, None) => Err(Violation::UnexpectedContinuation),
@@ -224,7 +224,7 @@ impl Connection {
     }
 
     /// A frame whose payload lies whole in `source`.
-    #[inline]
+    #[inline(always)]
     fn take_whole(&mut self, header: Header, source: &mut impl Source) -> Result<(), Violation> {
         let mut payload = source.take(header.len);
         //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
@@ -255,10 +255,10 @@ impl Connection {
     }
 
     /// Unmasks, and says whether the result is known to be ASCII. A client has nothing to unmask and knows nothing.
-    #[inline]
+    #[inline(always)]
     fn unmask(&self, payload: &mut [u8], key: [u8; 4], offset: usize) -> bool {
         match self.rules.role {
-            Role::Server => mask::apply(payload, key, offset),
+            Role::Server => apply_mask(payload, key, offset),
             Role::Client => false,
         }
     }
@@ -354,7 +354,7 @@ impl Connection {
     }
 
     /// Hands out a message that is complete.
-    #[inline]
+    #[inline(always)]
     fn deliver(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
         self.counters.messages_in += 1;
         let event = match (self.is_sip, is_text) {
@@ -362,7 +362,7 @@ impl Connection {
             (false, true) => Event::Text(payload),
             (false, false) => Event::Binary(payload),
         };
-        self.events.push_back(event);
+        self.events.push(event);
         Ok(())
     }
 
@@ -371,7 +371,7 @@ impl Connection {
     //# WebSocket Servers MUST accept both text and binary frames.
     fn deliver_sip(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
         match sip::classify(&payload)? {
-            Content::Message(blank) => self.events.push_back(Event::Sip(payload.slice(blank..))),
+            Content::Message(blank) => self.events.push(Event::Sip(payload.slice(blank..))),
             // RFC 5626 section 3.5.1; RFC 7118 section 6 keeps it usable.
             Content::Ping => {
                 self.pay_control()?;
@@ -397,11 +397,11 @@ impl Connection {
                 //# response, unless it already received a Close frame.
                 self.counters.pings_in += 1;
                 self.answer_ping(&payload);
-                self.events.push_back(Event::Ping(payload.freeze()));
+                self.events.push(Event::Ping(payload.freeze()));
             }
             Opcode::Pong => {
                 self.counters.pongs_in += 1;
-                self.events.push_back(Event::Pong(payload.freeze()));
+                self.events.push(Event::Pong(payload.freeze()));
             }
             Opcode::Close => self.take_close(&payload)?,
             Opcode::Continuation | Opcode::Text | Opcode::Binary => {}

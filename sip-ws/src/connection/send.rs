@@ -4,8 +4,8 @@ use super::{Connection, Misuse, Phase};
 use crate::{
     close::{Cause, CloseFrame, Closed},
     config::Role,
-    frame::{self, MAX_CONTROL, Opcode},
-    mask,
+    frame::{self, MAX_CONTROL, MAX_HEADER, Opcode},
+    mask::apply_mask,
     outbox::Outbox,
     sip::{self, Content},
     time::Instant,
@@ -281,17 +281,18 @@ impl Connection {
     fn push_message(&mut self, opcode: Opcode, payload: Bytes) {
         self.counters.messages_out += 1;
         let mask = next_mask(&mut self.random);
-        let (header, size) = frame::encode(opcode, true, false, payload.len(), mask);
-        self.counters.bytes_out += (size + payload.len()) as u64;
+        let mut header = Vec::with_capacity(MAX_HEADER);
+        frame::put(&mut header, opcode, true, false, payload.len(), mask);
+        self.counters.bytes_out += (header.len() + payload.len()) as u64;
         let payload = match mask {
             None => payload,
             Some(key) => {
                 let mut payload = payload.try_into_mut().unwrap_or_else(|shared| shared.as_ref().into());
-                mask::apply(&mut payload, key, 0);
+                apply_mask(&mut payload, key, 0);
                 payload.freeze()
             }
         };
-        self.outbox.push(header.get(..size).unwrap_or_default(), payload);
+        self.outbox.push(header, payload);
     }
 
     pub(super) fn send_control(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<(), Misuse> {
@@ -393,10 +394,10 @@ fn frame_size(len: usize, is_masked: bool) -> usize {
     2 + length + if is_masked { 4 } else { 0 } + len
 }
 
-#[inline]
+#[inline(always)]
 fn put_frame(out: &mut Vec<u8>, opcode: Opcode, fin: bool, compressed: bool, payload: &[u8], mask: Option<[u8; 4]>) {
-    let (header, size) = frame::encode(opcode, fin, compressed, payload.len(), mask);
-    out.extend_from_slice(header.get(..size).unwrap_or_default());
+    out.reserve(frame_size(payload.len(), mask.is_some()));
+    frame::put(out, opcode, fin, compressed, payload.len(), mask);
     let start = out.len();
     out.extend_from_slice(payload);
     //= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
@@ -406,6 +407,6 @@ fn put_frame(out: &mut Vec<u8>, opcode: Opcode, fin: bool, compressed: bool, pay
     //# a client MUST mask all frames that it
     //# sends to the server (see Section 5.3 for further details).
     if let (Some(key), Some(payload)) = (mask, out.get_mut(start..)) {
-        mask::apply(payload, key, 0);
+        apply_mask(payload, key, 0);
     }
 }
