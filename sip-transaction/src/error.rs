@@ -101,6 +101,10 @@ pub enum SendErrorKind {
     /// The transaction has had its final response.
     #[error("a final response has been sent")]
     AlreadyAnswered,
+    /// The topmost Via or the CSeq of a response is not that of the transaction's request: it would be taken for an answer to
+    /// something else.
+    #[error("the response is not one to the request of this transaction")]
+    Mismatched,
     /// A response RFC 4320 forbids: a provisional one other than 100, or 408, to a request other than INVITE; or 100 too early.
     #[error("RFC 4320 forbids this response to a request other than INVITE")]
     Forbidden,

@@ -47,12 +47,9 @@ fn the_uri_alone_may_tell() {
     use Transport::{Tcp, Tls, Udp, Ws, Wss};
     let mut pair = Pair::with(config(&Transport::ALL)).answer("OPTIONS", &[200]);
     pair.net.dns.address("host.example.com", BOB);
-    for (port, transport) in [(5070, Udp)] {
-        let bob = pair.bob;
-        pair.net.bind(bob, transport, port);
-    }
+    let bob = pair.bob;
+    pair.net.bind(bob, Udp, 5070);
     for (transport, port) in [(Tcp, 5070), (Tls, 5070), (Ws, 8080), (Wss, 8443)] {
-        let bob = pair.bob;
         pair.net.listen(bob, transport, port, &[]);
     }
     //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1

@@ -492,6 +492,28 @@ fn an_undeliverable_response_over_udp_asks_dns() {
 }
 
 #[test]
+fn a_response_to_another_request_is_refused() {
+    let mut pair = Pair::new();
+    pair.request(request(Method::Options));
+    pair.request(request_to(Method::Options, "sip:bob@192.0.2.2", 2));
+    pair.until(ms(50));
+    let (bob, tx, _) = pair.got[0].clone();
+    let other = common::response(&pair.got[1].2, 200);
+    let mut nowhere = common::response(&pair.got[0].2, 200);
+    nowhere.remove("Via");
+    let mut method = common::response(&pair.got[0].2, 200);
+    method.set("CSeq", "1 INFO").unwrap();
+    for wrong in [other, nowhere, method] {
+        let refused = pair.net.host(bob).respond(ms(50), tx, wrong).unwrap_err();
+        assert_eq!(refused.kind, sip_transaction::SendErrorKind::Mismatched);
+    }
+    pair.respond(0, 200);
+    pair.respond(1, 200);
+    pair.finish();
+    pair.assert_empty();
+}
+
+#[test]
 fn messages_of_a_whole_datagram_are_taken() {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     //= type=test

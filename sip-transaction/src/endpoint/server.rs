@@ -45,6 +45,9 @@ impl Endpoint {
         if let Err(kind) = self.check_response(tx, status) {
             return Err(SendError::new(kind, response));
         }
+        if !self.answers(tx, &response) {
+            return Err(SendError::new(SendErrorKind::Mismatched, response));
+        }
         self.respond_bytes(tx, status, wire::message(response));
         Ok(())
     }
@@ -87,6 +90,15 @@ impl Endpoint {
             //# transaction MUST be discarded while in the "Completed" state.
             _ => Err(SendErrorKind::AlreadyAnswered),
         }
+    }
+
+    /// Whether a response has the topmost Via and the method of a transaction's request.
+    fn answers(&self, tx: ServerTxId, response: &Message) -> bool {
+        let (Ok(via), Ok(cseq)) = (response.top_via(), response.cseq()) else { return false };
+        let branch = ReadVia::params(&via).branch;
+        let Some(found) = self.txs.get(tx.key()) else { return false };
+        // What RFC 2543 clients are matched by stands in no response.
+        !is_rfc3261(branch) || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method) == found.tag
     }
 
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
