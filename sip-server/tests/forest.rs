@@ -1,6 +1,6 @@
 //! Any forest of forking proxies and user agents, with and without faults: each INVITE has one outcome at its caller, nobody is left
 //! ringing, and nothing is left anywhere when the clocks have run out. A seed that fails is run alone by `FOREST_SEED=n`.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::collapsible_match, reason = "a test")]
 
 mod common;
 

@@ -22,6 +22,7 @@ pub(crate) struct Registration<'a> {
 
 /// The Contact values of a REGISTER.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "it lives on the stack, and most often as the large variant")]
 pub(crate) enum Asked<'a> {
     /// None: the bindings there are.
     Nothing,
