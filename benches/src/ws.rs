@@ -1,6 +1,250 @@
-//! Group `ws`. WebSocket: frames decoded and encoded, handshakes.
+//! Group `ws`. WebSocket frames decoded and encoded, masks, and the memory of an idle connection.
+//!
+//! One operation is one message. To decode, each library gets its frame by one read of its kind: a copy out of a
+//! template, since unmasking destroys the frame. To encode, the frame ends in one `Vec` that stands for a socket.
 
-use crate::report::Report;
+#[cfg(feature = "ws-peers")]
+mod peers;
+
+use crate::alloc;
+use crate::report::{Contender, Report};
+use bytes::{Bytes, BytesMut};
+use sip_ws::{Accept, Config, Connection, Event, Input, Instant};
+use std::hint::black_box;
+
+const OURS: &str = "sip-ws";
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// What a message consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Ascii,
+    Mixed,
+    Binary,
+}
+
+/// A message, and its frame as a client sends it.
+#[derive(Clone, Debug)]
+struct Case {
+    name: String,
+    kind: Kind,
+    payload: Vec<u8>,
+    /// The payload again, if it is text.
+    text: String,
+    frame: Vec<u8>,
+}
+
+impl Case {
+    fn new(kind: Kind, size: usize) -> Self {
+        let (name, unit): (_, &[u8]) = match kind {
+            Kind::Ascii => ("ASCII text", b"Via: SIP/2.0/WSS df7jal23ls0d.invalid;branch=z9hG4bKasudf\r\n"),
+            Kind::Mixed => ("mixed text", "From: \"Ἀλίκη Žižková 李小龍\" <sip:alice@example.com>\r\n".as_bytes()),
+            Kind::Binary => ("binary", &[0x00, 0xff, 0x80, 0x7f, 0x13]),
+        };
+        let mut payload: Vec<u8> = unit.iter().copied().cycle().take(size).collect();
+        // Cut between characters, and fill up.
+        while kind != Kind::Binary && std::str::from_utf8(&payload).is_err() {
+            payload.pop();
+        }
+        payload.resize(size, b' ');
+        let first = if kind == Kind::Binary { 0x82 } else { 0x81 };
+        let mut frame = Vec::new();
+        put_header(&mut frame, first, 0x80, payload.len());
+        frame.extend(KEY);
+        frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+        let text = String::from_utf8(payload.clone()).unwrap_or_default();
+        let size = if size < 1024 { format!("{size} B") } else { format!("{} KiB", size / 1024) };
+        Case { name: format!("{size} {name}"), kind, payload, text, frame }
+    }
+
+    fn is_text(&self) -> bool {
+        self.kind != Kind::Binary
+    }
+}
+
+fn put_header(out: &mut Vec<u8>, first: u8, mask_bit: u8, len: usize) {
+    match len {
+        0..=125 => out.extend_from_slice(&[first, mask_bit | len as u8]),
+        126..=0xffff => {
+            let [high, low] = (len as u16).to_be_bytes();
+            out.extend_from_slice(&[first, mask_bit | 126, high, low]);
+        }
+        _ => {
+            out.extend_from_slice(&[first, mask_bit | 127]);
+            out.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+}
 
 /// Runs the group.
-pub fn run(_report: &mut Report) {}
+pub fn run(report: &mut Report) {
+    let cases: Vec<Case> = [600, 64 * 1024]
+        .into_iter()
+        .flat_map(|size| [Kind::Ascii, Kind::Mixed, Kind::Binary].map(|kind| Case::new(kind, size)))
+        .collect();
+    report.heading("decode one masked frame; ratio to copying, unmasking and checking it by hand");
+    for case in &cases {
+        decode(report, case);
+    }
+    report.heading("encode one frame as a server; ratio to writing header and payload by hand");
+    for case in &cases {
+        encode(report, case);
+    }
+    unmask(report);
+    memory(report);
+}
+
+fn decode(report: &mut Report, case: &Case) {
+    let (mut floor, mut lent, mut given) = (BytesMut::new(), open(), open());
+    let mut buffer = BytesMut::new();
+    let mut contenders = vec![
+        Contender::new("floor", || decode_by_hand(&mut floor, case)),
+        Contender::new(OURS, || take(&mut lent, Input::Bytes(&case.frame))),
+        Contender::new("sip-ws, input given", || {
+            buffer.extend_from_slice(&case.frame);
+            take(&mut given, Input::Owned(buffer.split()))
+        }),
+    ];
+    #[cfg(feature = "ws-peers")]
+    contenders.extend(peers::decode(case));
+    report.compare(&case.name, "decode", &mut contenders);
+}
+
+/// The least that must be done: the frame copied into a buffer of ours, its header read, its payload unmasked in place
+/// and, if it is text, checked.
+fn decode_by_hand(buffer: &mut BytesMut, case: &Case) -> usize {
+    buffer.clear();
+    buffer.extend_from_slice(&case.frame);
+    let (len, size) = match buffer[1] & 0x7f {
+        126 => (usize::from(u16::from_be_bytes([buffer[2], buffer[3]])), 4),
+        127 => {
+            let mut len = [0; 8];
+            len.copy_from_slice(&buffer[2..10]);
+            (u64::from_be_bytes(len) as usize, 10)
+        }
+        len => (usize::from(len), 2),
+    };
+    let mut key = [0; 4];
+    key.copy_from_slice(&buffer[size..size + 4]);
+    let payload = &mut buffer[size + 4..size + 4 + len];
+    unmask_by_hand(payload, key);
+    if case.is_text() { std::str::from_utf8(black_box(payload)).map_or(0, str::len) } else { payload.len() }
+}
+
+fn unmask_by_hand(payload: &mut [u8], key: [u8; 4]) {
+    let word = u32::from_ne_bytes(key);
+    let mut words = payload.chunks_exact_mut(4);
+    for slot in &mut words {
+        let plain = u32::from_ne_bytes([slot[0], slot[1], slot[2], slot[3]]) ^ word;
+        slot.copy_from_slice(&plain.to_ne_bytes());
+    }
+    for (byte, key) in words.into_remainder().iter_mut().zip(key) {
+        *byte ^= key;
+    }
+}
+
+/// A server that has answered its handshake.
+fn open() -> Connection {
+    let mut config = Config::default();
+    config.max_queued_output = usize::MAX;
+    let mut server = Connection::server(Instant::ZERO, config);
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    server.handle_input(Instant::ZERO, request.as_bytes()).expect("room");
+    server.accept(Instant::ZERO, Accept::new()).expect("an upgrade");
+    while server.poll_event().is_some() {}
+    while server.poll_transmit().is_some() {}
+    server
+}
+
+fn take(server: &mut Connection, input: Input<'_>) -> Bytes {
+    server.handle_input(Instant::ZERO, input).expect("room");
+    match server.poll_event() {
+        Some(Event::Text(bytes) | Event::Binary(bytes)) => bytes,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn encode(report: &mut Report, case: &Case) {
+    let (mut direct, mut queued) = (open(), open());
+    let (mut by_hand, mut socket, mut other) = (Vec::new(), Vec::new(), Vec::new());
+    let first = if case.is_text() { 0x81 } else { 0x82 };
+    let mut contenders = vec![
+        Contender::new("floor", || {
+            by_hand.clear();
+            put_header(&mut by_hand, first, 0, case.payload.len());
+            by_hand.extend_from_slice(&case.payload);
+            by_hand.len()
+        }),
+        Contender::new(OURS, || {
+            socket.clear();
+            let sent = if case.is_text() {
+                direct.send_text_into(Instant::ZERO, &case.text, &mut socket)
+            } else {
+                direct.send_binary_into(Instant::ZERO, &case.payload, &mut socket)
+            };
+            assert!(sent.is_ok());
+            socket.len()
+        }),
+        Contender::new("sip-ws, by queue", || {
+            other.clear();
+            let sent = if case.is_text() {
+                queued.send_text(Instant::ZERO, &case.text)
+            } else {
+                queued.send_binary(Instant::ZERO, &case.payload)
+            };
+            assert!(sent.is_ok());
+            while let Some(bytes) = queued.poll_transmit() {
+                other.extend_from_slice(&bytes);
+            }
+            other.len()
+        }),
+    ];
+    #[cfg(feature = "ws-peers")]
+    contenders.extend(peers::encode(case));
+    report.compare(&case.name, "encode", &mut contenders);
+}
+
+/// Unmasking alone, in gigabytes per second: of 64 KiB that stay in the cache.
+fn unmask(report: &mut Report) {
+    report.heading("unmask 64 KiB in place; ratio to four bytes at a time, which a compiler turns into vectors");
+    let [mut floor, mut ours] = [vec![0x5a_u8; 64 * 1024], vec![0x5a_u8; 64 * 1024]];
+    #[cfg_attr(not(feature = "ws-peers"), expect(unused_mut))]
+    let mut names = vec!["floor", OURS];
+    #[cfg_attr(not(feature = "ws-peers"), expect(unused_mut))]
+    let mut contenders = vec![
+        Contender::new("floor", move || unmask_by_hand(black_box(&mut floor), KEY)),
+        Contender::new(OURS, move || sip_ws::apply_mask(black_box(&mut ours), KEY, 0)),
+    ];
+    #[cfg(feature = "ws-peers")]
+    {
+        let mut other = vec![0x5a_u8; 64 * 1024];
+        names.push("websocket-sans-io");
+        contenders.push(Contender::new("websocket-sans-io", move || {
+            websocket_sans_io::apply_mask(KEY, black_box(&mut other), 0);
+        }));
+    }
+    let times = report.time(&mut contenders);
+    let floor = times.first().copied().unwrap_or(1.0);
+    for (name, ns) in names.iter().zip(times) {
+        report.figure("64 KiB", "unmask", name, 65_536.0 / ns, "GB/s", Some(ns / floor));
+    }
+}
+
+/// What an open connection holds that has exchanged messages and now is idle.
+fn memory(report: &mut Report) {
+    report.heading("memory of an idle connection behind its handshake and a few messages, all allocations counted");
+    let (kept, counted) = alloc::measure(|| {
+        let mut server = open();
+        for case in [Case::new(Kind::Ascii, 600), Case::new(Kind::Binary, 64 * 1024)] {
+            take(&mut server, Input::Bytes(&case.frame));
+            server.send_binary(Instant::ZERO, &case.payload).expect("room");
+            while server.poll_transmit().is_some() {}
+        }
+        Box::new(server)
+    });
+    report.figure("idle server", "memory", OURS, counted.live as f64, "bytes", None);
+    drop(kept);
+    #[cfg(feature = "ws-peers")]
+    peers::memory(report);
+}
