@@ -54,3 +54,8 @@ pub use host::{Host, Wish};
 pub use network::{Network, NodeId};
 pub use rng::Rng;
 pub use trace::{Sent, ladder};
+
+/// Compiles the examples of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
