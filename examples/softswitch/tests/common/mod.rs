@@ -1,0 +1,65 @@
+//! A softswitch started as a process, on free ports.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+/// Ended when dropped.
+pub struct Server {
+    child: Child,
+    listening: Vec<(String, SocketAddr)>,
+}
+
+impl Server {
+    /// Starts one and waits until it is ready.
+    pub fn start(arguments: &[&str]) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_softswitch"));
+        let mut child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut listening = Vec::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        loop {
+            let line = lines.next().expect("it ended before it was ready").unwrap();
+            if line == "softswitch ready" {
+                break;
+            }
+            let mut words = line.split_whitespace().skip(2);
+            if let (Some(transport), Some(Ok(address))) = (words.next(), words.next().map(str::parse)) {
+                listening.push((transport.to_owned(), address));
+            }
+        }
+        Server { child, listening }
+    }
+
+    /// Starts one that must refuse to, and gives what it says.
+    pub fn refused(arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_softswitch")).args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Where it listens.
+    pub fn address(&self, transport: &str) -> SocketAddr {
+        self.listening.iter().find(|(on, _)| on == transport).unwrap().1
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A file of `tests/data`.
+pub fn data(name: &str) -> String {
+    format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// An OPTIONS to the server itself.
+pub fn options(transport: &str) -> String {
+    format!(
+        "OPTIONS sip:localhost SIP/2.0\r\nVia: SIP/2.0/{transport} client.invalid;branch=z9hG4bK74b43\r\n\
+         Max-Forwards: 70\r\nTo: <sip:localhost>\r\nFrom: <sip:me@elsewhere.example>;tag=1\r\nCall-ID: 1\r\n\
+         CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+    )
+}
