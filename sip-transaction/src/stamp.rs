@@ -3,6 +3,7 @@
 //! Takes the usual form alone, in which nothing can be mistaken: one Via value on the first header line, no folds, no quotes, an empty `rport`,
 //! no `received`. All other requests are parsed first and edited then, to the same end.
 
+use crate::matching::is_rfc3261;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt::Write as _;
@@ -10,8 +11,17 @@ use core::net::{IpAddr, SocketAddr};
 
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
 
+/// A datagram whose topmost Via has been completed.
+pub(crate) struct Stamped<'a> {
+    /// The datagram with `received` and `rport`.
+    pub(crate) bytes: Bytes,
+    /// The branch, which has the magic cookie, and the sent-by, both as they came.
+    pub(crate) branch: &'a [u8],
+    pub(crate) sent_by: &'a [u8],
+}
+
 /// The datagram with `received` and `rport` in its topmost Via; `None` if it is not of the usual form.
-pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Bytes> {
+pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Stamped<'_>> {
     let first = memchr::memchr(b'\n', bytes)? + 1;
     if bytes.starts_with(b"SIP/") || first < 3 {
         return None;
@@ -27,9 +37,12 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Bytes> {
     if !plain {
         return None;
     }
-    let mut rport = None;
+    let (mut rport, mut branch, mut sent_by) = (None, None, value);
     for semicolon in memchr::memchr_iter(b';', value) {
         let param = value.get(semicolon + 1..)?;
+        if semicolon < sent_by.len() {
+            sent_by = value.get(..semicolon)?;
+        }
         match param {
             [b'r' | b'R', b'e' | b'E', ..] if has_prefix(param, b"received") => return None,
             [b'r' | b'R', b'p' | b'P', ..] if has_prefix(param, b"rport") => {
@@ -38,10 +51,20 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Bytes> {
                 }
                 rport = Some(semicolon + 1 + 5);
             }
+            [b'b' | b'B', ..] if has_prefix(param, b"branch=") => {
+                if branch.is_some() {
+                    return None;
+                }
+                let len = memchr::memchr(b';', param).unwrap_or(param.len());
+                branch = param.get(b"branch=".len()..len);
+            }
+            [b'm' | b'M', ..] if has_prefix(param, b"maddr") => return None,
             [] | [b';', ..] => return None,
             _ => {}
         }
     }
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b);
+    let branch = branch.filter(|branch| is_rfc3261(branch) && branch.iter().all(token))?;
     let at = first + VIA.len() + rport?;
     let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
     let mut out = Vec::with_capacity(bytes.len() + 64);
@@ -64,7 +87,7 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Bytes> {
         }
     }
     out.extend_from_slice(after);
-    Some(out.into())
+    Some(Stamped { bytes: out.into(), branch, sent_by })
 }
 
 fn has_prefix(text: &[u8], prefix: &[u8]) -> bool {
@@ -109,8 +132,13 @@ mod tests {
     }
 
     fn stamp(head: &str) -> Option<String> {
-        let bytes = stamped(request(head).as_bytes(), REMOTE.parse().unwrap())?;
-        Some(String::from_utf8(bytes.to_vec()).unwrap())
+        let text = request(head);
+        let stamped = stamped(text.as_bytes(), REMOTE.parse().unwrap())?;
+        let message = Message::parse(stamped.bytes.clone()).unwrap();
+        let via = message.top_via().unwrap();
+        assert_eq!(via.branch().unwrap().unwrap().as_bytes(), stamped.branch);
+        assert_eq!(via.sent_by_bytes(), stamped.sent_by);
+        Some(String::from_utf8(stamped.bytes.to_vec()).unwrap())
     }
 
     #[test]
@@ -153,13 +181,18 @@ mod tests {
             "Via: SIP/2.0/UDP a.example.com;rport\r\n ;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP a.example.com ;rport",
             "Via: SIP/2.0/UDP rport",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch=1",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1/2",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1;branch=z9hG4bK2",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1;maddr=224.0.1.75",
             "Via: SIP/2.0/TCP a.example.com;rport",
             "v: SIP/2.0/UDP a.example.com;rport",
             "Max-Forwards: 70",
         ] {
             assert_eq!(stamp(head), None, "{head}");
         }
-        assert_eq!(stamped(b"", REMOTE.parse().unwrap()), None);
-        assert_eq!(stamped(b"\r\nVia: SIP/2.0/UDP a;rport\r\n\r\n", REMOTE.parse().unwrap()), None);
+        assert!(stamped(b"", REMOTE.parse().unwrap()).is_none());
+        assert!(stamped(b"\r\nVia: SIP/2.0/UDP a;rport\r\n\r\n", REMOTE.parse().unwrap()).is_none());
     }
 }

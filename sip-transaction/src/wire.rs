@@ -166,13 +166,25 @@ pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     out.into()
 }
 
+/// The first field of a header.
 fn field(out: &mut Vec<u8>, message: &Message, header: Header) {
-    for value in message.fields(header) {
-        out.extend_from_slice(header.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value);
-        out.extend_from_slice(b"\r\n");
+    if let Some(value) = message.field(header) {
+        line(out, header, value);
     }
+}
+
+/// All fields of a header.
+fn fields(out: &mut Vec<u8>, message: &Message, header: Header) {
+    for value in message.fields(header) {
+        line(out, header, value);
+    }
+}
+
+fn line(out: &mut Vec<u8>, header: Header, value: &[u8]) {
+    out.extend_from_slice(header.as_str().as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn top_via(out: &mut Vec<u8>, request: &Message) {
@@ -241,7 +253,7 @@ fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Op
     //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
     //# If the request being cancelled contains a Route header field, the
     //# CANCEL request MUST include that Route header field's values.
-    field(&mut out, request, Header::Route);
+    fields(&mut out, request, Header::Route);
     out.extend_from_slice(b"Max-Forwards: 70\r\n");
     field(&mut out, request, Header::From);
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
@@ -274,14 +286,20 @@ pub(crate) fn response(
     retry: Option<u32>,
 ) -> Bytes {
     let mut out = Vec::with_capacity(512);
-    print(&mut out, format_args!("SIP/2.0 {} {}\r\n", status.code(), status.reason()));
-    field(&mut out, request, Header::Via);
+    let code = status.code();
+    out.extend_from_slice(b"SIP/2.0 ");
+    out.extend([code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
+    out.push(b' ');
+    out.extend_from_slice(status.reason().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    fields(&mut out, request, Header::Via);
     field(&mut out, request, Header::From);
     let to = request.field(Header::To).unwrap_or_default();
     out.extend_from_slice(b"To: ");
     out.extend_from_slice(to);
     if let Some(tag) = tag.filter(|_| !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_))))) {
-        print(&mut out, format_args!(";tag={tag}"));
+        out.extend_from_slice(b";tag=");
+        out.extend_from_slice(tag.as_str().as_bytes());
     }
     out.extend_from_slice(b"\r\n");
     field(&mut out, request, Header::CallId);

@@ -6,7 +6,7 @@ use crate::flow::FlowState;
 use crate::id::FlowId;
 use crate::input::{CloseCause, Input};
 use crate::output::{Event, Path};
-use crate::stamp;
+use crate::stamp::{self, Stamped};
 use crate::stun;
 use crate::time::Instant;
 use bytes::Bytes;
@@ -93,10 +93,9 @@ impl Endpoint {
         }
         // Most requests have their Via where it can be completed while they are copied.
         let stamped = (!path.transport.is_connected()).then(|| stamp::stamped(bytes, path.remote)).flatten();
-        let is_stamped = stamped.is_some();
-        let copy = stamped.unwrap_or_else(|| Bytes::copy_from_slice(bytes));
+        let copy = stamped.as_ref().map_or_else(|| Bytes::copy_from_slice(bytes), |stamped| stamped.bytes.clone());
         match Message::parse_with(copy, &self.config.parser) {
-            Ok(message) => self.message(path, message, is_stamped),
+            Ok(message) => self.message(path, message, stamped.as_ref()),
             Err(error) => {
                 self.refuse(path, bytes, &error);
                 Err(InputError::Malformed(error))
@@ -107,7 +106,7 @@ impl Endpoint {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
     //# to send the request.
-    fn message(&mut self, path: Path, message: Message, stamped: bool) -> Result<(), InputError> {
+    fn message(&mut self, path: Path, message: Message, stamped: Option<&Stamped<'_>>) -> Result<(), InputError> {
         if message.is_request() { self.on_request(path, message, stamped) } else { self.on_response(path, message) }
     }
 
@@ -136,7 +135,7 @@ impl Endpoint {
             // A message may have ended the flow.
             let Some(item) = self.decoder(flow).and_then(|decoder| decoder.next_item()) else { return result };
             match item {
-                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, message, false)),
+                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, message, None)),
                 Ok(StreamItem::Crlf { run }) => self.crlf(path, run),
                 Err(error) => {
                     self.refuse(path, &error.head, &error.error);

@@ -3,13 +3,14 @@
 use super::Endpoint;
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
-use crate::hash::SipHash;
+use crate::hash::{HashKey, SipHash};
 use crate::id::ServerTxId;
 use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
 use crate::matching::is_rfc3261;
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
+use crate::stamp::Stamped;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -328,28 +329,41 @@ impl Endpoint {
     // What comes in.
 
     /// A request came in.
-    pub(super) fn on_request(&mut self, path: Path, mut message: Message, stamped: bool) -> Result<(), InputError> {
+    pub(super) fn on_request(
+        &mut self,
+        path: Path,
+        mut message: Message,
+        stamped: Option<&Stamped<'_>>,
+    ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
-        let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
-        // A stamped Via has its `rport`, so its sent-by does not matter.
-        let read = if stamped { ReadVia::params(&via) } else { ReadVia::of(&via) };
-        let tag = self.hash.server_tag(&message, &via, read.branch, method);
+        let kind = Kind::of(method);
+        // The tags to match by, and where the response goes. A stamped Via has been read before, and has its `rport`.
+        let of = |hash: HashKey, method: Method<'_>| match stamped {
+            Some(stamped) => Ok(hash.branch_tag(stamped.branch, stamped.sent_by, method)),
+            None => {
+                let via = message.top_via().map_err(|_| InputError::Unmatchable)?;
+                Ok(hash.server_tag(&message, &via, ReadVia::params(&via).branch, method))
+            }
+        };
+        let tag = of(self.hash, if kind == Kind::Ack { Method::Invite } else { method })?;
         if let Some(index) = self.find(tag) {
             return self.retransmission(index, path, message);
         }
-        let kind = Kind::of(method);
+        let cancelled = if kind == Kind::Cancel { Some(of(self.hash, Method::Invite)?) } else { None };
+        let read = match (stamped, message.top_via()) {
+            (None, Ok(via)) => ReadVia::of(&via),
+            _ => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
+        };
         // The rest of what Via says, before the message is changed.
         let (remote, ttl) = read.response_address(&path);
         let alias = read.alias;
         let port = read.port.unwrap_or(path.transport.default_port());
-        let cancelled =
-            (kind == Kind::Cancel).then(|| self.hash.server_tag(&message, &via, read.branch, Method::Invite));
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
         //# When the server transport receives a request over any transport, it
         //# MUST examine the value of the "sent-by" parameter in the top Via
         //# header field value.
-        let differs = !stamped && read.ip != Some(path.remote.ip());
+        let differs = stamped.is_none() && read.ip != Some(path.remote.ip());
         let rport = read.rport == Some(None);
         if kind != Kind::Ack {
             if let Some(refusal) = self.refusal(&path, &message, kind) {
