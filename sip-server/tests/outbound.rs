@@ -190,7 +190,7 @@ fn without_outbound_at_the_first_hop_there_are_no_flows() {
     let home = world.server(HOME, "example.com", |_| {});
     let proxy = world.udp("192.0.2.30");
     let contact = format!("<sip:bob@192.0.2.2>;reg-id=1;{INSTANCE}");
-    let mut send = |world: &mut World, contact: &str, supported: &str, path: &str| {
+    let send = |world: &mut World, contact: &str, supported: &str, path: &str| {
         let (call, cseq) = (world.fresh("c"), world.counter);
         let mut fields = vec![("Via", "SIP/2.0/UDP 192.0.2.2;branch=z9hG4bKfirst"), ("Supported", supported)];
         if !path.is_empty() {

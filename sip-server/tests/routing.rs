@@ -1,5 +1,5 @@
 //! What a proxy checks and changes before and while it forwards: RFC 3261 sections 16.3 to 16.6 and 16.11.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test")]
 
 mod common;
 

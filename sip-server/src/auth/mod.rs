@@ -24,9 +24,11 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use hashbrown::HashMap;
 use nonce::{NONCE_CHARS, Nonces, Worth};
-use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop};
 use sip_message::headers::Credentials;
-use sip_message::{Header, HeaderError, Message, Method, NameAddr, StatusCode, Uri, ValueError};
+use sip_message::{
+    Header, HeaderError, Message, Method, NameAddr, ParamValue, StatusCode, Uri, ValueError, ValueFault,
+};
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
 use smallvec::SmallVec;
 
@@ -265,7 +267,19 @@ impl DigestAuth {
     /// Takes an event of the endpoint. `None`: it was a request, and it has been challenged, refused or put aside.
     pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
         match event {
-            Event::Request { tx, path, message } => self.request(endpoint, now, tx, path, message, None),
+            // Most pass: the message is not moved for that.
+            Event::Request { tx, ref path, ref message } => match self.judge(now, path, message, None) {
+                Verdict::Passed(identity) => {
+                    self.identify(tx, identity);
+                    Some(event)
+                }
+                verdict => {
+                    if let Event::Request { tx, path, message } = event {
+                        self.deny(endpoint, now, tx, path, message, verdict);
+                    }
+                    None
+                }
+            },
             Event::ServerEnded { tx, .. } => {
                 self.identities.remove(&tx);
                 if let Some(key) = self.waiting_by_tx.remove(&tx) {
@@ -292,7 +306,16 @@ impl DigestAuth {
     ) -> Option<Event> {
         let Waiting { tx, path, message } = self.waiting.remove(id.0)?;
         self.waiting_by_tx.remove(&tx);
-        self.request(endpoint, now, tx, path, message, Some(secret))
+        match self.judge(now, &path, &message, Some(secret)) {
+            Verdict::Passed(identity) => {
+                self.identify(tx, identity);
+                Some(Event::Request { tx, path, message })
+            }
+            verdict => {
+                self.deny(endpoint, now, tx, path, message, verdict);
+                None
+            }
+        }
     }
 
     /// The next thing to say; `None` when all has been said. Changes with [`handle`](DigestAuth::handle) and
@@ -307,39 +330,36 @@ impl DigestAuth {
         (self.waiting.len(), self.identities.len(), self.nonces.used())
     }
 
-    fn request(
+    fn identify(&mut self, tx: ServerTxId, identity: Option<Identity>) {
+        if let Some(identity) = identity {
+            self.identities.insert(tx, identity);
+        }
+    }
+
+    /// Does what a verdict asks for that did not let the request pass.
+    fn deny(
         &mut self,
         endpoint: &mut Endpoint,
         now: Instant,
         tx: ServerTxId,
         path: Path,
         message: Message,
-        given: Option<Option<DigestSecret>>,
-    ) -> Option<Event> {
-        match self.judge(now, &path, &message, given) {
-            Verdict::Passed(identity) => {
-                if let Some(identity) = identity {
-                    self.identities.insert(tx, identity);
-                }
-                return Some(Event::Request { tx, path, message });
-            }
+        verdict: Verdict,
+    ) {
+        match verdict {
+            Verdict::Passed(_) => {}
             Verdict::Challenge { demand, stale } => self.challenge(endpoint, now, tx, &path, &message, &demand, stale),
             Verdict::Refused(status) => reply_bare(endpoint, now, tx, &message, status),
             Verdict::Ask { user, realm, algorithm } => {
-                let room = self.waiting.len() < self.config.waiting;
-                let waiting = Waiting { tx, path, message };
-                match if room { self.waiting.insert(waiting) } else { None } {
-                    Some(key) => {
-                        self.waiting_by_tx.insert(tx, key);
-                        self.events.push_back(AuthEvent::Credentials { id: AuthId(key), user, realm, algorithm });
-                    }
-                    None => {
-                        let _ = endpoint.abandon(now, tx);
-                    }
+                if self.waiting.len() >= self.config.waiting {
+                    return reply_bare(endpoint, now, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+                }
+                if let Some(key) = self.waiting.insert(Waiting { tx, path, message }) {
+                    self.waiting_by_tx.insert(tx, key);
+                    self.events.push_back(AuthEvent::Credentials { id: AuthId(key), user, realm, algorithm });
                 }
             }
         }
-        None
     }
 
     /// Whether a request is to be authenticated, and how.
@@ -400,7 +420,7 @@ impl DigestAuth {
             }
         };
         // The algorithm is the client's choice among those offered, the secret one of that family.
-        let right = secret.verify(&claim.input(message), claim.response.as_bytes())
+        let right = secret.verify(&claim.input(message), claim.response)
             && family(secret.algorithm()) == family(claim.algorithm);
         if !(right && known) {
             self.budget.failed(source, now);
@@ -491,11 +511,11 @@ impl DigestAuth {
                 continue;
             }
             let of_value = |error: ValueError| HeaderError { header, offset: error.offset, fault: Some(error.kind) };
-            let realm = credentials.realm().map_err(of_value)?;
-            if realm.is_none_or(|realm| *realm.unquoted() != *demand.realm.as_bytes()) {
+            let given = Given::read(&credentials).map_err(of_value)?;
+            if given.realm.is_none_or(|realm| *realm.unquoted() != *demand.realm.as_bytes()) {
                 continue;
             }
-            if let Some(claim) = self.read_claim(&credentials).map_err(of_value)? {
+            if let Some(claim) = self.claim_of(&given).map_err(of_value)? {
                 return Ok(Some(claim));
             }
         }
@@ -503,16 +523,17 @@ impl DigestAuth {
     }
 
     /// `None` if these credentials cannot be right: an algorithm or protection that was not offered, parts that are missing.
-    fn read_claim<'a>(&self, credentials: &Credentials<'a>) -> Result<Option<Claim<'a>>, ValueError> {
-        let algorithm = match credentials.algorithm()? {
-            Some(token) => DigestAlgorithm::parse(token.as_str()),
+    fn claim_of<'a>(&self, given: &Given<'a>) -> Result<Option<Claim<'a>>, ValueError> {
+        let token = |value: ParamValue<'a>| core::str::from_utf8(value.without_quotes()).unwrap_or_default();
+        let algorithm = match given.algorithm {
+            Some(value) => DigestAlgorithm::parse(token(value)),
             None => Some(DigestAlgorithm::Md5),
         };
         let Some(algorithm) = algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
             return Ok(None);
         };
-        let qop = match credentials.qop()? {
-            Some(token) => match Qop::parse(token.as_str()) {
+        let qop = match given.qop {
+            Some(value) => match Qop::parse(token(value)) {
                 Some(Qop::AuthInt) if !self.config.auth_int => return Ok(None),
                 Some(qop) => Some(qop),
                 None => return Ok(None),
@@ -523,33 +544,26 @@ impl DigestAuth {
             None if self.config.without_qop => None,
             None => return Ok(None),
         };
-        let text = |name: &str| -> Result<Option<&'a [u8]>, ValueError> {
-            Ok(credentials.params().get(name)?.map(|value| value.without_quotes()))
-        };
+        let text = |value: Option<ParamValue<'a>>| value.map(ParamValue::without_quotes);
         let (count, nc) = match qop {
             None => (None, &b""[..]),
-            Some(_) => match (credentials.nc()?, text("nc")?) {
-                (Some(count), Some(nc)) => (Some(count), nc),
-                _ => return Ok(None),
-            },
+            Some(_) => {
+                let Some(nc) = text(given.nc) else { return Ok(None) };
+                let count = NonceCount::parse(nc).ok_or(ValueError { kind: ValueFault::Number, offset: 0 })?;
+                (Some(count), nc)
+            }
         };
-        let cnonce = text("cnonce")?;
+        let cnonce = text(given.cnonce);
         if cnonce.is_none() && (qop.is_some() || algorithm.is_session()) {
             return Ok(None);
         }
-        let user = text("username")?.and_then(|user| core::str::from_utf8(user).ok());
-        match (user, text("nonce")?, text("uri")?, credentials.response()?) {
-            (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => Ok(Some(Claim {
-                algorithm,
-                qop,
-                user,
-                nonce,
-                uri,
-                nc,
-                count,
-                cnonce: cnonce.unwrap_or_default(),
-                response,
-            })),
+        let user = text(given.username).and_then(|user| core::str::from_utf8(user).ok());
+        let response = text(given.response);
+        match (user, text(given.nonce), text(given.uri), response) {
+            (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => {
+                let cnonce = cnonce.unwrap_or_default();
+                Ok(Some(Claim { algorithm, qop, user, nonce, uri, nc, count, cnonce, response }))
+            }
             _ => Ok(None),
         }
     }
@@ -643,6 +657,46 @@ impl DigestAuth {
     }
 }
 
+/// The parameters of credentials, found in one pass. Of one that is repeated the first counts.
+#[derive(Default)]
+struct Given<'a> {
+    realm: Option<ParamValue<'a>>,
+    username: Option<ParamValue<'a>>,
+    nonce: Option<ParamValue<'a>>,
+    uri: Option<ParamValue<'a>>,
+    response: Option<ParamValue<'a>>,
+    algorithm: Option<ParamValue<'a>>,
+    cnonce: Option<ParamValue<'a>>,
+    qop: Option<ParamValue<'a>>,
+    nc: Option<ParamValue<'a>>,
+}
+
+impl<'a> Given<'a> {
+    fn read(credentials: &Credentials<'a>) -> Result<Given<'a>, ValueError> {
+        let mut given = Given::default();
+        for param in credentials.params() {
+            let param = param?;
+            let is = |name: &str| param.name.eq_ignore_ascii_case(name);
+            let place = match param.name.as_bytes().first().map(u8::to_ascii_lowercase) {
+                Some(b'r') if is("realm") => &mut given.realm,
+                Some(b'r') if is("response") => &mut given.response,
+                Some(b'u') if is("username") => &mut given.username,
+                Some(b'u') if is("uri") => &mut given.uri,
+                Some(b'n') if is("nonce") => &mut given.nonce,
+                Some(b'n') if is("nc") => &mut given.nc,
+                Some(b'a') if is("algorithm") => &mut given.algorithm,
+                Some(b'c') if is("cnonce") => &mut given.cnonce,
+                Some(b'q') if is("qop") => &mut given.qop,
+                _ => continue,
+            };
+            if place.is_none() {
+                *place = param.value;
+            }
+        }
+        Ok(given)
+    }
+}
+
 /// The credentials of a request, read.
 struct Claim<'a> {
     algorithm: DigestAlgorithm,
@@ -653,7 +707,7 @@ struct Claim<'a> {
     nc: &'a [u8],
     count: Option<u32>,
     cnonce: &'a [u8],
-    response: &'a str,
+    response: &'a [u8],
 }
 
 impl<'a> Claim<'a> {

@@ -178,6 +178,20 @@ struct Waiting {
     attempts: u8,
 }
 
+impl Waiting {
+    fn asker(&self) -> Asker<'_> {
+        Asker { tx: self.tx, path: &self.path, message: &self.message, info: self.info.as_deref() }
+    }
+}
+
+/// A REGISTER to be answered.
+struct Asker<'a> {
+    tx: ServerTxId,
+    path: &'a Path,
+    message: &'a Message,
+    info: Option<&'a str>,
+}
+
 enum Storage {
     Table(LocationTable),
     External,
@@ -270,9 +284,13 @@ impl Registrar {
             //# server, the server SHOULD forward the request to the addressed
             //# domain, following the general behavior for proxying messages
             //# described in Section 16.
-            Event::Request { tx, path, message }
-                if message.method() == Some(Method::Register) && self.is_for(&message) =>
+            Event::Request { tx, ref path, ref message }
+                if matches!(self.storage, Storage::Table(_)) && self.is_for(message) =>
             {
+                self.register(endpoint, &Asker { tx, path, message, info });
+                None
+            }
+            Event::Request { tx, path, message } if self.is_for(&message) => {
                 let waiting = Waiting {
                     tx,
                     path,
@@ -282,7 +300,7 @@ impl Registrar {
                     changes: Vec::new(),
                     attempts: 0,
                 };
-                self.register(endpoint, waiting);
+                self.look_up(endpoint, waiting);
                 None
             }
             Event::ServerEnded { tx, .. } => {
@@ -315,6 +333,9 @@ impl Registrar {
     }
 
     fn is_for(&self, message: &Message) -> bool {
+        if message.method() != Some(Method::Register) {
+            return false;
+        }
         let uri = message.request_uri().and_then(Result::ok);
         uri.is_some_and(|uri| uri.as_sip().is_some_and(|uri| self.is_responsible(uri)))
     }
@@ -366,10 +387,10 @@ impl Registrar {
         });
         let (aor, update) = match planned {
             Ok(planned) => planned,
-            Err(refused) => return self.refuse(endpoint, &waiting, refused),
+            Err(refused) => return self.refuse(endpoint, &waiting.asker(), refused),
         };
         if update.is_empty() {
-            return self.accept(endpoint, &waiting, &aor, &bindings);
+            return self.accept(endpoint, &waiting.asker(), &aor, &bindings);
         }
         waiting.changes.clear();
         let refreshes = self.config.report_refreshes;
@@ -391,7 +412,7 @@ impl Registrar {
         self.waiting_by_tx.remove(&waiting.tx);
         let aor = match read::registration(&self.config, &waiting.path, &waiting.message) {
             Ok(read) => read.aor,
-            Err(refused) => return self.refuse(endpoint, &waiting, refused),
+            Err(refused) => return self.refuse(endpoint, &waiting.asker(), refused),
         };
         match result {
             Ok(()) => {
@@ -399,19 +420,21 @@ impl Registrar {
                     self.events.push_back(RegistrarEvent::Changed { aor: aor.clone(), binding, change });
                 }
                 let bindings = core::mem::take(&mut waiting.bindings);
-                self.accept(endpoint, &waiting, &aor, &bindings);
+                self.accept(endpoint, &waiting.asker(), &aor, &bindings);
             }
             Err(StoreError::Conflict) if waiting.attempts < ATTEMPTS => {
                 waiting.attempts += 1;
                 self.wait(endpoint, waiting, |id| RegistrarEvent::Lookup { id, aor });
             }
-            Err(StoreError::Full) => self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVICE_UNAVAILABLE)),
+            Err(StoreError::Full) => {
+                self.refuse(endpoint, &waiting.asker(), Refused::status(StatusCode::SERVICE_UNAVAILABLE))
+            }
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             //# If any one of them fails (for
             //# example, because the back-end database commit failed), the
             //# request MUST fail with a 500 (Server Error) response and all
             //# tentative binding updates MUST be removed.
-            Err(_) => self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVER_INTERNAL_ERROR)),
+            Err(_) => self.refuse(endpoint, &waiting.asker(), Refused::status(StatusCode::SERVER_INTERNAL_ERROR)),
         }
     }
 
@@ -504,12 +527,12 @@ impl Registrar {
 
     // REGISTER.
 
-    fn register(&mut self, endpoint: &mut Endpoint, waiting: Waiting) {
+    fn register(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>) {
         let now = self.now;
-        let Storage::Table(table) = &mut self.storage else { return self.look_up(endpoint, waiting) };
-        let read = match read::registration(&self.config, &waiting.path, &waiting.message) {
+        let Storage::Table(table) = &mut self.storage else { return };
+        let read = match read::registration(&self.config, asker.path, asker.message) {
             Ok(read) => read,
-            Err(refused) => return self.refuse(endpoint, &waiting, refused),
+            Err(refused) => return self.refuse(endpoint, asker, refused),
         };
         let (events, refreshes) = (&mut self.events, self.config.report_refreshes);
         let seen = |current: &[Binding], update: &Update| {
@@ -527,11 +550,11 @@ impl Registrar {
         match table.register(&read.aor, &read.registration, self.config.max_bindings, now, seen) {
             Ok(bindings) => {
                 let answer = Answer { config: &self.config, gruus: &mut self.gruus, now };
-                answer.send(endpoint, &waiting, &read.aor, bindings);
+                answer.send(endpoint, asker, &read.aor, bindings);
             }
-            Err(RegisterRefused::Rule(refusal)) => self.refuse(endpoint, &waiting, refusal.into()),
+            Err(RegisterRefused::Rule(refusal)) => self.refuse(endpoint, asker, refusal.into()),
             Err(RegisterRefused::Full) => {
-                self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVICE_UNAVAILABLE));
+                self.refuse(endpoint, asker, Refused::status(StatusCode::SERVICE_UNAVAILABLE));
             }
         }
     }
@@ -543,31 +566,31 @@ impl Registrar {
         let aor = read::registration(&self.config, &waiting.path, &waiting.message).map(|read| read.aor);
         match aor {
             Ok(aor) => self.wait(endpoint, waiting, |id| RegistrarEvent::Lookup { id, aor }),
-            Err(refused) => self.refuse(endpoint, &waiting, refused),
+            Err(refused) => self.refuse(endpoint, &waiting.asker(), refused),
         }
     }
 
     fn wait(&mut self, endpoint: &mut Endpoint, waiting: Waiting, event: impl FnOnce(RegisterId) -> RegistrarEvent) {
         let tx = waiting.tx;
         if self.waiting.len() >= self.config.waiting {
-            return self.refuse(endpoint, &waiting, Refused::status(StatusCode::SERVICE_UNAVAILABLE));
+            return self.refuse(endpoint, &waiting.asker(), Refused::status(StatusCode::SERVICE_UNAVAILABLE));
         }
         let Some(key) = self.waiting.insert(waiting) else { return };
         self.waiting_by_tx.insert(tx, key);
         self.events.push_back(event(RegisterId(key)));
     }
 
-    fn accept(&mut self, endpoint: &mut Endpoint, waiting: &Waiting, aor: &str, bindings: &[Binding]) {
+    fn accept(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>, aor: &str, bindings: &[Binding]) {
         let answer = Answer { config: &self.config, gruus: &mut self.gruus, now: self.now };
-        answer.send(endpoint, waiting, aor, bindings);
+        answer.send(endpoint, asker, aor, bindings);
     }
 
-    fn refuse(&mut self, endpoint: &mut Endpoint, waiting: &Waiting, refused: Refused) {
+    fn refuse(&self, endpoint: &mut Endpoint, asker: &Asker<'_>, refused: Refused) {
         let (status, fields) = (refused.status, refused.fields);
         if fields.is_empty() {
-            return reply_bare(endpoint, self.now, waiting.tx, &waiting.message, status);
+            return reply_bare(endpoint, self.now, asker.tx, asker.message, status);
         }
-        reply(endpoint, self.now, waiting.tx, &waiting.message, status, |mut response| {
+        reply(endpoint, self.now, asker.tx, asker.message, status, |mut response| {
             for (header, value) in &fields {
                 response = response.header(*header, value);
             }
@@ -600,16 +623,16 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn send(self, endpoint: &mut Endpoint, waiting: &Waiting, aor: &str, bindings: &[Binding]) {
+    fn send(self, endpoint: &mut Endpoint, asker: &Asker<'_>, aor: &str, bindings: &[Binding]) {
         let Answer { config, gruus, now } = self;
-        let message = &waiting.message;
+        let message = asker.message;
         let gruu = config.gruu && message.supports("gruu");
         let mut line = String::new();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
         //# Registrars MUST ignore the Record-Route header field if it is
         //# included in a REGISTER request.  Registrars MUST NOT include a
         //# Record-Route header field in any response to a REGISTER request.
-        reply(endpoint, now, waiting.tx, message, StatusCode::OK, |mut response| {
+        reply(endpoint, now, asker.tx, message, StatusCode::OK, |mut response| {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             //# The response MUST
             //# contain Contact header field values enumerating all current
@@ -629,7 +652,7 @@ impl Answer<'_> {
             for route in &config.service_route {
                 response = response.header(Header::ServiceRoute, route);
             }
-            if read::registers_flow(&waiting.path, message) && message.supports("outbound") {
+            if read::registers_flow(message) && message.supports("outbound") {
                 //= https://www.rfc-editor.org/rfc/rfc5626#section-6
                 //# Provided that the UAC had included an outbound
                 //# option-tag (defined in Section 11.4) in a Supported header field
@@ -642,7 +665,7 @@ impl Answer<'_> {
                 }
             }
             response = response.header(Header::Supported, "path, outbound");
-            if let Some(info) = &waiting.info {
+            if let Some(info) = asker.info {
                 response = response.header(Header::AuthenticationInfo, info);
             }
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3

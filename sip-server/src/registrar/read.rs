@@ -111,8 +111,8 @@ fn is_flow(contact: &Contact<'_>) -> bool {
 }
 
 /// Whether this REGISTER is of a flow, and not of a contact.
-pub(super) fn registers_flow(_: &Path, message: &Message) -> bool {
-    outbound_applies(message) && message.contacts().flatten().any(|contact| is_flow(&contact))
+pub(super) fn registers_flow(message: &Message) -> bool {
+    message.contacts().flatten().any(|contact| is_flow(&contact)) && outbound_applies(message)
 }
 
 /// The Path values, checked and joined.
