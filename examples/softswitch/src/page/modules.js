@@ -18,22 +18,20 @@ function resolve(file, name, packages) {
   return /\.(js|json)$/.test(path) ? path : `${path}.js`;
 }
 
-/** Fetches a module and everything it requires: a map of path to text. */
+/** Fetches a module and everything it requires, which may require it in turn: a map of path to text. */
 async function fetchAll(entry, packages, get) {
   const found = new Map();
-  const pending = new Map();
-  const visit = (path) => {
-    if (pending.has(path)) return pending.get(path);
-    const work = (async () => {
+  let wanted = new Set([entry]);
+  while (wanted.size) {
+    const next = new Set();
+    await Promise.all([...wanted].map(async (path) => {
       const text = await get(path);
       found.set(path, text);
       if (path.endsWith('.json')) return;
-      await Promise.all([...text.matchAll(NEEDS)].map((need) => visit(resolve(path, need[1], packages))));
-    })();
-    pending.set(path, work);
-    return work;
-  };
-  await visit(entry);
+      for (const [, name] of text.matchAll(NEEDS)) next.add(resolve(path, name, packages));
+    }));
+    wanted = new Set([...next].filter((path) => !found.has(path)));
+  }
   return found;
 }
 
