@@ -18,6 +18,11 @@ use miniz_oxide::{
     },
 };
 
+//= https://www.rfc-editor.org/rfc/rfc6455#section-9.1
+//# Any extension-token used MUST be a registered token (see Section 11.4).
+//= https://www.rfc-editor.org/rfc/rfc6455#section-9.1
+//# The parameters supplied with any given extension MUST be defined for
+//# that extension.
 const NAME: &str = "permessage-deflate";
 const SERVER_NO_CONTEXT: &str = "server_no_context_takeover";
 const CLIENT_NO_CONTEXT: &str = "client_no_context_takeover";
@@ -114,6 +119,10 @@ pub(crate) fn offer(own: &Deflate) -> String {
     if !own.send_context {
         push(&mut offer, CLIENT_NO_CONTEXT, None);
     }
+    //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+    //# In a PMCE negotiation offer, the client MUST inform the server of its
+    //# LZ77 window size so that the server uses an LZ77 window size that is not
+    //# greater than the LZ77 window size of the client.
     let receive_bits = own.receive_window_bits.clamp(8, 15);
     if receive_bits < 15 {
         push(&mut offer, SERVER_BITS, Some(receive_bits));
@@ -147,6 +156,16 @@ impl Agreement {
     //# A server declining all offered PMCEs MUST NOT include any element
     //# with PMCE names.
     pub(crate) fn of_offers(offers: &[Extension], own: &Deflate) -> Option<Self> {
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+        //# The element MUST represent a PMCE that is fully supported by the server.
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+        //# A server MUST NOT accept a PMCE extension negotiation offer together
+        //# with another extension if the PMCE will conflict with the extension on
+        //# their use of the RSV1 bit.
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+        //# A server MUST NOT accept a PMCE extension negotiation offer together
+        //# with another extension if the PMCE will be applied to the output of the
+        //# extension and any of the following conditions applies to the extension:
         offers
             .iter()
             .filter(|offer| offer.name == NAME)
@@ -160,6 +179,10 @@ impl Agreement {
         //# extension name of the PMCE in the "Sec-WebSocket-Extensions" header
         //# field of its opening handshake of the WebSocket connection.
         let mut response = String::from(NAME);
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-9
+        //# If extension parameters are included in negotiations between the client
+        //# and the server, those parameters MUST be chosen in accordance with the
+        //# specification of the extension to which the parameters apply.
         let send_context = own.send_context && !offer.server_no_context;
         if !send_context {
             push(&mut response, SERVER_NO_CONTEXT, None);
@@ -208,6 +231,24 @@ impl Agreement {
     //# the client did not offer, the client MUST _Fail the WebSocket
     //# Connection_.
     pub(crate) fn of_response(agreed: &[Extension], own: &Deflate) -> Result<Option<Self>, AnswerError> {
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+        //# A client that received a response accepting a PMCE extension negotiation
+        //# offer together with such an extension MUST _Fail the WebSocket
+        //# Connection_.
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+        //# A client that receives a response accepting a PMCE extension negotiation
+        //# offer together with such an extension MUST _Fail the WebSocket
+        //# Connection_.
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-7.1.2.1
+        //# The "server_max_window_bits" extension parameter in an extension
+        //# negotiation response has a decimal integer value without leading zeroes
+        //# between 8 to 15, inclusive, indicating the base-2 logarithm of the LZ77
+        //# sliding window size, and MUST conform to the ABNF below.
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-7.1.2.2
+        //# The "client_max_window_bits" extension parameter in an extension
+        //# negotiation response has a decimal integer value without leading zeroes
+        //# between 8 to 15 inclusive indicating the base-2 logarithm of the LZ77
+        //# sliding window size and MUST conform to the ABNF below.
         let response = match agreed {
             [] => return Ok(None),
             [only] if only.name == NAME => Parameters::parse(only).ok_or(AnswerError::Extensions)?,
@@ -232,6 +273,12 @@ impl Agreement {
             //# A client MUST support the "client_no_context_takeover" extension
             //# parameter in an extension negotiation response.
             send_context: own.send_context && !response.client_no_context,
+            //= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+            //# Note that even if the client has included in its offer the
+            //# "client_max_window_bits" extension parameter with a value smaller than
+            //# one in the "agreed parameters", the client MUST use an LZ77 sliding
+            //# window of a size that conforms the "agreed parameters" to compress
+            //# messages to send.
             send_bits: own.send_window_bits.clamp(8, 15).min(client_bits),
             receive_context: !response.server_no_context,
             response: String::new(),
@@ -338,6 +385,9 @@ impl Codec {
             self.compressor = None;
             return None;
         }
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1
+        //# Note that for non-final fragments, the removal of 0x00 0x00 0xff 0xff
+        //# MUST NOT be done.
         out.truncate(out.len() - TAIL.len());
         // A message that grows is sent as it is, but only if the peer's window does not hold it already.
         if forgets && out.len() >= message.len() {
@@ -352,6 +402,12 @@ impl Codec {
     //# An endpoint MUST use the following algorithm to receive a message in
     //# the form of a compressed message.
     pub(crate) fn inflate(&mut self, mut piece: &[u8], out: &mut BytesMut, limit: usize) -> Result<(), Violation> {
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+        //# Otherwise, the client MUST use a 32,768-byte LZ77 sliding window to
+        //# decompress received messages.
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+        //# Otherwise, the server MUST use a 32,768-byte LZ77 sliding window to
+        //# decompress received messages.
         let inflater = self.inflater.get_or_insert_with(|| {
             Box::new(Inflater { state: DecompressorOxide::new(), window: vec![0; WINDOW], at: 0 })
         });
@@ -394,6 +450,12 @@ impl Codec {
     //# last compressed message.
     pub(crate) fn finish_inflate(&mut self, out: &mut BytesMut, limit: usize) -> Result<(), Violation> {
         self.inflate(&TAIL, out, limit)?;
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+        //# Note that even if the client has included the
+        //# "client_no_context_takeover" extension parameter in its offer, the
+        //# server MUST decompress each new message using the LZ77 sliding window
+        //# used to process the last compressed message if the "agreed parameters"
+        //# don't contain the "client_no_context_takeover" extension parameter.
         if !self.agreement.receive_context {
             self.inflater = None;
         }

@@ -65,6 +65,15 @@ pub(crate) fn parse(bytes: &[u8], rules: Rules) -> Result<Option<Header>, Violat
     //# Connection_.
     let reserved = first & 0x70;
     let compressed = reserved == 0x40 && rules.deflate;
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    //# frame-rsv1 = %x0 / %x1 ; 1 bit in length, MUST be 0 unless ; negotiated
+    //# otherwise
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    //# frame-rsv2 = %x0 / %x1 ; 1 bit in length, MUST be 0 unless ; negotiated
+    //# otherwise
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    //# frame-rsv3 = %x0 / %x1 ; 1 bit in length, MUST be 0 unless ; negotiated
+    //# otherwise
     if reserved != 0 && !compressed {
         return Err(Violation::ReservedBits);
     }

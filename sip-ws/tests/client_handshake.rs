@@ -68,6 +68,10 @@ fn plain() -> ClientRequest {
 //# website) and has previously retrieved a session cookie from the
 //# web server whose URL domain matches the domain in the WebSocket
 //# URI.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+//= type=test
+//# it MUST open a connection, send an opening handshake, and read the
+//# server's handshake in response.
 #[test]
 fn the_request_is_as_the_example_of_section_1_3() {
     let mut config = Config::default();
@@ -183,6 +187,10 @@ fn what_a_host_asks_for_is_checked() {
 //# If a server gives an invalid response, such as accepting a PMCE that
 //# the client did not offer, the client MUST _Fail the WebSocket
 //# Connection_.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-7.2.1
+//= type=test
+//# To do so, the client MUST _Fail the WebSocket Connection_ as defined in
+//# Section 7.1.7.
 #[test]
 fn answers_are_checked() {
     let mut config = Config::default();

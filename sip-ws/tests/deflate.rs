@@ -47,6 +47,17 @@ const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 //# Otherwise, the server MUST decompress
 //# each new message using the LZ77 sliding window used to process the
 //# last compressed message.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-6.2
+//= type=test
+//# An endpoint MUST use the following algorithm to receive a message in the
+//# form of an uncompressed message.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+//= type=test
+//# Note that even if the client has included the
+//# "client_no_context_takeover" extension parameter in its offer, the
+//# server MUST decompress each new message using the LZ77 sliding window
+//# used to process the last compressed message if the "agreed parameters"
+//# don't contain the "client_no_context_takeover" extension parameter.
 #[test]
 fn the_examples_of_section_7_2_3() {
     let hello = [Event::Text("Hello".into())];
@@ -86,6 +97,10 @@ fn the_examples_of_section_7_2_3() {
 //= type=test
 //# An endpoint MUST use the following algorithm to send a message in the
 //# form of a compressed message.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1
+//= type=test
+//# Note that for non-final fragments, the removal of 0x00 0x00 0xff 0xff
+//# MUST NOT be done.
 #[test]
 fn sent_messages_are_those_of_the_examples() {
     let (mut server, _) = offered("permessage-deflate", config(deflate()));
@@ -140,6 +155,31 @@ fn sent_messages_are_those_of_the_examples() {
 //# "client_max_window_bits" extension parameter, the corresponding
 //# extension negotiation response to the offer MUST NOT include the
 //# "client_max_window_bits" extension parameter.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-9
+//= type=test
+//# If extension parameters are included in negotiations between the client
+//# and the server, those parameters MUST be chosen in accordance with the
+//# specification of the extension to which the parameters apply.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-9.1
+//= type=test
+//# Any extension-token used MUST be a registered token (see Section 11.4).
+//= https://www.rfc-editor.org/rfc/rfc6455#section-9.1
+//= type=test
+//# The parameters supplied with any given extension MUST be defined for
+//# that extension.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# The element MUST represent a PMCE that is fully supported by the server.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# A server MUST NOT accept a PMCE extension negotiation offer together
+//# with another extension if the PMCE will conflict with the extension on
+//# their use of the RSV1 bit.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# A server MUST NOT accept a PMCE extension negotiation offer together
+//# with another extension if the PMCE will be applied to the output of the
+//# extension and any of the following conditions applies to the extension:
 #[test]
 fn offers_and_answers() {
     let mut small = deflate();
@@ -217,6 +257,33 @@ fn offers_and_answers() {
 //# with the same name.
 //# o  The client does not support the configuration that the response
 //# represents.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# In a PMCE negotiation offer, the client MUST inform the server of its
+//# LZ77 window size so that the server uses an LZ77 window size that is not
+//# greater than the LZ77 window size of the client.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# A client that received a response accepting a PMCE extension negotiation
+//# offer together with such an extension MUST _Fail the WebSocket
+//# Connection_.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# A client that receives a response accepting a PMCE extension negotiation
+//# offer together with such an extension MUST _Fail the WebSocket
+//# Connection_.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.1.2.1
+//= type=test
+//# The "server_max_window_bits" extension parameter in an extension
+//# negotiation response has a decimal integer value without leading zeroes
+//# between 8 to 15, inclusive, indicating the base-2 logarithm of the LZ77
+//# sliding window size, and MUST conform to the ABNF below.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.1.2.2
+//= type=test
+//# The "client_max_window_bits" extension parameter in an extension
+//# negotiation response has a decimal integer value without leading zeroes
+//# between 8 to 15 inclusive indicating the base-2 logarithm of the LZ77
+//# sliding window size and MUST conform to the ABNF below.
 #[test]
 fn a_client_checks_what_the_server_chose() {
     let mut small = deflate();
@@ -310,6 +377,31 @@ fn sample(size: usize) -> Vec<u8> {
 //# Otherwise, the client MUST decompress
 //# each new message using the LZ77 sliding window used to process the
 //# last compressed message.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-5
+//= type=test
+//# both endpoints MUST use the algorithm described in Section 6 and the
+//# message payload transformation (compressing and decompressing) procedure
+//# of the PMCE configured with the "agreed parameters" returned by the
+//# server to exchange messages.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1
+//= type=test
+//# An endpoint MUST NOT use an LZ77 sliding window longer than 32,768 bytes
+//# to compress messages to send.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+//= type=test
+//# Otherwise, the client MUST use a 32,768-byte LZ77 sliding window to
+//# decompress received messages.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+//= type=test
+//# Otherwise, the server MUST use a 32,768-byte LZ77 sliding window to
+//# decompress received messages.
+//= https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+//= type=test
+//# Note that even if the client has included in its offer the
+//# "client_max_window_bits" extension parameter with a value smaller than
+//# one in the "agreed parameters", the client MUST use an LZ77 sliding
+//# window of a size that conforms the "agreed parameters" to compress
+//# messages to send.
 #[test]
 fn windows_are_kept_as_agreed() {
     let message = [sample(20_000), vec![b'x'; 500]].concat();
@@ -461,6 +553,10 @@ fn memory_is_freed_where_nothing_is_kept() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc7692#section-6.1
+//= type=test
+//# An endpoint MUST use the following algorithm to send a message in the
+//# form of an uncompressed message.
 #[test]
 fn short_and_stubborn_messages_stay_as_they_are() {
     let mut own = Deflate::default();
@@ -522,4 +618,19 @@ fn a_client_reads_what_a_server_compressed() {
     let mut client = client_of(config(deflate()), "Sec-WebSocket-Extensions: permessage-deflate\r\n");
     feed(&mut client, &common::frame(0xc1, &HELLO));
     assert_eq!(events(&mut client), [Event::Text("Hello".into())]);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc6455#section-9.1
+//= type=test
+//# Note that the client is only
+//# offering to use any advertised extensions and MUST NOT use them unless the
+//# server indicates that it wishes to use the extension.
+#[test]
+fn an_offer_that_is_not_taken_changes_nothing() {
+    let mut client = client_of(config(deflate()), "");
+    client.send_text(at(0), &"a".repeat(1000)).unwrap();
+    assert_eq!(parse(&output(&mut client))[0].first, 0x81);
+    feed(&mut client, &common::frame(0xc1, &HELLO));
+    let Some(Event::Closed(closed)) = client.poll_event() else { panic!() };
+    assert_eq!(closed.cause, Cause::Violation(Violation::ReservedBits));
 }

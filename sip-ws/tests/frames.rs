@@ -110,6 +110,18 @@ fn the_examples_of_section_5_7() {
 //# An endpoint MUST NOT set the "Per-Message Compressed" bit of control
 //# frames and non-first fragments of a data message.  An endpoint
 //# receiving such a frame MUST _Fail the WebSocket Connection_.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+//= type=test
+//# frame-rsv1 = %x0 / %x1 ; 1 bit in length, MUST be 0 unless ; negotiated
+//# otherwise
+//= https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+//= type=test
+//# frame-rsv2 = %x0 / %x1 ; 1 bit in length, MUST be 0 unless ; negotiated
+//# otherwise
+//= https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+//= type=test
+//# frame-rsv3 = %x0 / %x1 ; 1 bit in length, MUST be 0 unless ; negotiated
+//# otherwise
 #[test]
 fn bad_headers_fail_the_connection() {
     let long = |second: u8, len: u64| [&[0x82, second][..], &len.to_be_bytes(), &MASK].concat();
@@ -267,6 +279,10 @@ fn large_owned_messages_are_sent_without_a_copy() {
 //# state (cf. Sections 4.1 and 4.2.2.)  If at any point the state of
 //# the WebSocket connection changes, the endpoint MUST abort the
 //# following steps.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
+//= type=test
+//# To _Send a WebSocket Message_ comprising of /data/ over a WebSocket
+//# connection, an endpoint MUST perform the following steps.
 #[test]
 fn messages_wait_for_the_open_state() {
     let mut server = Connection::server(Instant::ZERO, Config::default());

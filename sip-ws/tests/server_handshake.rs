@@ -222,6 +222,15 @@ fn names_and_tokens_are_compared_without_case() {
 //= type=test
 //# However, the |Sec-WebSocket-Extensions| header field
 //# MUST NOT appear more than once in an HTTP response.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
+//= type=test
+//# If the server supports multiple extensions, then the value MUST be
+//# derived from the client's handshake, specifically by selecting one or
+//# more of the values from the |Sec-WebSocket-Extensions| field.
+//= https://www.rfc-editor.org/rfc/rfc6455#section-5.8
+//= type=test
+//# The endpoints of a connection MUST negotiate the use of any extensions
+//# during the opening handshake.
 #[test]
 fn subprotocols_and_extensions_are_chosen_from_the_offer() {
     let mut config = Config::default();

@@ -172,6 +172,9 @@ impl Connection {
         let key = BASE64.encode(nonce);
         let head = request.head(&key, &config);
         let client = ClientHandshake { accept_key: accept_key(&key) };
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+        //# it MUST open a connection, send an opening handshake, and read the
+        //# server's handshake in response.
         let mut connection = Self::new(now, config, crate::Role::Client, Some((client, random)));
         //= https://www.rfc-editor.org/rfc/rfc6455#section-4.1
         //# Once a connection to the server has been established (including a
@@ -244,6 +247,9 @@ impl Connection {
                     //# If the server's response does not conform to the requirements for
                     //# the server's handshake as defined in this section and in
                     //# Section 4.2.2, the client MUST _Fail the WebSocket Connection_.
+                    //= https://www.rfc-editor.org/rfc/rfc6455#section-7.2.1
+                    //# To do so, the client MUST _Fail the WebSocket Connection_ as defined in
+                    //# Section 7.1.7.
                     self.finish(Cause::BadAnswer(error), None);
                 }
             }
@@ -461,6 +467,11 @@ impl Connection {
         }
         #[cfg(feature = "deflate")]
         if let Some(offer) = &self.config.deflate {
+            //= https://www.rfc-editor.org/rfc/rfc7692#section-5
+            //# both endpoints MUST use the algorithm described in Section 6 and the
+            //# message payload transformation (compressing and decompressing) procedure
+            //# of the PMCE configured with the "agreed parameters" returned by the
+            //# server to exchange messages.
             if let Some(agreement) = crate::deflate::Agreement::of_response(&agreed, offer)? {
                 self.rules.deflate = true;
                 self.deflate = Some(Box::new(agreement.codec()));
@@ -549,6 +560,13 @@ fn check_upgrade(head: &RequestHead, config: &Config) -> Result<Upgrade, Request
     if protocol.is_none() && config.require_protocol {
         return Err(RequestError::NoProtocol);
     }
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-5.8
+    //# The endpoints of a connection MUST negotiate the use of any extensions
+    //# during the opening handshake.
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2
+    //# If the server supports multiple extensions, then the value MUST be
+    //# derived from the client's handshake, specifically by selecting one or
+    //# more of the values from the |Sec-WebSocket-Extensions| field.
     let mut offers = Vec::new();
     for value in fields.all("sec-websocket-extensions") {
         offers.extend(extensions(value).ok_or(RequestError::Extensions)?);

@@ -163,6 +163,8 @@ impl Connection {
                 None => return Ok(()),
             }
         };
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-10.7
+        //# Incoming data MUST always be validated by both clients and servers.
         self.check_order(header)?;
         if source.peek().len() >= header.len {
             self.take_whole(header, source)
@@ -297,6 +299,9 @@ impl Connection {
         //# Upon receiving a data frame (Section 5.6), the endpoint MUST note the
         //# /type/ of the data as defined by the opcode (frame-opcode) from
         //# Section 5.2.
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+        //# the type for all fragments in a message MUST be either text, binary, or
+        //# one of the reserved opcodes.
         let message = self.receiver.message.get_or_insert_with(|| {
             Box::new(Incoming {
                 is_text: header.opcode == Opcode::Text,
@@ -314,9 +319,18 @@ impl Connection {
             // What is wrong first is reported, however the piece was cut.
             return check_text(message, before).and(inflated);
         }
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-6.2
+        //# An endpoint MUST use the following algorithm to receive a message in the
+        //# form of an uncompressed message.
         if message.is_text && !(is_ascii && message.utf8.is_complete()) {
             message.utf8.feed(&piece).map_err(|_| Violation::InvalidUtf8)?;
         }
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+        //# Message fragments MUST be delivered to the recipient in the order sent
+        //# by the sender.
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+        //# Clients and servers MUST support receiving both fragmented and
+        //# unfragmented messages.
         if message.data.is_empty() {
             message.data = piece;
         } else {

@@ -92,6 +92,12 @@ impl Connection {
             Message::Text(payload) => (Opcode::Text, payload),
             Message::Binary(payload) => (Opcode::Binary, payload),
         };
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
+        //# To _Send a WebSocket Message_ comprising of /data/ over a WebSocket
+        //# connection, an endpoint MUST perform the following steps.
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
+        //# The frame(s) that have been formed MUST be transmitted over the
+        //# underlying network connection.
         self.queue_message(opcode, payload);
         Ok(())
     }
@@ -195,6 +201,9 @@ impl Connection {
     #[inline]
     fn check_open(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendFailure> {
         self.now = self.now.max(now);
+        //= https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+        //# Once the client's opening handshake has been sent, the client MUST wait
+        //# for a response from the server before sending any further data.
         if !self.is_open() {
             return Err(SendFailure::NotOpen);
         }
@@ -237,6 +246,9 @@ impl Connection {
                 return;
             }
         }
+        //= https://www.rfc-editor.org/rfc/rfc7692#section-6.1
+        //# An endpoint MUST use the following algorithm to send a message in the
+        //# form of an uncompressed message.
         self.write_frames(opcode, false, payload);
     }
 

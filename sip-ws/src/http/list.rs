@@ -86,6 +86,9 @@ fn quoted(rest: &mut &str) -> Option<String> {
         match char {
             '"' => {
                 *rest = trim(rest.get(at + 1..)?);
+                //= https://www.rfc-editor.org/rfc/rfc6455#section-4.3
+                //# ; When using the quoted-string syntax variant, the value ; after
+                //# quoted-string unescaping MUST conform to the ; 'token' ABNF.
                 return is_token(&value).then_some(value);
             }
             '\\' => value.push(chars.next()?.1),
@@ -110,6 +113,10 @@ mod tests {
     //# ;When using the quoted-string syntax variant, the value
     //# ;after quoted-string unescaping MUST conform to the
     //# ;'token' ABNF.
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-4.3
+    //= type=test
+    //# ; When using the quoted-string syntax variant, the value ; after
+    //# quoted-string unescaping MUST conform to the ; 'token' ABNF.
     #[test]
     fn the_grammar_is_kept() {
         for bad in
