@@ -194,7 +194,8 @@ fn read<'a>(challenge: Challenge<'a>) -> Option<Offer<'a>> {
     }
     challenge.nonce().ok().flatten()?;
     //= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
-    //# If not present, it is assumed to be "MD5".
+    //# If this is not present, it is assumed to be
+    //# "MD5".
     let algorithm = match challenge.algorithm().ok()? {
         Some(token) => DigestAlgorithm::parse(token.as_str())?,
         None => DigestAlgorithm::Md5,

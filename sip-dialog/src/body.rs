@@ -5,6 +5,8 @@ use bytes::Bytes;
 use sip_message::headers::{ContentDisposition, MediaType};
 use sip_message::{FieldValue, Header, Message, RequestBuilder, ResponseBuilder};
 
+use crate::codec::wire;
+
 /// A body to send. This crate never looks into it, except to tell whether a body that came in is a session description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
@@ -82,3 +84,5 @@ pub fn carries_session(message: &Message) -> bool {
     }
     kind.kind() == "multipart" && memchr::memmem::find(message.body(), b"application/sdp").is_some()
 }
+
+wire!(struct Body { content_type, disposition, bytes });

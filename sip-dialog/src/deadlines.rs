@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use core::time::Duration;
 use sip_transaction::Instant;
 
+use crate::codec::wire;
 use crate::event::Owner;
 use crate::id::{CallHandle, PublicationId, RegistrationId, SubscriptionId};
 
@@ -104,5 +105,18 @@ impl Deadlines {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.order.is_empty() && self.at.is_empty()
+    }
+}
+
+wire!(ids Deadline {
+    NoAnswer(id) = 0, CallLength(id) = 1, Progress(id) = 2, Reliable(id) = 3, ReliableLost(id) = 4, Refresh(id) = 5,
+    SessionEnd(id) = 6, Glare(id) = 7, Answer(id) = 8, Register(id) = 9, Subscribe(id) = 10, FirstNotify(id) = 11,
+    Publish(id) = 12, Parked(owner) = 13,
+});
+
+impl Deadlines {
+    /// All of them, the earliest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Instant, Deadline)> {
+        self.order.keys().copied()
     }
 }

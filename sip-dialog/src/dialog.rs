@@ -8,6 +8,7 @@ use alloc::string::String;
 use core::fmt::Write;
 use sip_message::{Header, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
 
+use crate::codec::{Reader, Wire, wire};
 use crate::error::DialogError;
 
 /// A dialog: the relation of two user agents that gives their requests an order and a route.
@@ -566,6 +567,20 @@ fn first_route(route_set: &str) -> (&str, &str) {
         None => (route_set, ""),
     }
 }
+
+impl Wire for Span {
+    fn write(&self, out: &mut alloc::vec::Vec<u8>) {
+        (self.0, self.1).write(out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Option<Self> {
+        Wire::read(input).map(|(from, to)| Span(from, to))
+    }
+}
+
+wire!(struct Dialog {
+    call_id, local, remote, local_tag, remote_tag, target, route_set, local_cseq, remote_cseq, early, secure, initiator,
+});
 
 #[cfg(test)]
 mod tests;

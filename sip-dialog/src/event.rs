@@ -6,6 +6,7 @@ use core::time::Duration;
 use sip_message::{Message, StatusCode};
 use sip_transaction::FlowId;
 
+use crate::codec::wire;
 use crate::id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, SubscriptionId};
 use crate::offer_answer::Meaning;
 
@@ -460,3 +461,12 @@ pub enum RequestEvent {
         status: StatusCode,
     },
 }
+
+wire!(ids Owner { Call(id) = 0, Registration(id) = 1, Subscription(id) = 2, Publication(id) = 3, Request(id) = 4 });
+
+wire!(ids EndCause {
+    HungUp() = 0, PeerHungUp() = 1, Cancelled() = 2, PeerCancelled() = 3, Rejected(code) = 4, PeerRejected(code) = 5,
+    Redirected() = 6, PeerRedirected() = 7, NoAnswer() = 8, TimedOut() = 9, Unreachable() = 10, NotAcknowledged() = 11,
+    NotPracked() = 12, SessionExpired() = 13, TooLong() = 14, Replaced() = 15, Lost(code) = 16, NoSession() = 17,
+    Malformed() = 18, Unauthorized() = 19,
+});

@@ -135,6 +135,54 @@ impl<I: Id, T> Slab<I, T> {
         Some(key.into())
     }
 
+    /// Puts an object back where it was, under the id it had. `false` if something is there.
+    pub(crate) fn restore(&mut self, id: I, value: T) -> bool {
+        let key = id.key();
+        let index = key.index as usize;
+        // An index far beyond what is there would only be made up.
+        if index > self.cells.len().saturating_add(10_000_000) {
+            return false;
+        }
+        while self.cells.len() <= index {
+            let place = self.cells.len() as u32;
+            self.cells.push(Cell { generation: NonZeroU32::MIN, slot: Slot::Free(self.free) });
+            self.free = Some(place);
+        }
+        self.unlink(key.index);
+        match self.cells.get_mut(index) {
+            Some(cell) if matches!(cell.slot, Slot::Free(_)) => {
+                *cell = Cell { generation: key.generation, slot: Slot::Used(value) };
+                self.len += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes a free place out of the row of free ones.
+    fn unlink(&mut self, index: u32) {
+        let next_of = |cells: &[Cell<T>], at: u32| match cells.get(at as usize).map(|cell| &cell.slot) {
+            Some(Slot::Free(next)) => *next,
+            _ => None,
+        };
+        if self.free == Some(index) {
+            self.free = next_of(&self.cells, index);
+            return;
+        }
+        let mut at = self.free;
+        while let Some(place) = at {
+            let next = next_of(&self.cells, place);
+            if next == Some(index) {
+                let after = next_of(&self.cells, index);
+                if let Some(Cell { slot: Slot::Free(link), .. }) = self.cells.get_mut(place as usize) {
+                    *link = after;
+                }
+                return;
+            }
+            at = next;
+        }
+    }
+
     pub(crate) fn get(&self, id: I) -> Option<&T> {
         let key = id.key();
         match self.cells.get(key.index as usize) {

@@ -275,6 +275,16 @@ impl OfferAnswer {
     }
 }
 
+impl crate::codec::Wire for OfferAnswer {
+    fn write(&self, out: &mut alloc::vec::Vec<u8>) {
+        out.push(self.to_byte());
+    }
+
+    fn read(input: &mut crate::codec::Reader<'_>) -> Option<Self> {
+        u8::read(input).and_then(OfferAnswer::from_byte)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use sip_message::{Header, HeaderName, RequestBuilder, ResponseBuilder};
 use sip_transaction::Path;
 
+use crate::codec::{Reader, Wire, wire};
 use crate::id::RegistrationId;
 
 /// The sender of a request outside of a dialog, and the way it takes.
@@ -105,3 +106,15 @@ impl ExtraHeaders {
         builder
     }
 }
+
+impl Wire for ExtraHeaders {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Option<Self> {
+        Wire::read(input).map(ExtraHeaders)
+    }
+}
+
+wire!(struct Origin { from, contact, routes, registration } pin { path });

@@ -11,6 +11,7 @@ use crate::agent::UserAgentCore;
 use crate::agent::client::{Final, Purpose};
 use crate::auth::AuthContext;
 use crate::body::Body;
+use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{Event, Owner, PublicationEnd, PublicationEvent};
@@ -280,3 +281,6 @@ impl UserAgentCore {
         }
     }
 }
+
+wire!(struct Publish { origin, target, event, expires, headers, body });
+wire!(struct Publication { wanted, etag, busy, changed, leaving } skip { auth });

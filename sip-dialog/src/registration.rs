@@ -23,6 +23,7 @@ use crate::agent::client::{Final, Purpose};
 use crate::agent::{ALLOW, Bound, UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::call::caller::with_tag;
+use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog;
 use crate::error::CommandError;
@@ -145,8 +146,8 @@ pub(crate) struct Registration {
 impl Registration {
     /// The Contact for dialogs: the GRUU if there is one.
     //= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
-    //# If the UA has
-    //# previously registered a GRUU
+    //# A UA SHOULD use a GRUU when populating the Contact header field of
+    //# dialog-forming and target refresh requests and responses.
     pub(crate) fn dialog_contact(&self) -> Arc<str> {
         match &self.public_gruu {
             Some(gruu) => format!("<{gruu}>").into(),
@@ -731,4 +732,25 @@ fn param_of(contact: &Contact<'_>, name: &str) -> Option<Box<str>> {
     let text = value.unquoted();
     let text = core::str::from_utf8(&text).ok()?;
     Uri::parse(text.as_bytes()).ok().map(|_| text.into())
+}
+
+wire!(
+    enum State {
+        Trying = 0,
+        Registered = 1,
+        Waiting = 2,
+        Leaving = 3,
+    }
+);
+wire!(struct Register { origin, registrar, expires, instance, reg_id, contact_params, also, keepalive, headers });
+wire!(struct Registration {
+    wanted, state, contact, call_id, tag, cseq, outbound, tx, service_route, public_gruu, temporary_gruu, failures, up,
+} skip { auth, bound, kept_alive } pin { path });
+
+impl Registration {
+    /// Binds it to its flow again after it was read.
+    pub(crate) fn rebound(&mut self) -> Option<FlowId> {
+        self.bound = self.path.filter(|_| self.up).map(|path| path.flow);
+        self.bound
+    }
 }

@@ -10,6 +10,7 @@ use crate::agent::server::Served;
 use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
 use crate::call::callee::Reply;
+use crate::codec::wire;
 use crate::error::CommandError;
 use crate::event::{Event, RequestEvent};
 use crate::id::{CallHandle, RequestId};
@@ -210,3 +211,5 @@ impl UserAgentCore {
         }
     }
 }
+
+wire!(struct Standalone { incoming });

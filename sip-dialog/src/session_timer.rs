@@ -6,6 +6,8 @@ use core::time::Duration;
 use sip_message::headers::{MinSe, Refresher, SessionExpires};
 use sip_message::{Header, Message};
 
+use crate::codec::{Reader, Wire};
+
 /// The shortest interval the RFC allows, in seconds.
 //= https://www.rfc-editor.org/rfc/rfc4028#section-5
 //# When present in a request or response, its value MUST NOT be less than
@@ -77,14 +79,6 @@ impl SessionTimer {
     /// What was agreed: the interval and who refreshes; `None` if the session does not expire.
     pub fn agreed(&self) -> Option<(u32, Role)> {
         self.agreed
-    }
-
-    pub(crate) fn parts(&self) -> (Option<(u32, Role)>, u32) {
-        (self.agreed, self.min_se)
-    }
-
-    pub(crate) fn from_parts(agreed: Option<(u32, Role)>, min_se: u32) -> Self {
-        SessionTimer { agreed, min_se }
     }
 
     /// The fields for an INVITE, re-INVITE or UPDATE that we send (RFC 4028 sections 7.1 and 7.4).
@@ -256,6 +250,28 @@ impl SessionTimer {
             Role::Peer => (interval / 3).min(32),
         };
         Some(Duration::from_secs(u64::from(interval.saturating_sub(early))))
+    }
+}
+
+crate::codec::wire!(
+    enum Role {
+        Us = 0,
+        Peer = 1,
+    }
+);
+crate::codec::wire!(struct SessionTimer { agreed, min_se });
+
+impl Wire for Fields {
+    fn write(&self, out: &mut alloc::vec::Vec<u8>) {
+        let expires = self.expires.map(|(interval, refresher)| (interval, refresher.map(|who| who == Refresher::Uas)));
+        (expires, self.min_se, self.required).write(out);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Option<Self> {
+        let (expires, min_se, required) = <(Option<(u32, Option<bool>)>, Option<u32>, bool)>::read(input)?;
+        let who = |uas| if uas { Refresher::Uas } else { Refresher::Uac };
+        let expires = expires.map(|(interval, refresher)| (interval, refresher.map(who)));
+        Some(Fields { expires, min_se, required })
     }
 }
 

@@ -22,6 +22,7 @@ use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
 use crate::call::Entry;
 use crate::call::callee::Reply;
+use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
 use crate::error::CommandError;
@@ -957,3 +958,20 @@ fn retry_of(value: &SubscriptionState<'_>) -> Option<Duration> {
 pub(crate) fn text_of(message: &Message, header: Header) -> String {
     message.field(header).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or_default().into()
 }
+
+wire!(
+    enum Side {
+        Subscriber = 0,
+        Notifier = 1,
+    }
+);
+wire!(
+    enum State {
+        Asked = 0,
+        Live = 1,
+        Leaving = 2,
+    }
+);
+wire!(struct Subscription {
+    side, state, dialog, event, expires, tag, request, contact, accept, asked, pending, last, refer, silent,
+} pin { pin });

@@ -8,6 +8,7 @@ use sip_transaction::{ClientTxId, Destination, Endpoint, Outcome, Path};
 
 use super::{ALLOW, UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
+use crate::codec::{Pin, wire};
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{Event, Owner};
@@ -60,9 +61,11 @@ pub(crate) struct Client {
     /// The credentials of a request outside of a dialog.
     pub(crate) auth: Option<Box<AuthContext>>,
     pub(crate) rounds: u8,
+    /// The highest number spent in any early dialog an INVITE has made: what loses a fork goes on from there.
+    pub(crate) used: u32,
     pub(crate) answered: bool,
     /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is.
-    pub(crate) acks: Vec<(Box<str>, Box<Message>, Option<Path>)>,
+    pub(crate) acks: Vec<(Box<str>, Box<Message>, Pin)>,
 }
 
 /// A request that waits for credentials.
@@ -109,8 +112,17 @@ impl UserAgentCore {
         }
         let kept = Box::new(message.clone());
         let tx = ep.request(self.now, message, destination(pin)).map_err(|error| error.kind)?;
-        let client =
-            Client { purpose, request: Some(kept), pin, dialog, auth, rounds: 0, answered: false, acks: Vec::new() };
+        let client = Client {
+            purpose,
+            request: Some(kept),
+            pin,
+            dialog,
+            auth,
+            rounds: 0,
+            used: 0,
+            answered: false,
+            acks: Vec::new(),
+        };
         self.clients.insert(tx, client);
         Ok(tx)
     }
@@ -128,7 +140,12 @@ impl UserAgentCore {
         message: Message,
         purpose: Purpose,
     ) -> Result<ClientTxId, CommandError> {
-        let pin = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?.pin;
+        let entry = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?;
+        let (pin, used) = (entry.pin, entry.dialog.local_cseq());
+        let early = entry.call.and_then(|call| self.calls.get(call)).filter(|call| call.calling.is_some());
+        if let Some(invite) = early.and_then(|call| call.client).and_then(|tx| self.clients.get_mut(&tx)) {
+            invite.used = invite.used.max(used);
+        }
         self.send(ep, message, pin, purpose, Some(dialog), None)
     }
 
@@ -260,6 +277,7 @@ impl UserAgentCore {
             dialog: client.dialog,
             auth: client.auth.take(),
             rounds,
+            used: client.used,
             answered: false,
             acks: Vec::new(),
         });
@@ -358,6 +376,7 @@ impl UserAgentCore {
             dialog: None,
             auth,
             rounds: 0,
+            used: 0,
             answered: false,
             acks: Vec::new(),
         };
@@ -474,3 +493,19 @@ fn renumber(message: &mut Message, number: u32) -> Result<(), sip_message::Build
     };
     message.set(HeaderName::Known(Header::CSeq), cseq)
 }
+
+wire!(ids Purpose {
+    Invite(call) = 0,
+    Change(call, dialog) = 1,
+    Prack(call, dialog) = 2,
+    Bye(dialog) = 3,
+    Info(request, dialog) = 4,
+    Register(id) = 5,
+    Subscribe(id) = 6,
+    Notify(id) = 7,
+    Publish(id) = 8,
+    Request(id) = 9,
+    Nobody() = 10,
+});
+wire!(struct Client { purpose, request, dialog, rounds, used, answered, acks } skip { auth } pin { pin });
+wire!(struct Parked { tx, client, response });

@@ -11,6 +11,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::hash::{BuildHasherDefault, Hasher};
 use hashbrown::{HashMap, HashTable};
 use rand_chacha::ChaCha8Rng;
@@ -322,18 +323,43 @@ impl UserAgentCore {
 
     /// Puts a dialog into the tables.
     pub(crate) fn insert_dialog(&mut self, entry: Entry) -> Option<DialogId> {
-        // Our own tag is random, so it spreads well whatever the peer chooses.
-        let spread = self.hash(&[entry.dialog.local_tag().as_bytes()]);
         let pin = entry.pin.map(|path| path.flow);
         let id = self.dialogs.insert(entry)?;
-        let (dialogs, key) = (&self.dialogs, self.hash_key);
-        let rehash =
-            |id: &DialogId| dialogs.get(*id).map_or(0, |entry| hash(key, &[entry.dialog.local_tag().as_bytes()]));
-        self.index.insert_unique(spread, id, rehash);
+        self.index_dialog(id);
         if let Some(flow) = pin {
             self.flows.insert((flow, Bound::Dialog(id)), ());
         }
         Some(id)
+    }
+
+    /// Puts a dialog that is in its table into the index.
+    pub(crate) fn index_dialog(&mut self, id: DialogId) {
+        let Some(entry) = self.dialogs.get(id) else { return };
+        let spread = self.hash(&[entry.dialog.local_tag().as_bytes()]);
+        let (dialogs, key) = (&self.dialogs, self.hash_key);
+        let rehash =
+            |id: &DialogId| dialogs.get(*id).map_or(0, |entry| hash(key, &[entry.dialog.local_tag().as_bytes()]));
+        self.index.insert_unique(spread, id, rehash);
+    }
+
+    /// The transactions that something waits for, in no order.
+    #[allow(clippy::disallowed_methods, reason = "the caller puts them in order")]
+    pub(crate) fn client_ids(&self) -> Vec<ClientTxId> {
+        self.clients.keys().copied().collect()
+    }
+
+    /// The transactions that are served, in no order.
+    #[allow(clippy::disallowed_methods, reason = "the caller puts them in order")]
+    pub(crate) fn server_ids(&self) -> Vec<ServerTxId> {
+        self.servers.keys().copied().collect()
+    }
+
+    /// Empties all tables.
+    pub(crate) fn clear(&mut self) {
+        let seed = self.rng.get_seed();
+        let now = self.now;
+        *self = UserAgentCore::new(self.config.clone(), seed);
+        self.now = now;
     }
 
     /// Takes a dialog out of the tables.

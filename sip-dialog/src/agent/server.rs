@@ -6,6 +6,7 @@ use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuil
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
 
 use super::{ALLOW, UserAgentCore, is_standalone, status};
+use crate::codec::wire;
 use crate::config::Reliable;
 use crate::dialog::Order;
 use crate::id::{CallHandle, DialogId, RequestId, SubscriptionId};
@@ -305,3 +306,6 @@ impl UserAgentCore {
         METHODS.contains(&method.as_str())
     }
 }
+
+wire!(ids Served { Invite(call) = 0, Reinvite(call) = 1, Asked(call) = 2, Request(id) = 3, Subscribe(id) = 4, Done() = 5 });
+wire!(struct Server { purpose, merge_key });

@@ -12,6 +12,7 @@ use super::{Call, CallState, Entry, Peer, Role};
 use crate::agent::server::Served;
 use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
+use crate::codec::wire;
 use crate::config::Reliable;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
@@ -627,3 +628,9 @@ impl UserAgentCore {
         }
     }
 }
+
+wire!(struct Progress { status, body, headers, reliable });
+wire!(struct Reply { body, headers });
+wire!(struct Ringing {
+    request, cseq, timer, require_reliable, can_reliable, rseq, pending, queue, last, deferred, replaces, answered,
+});

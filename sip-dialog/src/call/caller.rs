@@ -14,12 +14,14 @@ use super::{Call, CallState, Entry, Role};
 use crate::agent::UserAgentCore;
 use crate::agent::client::{Final, Purpose, destination};
 use crate::body::Body;
+use crate::codec::{Pin, wire};
 use crate::config::Redirect;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
+use crate::identity::Identity;
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
 use crate::origin::{ExtraHeaders, Origin};
 use crate::session_timer::{Fields, SessionTimer};
@@ -43,6 +45,7 @@ pub struct Invite {
     pub(crate) no_answer: Option<Duration>,
     pub(crate) require_reliable: bool,
     pub(crate) refer: Option<SubscriptionId>,
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Invite {
@@ -57,6 +60,7 @@ impl Invite {
             no_answer: None,
             require_reliable: false,
             refer: None,
+            identity: None,
         }
     }
 
@@ -75,6 +79,12 @@ impl Invite {
     /// Adds a header field.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push(name, value);
+        self
+    }
+
+    /// Who the network is told we are, and whom not to tell (RFC 3325, RFC 3323).
+    pub fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
         self
     }
 
@@ -211,6 +221,9 @@ impl UserAgentCore {
         if !self.config.info_packages.is_empty() {
             builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
         }
+        if let Some(identity) = &invite.identity {
+            builder = identity.on_request(builder, self.config.trusted);
+        }
         builder = invite.headers.on_request(builder);
         let mut oa = OfferAnswer::new();
         oa.begin_invite();
@@ -328,7 +341,7 @@ impl UserAgentCore {
     pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &str) -> bool {
         let Some(client) = self.clients.get(&tx) else { return false };
         let Some((_, ack, pin)) = client.acks.iter().find(|(known, _, _)| **known == *tag) else { return false };
-        let _ = ep.send(self.now, (**ack).clone(), destination(*pin));
+        let _ = ep.send(self.now, (**ack).clone(), destination(pin.0));
         true
     }
 
@@ -480,7 +493,7 @@ impl UserAgentCore {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
         }
         let Ok(ack) = builder.build() else { return };
-        client.acks.push((tag, Box::new(ack.clone()), pin));
+        client.acks.push((tag, Box::new(ack.clone()), Pin(pin)));
         let _ = ep.send(self.now, ack, destination(pin));
     }
 
@@ -497,8 +510,9 @@ impl UserAgentCore {
             let _ = message.push(Header::Contact, uri.unwrap_or_default());
         }
         let Ok(mut dialog) = Dialog::from_response(request, &message) else { return };
-        let (pin, auth) = (client.pin, client.auth.clone());
+        let (pin, auth, used) = (client.pin, client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
+        dialog.set_local_cseq(used);
         let tag = dialog.remote_tag().into();
         self.finish_ack(ep, tx, tag, dialog.ack(cseq), pin);
         let bye = self.dress(dialog.request(Method::Bye));
@@ -695,3 +709,5 @@ impl Fields {
         Ok(())
     }
 }
+
+wire!(struct Calling { oa, contact, timer, targets, seen, cseq } pin { pin });

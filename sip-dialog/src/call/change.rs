@@ -11,6 +11,7 @@ use crate::agent::client::{Final, Purpose};
 use crate::agent::server::Served;
 use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
+use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::{Damage, damage};
 use crate::error::CommandError;
@@ -171,7 +172,7 @@ impl UserAgentCore {
         let dialog = Self::change_dialog(found).ok_or(CommandError::WrongState)?;
         let in_time = match change.kind {
             Kind::Invite => found.state == CallState::Confirmed,
-            _ => !matches!(found.state, CallState::Cancelling | CallState::AwaitAnswer | CallState::Accepting),
+            _ => found.is_known() && !matches!(found.state, CallState::Cancelling | CallState::AwaitAnswer),
         };
         if !in_time || found.ending.is_some() {
             return Err(CommandError::WrongState);
@@ -805,3 +806,13 @@ fn new_change(kind: Kind, body: Option<Body>, headers: ExtraHeaders) -> Change {
 fn offered_hold(request: &Message) -> Option<bool> {
     crate::body::carries_session(request).then(|| sdp::is_hold(request.body()))
 }
+
+wire!(
+    enum Kind {
+        Invite = 0,
+        Update = 1,
+        Prack = 2,
+    }
+);
+wire!(struct Change { kind, tx, body, headers, hold, refresh, tries, awaiting });
+wire!(struct Asked { kind, tx, request, timer });

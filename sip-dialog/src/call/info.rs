@@ -93,7 +93,7 @@ impl UserAgentCore {
         }
         let found = self.command_call(call)?;
         let dialog = found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)?;
-        if found.ending.is_some() || found.state == CallState::Cancelling {
+        if found.ending.is_some() || found.state == CallState::Cancelling || !found.is_known() {
             return Err(CommandError::WrongState);
         }
         if self.config.limits.requests.is_some_and(|limit| self.requests.len() >= limit) {
@@ -121,7 +121,9 @@ impl UserAgentCore {
         let (code, response) = (outcome.status, outcome.response.clone());
         self.on_request_done(id, outcome);
         let Some(call) = self.dialogs.get(dialog).and_then(|entry| entry.call) else { return };
-        if damage(code, false) != Damage::Transaction {
+        // Before the call stands the peer may simply not know its dialog yet.
+        let stands = self.calls.get(call).is_some_and(|found| found.state == CallState::Confirmed);
+        if stands && damage(code, false) != Damage::Transaction {
             self.lose_call(ep, call, code, response);
         }
     }

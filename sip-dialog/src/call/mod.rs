@@ -29,6 +29,7 @@ use sip_transaction::{ClientTxId, Endpoint, FlowId, Path, ServerTxId};
 use crate::agent::{UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::body::Body;
+use crate::codec::{Reader, Wire, wire};
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
 use crate::error::CommandError;
@@ -220,6 +221,21 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether the peer is sure to know the dialog: a request of ours in it makes sense.
+    ///
+    /// Of a callee that is told by a PRACK or ACK; whatever else it sent may be lost.
+    pub(crate) fn is_known(&self) -> bool {
+        match (self.role, self.state) {
+            (_, CallState::Confirmed) | (Role::Caller, _) => true,
+            (Role::Callee, CallState::Ringing) => {
+                self.ringing.as_ref().is_some_and(|ringing| ringing.rseq > 0 && ringing.pending.is_none())
+            }
+            (Role::Callee, _) => false,
+        }
+    }
+}
+
 /// What can be asked about a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -394,5 +410,40 @@ impl UserAgentCore {
             Deadline::Answer(_) => self.on_answer_late(ep, call),
             _ => {}
         }
+    }
+}
+
+wire!(
+    enum Role {
+        Caller = 0,
+        Callee = 1,
+    }
+);
+wire!(
+    enum CallState {
+        Calling = 0,
+        Cancelling = 1,
+        AwaitAnswer = 2,
+        Ringing = 3,
+        Accepting = 4,
+        AwaitAck = 5,
+        Confirmed = 6,
+    }
+);
+wire!(struct Entry {
+    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, dying, referred,
+} skip { auth } pin { pin });
+wire!(struct Call {
+    role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,
+    remote_hold, report, session,
+});
+
+impl Wire for Peer {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.0);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Option<Self> {
+        u8::read(input).map(Peer)
     }
 }

@@ -13,6 +13,7 @@ use crate::agent::client::{Final, Purpose};
 use crate::agent::server::Served;
 use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
+use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause};
@@ -303,3 +304,5 @@ impl UserAgentCore {
         self.deadlines.after(Deadline::Answer(call), self.now, wait);
     }
 }
+
+wire!(struct Pending { response, interval, session });

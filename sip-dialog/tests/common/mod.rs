@@ -9,7 +9,7 @@ use sip_dialog::{
 };
 use sip_message::{Message, ResponseBuilder, StatusCode};
 use sip_transaction::{
-    ClientTxId, Destination, Endpoint, EndpointConfig, Event as Below, Input, InputError, Instant, ServerTxId,
+    ClientTxId, Destination, Endpoint, EndpointConfig, Event as Below, FlowId, Input, InputError, Instant, ServerTxId,
     Transmit, Transport,
 };
 use std::sync::Arc;
@@ -114,11 +114,19 @@ pub struct World {
     pub below: Vec<(NodeId, Below)>,
     read: usize,
     read_below: usize,
+    sockets: Vec<(NodeId, FlowId)>,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
-        World { net: Network::new(seed), log: Vec::new(), below: Vec::new(), read: 0, read_below: 0 }
+        World {
+            net: Network::new(seed),
+            log: Vec::new(),
+            below: Vec::new(),
+            read: 0,
+            read_below: 0,
+            sockets: Vec::new(),
+        }
     }
 
     /// A telephone at `192.0.2.n` on UDP port 5060.
@@ -133,8 +141,14 @@ impl World {
         change(&mut config);
         let ua = UserAgent::new(Arc::new(EndpointConfig::default()), Arc::new(config), [n; 32]);
         let node = self.net.add(&ip, Phone::Agent(Box::new(ua)));
-        self.net.bind(node, Transport::Udp, 5060);
+        let socket = self.net.bind(node, Transport::Udp, 5060);
+        self.sockets.push((node, socket));
         node
+    }
+
+    /// The socket of a telephone.
+    pub fn flow_of(&self, node: NodeId) -> FlowId {
+        self.sockets.iter().find(|(of, _)| *of == node).map(|(_, socket)| *socket).unwrap()
     }
 
     /// An endpoint at `192.0.2.n` on UDP port 5060 that the test answers for.

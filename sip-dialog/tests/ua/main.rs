@@ -4,10 +4,13 @@
 mod common;
 
 mod auth;
+mod b2bua;
 mod cancel;
 mod change;
 mod forks;
+mod persist;
 mod races;
+mod random;
 mod registration;
 mod reliable;
 mod requests;

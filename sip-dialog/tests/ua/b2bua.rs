@@ -1,0 +1,163 @@
+//! Two calls coupled to one (RFC 3665 with a back-to-back user agent in the middle), and identity under trust.
+
+use crate::common::*;
+use sip_dialog::{
+    B2bua, Body, CallEvent, CallHandle, EndCause, Event, ExtraHeaders, Identity, Meaning, Progress, Reply,
+};
+use sip_message::{Header, Message};
+
+struct Middle {
+    world: World,
+    node: sim::NodeId,
+    b2bua: B2bua,
+    seen: usize,
+}
+
+impl Middle {
+    /// Runs for a while, with the middle passing on what it sees.
+    fn run(&mut self) {
+        for _ in 0..50 {
+            self.world.run_for(std::time::Duration::from_millis(10));
+            while let Some(happened) = self.world.log.get(self.seen) {
+                self.seen += 1;
+                if happened.node != self.node {
+                    continue;
+                }
+                let event = happened.event.clone();
+                let b2bua = &mut self.b2bua;
+                self.world.tell(self.node, |core, ep, now| {
+                    if let Event::Call { call, event: CallEvent::Incoming { message, .. } } = &event {
+                        let invite = invite(2, 3);
+                        b2bua.connect(core, ep, now, *call, message, invite).unwrap();
+                    } else {
+                        b2bua.handle(core, ep, now, &event);
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn middle(seed: u64) -> (Middle, sim::NodeId, sim::NodeId) {
+    let mut world = World::new(seed);
+    let (alice, node, carol) = (world.phone(1), world.phone(2), world.phone(3));
+    (Middle { world, node, b2bua: B2bua::new(), seen: 0 }, alice, carol)
+}
+
+fn established(seed: u64) -> (Middle, [(sim::NodeId, CallHandle); 2]) {
+    let (mut m, alice, carol) = middle(seed);
+    let ours = m.world.call(alice, 1, 2);
+    m.run();
+    let theirs = m.world.incoming(carol);
+    m.world
+        .tell(carol, |core, ep, now| {
+            core.progress(ep, now, theirs, Progress::new(status(183)).reliable().body(answer()))
+        })
+        .unwrap();
+    m.run();
+    m.world.until_call(alice, ours, |event| match event {
+        CallEvent::Progress { session, message, .. } => {
+            assert_eq!((*session, message.body()), (Some(Meaning::Answer), ANSWER));
+            Some(())
+        }
+        _ => None,
+    });
+    m.world.tell(carol, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    m.run();
+    m.world.until_confirmed(carol, theirs);
+    (m, [(alice, ours), (carol, theirs)])
+}
+
+#[test]
+fn early_media_changes_and_the_end_go_through() {
+    let (mut m, [(alice, ours), (carol, theirs)]) = established(1);
+    m.world.tell(carol, |core, ep, now| core.reinvite(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
+    m.run();
+    m.world.until_call(alice, ours, |event| match event {
+        CallEvent::Offer { message } => Some(assert_eq!(message.body(), OFFER)),
+        _ => None,
+    });
+    m.world.tell(alice, |core, ep, now| core.refuse(ep, now, ours, status(488), Reply::new())).unwrap();
+    m.run();
+    m.world.until_call(carol, theirs, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(assert_eq!(status.code(), 488)),
+        _ => None,
+    });
+    m.world
+        .tell(alice, |core, ep, now| {
+            core.dtmf(ep, now, ours, sip_dialog::Tone::new('7').unwrap(), std::time::Duration::from_millis(90))
+        })
+        .unwrap();
+    m.run();
+    m.world.until_call(carol, theirs, |event| matches!(event, CallEvent::Dtmf { .. }).then_some(()));
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn a_call_without_offer_gets_it_from_the_far_end() {
+    let (mut m, alice, carol) = middle(2);
+    let ours = m.world.invite(alice, invite(1, 2));
+    m.run();
+    let theirs = m.world.incoming(carol);
+    m.world.tell(carol, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(offer()))).unwrap();
+    m.run();
+    m.world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    m.run();
+    m.world.until_call(carol, theirs, |event| match event {
+        CallEvent::Confirmed { message, session: Some(Meaning::Answer) } => {
+            Some(assert_eq!(message.as_ref().unwrap().body(), ANSWER))
+        }
+        _ => None,
+    });
+    m.world.hang_up(carol, theirs);
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+    m.world.finish();
+}
+
+#[test]
+fn refusals_and_cancels_go_through() {
+    let (mut m, alice, carol) = middle(3);
+    let ours = m.world.call(alice, 1, 2);
+    m.run();
+    let theirs = m.world.incoming(carol);
+    m.world.tell(carol, |core, ep, now| core.reject(ep, now, theirs, status(486), Reply::new())).unwrap();
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    let ours = m.world.call(alice, 1, 2);
+    m.run();
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::Cancelled);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn identity_is_told_and_believed_only_under_trust() {
+    for trusted in [false, true] {
+        let mut world = World::new(4);
+        let (alice, bob) = (
+            world.phone_with(1, |config| config.trusted = trusted),
+            world.phone_with(2, |config| config.trusted = trusted),
+        );
+        let identity = Identity::new().preferred("<sip:p@a.example>").asserted("<sip:a@a.example>").privacy("id");
+        let ours = world.invite(alice, invite(1, 2).body(Body::sdp(OFFER)).identity(identity));
+        let theirs = world.incoming(bob);
+        let sent = world.last("INVITE");
+        assert_eq!(sent.has(Header::PAssertedIdentity), trusted);
+        assert!(sent.has(Header::PPreferredIdentity) && sip_dialog::UserAgentCore::wants_privacy(&sent));
+        let mut forged = sent.clone();
+        forged.set(Header::PAssertedIdentity, "<sip:a@a.example>").unwrap();
+        let believed = world.tell(bob, |core, _, _| core.asserted_identity(&forged));
+        assert_eq!(believed.len(), usize::from(trusted));
+        let _: &Message = &forged;
+        world.tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(486), Reply::new())).unwrap();
+        world.end_of(alice, ours);
+        world.finish();
+    }
+}
