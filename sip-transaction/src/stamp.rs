@@ -26,60 +26,69 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Stamped<'_>> {
     if bytes.starts_with(b"SIP/") || first < 3 {
         return None;
     }
-    let line = bytes.get(first..)?;
-    let value = line.strip_prefix(VIA)?;
-    let end = memchr::memchr(b'\r', value)?;
-    let (value, behind) = value.split_at_checked(end)?;
-    if !matches!(behind, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
-        return None;
-    }
-    let plain = value.iter().all(|&b| b > b' ' && b < 0x7f && b != b'"' && b != b',' && b != b'\\');
-    if !plain {
-        return None;
-    }
-    let (mut rport, mut branch, mut sent_by) = (None, None, value);
-    for semicolon in memchr::memchr_iter(b';', value) {
-        let param = value.get(semicolon + 1..)?;
-        if semicolon < sent_by.len() {
-            sent_by = value.get(..semicolon)?;
-        }
-        match param {
-            [b'r' | b'R', b'e' | b'E', ..] if has_prefix(param, b"received") => return None,
-            [b'r' | b'R', b'p' | b'P', ..] if has_prefix(param, b"rport") => {
-                if rport.is_some() || !matches!(param.get(5), None | Some(b';')) {
-                    return None;
-                }
-                rport = Some(semicolon + 1 + 5);
-            }
-            [b'b' | b'B', ..] if has_prefix(param, b"branch=") => {
-                if branch.is_some() {
-                    return None;
-                }
-                let len = memchr::memchr(b';', param).unwrap_or(param.len());
-                branch = param.get(b"branch=".len()..len);
-            }
-            [b'm' | b'M', ..] if has_prefix(param, b"maddr") => return None,
-            [] | [b';', ..] => return None,
+    let value = bytes.get(first..)?.strip_prefix(VIA)?;
+    // One walk over the value: what each byte is, and where each parameter begins.
+    let (mut rport, mut branch, mut sent_by) = (None, None, None);
+    let mut from = 0;
+    let mut end = None;
+    for (at, &b) in value.iter().enumerate() {
+        match CLASS.get(usize::from(b)).copied().unwrap_or(OTHER) {
+            PLAIN => continue,
+            OTHER => return None,
             _ => {}
         }
+        let part = value.get(from..at)?;
+        if sent_by.is_none() {
+            sent_by = Some(part);
+        } else {
+            match part {
+                [b'b' | b'B', ..] if has_prefix(part, b"branch=") => {
+                    if branch.is_some() {
+                        return None;
+                    }
+                    branch = part.get(b"branch=".len()..);
+                }
+                [b'r' | b'R', b'p' | b'P', ..] if has_prefix(part, b"rport") => {
+                    if rport.is_some() || part.len() > b"rport".len() {
+                        return None;
+                    }
+                    rport = Some(at);
+                }
+                [b'r' | b'R', b'e' | b'E', ..] if has_prefix(part, b"received") => return None,
+                [b'm' | b'M', ..] if has_prefix(part, b"maddr") => return None,
+                [] => return None,
+                _ => {}
+            }
+        }
+        from = at + 1;
+        if b == b'\r' {
+            end = Some(at);
+            break;
+        }
+    }
+    if !matches!(value.get(end?..)?, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
+        return None;
     }
     let token = |b: &u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b);
-    let branch = branch.filter(|branch| is_rfc3261(branch) && branch.iter().all(token))?;
+    let branch = branch.filter(|branch: &&[u8]| is_rfc3261(branch) && branch.iter().all(token))?;
     let at = first + VIA.len() + rport?;
     let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
     let mut out = Vec::with_capacity(bytes.len() + 64);
     out.extend_from_slice(before);
-    out.push(b'=');
-    decimal(&mut out, remote.port());
+    let mut text = Text { bytes: [0; 40], len: 0 };
+    text.byte(b'=');
+    text.decimal(remote.port());
+    out.extend_from_slice(text.take());
     out.extend_from_slice(b";received=");
     match remote.ip() {
         IpAddr::V4(ip) => {
             let [a, b, c, d] = ip.octets();
-            decimal(&mut out, a.into());
+            text.decimal(a.into());
             for octet in [b, c, d] {
-                out.push(b'.');
-                decimal(&mut out, octet.into());
+                text.byte(b'.');
+                text.decimal(octet.into());
             }
+            out.extend_from_slice(text.take());
         }
         IpAddr::V6(ip) => {
             // Writing to a vector cannot fail.
@@ -87,26 +96,63 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Stamped<'_>> {
         }
     }
     out.extend_from_slice(after);
-    Some(Stamped { bytes: out.into(), branch, sent_by })
+    Some(Stamped { bytes: out.into(), branch, sent_by: sent_by? })
 }
+
+/// Bytes that stand for themselves in a value of the usual form; those that end a part; all others.
+const PLAIN: u8 = 0;
+const ENDS: u8 = 1;
+const OTHER: u8 = 2;
+
+static CLASS: [u8; 256] = {
+    let mut class = [OTHER; 256];
+    let mut b = 0x21;
+    while b < 0x7f {
+        class[b] = match b as u8 {
+            b';' => ENDS,
+            b'"' | b',' | b'\\' => OTHER,
+            _ => PLAIN,
+        };
+        b += 1;
+    }
+    class[b'\r' as usize] = ENDS;
+    class
+};
 
 fn has_prefix(text: &[u8], prefix: &[u8]) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-fn decimal(out: &mut Vec<u8>, number: u16) {
-    let mut digits = [0; 5];
-    let mut rest = number;
-    let mut first = digits.len();
-    for (at, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        first = at;
-        if rest == 0 {
-            break;
+/// A short text being put together.
+struct Text {
+    bytes: [u8; 40],
+    len: usize,
+}
+
+impl Text {
+    fn byte(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.len) {
+            *place = byte;
+            self.len += 1;
         }
     }
-    out.extend_from_slice(digits.get(first..).unwrap_or_default());
+
+    fn decimal(&mut self, number: u16) {
+        let mut begun = false;
+        for unit in [10_000, 1_000, 100, 10] {
+            let digit = number / unit % 10;
+            begun |= digit > 0;
+            if begun {
+                self.byte(b'0' + digit as u8);
+            }
+        }
+        self.byte(b'0' + (number % 10) as u8);
+    }
+
+    fn take(&mut self) -> &[u8] {
+        let len = core::mem::take(&mut self.len);
+        self.bytes.get(..len).unwrap_or_default()
+    }
 }
 
 struct Out<'a>(&'a mut Vec<u8>);
@@ -163,9 +209,9 @@ mod tests {
     #[test]
     fn numbers_are_written_in_full() {
         for number in [0, 9, 10, 255, 5060, 65_535] {
-            let mut out = Vec::new();
-            decimal(&mut out, number);
-            assert_eq!(out, format!("{number}").into_bytes());
+            let mut text = Text { bytes: [0; 40], len: 0 };
+            text.decimal(number);
+            assert_eq!(text.take(), format!("{number}").as_bytes());
         }
     }
 
