@@ -53,11 +53,13 @@ impl ParserConfig {
     };
 
     /// `max_header_len`, no higher than the index can hold.
+    #[inline]
     pub(crate) fn header_len(&self) -> usize {
         self.max_header_len.min(Self::HEADER_LEN_CEILING)
     }
 
     /// `max_message_len`, no higher than the index can hold.
+    #[inline]
     pub(crate) fn message_len(&self) -> usize {
         self.max_message_len.min(u32::MAX as usize)
     }

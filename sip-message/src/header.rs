@@ -201,6 +201,7 @@ pub enum HeaderName<'a> {
 
 impl<'a> HeaderName<'a> {
     /// The name as text: the RFCs' case for a known header.
+    #[inline]
     pub fn as_str(&self) -> &'a str {
         match self {
             HeaderName::Known(header) => header.as_str(),
@@ -209,6 +210,7 @@ impl<'a> HeaderName<'a> {
     }
 
     /// This name, known if it is: `Other` may be given a name that a [`Header`] has.
+    #[inline]
     pub(crate) fn resolved(self) -> Self {
         match self {
             HeaderName::Known(_) => self,
@@ -217,6 +219,7 @@ impl<'a> HeaderName<'a> {
     }
 
     /// The known header, if it is one.
+    #[inline]
     pub fn known(&self) -> Option<Header> {
         match self.resolved() {
             HeaderName::Known(header) => Some(header),
@@ -238,6 +241,7 @@ impl PartialEq for HeaderName<'_> {
 impl Eq for HeaderName<'_> {}
 
 impl From<Header> for HeaderName<'_> {
+    #[inline]
     fn from(header: Header) -> Self {
         HeaderName::Known(header)
     }

@@ -30,19 +30,23 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    #[inline]
     pub(crate) fn header(&self) -> Option<Header> {
         Header::ALL.get(self.tag as usize).copied()
     }
 
+    #[inline]
     pub(crate) fn line_end(&self) -> u32 {
         self.line + u32::from(self.line_len)
     }
 
+    #[inline]
     pub(crate) fn edited(&self) -> bool {
         self.flags & EDITED != 0
     }
 
     /// Where the value starts, for a fault: in a line that was edited, faults count from the value.
+    #[inline]
     pub(crate) fn fault_offset(&self) -> usize {
         if self.edited() { 0 } else { self.line as usize + usize::from(self.value) }
     }
@@ -64,6 +68,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
+    #[inline]
     pub(crate) fn new() -> Self {
         Index { entries: Entries::new(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
     }
@@ -89,6 +94,7 @@ impl Index {
         self.present[word] |= bit;
     }
 
+    #[inline]
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -120,6 +126,7 @@ impl Index {
     }
 
     /// Replaces an entry by another of the same header.
+    #[inline]
     pub(crate) fn replace(&mut self, at: usize, entry: Entry) {
         if let Some(held) = self.entries.get_mut(at) {
             *held = entry;
@@ -152,10 +159,9 @@ impl Index {
         if self.entries.len() > usize::from(NONE) {
             return self.renew();
         }
+        // No branch: all of them are one vector. `at` is below `NONE` here.
         for first in &mut self.first {
-            if *first != NONE && usize::from(*first) >= at {
-                *first += 1;
-            }
+            *first += u8::from((*first >= at as u8) & (*first != NONE));
         }
         let (word, bit) = place(entry.tag);
         if let Some(first) = self.first.get_mut(entry.tag as usize) {

@@ -199,6 +199,7 @@ impl Message {
     }
 
     /// Where the last line of the head ends, before any edit.
+    #[inline]
     fn last_line_end(&self) -> u32 {
         let start_end = self.start.line + u32::from(self.start.line_len);
         self.index.entries().last().map_or(start_end, Entry::line_end)
@@ -272,6 +273,7 @@ impl Message {
     }
 
     /// All header fields, in order.
+    #[inline]
     pub fn headers(&self) -> Headers<'_> {
         Headers { message: self, entries: self.index.entries().iter() }
     }
@@ -322,6 +324,7 @@ impl Message {
         }
     }
 
+    #[inline]
     pub(crate) fn is_named(&self, entry: &Entry, name: HeaderName<'_>) -> bool {
         match name {
             HeaderName::Known(header) => entry.tag == header as u8,
@@ -333,7 +336,7 @@ impl Message {
 
     /// The bytes that an entry's or the start line's place refers to.
     #[inline]
-    fn source(&self, edited: bool) -> &[u8] {
+    pub(crate) fn source(&self, edited: bool) -> &[u8] {
         if edited { &self.arena } else { &self.bytes }
     }
 
@@ -356,6 +359,7 @@ impl Message {
         scan::trim_end(line.get(..colon).unwrap_or_default())
     }
 
+    #[inline]
     pub(crate) fn start_line_bytes(&self) -> &[u8] {
         let from = self.start.line as usize;
         self.source(self.start.edited).get(from..from + usize::from(self.start.line_len)).unwrap_or_default()

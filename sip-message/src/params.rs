@@ -76,9 +76,16 @@ impl<'a> Params<'a> {
 
     /// The value of `param`, one of these parameters, as a `token`.
     #[inline]
-    pub(crate) fn token_of(&self, param: &Param<'a>) -> Result<&'a str, ValueError> {
+    fn token_of(&self, param: &Param<'a>) -> Result<&'a str, ValueError> {
+        self.check_token(param)?;
+        Ok(scan::text(param.value.map_or(&[], |value| value.0)))
+    }
+
+    /// Whether the value of `param`, one of these parameters, is a `token`.
+    #[inline]
+    pub(crate) fn check_token(&self, param: &Param<'a>) -> Result<(), ValueError> {
         match param.value {
-            Some(ParamValue(v)) if scan::all(v, scan::TOKEN) => Ok(scan::text(v)),
+            Some(ParamValue(v)) if scan::all(v, scan::TOKEN) => Ok(()),
             _ => Err(ValueError::new(ValueFault::Param, self.offset_of(param))),
         }
     }

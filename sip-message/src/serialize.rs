@@ -1,5 +1,6 @@
 //! From a message back to bytes: a gather of spans, untouched lines byte for byte.
 
+use crate::index::Entry;
 use crate::message::Message;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -7,8 +8,9 @@ use bytes::Bytes;
 impl Message {
     /// The message as it will be sent, as slices to be written one after another (an iovec). Lines that lie next to
     /// each other come as one slice: a message that was not edited is one slice.
+    #[inline]
     pub fn slices(&self) -> Slices<'_> {
-        Slices { message: self, next: 0 }
+        Slices::new(self)
     }
 
     /// How many bytes [`write_to`](Message::write_to) appends.
@@ -43,41 +45,36 @@ impl Message {
 #[derive(Clone, Debug)]
 pub struct Slices<'a> {
     message: &'a Message,
-    /// 0 is the start line, then come the fields, then the empty line, then the body.
-    next: usize,
+    /// What comes next, as far as it is known.
+    run: Option<Span>,
+    /// The fields behind it.
+    entries: core::slice::Iter<'a, Entry>,
+    /// The empty line behind those, and the body unless it was replaced.
+    tail: Option<Span>,
+    /// What lies in neither buffer: the empty line of a head that came without one, and a new body.
+    apart: [&'a [u8]; 2],
 }
 
-/// Where a part lies: in the original bytes or in the arena.
-#[derive(Clone, Copy)]
-enum Part {
-    Original(usize, usize),
-    Edited(usize, usize),
-    /// The empty line of a head that came without one.
-    EmptyLine,
-    /// A body that lies in neither.
-    NewBody,
+/// Bytes of the original message or of the arena.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    edited: bool,
+    from: u32,
+    to: u32,
 }
 
-impl Slices<'_> {
-    fn part(&self, at: usize) -> Option<Part> {
-        let message = self.message;
-        let entries = message.index.entries();
-        let place = |edited, from: u32, to: u32| {
-            if edited { Part::Edited(from as usize, to as usize) } else { Part::Original(from as usize, to as usize) }
-        };
-        if at == 0 {
-            let start = &message.start;
-            return Some(place(start.edited, start.line, start.line + u32::from(start.line_len)));
-        }
-        if let Some(entry) = entries.get(at - 1) {
-            return Some(place(entry.edited(), entry.line, entry.line_end()));
-        }
-        match at - 1 - entries.len() {
-            0 if message.head_end == message.body.0 => Some(Part::EmptyLine),
-            0 => Some(Part::Original(message.head_end as usize, message.body.0 as usize)),
-            1 if message.new_body.is_some() => Some(Part::NewBody),
-            1 => Some(Part::Original(message.body.0 as usize, message.body.1 as usize)),
-            _ => None,
+impl<'a> Slices<'a> {
+    #[inline]
+    fn new(message: &'a Message) -> Self {
+        let start = &message.start;
+        let tail_end = if message.new_body.is_some() { message.body.0 } else { message.body.1 };
+        let empty_line: &[u8] = if message.head_end == message.body.0 { b"\r\n" } else { b"" };
+        Slices {
+            message,
+            run: Some(Span { edited: start.edited, from: start.line, to: start.line + u32::from(start.line_len) }),
+            entries: message.index.entries().iter(),
+            tail: Some(Span { edited: false, from: message.head_end, to: tail_end }),
+            apart: [empty_line, message.new_body.as_deref().unwrap_or_default()],
         }
     }
 }
@@ -85,23 +82,25 @@ impl Slices<'_> {
 impl<'a> Iterator for Slices<'a> {
     type Item = &'a [u8];
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
-        let message = self.message;
-        let first = self.part(self.next)?;
-        self.next += 1;
-        let (source, from, mut to): (&'a [u8], _, _) = match first {
-            Part::EmptyLine => return Some(b"\r\n"),
-            Part::NewBody => return message.new_body.as_deref(),
-            Part::Original(from, to) => (&message.bytes, from, to),
-            Part::Edited(from, to) => (&message.arena, from, to),
+        let Some(mut run) = self.run.take() else {
+            return self.apart.iter_mut().map(core::mem::take).find(|slice| !slice.is_empty());
         };
-        loop {
-            match (first, self.part(self.next)) {
-                (Part::Original(..), Some(Part::Original(next, end))) if next == to => to = end,
-                (Part::Edited(..), Some(Part::Edited(next, end))) if next == to => to = end,
-                _ => return source.get(from..to),
+        for entry in self.entries.by_ref() {
+            if entry.edited() == run.edited && entry.line == run.to {
+                run.to = entry.line_end();
+            } else {
+                self.run = Some(Span { edited: entry.edited(), from: entry.line, to: entry.line_end() });
+                break;
             }
-            self.next += 1;
         }
+        if self.run.is_none() {
+            match self.tail.take() {
+                Some(tail) if tail.edited == run.edited && tail.from == run.to => run.to = tail.to,
+                tail => self.run = tail.filter(|tail| tail.from < tail.to),
+            }
+        }
+        self.message.source(run.edited).get(run.from as usize..run.to as usize)
     }
 }

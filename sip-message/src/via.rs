@@ -174,7 +174,7 @@ impl<'a> Via<'a> {
 
     /// Checks all of it.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
-        self.sent_by()?;
+        check_host_port(self.sent_by).map_err(|error| error.shifted(self.sent_by_offset))?;
         self.params.check_each(|param| self.check_param(param))
     }
 
@@ -182,7 +182,7 @@ impl<'a> Via<'a> {
     pub(crate) fn check_param(&self, param: &Param<'a>) -> Result<(), ValueError> {
         let name = param.name;
         match name.len() {
-            6 if name.eq_ignore_ascii_case("branch") => self.params.token_of(param).map(drop),
+            6 if name.eq_ignore_ascii_case("branch") => self.params.check_token(param),
             8 if name.eq_ignore_ascii_case("received") => self.address(param).map(drop),
             5 if name.eq_ignore_ascii_case("rport") => self.port(param).map(drop),
             5 if name.eq_ignore_ascii_case("maddr") => self.host(param).map(drop),
@@ -221,6 +221,12 @@ impl<'a> FieldValue<'a> for Via<'a> {
             params: Params::new(rest.get(len..).unwrap_or_default(), at + len),
         })
     }
+}
+
+/// Whether there is a host and maybe a port, without making text of them.
+#[inline]
+fn check_host_port(v: &[u8]) -> Result<(), ValueError> {
+    if host_port::is_all_of(v) { Ok(()) } else { spaced_host_port(v).map(drop) }
 }
 
 /// A host and maybe a port, with white space around the colon if there is any (`COLON` of the grammar).

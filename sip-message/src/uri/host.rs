@@ -231,6 +231,13 @@ pub(super) fn port(v: &[u8], from: usize) -> Result<(Option<u16>, usize), usize>
 pub(crate) mod host_port {
     use super::{Host, UriConfig, ValueError, ValueFault, parse, port};
 
+    /// Whether all of `v` is `host[:port]`.
+    #[inline]
+    pub(crate) fn is_all_of(v: &[u8]) -> bool {
+        let end = parse(v, 0, &UriConfig::DEFAULT).and_then(|(_, end)| port(v, end));
+        end.is_ok_and(|(_, end)| end == v.len())
+    }
+
     /// Reads `host[:port]` from the front; the third field is how many bytes it took.
     #[inline]
     pub(crate) fn parse_prefix(v: &[u8]) -> Result<(Host<'_>, Option<u16>, usize), ValueError> {
