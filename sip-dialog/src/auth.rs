@@ -454,6 +454,3 @@ impl DigestSession {
         out
     }
 }
-
-#[cfg(test)]
-mod tests;

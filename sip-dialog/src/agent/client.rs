@@ -286,7 +286,7 @@ impl UserAgentCore {
         match self.challenge_verdict(&mut moved, response) {
             Verdict::Retry => match self.retry(ep, moved) {
                 Ok(()) => true,
-                Err(moved) => self.restore(tx, moved),
+                Err(moved) => self.restore(tx, *moved),
             },
             Verdict::Ask(realm) => match purpose.owner() {
                 Some(owner) if self.parked.len() < 10_000 => {
@@ -295,15 +295,15 @@ impl UserAgentCore {
                     self.emit(Event::Challenged { owner, realm, message: response.clone() });
                     true
                 }
-                _ => self.restore(tx, moved),
+                _ => self.restore(tx, *moved),
             },
-            Verdict::Refuse => self.restore(tx, moved),
+            Verdict::Refuse => self.restore(tx, *moved),
         }
     }
 
-    fn restore(&mut self, tx: ClientTxId, moved: Box<Client>) -> bool {
+    fn restore(&mut self, tx: ClientTxId, moved: Client) -> bool {
         if let Some(client) = self.clients.get_mut(&tx) {
-            *client = *moved;
+            *client = moved;
         }
         false
     }
@@ -449,17 +449,17 @@ impl UserAgentCore {
                 Err(back) => client = back,
             }
         }
-        self.give_up(ep, tx, client, *response);
+        self.give_up(ep, tx, *client, *response);
         Ok(())
     }
 
     pub(crate) fn on_parked_too_long(&mut self, ep: &mut Endpoint, owner: Owner) {
         if let Some(Parked { tx, client, response }) = self.parked.remove(&owner) {
-            self.give_up(ep, tx, client, *response);
+            self.give_up(ep, tx, *client, *response);
         }
     }
 
-    fn give_up(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Box<Client>, response: Message) {
+    fn give_up(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Client, response: Message) {
         let status = response.status().unwrap_or(StatusCode::UNAUTHORIZED);
         let outcome =
             Final { request: client.request, response: Some(response), status, auth: client.auth, unreachable: false };
