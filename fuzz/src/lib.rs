@@ -11,6 +11,7 @@ pub mod body;
 pub mod builder;
 pub mod edit;
 pub mod message;
+pub mod server_routing;
 pub mod stream;
 pub mod transaction_commands;
 pub mod transaction_input;
@@ -28,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("builder", builder::run),
     ("edit", edit::run),
     ("message", message::run),
+    ("server_routing", server_routing::run),
     ("stream", stream::run),
     ("transaction_commands", transaction_commands::run),
     ("transaction_input", transaction_input::run),

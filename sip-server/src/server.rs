@@ -343,7 +343,7 @@ impl Server {
     fn route_waiting(&mut self, now: Instant) {
         while let Some(event) = self.proxy.poll_event() {
             let ProxyEvent::RouteRequest { id, tx, kind } = event else {
-                self.tell(event);
+                self.events.push_back(ServerEvent::Proxy(event));
                 continue;
             };
             let local_elsewhere = self.external_store && kind == RouteKind::Local;
@@ -352,15 +352,10 @@ impl Server {
                 continue;
             }
             if let Some(decision) = self.default_decision(now, id, tx, kind) {
-                // It waits, or there would be no decision.
+                // The host has not been asked, so it is told no more. It waits, or there would be no decision.
+                self.proxy.keep_quiet(id);
                 let _ = self.proxy.route(&mut self.endpoint, now, id, decision);
             }
-        }
-    }
-
-    fn tell(&mut self, event: ProxyEvent) {
-        if self.policy == RoutePolicy::Ask || self.external_store {
-            self.events.push_back(ServerEvent::Proxy(event));
         }
     }
 }

@@ -272,7 +272,7 @@ impl Proxy {
     pub fn new(config: ProxyConfig, seed: [u8; 32]) -> Self {
         let mut random = Random::new(&seed, "proxy");
         Proxy {
-            names: Names::new(config.advertised.clone(), config.aliases.clone()),
+            names: Names::new(config.advertised.clone(), config.aliases.clone(), config.domains.clone()),
             tokens: FlowTokens::new(&seed),
             loop_key: random.hash_key(),
             random,
@@ -369,6 +369,13 @@ impl Proxy {
             Decision::Reject { status, fields } => self.reject(endpoint, id.0, Rejected { status, fields }),
         }
         Ok(())
+    }
+
+    /// Tells the host nothing more of a request: somebody else decides.
+    pub(crate) fn keep_quiet(&mut self, id: ProxyId) {
+        if let Some(context) = self.contexts.get_mut(id.0) {
+            context.told = false;
+        }
     }
 
     /// The request that waits to be routed, its route preprocessed: Routes of this proxy are off. `None` for a stale id, and

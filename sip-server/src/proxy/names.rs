@@ -26,6 +26,8 @@ pub(super) struct Names {
     pub(super) advertised: Vec<Advertised>,
     /// Hosts that are this proxy whatever the port.
     pub(super) aliases: Vec<String>,
+    /// The domains this proxy is responsible for: they lead here, at the ports it listens on.
+    domains: Vec<String>,
     /// Local addresses that requests have come to, for want of advertised ones.
     seen: Vec<(Transport, SocketAddr)>,
 }
@@ -34,8 +36,8 @@ pub(super) struct Names {
 const SEEN: usize = 64;
 
 impl Names {
-    pub(super) fn new(advertised: Vec<Advertised>, aliases: Vec<String>) -> Names {
-        Names { advertised, aliases, seen: Vec::new() }
+    pub(super) fn new(advertised: Vec<Advertised>, aliases: Vec<String>, domains: Vec<String>) -> Names {
+        Names { advertised, aliases, domains, seen: Vec::new() }
     }
 
     /// Remembers where requests come in.
@@ -60,7 +62,11 @@ impl Names {
         if self.advertised.iter().any(advertised) {
             return true;
         }
-        let Some(ip) = uri.host().ip() else { return false };
+        let Some(ip) = uri.host().ip() else {
+            // User agents put their server before all requests as they know it: by its domain (RFC 3261 section 8.1.2).
+            let here = |port| port == path.local.port() || self.seen.iter().any(|&(_, local)| local.port() == port);
+            return self.domains.iter().any(|own| own.eq_ignore_ascii_case(host)) && uri.port().is_none_or(here);
+        };
         let port = uri.port().unwrap_or_else(|| uri_transport(uri).unwrap_or(Transport::Udp).default_port());
         let address = SocketAddr::new(ip, port);
         address == path.local || self.seen.iter().any(|&(_, local)| local == address)
