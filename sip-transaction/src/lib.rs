@@ -47,6 +47,32 @@
 //! ```
 //!
 //! The three queues may be drained in any order, at any time. [`Endpoint::poll_timeout`] answers "now" while something is queued.
+//!
+//! # Flows
+//!
+//! A [`FlowId`] is one datagram socket or one connection. Three places mint them:
+//!
+//! | the host has | it calls or gets | and then feeds |
+//! |---|---|---|
+//! | a UDP socket | [`bind`](Endpoint::bind) | [`Input::Datagram`] |
+//! | a connection from a peer | [`accept`](Endpoint::accept) | [`Input::Stream`] (TCP, TLS) or [`Input::Message`] (WebSocket, SCTP) |
+//! | a connection of its own making | [`attach`](Endpoint::attach) | the same |
+//! | nothing yet | [`Event::Connect`] | [`Input::FlowOpened`] or [`Input::FlowClosed`], then the same |
+//!
+//! Requests, responses, ACK and CANCEL stay on the flow the RFCs say. A dialog pins its requests with
+//! [`Destination::path`] or [`Destination::flow`]. When a flow ends, whatever is bound to it fails or finds another way, and one
+//! [`Event::FlowEnded`] tells.
+//!
+//! # One end for each id
+//!
+//! Every transaction gets exactly one [`Event::ClientEnded`] or [`Event::ServerEnded`]; after it the id is stale, and nothing is left in any table,
+//! list or queue. A stale id is answered with an error, never with another transaction.
+//!
+//! # Looking inside
+//!
+//! [`Endpoint::counters`] and [`Endpoint::next_timeout_reason`] tell what goes on. [`Endpoint::start_recording`] writes down a run as JSON Lines that
+//! [`replay`] does again and [`ladder`] draws. [`Endpoint::export`] and [`Endpoint::import`] move all live transactions to
+//! another process. Feature `tracing` emits an event for each output.
 #![no_std]
 
 extern crate alloc;
