@@ -1,0 +1,341 @@
+//! Sockets and connections: bytes and facts in, bytes out. Knows nothing of SIP but where a WebSocket message ends.
+
+use bytes::{Bytes, BytesMut};
+use rustls::client::WebPkiServerVerifier;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
+use sip_ws::{ClientRequest, Connection};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout};
+use tokio_rustls::TlsConnector;
+
+/// How long a connection may take to open.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What may wait: for the telephone to take it, and for a connection to send it.
+const QUEUE: usize = 256;
+
+/// Where Linux distributions keep the authorities that are trusted.
+const SYSTEM_AUTHORITIES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// What happened outside.
+#[derive(Debug)]
+pub(crate) enum FromNet {
+    Datagram { remote: SocketAddr, bytes: Bytes },
+    Accepted { stream: TcpStream, remote: SocketAddr },
+    Opened { flow: FlowId, local: SocketAddr, outlet: mpsc::Sender<Bytes> },
+    Stream { flow: FlowId, bytes: Bytes },
+    Message { flow: FlowId, bytes: Bytes },
+    Closed { flow: FlowId, cause: CloseCause },
+    Resolved { query: QueryId, records: Option<Vec<Record>> },
+}
+
+/// Opens connections and reports what comes in.
+#[derive(Clone)]
+pub(crate) struct Net {
+    out: mpsc::Sender<FromNet>,
+    authorities: Option<PathBuf>,
+}
+
+impl Net {
+    pub(crate) fn new(authorities: Option<PathBuf>) -> (Net, mpsc::Receiver<FromNet>) {
+        let (out, events) = mpsc::channel(QUEUE);
+        (Net { out, authorities }, events)
+    }
+
+    /// Where other tasks report to.
+    pub(crate) fn sender(&self) -> mpsc::Sender<FromNet> {
+        self.out.clone()
+    }
+
+    /// Reads datagrams.
+    pub(crate) fn read_datagrams(&self, socket: Arc<UdpSocket>) {
+        let out = self.out.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 65_536];
+            loop {
+                // Errors are those of datagrams sent before: the next one may be well.
+                let Ok((len, remote)) = socket.recv_from(&mut buffer).await else { continue };
+                let bytes = Bytes::copy_from_slice(&buffer[..len]);
+                if out.send(FromNet::Datagram { remote, bytes }).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Takes connections.
+    pub(crate) fn accept(&self, listener: TcpListener) {
+        let out = self.out.clone();
+        tokio::spawn(async move {
+            loop {
+                let Ok((stream, remote)) = listener.accept().await else {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                if out.send(FromNet::Accepted { stream, remote }).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Carries a connection that was accepted.
+    pub(crate) fn carry(&self, flow: FlowId, stream: TcpStream) -> mpsc::Sender<Bytes> {
+        let (outlet, inlet) = mpsc::channel(QUEUE);
+        let out = self.out.clone();
+        tokio::spawn(async move {
+            let cause = stream_of(stream, flow, &out, inlet).await;
+            let _ = out.send(FromNet::Closed { flow, cause }).await;
+        });
+        outlet
+    }
+
+    /// Opens a connection. `name`: whom to find behind it. `seed`: for the masks of a WebSocket.
+    pub(crate) fn connect(
+        &self,
+        flow: FlowId,
+        transport: Transport,
+        remote: SocketAddr,
+        name: Option<String>,
+        seed: [u8; 32],
+    ) {
+        let net = self.clone();
+        tokio::spawn(async move {
+            let name = name.unwrap_or_else(|| crate::options::host(remote.ip()));
+            let cause = net.run(flow, transport, remote, &name, seed).await;
+            // Whoever waits for this has gone with the telephone.
+            let _ = net.out.send(FromNet::Closed { flow, cause }).await;
+        });
+    }
+
+    async fn run(
+        &self,
+        flow: FlowId,
+        transport: Transport,
+        remote: SocketAddr,
+        name: &str,
+        seed: [u8; 32],
+    ) -> CloseCause {
+        let stream = match timeout(PATIENCE, TcpStream::connect(remote)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(_)) => return CloseCause::Refused,
+            Err(_) => return CloseCause::ConnectTimeout,
+        };
+        // Small messages must not wait for each other. If it fails, they wait.
+        let _ = stream.set_nodelay(true);
+        let Ok(local) = stream.local_addr() else { return CloseCause::Reset };
+        if !transport.is_secure() {
+            return self.speak(stream, flow, transport, local, remote, name, seed).await;
+        }
+        let Ok(server_name) = ServerName::try_from(name.trim_matches(['[', ']']).to_owned()) else {
+            return CloseCause::Untrusted;
+        };
+        let connector = match connector(self.authorities.as_deref()) {
+            Ok(connector) => connector,
+            Err(error) => {
+                eprintln_line(&format!("softphone: {error}"));
+                return CloseCause::Untrusted;
+            }
+        };
+        match timeout(PATIENCE, connector.connect(server_name, stream)).await {
+            Ok(Ok(stream)) => self.speak(stream, flow, transport, local, remote, name, seed).await,
+            Ok(Err(error)) => {
+                eprintln_line(&format!("softphone: TLS with {name} at {remote}: {error}"));
+                CloseCause::Untrusted
+            }
+            Err(_) => CloseCause::ConnectTimeout,
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of them say where the connection leads")]
+    async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        flow: FlowId,
+        transport: Transport,
+        local: SocketAddr,
+        remote: SocketAddr,
+        name: &str,
+        seed: [u8; 32],
+    ) -> CloseCause {
+        if transport.is_websocket() {
+            return self.websocket(stream, flow, transport, local, remote.port(), name, seed).await;
+        }
+        let (outlet, inlet) = mpsc::channel(QUEUE);
+        if self.out.send(FromNet::Opened { flow, local, outlet }).await.is_err() {
+            return CloseCause::Local;
+        }
+        stream_of(stream, flow, &self.out, inlet).await
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "all of them say where the connection leads")]
+    async fn websocket<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        flow: FlowId,
+        transport: Transport,
+        local: SocketAddr,
+        port: u16,
+        name: &str,
+        seed: [u8; 32],
+    ) -> CloseCause {
+        let scheme = if transport.is_secure() { "wss" } else { "ws" };
+        let Ok(url) = format!("{scheme}://{name}:{port}/").parse() else { return CloseCause::Refused };
+        let mut config = sip_ws::Config::default();
+        config.protocols = vec![sip_ws::sip::SUBPROTOCOL.into()];
+        config.require_protocol = true;
+        let epoch = Instant::now();
+        let now = || sip_ws::Instant::from_std(epoch, Instant::now());
+        let Ok(mut connection) = Connection::client(now(), config, &ClientRequest::new(url), seed) else {
+            return CloseCause::Local;
+        };
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let (outlet, mut inlet) = mpsc::channel(QUEUE);
+        let mut outlet = Some(outlet);
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let mut leaving = false;
+        loop {
+            while let Some(event) = connection.poll_event() {
+                let told = match event {
+                    sip_ws::Event::Open(_) => match outlet.take() {
+                        Some(outlet) => FromNet::Opened { flow, local, outlet },
+                        None => continue,
+                    },
+                    sip_ws::Event::Sip(bytes) => FromNet::Message { flow, bytes },
+                    sip_ws::Event::Closed(closed) => {
+                        while let Some(bytes) = connection.poll_transmit() {
+                            output.extend_from_slice(&bytes);
+                        }
+                        // The peer may be gone already.
+                        let _ = timeout(Duration::from_secs(1), writer.write_all(&output)).await;
+                        return match closed.cause {
+                            sip_ws::Cause::Local => CloseCause::Local,
+                            sip_ws::Cause::Remote => CloseCause::Closed,
+                            _ if outlet.is_some() => CloseCause::Refused,
+                            _ => CloseCause::Reset,
+                        };
+                    }
+                    _ => continue,
+                };
+                if self.out.send(told).await.is_err() {
+                    return CloseCause::Local;
+                }
+            }
+            while let Some(bytes) = connection.poll_transmit() {
+                output.extend_from_slice(&bytes);
+            }
+            let deadline = connection.next_deadline().map(|at| epoch + Duration::from_micros(at.as_micros()));
+            input.reserve(4096);
+            tokio::select! {
+                read = reader.read_buf(&mut input) => {
+                    let taken = match read {
+                        Ok(1..) => connection.handle_input(now(), sip_ws::Input::Owned(input.split())),
+                        Ok(0) | Err(_) => connection.handle_input(now(), sip_ws::Input::Eof),
+                    };
+                    // Events have all been polled: there is room.
+                    debug_assert!(taken.is_ok());
+                }
+                written = writer.write_buf(&mut output), if !output.is_empty() => if written.is_err() {
+                    return CloseCause::Reset;
+                },
+                next = inlet.recv(), if outlet.is_none() && output.is_empty() && !leaving => match next {
+                    // What does not fit is lost, as on any other way; the transaction layer notices.
+                    Some(bytes) => { let _ = connection.send_sip(now(), bytes); }
+                    None => {
+                        leaving = true;
+                        if connection.close(now(), sip_ws::CloseCode::NORMAL, "").is_err() {
+                            return CloseCause::Local;
+                        }
+                    }
+                },
+                () = sleep_until(deadline.unwrap_or(epoch).into()), if deadline.is_some() => {
+                    connection.handle_timeout(now());
+                }
+            }
+        }
+    }
+}
+
+/// Reads and writes until one side ends.
+async fn stream_of<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    flow: FlowId,
+    out: &mpsc::Sender<FromNet>,
+    mut inlet: mpsc::Receiver<Bytes>,
+) -> CloseCause {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut buffer = BytesMut::new();
+    let read = async {
+        loop {
+            buffer.reserve(4096);
+            match reader.read_buf(&mut buffer).await {
+                Ok(0) => return CloseCause::Closed,
+                Ok(_) => {}
+                Err(_) => return CloseCause::Reset,
+            }
+            if out.send(FromNet::Stream { flow, bytes: buffer.split().freeze() }).await.is_err() {
+                return CloseCause::Local;
+            }
+        }
+    };
+    let write = async {
+        while let Some(bytes) = inlet.recv().await {
+            if writer.write_all(&bytes).await.is_err() {
+                return CloseCause::Reset;
+            }
+        }
+        // The end is told; that the peer is gone already matters no more.
+        let _ = timeout(Duration::from_secs(1), writer.shutdown()).await;
+        CloseCause::Local
+    };
+    tokio::select! {
+        cause = read => cause,
+        cause = write => cause,
+    }
+}
+
+fn connector(authorities: Option<&Path>) -> Result<TlsConnector, String> {
+    let file = match authorities {
+        Some(file) => file,
+        None => {
+            let found = SYSTEM_AUTHORITIES.iter().map(Path::new).find(|file| file.exists());
+            found.ok_or("no list of trusted authorities found: name one with --authorities FILE")?
+        }
+    };
+    let problem = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let list = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(list.map_err(|error| problem(&error))?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| problem(&error))?;
+    let config = builder.with_webpki_verifier(verifier.map_err(|error| problem(&error))?).with_no_client_auth();
+    Ok(Arc::new(config).into())
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Randomness of the system.
+pub(crate) fn random_seed() -> Result<[u8; 32], String> {
+    let mut seed = [0; 32];
+    let filled = provider().secure_random.fill(&mut seed);
+    filled.map_err(|_| "the system gives no random numbers".to_owned())?;
+    Ok(seed)
+}
+
+/// A line on standard error.
+pub(crate) fn eprintln_line(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

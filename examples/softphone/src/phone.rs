@@ -1,0 +1,1133 @@
+//! The telephone: what is done with each event of the user agent, with each key, and with the time.
+
+use crate::media::Media;
+use crate::net::{FromNet, Net, random_seed};
+use crate::options::{Command, Options, host};
+use crate::report::{Report, Value};
+use bytes::Bytes;
+use sip_dialog::{
+    Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Meaning, Origin, OutgoingRequest,
+    Output, Owner, Progress, Refer, Register, RegistrationEnd, RegistrationEvent, RegistrationId, Reply, RequestEvent,
+    RequestId, Subscribe, SubscriptionEnd, SubscriptionEvent, SubscriptionId, Tone, UserAgent, UserAgentConfig,
+    sipfrag_status,
+};
+use sip_message::{Header, Message, StatusCode};
+use sip_transaction::{
+    Answer, CloseCause, EndpointConfig, Event as Below, FlowId, Input, Instant, SendCause, Transmit, Transport, ladder,
+};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UdpSocket, lookup_host};
+use tokio::sync::mpsc;
+
+/// How long a run that is over waits for what the peer may still send.
+const LINGER: Duration = Duration::from_millis(600);
+/// How long a run that is to end waits for the peers to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How long a tone lasts, as INFO says it.
+const TONE: Duration = Duration::from_millis(160);
+
+/// How it ended, as the exit code says it.
+mod code {
+    pub(super) const DONE: u8 = 0;
+    pub(super) const TROUBLE: u8 = 1;
+    pub(super) const REFUSED: u8 = 3;
+    pub(super) const BUSY: u8 = 4;
+    pub(super) const UNAUTHORIZED: u8 = 5;
+    pub(super) const NO_ANSWER: u8 = 6;
+    pub(super) const NOBODY: u8 = 7;
+    pub(super) const LOST: u8 = 8;
+}
+
+/// Runs the telephone to its end: the exit code. An error is trouble on this host.
+pub(crate) async fn run(options: Options, mut keys: mpsc::Receiver<String>) -> Result<u8, String> {
+    let (net, mut events) = Net::new(options.authorities.clone());
+    let mut phone = Phone::new(options, net).await?;
+    let mut listens = true;
+    phone.begin().await;
+    loop {
+        phone.pump().await;
+        if let Some(code) = phone.finished() {
+            phone.farewell();
+            return Ok(code);
+        }
+        let next = phone.next_timeout();
+        tokio::select! {
+            Some(event) = events.recv() => phone.from_net(event),
+            line = keys.recv(), if listens => match line {
+                Some(line) => phone.key(line.trim()).await,
+                // Whoever gave us no keyboard may still want the call.
+                None => listens = false,
+            },
+            _ = tokio::signal::ctrl_c() => phone.quit(),
+            () = tokio::time::sleep_until(next.unwrap_or_else(std::time::Instant::now).into()), if next.is_some() => {
+                phone.on_time();
+            }
+        }
+    }
+}
+
+/// A call and its sound.
+struct Call {
+    number: u64,
+    media: Media,
+    peer: String,
+    incoming: bool,
+    /// An offer of the peer that waits for somebody to answer the call; `None` once answered.
+    waiting: Option<Message>,
+    answered: bool,
+    /// Our hold, or its end, is on its way.
+    turning: bool,
+}
+
+struct Phone {
+    ua: UserAgent,
+    epoch: std::time::Instant,
+    options: Options,
+    report: Report,
+    net: Net,
+    socket: Arc<UdpSocket>,
+    /// The flow of the socket.
+    datagrams: FlowId,
+    local: SocketAddr,
+    legs: HashMap<FlowId, mpsc::Sender<Bytes>>,
+    domain: String,
+    calls: HashMap<CallHandle, Call>,
+    /// The call the keys are for, last.
+    order: Vec<CallHandle>,
+    counted: u32,
+    made: u64,
+    registration: Option<RegistrationId>,
+    subscription: Option<SubscriptionId>,
+    request: Option<RequestId>,
+    /// Transfers we asked for, and the calls they are of.
+    transfers: HashMap<SubscriptionId, CallHandle>,
+    /// Realms that our password has been tried for.
+    tried: Vec<(Owner, String)>,
+    begun: bool,
+    code: Option<u8>,
+    /// When to do something of our own.
+    alarms: Vec<(std::time::Instant, Alarm)>,
+    leaving: Option<std::time::Instant>,
+    over: Option<std::time::Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alarm {
+    HangUp(CallHandle),
+    Turn(CallHandle),
+    Quit,
+}
+
+impl Phone {
+    async fn new(options: Options, net: Net) -> Result<Phone, String> {
+        let seed = random_seed()?;
+        let ip = match options.bind {
+            Some((ip, _)) => ip,
+            None => way_out(&options).await?,
+        };
+        let port = options.bind.map_or(0, |(_, port)| port);
+        let taken = |error: std::io::Error| format!("cannot use {ip} port {port}: {error}");
+        let (socket, listener) = both(ip, port).await.map_err(taken)?;
+        let local = socket.local_addr().map_err(taken)?;
+        let socket = Arc::new(socket);
+        net.read_datagrams(socket.clone());
+        net.accept(listener);
+        let mut endpoint = EndpointConfig::default();
+        endpoint.transports = match options.transport {
+            Transport::Ws | Transport::Wss => vec![options.transport],
+            _ => vec![Transport::Udp, Transport::Tcp, Transport::Tls],
+        };
+        endpoint.product = concat!("softphone/", env!("CARGO_PKG_VERSION")).into();
+        let mut config = UserAgentConfig::new(contact(&options, local, &seed));
+        config.product = endpoint.product.clone();
+        let domain = options.domain(ip);
+        let mut ua = UserAgent::new(Arc::new(endpoint), Arc::new(config), seed);
+        if options.ladder {
+            ua.parts().1.start_recording();
+        }
+        let datagrams = ua.parts().1.bind(Transport::Udp, local).map_err(|error| error.to_string())?;
+        Ok(Phone {
+            ua,
+            epoch: std::time::Instant::now(),
+            report: Report::new(options.json),
+            options,
+            net,
+            socket,
+            datagrams,
+            local,
+            legs: HashMap::new(),
+            domain,
+            calls: HashMap::new(),
+            order: Vec::new(),
+            counted: 0,
+            made: 0,
+            registration: None,
+            subscription: None,
+            request: None,
+            transfers: HashMap::new(),
+            tried: Vec::new(),
+            begun: false,
+            code: None,
+            alarms: Vec::new(),
+            leaving: None,
+            over: None,
+        })
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_std(self.epoch, std::time::Instant::now())
+    }
+
+    /// Our address.
+    fn aor(&self) -> String {
+        format!("sip:{}@{}", self.options.user, self.domain)
+    }
+
+    fn origin(&self) -> Origin {
+        let from = match &self.options.display {
+            Some(name) => format!("\"{}\" <{}>", name.replace(['"', '\\'], ""), self.aor()),
+            None => format!("<{}>", self.aor()),
+        };
+        let mut origin = Origin::new(from);
+        if let Some((host, port)) = &self.options.server {
+            let port = port.map_or_else(String::new, |port| format!(":{port}"));
+            let transport = self.options.transport.via().to_ascii_lowercase();
+            origin = origin.route(format!("<sip:{host}{port};transport={transport};lr>"));
+        }
+        match self.registration {
+            Some(registration) => origin.registration(registration),
+            None => origin,
+        }
+    }
+
+    /// What was typed as a URI.
+    fn uri(&self, who: &str) -> String {
+        match who {
+            who if who.starts_with("sip:") || who.starts_with("sips:") || who.starts_with("tel:") => who.to_owned(),
+            who if who.contains('@') => format!("sip:{who}"),
+            who => format!("sip:{who}@{}", self.domain),
+        }
+    }
+
+    fn end_with(&mut self, code: u8) {
+        self.code.get_or_insert(code);
+    }
+
+    fn tell(&self, event: &str, values: &[(&str, Value<'_>)], text: &str) {
+        self.report.tell(event, values, text);
+    }
+
+    /// A command that was not carried out: told, and true if it was.
+    fn done<T>(&mut self, what: &str, result: Result<T, CommandError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.tell(
+                    "failed",
+                    &[("what", what.into()), ("why", (&error.to_string()).into())],
+                    &format!("{what}: {error}"),
+                );
+                None
+            }
+        }
+    }
+
+    /// Starts what the command line asks for.
+    async fn begin(&mut self) {
+        let local = self.local.to_string();
+        self.tell("listening", &[("address", (&local).into())], &format!("listening on {local}"));
+        if !self.options.registers() {
+            self.act().await;
+            return;
+        }
+        let now = self.now();
+        let mut register = Register::new(self.origin(), format!("sip:{}", self.domain)).expires(self.options.expires);
+        if self.options.transport != Transport::Udp {
+            // Requests come back over the connection (RFC 5626).
+            register = register.instance(instance(&self.aor(), self.local), Some(1));
+        }
+        let (core, endpoint) = self.ua.parts();
+        let registered = core.register(endpoint, now, register);
+        match self.done("register", registered) {
+            Some(id) => self.registration = Some(id),
+            None => self.end_with(code::TROUBLE),
+        }
+    }
+
+    /// Does the rest of what it asks for: at once, or once registered.
+    async fn act(&mut self) {
+        self.begun = true;
+        let now = self.now();
+        match self.options.command.clone() {
+            Command::Register | Command::Answer => {}
+            Command::Call(who) => {
+                if self.call(&who).await.is_none() {
+                    self.end_with(code::TROUBLE);
+                }
+            }
+            Command::Message(who, text) => {
+                let body = Body::new("text/plain;charset=UTF-8", text);
+                self.ask(OutgoingRequest::message(self.origin(), self.uri(&who), body));
+            }
+            Command::Options(who) => self.ask(OutgoingRequest::options(self.origin(), self.uri(&who))),
+            Command::Subscribe(who) => {
+                let subscribe = Subscribe::new(self.origin(), self.uri(&who), &self.options.event);
+                let subscribe = subscribe.expires(self.options.expires);
+                let (core, endpoint) = self.ua.parts();
+                let subscribed = core.subscribe(endpoint, now, subscribe);
+                match self.done("subscribe", subscribed) {
+                    Some(id) => self.subscription = Some(id),
+                    None => self.end_with(code::TROUBLE),
+                }
+            }
+        }
+        let stays = !matches!(self.options.command, Command::Call(_));
+        if let (Some(stay), true) = (self.options.stay, stays && self.options.command != Command::Answer) {
+            self.alarms.push((std::time::Instant::now() + stay, Alarm::Quit));
+        }
+    }
+
+    fn ask(&mut self, request: OutgoingRequest) {
+        let now = self.now();
+        let (core, endpoint) = self.ua.parts();
+        let sent = core.request(endpoint, now, request);
+        match self.done("send", sent) {
+            Some(id) => self.request = Some(id),
+            None => self.end_with(code::TROUBLE),
+        }
+    }
+
+    async fn new_media(&mut self) -> Option<Media> {
+        let seed = random_seed().map(|seed| u64::from_le_bytes(std::array::from_fn(|n| seed[n]))).unwrap_or(1);
+        match Media::open(self.local.ip(), seed).await {
+            Ok(media) => Some(media),
+            Err(error) => {
+                let text = error.to_string();
+                self.tell("failed", &[("what", "rtp".into()), ("why", (&text).into())], &format!("no RTP: {text}"));
+                None
+            }
+        }
+    }
+
+    async fn call(&mut self, who: &str) -> Option<CallHandle> {
+        let uri = self.uri(who);
+        let invite = Invite::new(self.origin(), &uri);
+        let call = self.invite(invite, &uri).await?;
+        let values = [("call", Value::from(self.calls[&call].number)), ("to", (&uri).into())];
+        self.tell("calling", &values, &format!("calling {uri}"));
+        Some(call)
+    }
+
+    async fn invite(&mut self, invite: Invite, peer: &str) -> Option<CallHandle> {
+        let mut media = self.new_media().await?;
+        let invite = invite.body(Body::sdp(media.offer()));
+        let now = self.now();
+        let (core, endpoint) = self.ua.parts();
+        let call = core.invite(endpoint, now, invite);
+        let call = self.done("call", call)?;
+        self.keep(call, media, peer.to_owned(), None);
+        Some(call)
+    }
+
+    fn keep(&mut self, call: CallHandle, media: Media, peer: String, waiting: Option<Message>) {
+        self.made += 1;
+        let incoming = waiting.is_some();
+        let kept = Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false };
+        self.calls.insert(call, kept);
+        self.order.push(call);
+    }
+
+    /// The call the keys are for.
+    fn current(&self) -> Option<CallHandle> {
+        self.order.last().copied()
+    }
+
+    fn number(&self, call: CallHandle) -> u64 {
+        self.calls.get(&call).map_or(0, |call| call.number)
+    }
+
+    /// Carries out all that the user agent wants, until it wants nothing more.
+    async fn pump(&mut self) {
+        loop {
+            while let Some(output) = self.ua.poll_event() {
+                match output {
+                    Output::UserAgent(event) => self.happened(event).await,
+                    Output::Endpoint(event) => self.below(event),
+                }
+            }
+            while let Some(transmit) = self.ua.poll_transmit() {
+                self.send(transmit);
+            }
+            let now = self.now();
+            if self.ua.poll_timeout().is_none_or(|at| at > now) {
+                return;
+            }
+            self.ua.handle_timeout(now);
+        }
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        let now = self.now();
+        // What is wrong with it is counted and answered below.
+        let _ = self.ua.handle_input(now, input);
+    }
+
+    fn from_net(&mut self, event: FromNet) {
+        match event {
+            FromNet::Datagram { remote, bytes } => {
+                self.input(Input::Datagram { flow: self.datagrams, remote, bytes: &bytes });
+            }
+            FromNet::Accepted { stream, remote } => {
+                let Ok(local) = stream.local_addr() else { return };
+                if let Ok(flow) = self.ua.parts().1.accept(Transport::Tcp, local, remote) {
+                    let outlet = self.net.carry(flow, stream);
+                    self.legs.insert(flow, outlet);
+                }
+            }
+            FromNet::Opened { flow, local, outlet } => {
+                self.legs.insert(flow, outlet);
+                self.input(Input::FlowOpened { flow, local });
+            }
+            FromNet::Stream { flow, bytes } => self.input(Input::Stream { flow, bytes: &bytes }),
+            FromNet::Message { flow, bytes } => self.input(Input::Message { flow, bytes: &bytes }),
+            FromNet::Closed { flow, cause } => {
+                self.legs.remove(&flow);
+                if matches!(cause, CloseCause::Refused | CloseCause::Untrusted | CloseCause::ConnectTimeout) {
+                    let why = format!("{cause:?}").to_ascii_lowercase();
+                    self.tell("not connected", &[("why", (&why).into())], &format!("cannot connect: {why}"));
+                }
+                self.input(Input::FlowClosed { flow, cause });
+            }
+            FromNet::Resolved { query, records } => {
+                let answer = records.as_deref().map_or(Answer::Failed, Answer::Records);
+                self.input(Input::Resolved { query, answer });
+            }
+        }
+    }
+
+    fn send(&mut self, transmit: Transmit) {
+        let Transmit { flow, remote, bytes, token, .. } = transmit;
+        if flow == self.datagrams {
+            let sent = self.socket.try_send_to(&bytes, remote);
+            // A full buffer is a loss like any other: it is sent again. What the system refuses is told.
+            if let (Err(error), Some(token)) = (sent, token) {
+                if error.kind() != std::io::ErrorKind::WouldBlock {
+                    self.input(Input::SendFailed { token, cause: SendCause::Unreachable });
+                }
+            }
+        } else if let Some(outlet) = self.legs.get(&flow) {
+            if outlet.try_send(bytes).is_err() {
+                // It does not read, or is gone.
+                self.legs.remove(&flow);
+                self.input(Input::FlowClosed { flow, cause: CloseCause::Local });
+            }
+        }
+    }
+
+    fn below(&mut self, event: Below) {
+        match event {
+            Below::Connect { flow, transport, remote, server_name } => match random_seed() {
+                Ok(seed) => self.net.connect(flow, transport, remote, server_name, seed),
+                Err(_) => self.input(Input::FlowClosed { flow, cause: CloseCause::Refused }),
+            },
+            Below::Query { query, name, kind } => {
+                let out = self.net.sender();
+                let id = random_seed().map_or(0, |seed| u16::from_le_bytes([seed[0], seed[1]]));
+                tokio::spawn(async move {
+                    let records = crate::dns::resolve(&name, kind, id).await;
+                    // Whoever waits for it has gone with the telephone.
+                    let _ = out.send(FromNet::Resolved { query, records }).await;
+                });
+            }
+            Below::FlowEnded { flow, .. } => {
+                self.legs.remove(&flow);
+            }
+            _ => {}
+        }
+    }
+
+    async fn happened(&mut self, event: Event) {
+        match event {
+            Event::Call { call, event } => self.in_call(call, event).await,
+            Event::Registration { event, .. } => self.registered(event).await,
+            Event::Subscription { subscription, event } => self.subscribed(subscription, event),
+            Event::Request { request, event } => self.requested(request, event),
+            Event::Challenged { owner, realm, .. } => self.challenged(owner, realm),
+            _ => {}
+        }
+    }
+
+    fn challenged(&mut self, owner: Owner, realm: String) {
+        let tried = self.tried.contains(&(owner, realm.clone()));
+        let credentials = match (&self.options.password, tried) {
+            (Some(password), false) => Some(Credentials::password(&realm, &self.options.user, password)),
+            _ => None,
+        };
+        if credentials.is_none() {
+            let why = if tried { "the password is wrong" } else { "a password is needed: --user NAME:PASSWORD" };
+            self.tell("unauthorized", &[("realm", (&realm).into())], &format!("{realm}: {why}"));
+        }
+        self.tried.push((owner, realm));
+        let now = self.now();
+        let (core, endpoint) = self.ua.parts();
+        // Stale if it has ended meanwhile.
+        let _ = core.authenticate(endpoint, now, owner, credentials);
+    }
+
+    async fn registered(&mut self, event: RegistrationEvent) {
+        match event {
+            RegistrationEvent::Registered { expires, .. } => {
+                let (aor, seconds) = (self.aor(), expires.as_secs());
+                let values = [("as", Value::from(&aor)), ("seconds", seconds.into())];
+                self.tell("registered", &values, &format!("registered as {aor} for {seconds} s"));
+                if !self.begun {
+                    self.act().await;
+                }
+            }
+            RegistrationEvent::Refreshed { expires, .. } => {
+                let seconds = expires.as_secs();
+                self.tell("refreshed", &[("seconds", seconds.into())], &format!("registered again for {seconds} s"));
+            }
+            RegistrationEvent::Failed { status, retry, .. } => {
+                let status = status.code();
+                let values = [("status", Value::from(u64::from(status))), ("retry", retry.as_secs().into())];
+                let again = retry.as_secs();
+                if self.begun {
+                    self.tell("not registered", &values, &format!("not registered: {status}; again in {again} s"));
+                } else {
+                    // A person at the command line would rather know than wait.
+                    self.tell("not registered", &values, &format!("not registered: {status}"));
+                    self.end_with(code_of(status));
+                }
+            }
+            RegistrationEvent::FlowLost { .. } => self.tell("connection lost", &[], "the connection is lost"),
+            RegistrationEvent::Ended { cause, .. } => {
+                self.registration = None;
+                match cause {
+                    RegistrationEnd::Removed => self.tell("unregistered", &[], "unregistered"),
+                    RegistrationEnd::Refused(status) => {
+                        let status = status.code();
+                        let values = [("status", Value::from(u64::from(status)))];
+                        self.tell("not registered", &values, &format!("not registered: {status}"));
+                        self.end_with(code_of(status));
+                    }
+                    RegistrationEnd::Unauthorized => {
+                        self.tell("not registered", &[("status", 401.into())], "not registered: not authorized");
+                        self.end_with(code::UNAUTHORIZED);
+                    }
+                    _ => {
+                        self.tell("not registered", &[], "not registered: the server cannot be reached");
+                        self.end_with(code::NOBODY);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn requested(&mut self, request: RequestId, event: RequestEvent) {
+        let now = self.now();
+        match event {
+            RequestEvent::Incoming { message, .. } => {
+                let from = peer(&message);
+                let is_message = message.method() == Some(sip_message::Method::Message);
+                if is_message {
+                    let text = String::from_utf8_lossy(message.body()).into_owned();
+                    let values = [("from", Value::from(&from)), ("text", (&text).into())];
+                    self.tell("message", &values, &format!("{from} writes: {text}"));
+                }
+                let (core, endpoint) = self.ua.parts();
+                // Stale if it has ended meanwhile.
+                let _ = if is_message {
+                    core.respond(endpoint, now, request, StatusCode::OK, Reply::new())
+                } else {
+                    core.unknown_method(endpoint, now, request)
+                };
+            }
+            RequestEvent::Ended { message, status } if self.request == Some(request) => {
+                self.request = None;
+                let status = status.code();
+                let mut values = vec![("status", Value::from(u64::from(status)))];
+                let allow = message.as_ref().and_then(|message| text(message, Header::Allow));
+                let agent = message
+                    .as_ref()
+                    .and_then(|message| text(message, Header::UserAgent).or_else(|| text(message, Header::Server)));
+                let mut line = if status < 300 { "done".to_owned() } else { "refused".to_owned() };
+                line.push_str(&format!(": {status}"));
+                for (name, value) in [("allow", &allow), ("product", &agent)] {
+                    if let Some(value) = value {
+                        values.push((name, value.into()));
+                        line.push_str(&format!("\n  {name}: {value}"));
+                    }
+                }
+                self.tell(if status < 300 { "done" } else { "refused" }, &values, &line);
+                self.end_with(code_of(status));
+            }
+            _ => {}
+        }
+    }
+
+    fn subscribed(&mut self, id: SubscriptionId, event: SubscriptionEvent) {
+        let transfer = self.transfers.get(&id).copied();
+        match event {
+            SubscriptionEvent::Accepted { .. } if transfer.is_none() => {
+                self.tell("subscribed", &[], "subscribed");
+            }
+            SubscriptionEvent::Notify { message, pending } => {
+                let body = String::from_utf8_lossy(message.body()).into_owned();
+                if let Some(call) = transfer {
+                    if let Some(status) = sipfrag_status(message.body()) {
+                        self.transfer_report(call, status);
+                    }
+                    return;
+                }
+                let state = if pending { "pending" } else { "active" };
+                let values = [("state", Value::from(state)), ("body", (&body).into())];
+                self.tell("notify", &values, &format!("notified ({state}): {body}"));
+            }
+            SubscriptionEvent::Incoming { .. } => {
+                // A REFER out of the blue: nobody here decides about calls but whoever types.
+                let now = self.now();
+                let (core, endpoint) = self.ua.parts();
+                let _ = core.reject_subscription(endpoint, now, id, StatusCode::FORBIDDEN, Reply::new());
+            }
+            SubscriptionEvent::Ended { cause, .. } => {
+                if self.transfers.remove(&id).is_some() {
+                    if let (SubscriptionEnd::Refused(status), Some(call)) = (cause, transfer) {
+                        self.transfer_report(call, status);
+                    }
+                    return;
+                }
+                if self.subscription != Some(id) {
+                    return;
+                }
+                self.subscription = None;
+                let (text, code) = match cause {
+                    SubscriptionEnd::Unsubscribed => ("unsubscribed".to_owned(), code::DONE),
+                    SubscriptionEnd::Terminated { .. } => ("ended by the other side".to_owned(), code::DONE),
+                    SubscriptionEnd::Refused(status) => (format!("refused: {}", status.code()), code_of(status.code())),
+                    SubscriptionEnd::Unauthorized => ("not authorized".to_owned(), code::UNAUTHORIZED),
+                    SubscriptionEnd::Expired => ("no answer".to_owned(), code::NO_ANSWER),
+                    _ => ("lost".to_owned(), code::LOST),
+                };
+                self.tell("subscription ended", &[("why", (&text).into())], &format!("subscription {text}"));
+                self.end_with(code);
+            }
+            _ => {}
+        }
+    }
+
+    fn transfer_report(&mut self, call: CallHandle, status: StatusCode) {
+        let number = self.number(call);
+        let values = [("call", Value::from(number)), ("status", u64::from(status.code()).into())];
+        self.tell("transfer", &values, &format!("call {number}: transfer: {}", status.code()));
+        if status.is_success() {
+            self.hang_up(call);
+        }
+    }
+
+    async fn in_call(&mut self, call: CallHandle, event: CallEvent) {
+        let number = self.number(call);
+        let of = ("call", Value::from(number));
+        match event {
+            CallEvent::Incoming { message, offer, replaces, .. } => self.incoming(call, message, offer, replaces).await,
+            CallEvent::Progress { message, session, .. } => {
+                let status = message.status().map_or(0, StatusCode::code);
+                let ringing = if status == 180 { "ringing" } else { "progress" };
+                self.tell(ringing, &[of, ("status", u64::from(status).into())], &format!("call {number}: {ringing}"));
+                self.session(call, &message, session);
+            }
+            CallEvent::Accepted { message, session, .. } => {
+                if let Some(kept) = self.calls.get_mut(&call) {
+                    kept.answered = true;
+                }
+                self.tell("answered", &[of], &format!("call {number}: answered"));
+                if let Some(message) = message {
+                    self.session(call, &message, session);
+                }
+                let begun = std::time::Instant::now();
+                if let Some(stay) = self.options.stay {
+                    self.alarms.push((begun + stay, Alarm::HangUp(call)));
+                }
+                if let Some(after) = self.options.hold_after {
+                    self.alarms.push((begun + after, Alarm::Turn(call)));
+                    self.alarms.push((begun + 2 * after, Alarm::Turn(call)));
+                }
+            }
+            CallEvent::Confirmed { message, session } => {
+                self.tell("confirmed", &[of], &format!("call {number}: talking"));
+                if let Some(message) = message {
+                    self.session(call, &message, session);
+                }
+            }
+            CallEvent::Acknowledged { message, session } | CallEvent::Answered { message, session } => {
+                self.session(call, &message, session);
+            }
+            CallEvent::Offer { message } => self.session(call, &message, Some(Meaning::Offer)),
+            CallEvent::OfferWanted { .. } => {
+                let Some(kept) = self.calls.get_mut(&call) else { return };
+                let offer = kept.media.offer();
+                self.answer_offer(call, Some(offer));
+            }
+            CallEvent::ChangeFailed { status, .. } => {
+                if let Some(kept) = self.calls.get_mut(&call) {
+                    if std::mem::take(&mut kept.turning) {
+                        let held = kept.media.is_held();
+                        kept.media.set_held(!held);
+                    }
+                }
+                let values = [of, ("status", u64::from(status.code()).into())];
+                self.tell("change refused", &values, &format!("call {number}: change refused: {}", status.code()));
+            }
+            CallEvent::Hold { by_peer, held } => {
+                let who = if by_peer { "peer" } else { "us" };
+                let event = if held { "held" } else { "resumed" };
+                self.tell(event, &[of, ("by", who.into())], &format!("call {number}: {event} by {who}"));
+            }
+            CallEvent::Dtmf { tone, .. } => {
+                let tone = tone.as_char().to_string();
+                self.tell("tone", &[of, ("tone", (&tone).into())], &format!("call {number}: tone {tone}"));
+            }
+            CallEvent::Refer { subscription, message } => self.referred(call, subscription, &message).await,
+            CallEvent::Redirected { targets, .. } => {
+                let list = targets.join(" ");
+                self.tell("redirected", &[of, ("to", (&list).into())], &format!("call {number}: redirected to {list}"));
+            }
+            CallEvent::FlowLost { .. } => {
+                self.tell("connection lost", &[of], &format!("call {number}: connection lost"));
+            }
+            CallEvent::Ended { cause, accepted, .. } => self.ended(call, cause, accepted),
+            _ => {}
+        }
+    }
+
+    async fn incoming(&mut self, call: CallHandle, message: Message, offer: bool, replaces: Option<CallHandle>) {
+        let now = self.now();
+        let from = peer(&message);
+        let refuse = if self.options.busy || self.leaving.is_some() { StatusCode::new(486) } else { None };
+        let media = if refuse.is_none() { self.new_media().await } else { None };
+        let Some(mut media) = media else {
+            let status = refuse.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            let (core, endpoint) = self.ua.parts();
+            let _ = core.reject(endpoint, now, call, status, Reply::new());
+            self.tell("refused", &[("from", (&from).into())], &format!("{from} calls: refused"));
+            return;
+        };
+        // What cannot be talked about is said before anybody is disturbed; an answer is made when it is wanted.
+        if offer && media.answer(message.body()).is_err() {
+            let (core, endpoint) = self.ua.parts();
+            let _ = core.reject(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new());
+            self.tell("refused", &[("from", (&from).into())], &format!("{from} calls: nothing in common, refused"));
+            return;
+        }
+        let waiting = message.clone();
+        self.keep(call, media, from.clone(), Some(waiting));
+        let number = self.number(call);
+        let values = [("call", Value::from(number)), ("from", (&from).into())];
+        self.tell("incoming", &values, &format!("call {number}: {from} calls; a answers, b refuses"));
+        let (core, endpoint) = self.ua.parts();
+        let rung = core.progress(endpoint, now, call, Progress::ringing());
+        self.done("ring", rung);
+        if self.options.auto || replaces.is_some() {
+            self.answer(call);
+        }
+    }
+
+    fn answer(&mut self, call: CallHandle) {
+        let now = self.now();
+        let Some(kept) = self.calls.get_mut(&call) else { return };
+        let Some(message) = kept.waiting.take() else { return };
+        let sdp = match sip_dialog::carries_session(&message) {
+            true => kept.media.answer(message.body()).ok(),
+            false => Some(kept.media.offer()),
+        };
+        let reply = match sdp {
+            Some(sdp) => Reply::new().body(Body::sdp(sdp)),
+            None => Reply::new(),
+        };
+        let (core, endpoint) = self.ua.parts();
+        let accepted = core.accept(endpoint, now, call, reply);
+        self.done("answer", accepted);
+    }
+
+    /// A session description of the peer.
+    fn session(&mut self, call: CallHandle, message: &Message, meaning: Option<Meaning>) {
+        let Some(kept) = self.calls.get_mut(&call) else { return };
+        match meaning {
+            Some(Meaning::Answer) => {
+                kept.turning = false;
+                if kept.media.answered(message.body()).is_err() {
+                    let number = kept.number;
+                    self.tell(
+                        "no media",
+                        &[("call", number.into())],
+                        &format!("call {number}: the answer leaves no sound"),
+                    );
+                    self.hang_up(call);
+                }
+            }
+            Some(Meaning::Offer) => {
+                let answer = kept.media.answer(message.body()).ok();
+                self.answer_offer(call, answer);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the description that is owed, or refuses: there is none.
+    fn answer_offer(&mut self, call: CallHandle, sdp: Option<Vec<u8>>) {
+        let now = self.now();
+        let (core, endpoint) = self.ua.parts();
+        let answered = match sdp {
+            Some(sdp) => core.answer(endpoint, now, call, Body::sdp(sdp)),
+            None => core.refuse(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new()),
+        };
+        self.done("answer the offer", answered);
+    }
+
+    /// The peer wants us to call somebody else.
+    async fn referred(&mut self, call: CallHandle, subscription: SubscriptionId, message: &Message) {
+        let now = self.now();
+        let number = self.number(call);
+        let Some(invite) = Invite::of_refer(self.origin(), message) else {
+            let (core, endpoint) = self.ua.parts();
+            let _ = core.reject_subscription(endpoint, now, subscription, StatusCode::BAD_REQUEST, Reply::new());
+            return;
+        };
+        let to = text(message, Header::ReferTo).unwrap_or_default();
+        let values = [("call", Value::from(number)), ("to", (&to).into())];
+        self.tell("transferred", &values, &format!("call {number}: transferred to {to}"));
+        let (core, endpoint) = self.ua.parts();
+        let accepted = core.accept_refer(endpoint, now, subscription);
+        if self.done("accept the transfer", accepted).is_some() {
+            self.invite(invite.for_refer(subscription), &to).await;
+        }
+    }
+
+    fn ended(&mut self, call: CallHandle, cause: EndCause, accepted: bool) {
+        self.order.retain(|known| *known != call);
+        self.alarms.retain(|(_, alarm)| !matches!(alarm, Alarm::HangUp(of) | Alarm::Turn(of) if *of == call));
+        let Some(kept) = self.calls.remove(&call) else { return };
+        let (sent, received) = kept.media.counts();
+        let (text, code) = match cause {
+            EndCause::HungUp => ("hung up".to_owned(), code::DONE),
+            EndCause::PeerHungUp => ("the other side hung up".to_owned(), code::DONE),
+            EndCause::Cancelled => ("given up".to_owned(), code::NO_ANSWER),
+            EndCause::PeerCancelled => ("the caller gave up".to_owned(), code::NO_ANSWER),
+            EndCause::Rejected(status) => (format!("refused with {}", status.code()), code::DONE),
+            EndCause::PeerRejected(status) => (format!("refused: {}", status.code()), code_of(status.code())),
+            EndCause::Replaced => ("replaced by another call".to_owned(), code::DONE),
+            EndCause::PeerRedirected => ("redirected".to_owned(), code::REFUSED),
+            EndCause::NoAnswer | EndCause::TimedOut => ("no answer".to_owned(), code::NO_ANSWER),
+            EndCause::Unreachable => ("not to be reached".to_owned(), code::NOBODY),
+            EndCause::Unauthorized => ("not authorized".to_owned(), code::UNAUTHORIZED),
+            other => (format!("lost: {other:?}"), code::LOST),
+        };
+        let number = kept.number;
+        let values = [
+            ("call", Value::from(number)),
+            ("why", (&text).into()),
+            ("peer", (&kept.peer).into()),
+            ("rtp_sent", sent.into()),
+            ("rtp_received", received.into()),
+        ];
+        let line = format!("call {number}: {text}; {sent} RTP packets sent, {received} received");
+        self.tell("ended", &values, &line);
+        if matches!(self.options.command, Command::Call(_)) && self.calls.is_empty() {
+            self.end_with(code);
+        } else if matches!(self.options.command, Command::Call(_)) && !accepted && !kept.incoming && number == 1 {
+            self.code = Some(code);
+        }
+        if kept.incoming {
+            self.counted += 1;
+            if self.options.calls.is_some_and(|most| self.counted >= most) {
+                self.end_with(code::DONE);
+            }
+        }
+    }
+
+    fn hang_up(&mut self, call: CallHandle) {
+        let now = self.now();
+        let unanswered = self.calls.get(&call).is_some_and(|kept| kept.incoming && !kept.answered);
+        let (core, endpoint) = self.ua.parts();
+        let done = if unanswered {
+            core.reject(endpoint, now, call, StatusCode::BUSY_HERE, Reply::new())
+        } else {
+            core.hang_up(endpoint, now, call, None)
+        };
+        self.done("hang up", done);
+    }
+
+    /// Holds a call, or takes it back.
+    fn turn(&mut self, call: CallHandle) {
+        let now = self.now();
+        let Some(kept) = self.calls.get_mut(&call) else { return };
+        let held = !kept.media.is_held();
+        kept.media.set_held(held);
+        kept.turning = true;
+        let offer = Body::sdp(kept.media.offer());
+        let (core, endpoint) = self.ua.parts();
+        let turned = if held { core.hold(endpoint, now, call, offer) } else { core.resume(endpoint, now, call, offer) };
+        if self.done(if held { "hold" } else { "resume" }, turned).is_none() {
+            if let Some(kept) = self.calls.get_mut(&call) {
+                kept.media.set_held(!held);
+                kept.turning = false;
+            }
+        }
+    }
+
+    async fn key(&mut self, line: &str) {
+        let now = self.now();
+        let (key, rest) = line.split_once(' ').map_or((line, ""), |(key, rest)| (key, rest.trim()));
+        match (key, self.current()) {
+            ("", _) => {}
+            ("?", _) => {
+                let keys = crate::options::HELP.split("\n\n").find(|part| part.starts_with("While it runs"));
+                self.tell("keys", &[], keys.unwrap_or_default());
+            }
+            ("q", _) => self.quit(),
+            ("a", Some(call)) => self.answer(call),
+            ("b" | "e", Some(call)) => self.hang_up(call),
+            ("h", Some(call)) => self.turn(call),
+            ("d", Some(call)) => {
+                for tone in rest.chars().filter_map(Tone::new) {
+                    let (core, endpoint) = self.ua.parts();
+                    let sent = core.dtmf(endpoint, now, call, tone, TONE);
+                    self.done("send the tone", sent);
+                }
+            }
+            ("t", Some(call)) if !rest.is_empty() => {
+                let refer = Refer::new(self.uri(rest)).referred_by(format!("<{}>", self.aor()));
+                let (core, endpoint) = self.ua.parts();
+                let sent = core.refer(endpoint, now, call, refer);
+                if let Some(id) = self.done("transfer", sent) {
+                    self.transfers.insert(id, call);
+                }
+            }
+            ("c", current) if !rest.is_empty() => {
+                if let Some(call) = current {
+                    if self.calls.get(&call).is_some_and(|kept| !kept.media.is_held()) {
+                        self.turn(call);
+                    }
+                }
+                self.call(rest).await;
+            }
+            ("j", Some(second)) => match self.order.iter().rev().nth(1).copied() {
+                Some(first) => {
+                    let (core, endpoint) = self.ua.parts();
+                    let sent = core.transfer_to(endpoint, now, first, second);
+                    if let Some(id) = self.done("connect both", sent) {
+                        self.transfers.insert(id, first);
+                    }
+                }
+                None => self.tell("failed", &[("what", "connect both".into())], "there is one call only"),
+            },
+            ("a" | "b" | "e" | "h" | "d" | "t" | "j", None) => {
+                self.tell("failed", &[("what", key.into())], "there is no call");
+            }
+            _ => self.tell("failed", &[("what", key.into())], "? lists the keys"),
+        }
+    }
+
+    /// Ends everything in good order. Asked twice, at once.
+    fn quit(&mut self) {
+        if self.leaving.is_some() {
+            self.over = Some(std::time::Instant::now() - LINGER);
+        }
+        let waiting = matches!(self.options.command, Command::Call(_) | Command::Message(..) | Command::Options(_));
+        if self.calls.is_empty() && waiting && self.code.is_none() {
+            self.end_with(code::NO_ANSWER);
+        } else if !waiting || self.calls.values().any(|call| call.answered) {
+            self.end_with(code::DONE);
+        }
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if self.leaving.is_some() {
+            return;
+        }
+        self.leaving = Some(std::time::Instant::now() + GOODBYE);
+        let now = self.now();
+        for call in self.order.clone() {
+            self.hang_up(call);
+        }
+        let (core, endpoint) = self.ua.parts();
+        if let Some(id) = self.subscription {
+            // Stale if it has just ended.
+            let _ = core.unsubscribe(endpoint, now, id);
+        }
+        if let Some(id) = self.registration {
+            let _ = core.unregister(endpoint, now, id, false);
+        }
+    }
+
+    fn on_time(&mut self) {
+        let moment = std::time::Instant::now();
+        let due: Vec<Alarm> = self.alarms.extract_due(moment);
+        for alarm in due {
+            match alarm {
+                Alarm::HangUp(call) => self.hang_up(call),
+                Alarm::Turn(call) => self.turn(call),
+                Alarm::Quit => self.quit(),
+            }
+        }
+        let now = self.now();
+        self.ua.handle_timeout(now);
+    }
+
+    fn next_timeout(&self) -> Option<std::time::Instant> {
+        let own = self.alarms.iter().map(|(at, _)| *at);
+        let ends = self.over.map(|at| at + LINGER).into_iter().chain(self.leaving);
+        own.chain(ends).chain(self.ua.poll_timeout().and_then(|at| at.to_std(self.epoch))).min()
+    }
+
+    /// The exit code, once all is said.
+    fn finished(&mut self) -> Option<u8> {
+        if self.code.is_some() {
+            self.leave();
+        }
+        let patience = self.leaving?;
+        let left = !self.calls.is_empty() || self.registration.is_some() || self.subscription.is_some();
+        let moment = std::time::Instant::now();
+        if !left && self.over.is_none() {
+            self.over = Some(moment);
+        }
+        let quiet = self.over.is_some_and(|at| moment >= at + LINGER) || !left && self.ua.is_idle();
+        (quiet || moment >= patience).then(|| self.code.unwrap_or(code::NO_ANSWER))
+    }
+
+    fn farewell(&mut self) {
+        if let Some(recording) = self.ua.parts().1.take_recording() {
+            self.report.draw(&ladder(&recording));
+        }
+    }
+}
+
+/// Takes what is due.
+trait Due {
+    fn extract_due(&mut self, moment: std::time::Instant) -> Vec<Alarm>;
+}
+
+impl Due for Vec<(std::time::Instant, Alarm)> {
+    fn extract_due(&mut self, moment: std::time::Instant) -> Vec<Alarm> {
+        let due = self.iter().filter(|(at, _)| *at <= moment).map(|(_, alarm)| *alarm).collect();
+        self.retain(|(at, _)| *at > moment);
+        due
+    }
+}
+
+fn code_of(status: u16) -> u8 {
+    match status {
+        200..=299 => code::DONE,
+        401 | 403 | 407 => code::UNAUTHORIZED,
+        404 | 410 | 430 | 480 | 484 | 502..=504 | 604 => code::NOBODY,
+        408 | 487 => code::NO_ANSWER,
+        486 | 600 => code::BUSY,
+        _ => code::REFUSED,
+    }
+}
+
+fn text(message: &Message, header: Header) -> Option<String> {
+    message.field(header).map(|value| String::from_utf8_lossy(value).trim().to_owned())
+}
+
+/// Who sent a request.
+fn peer(message: &Message) -> String {
+    message.from().map_or_else(|_| "somebody".into(), |from| String::from_utf8_lossy(from.uri_bytes()).into_owned())
+}
+
+/// The Contact: how others reach this telephone.
+fn contact(options: &Options, local: SocketAddr, seed: &[u8; 32]) -> String {
+    let (user, ip, port) = (&options.user, host(local.ip()), local.port());
+    match options.transport {
+        Transport::Udp => format!("<sip:{user}@{ip}:{port}>"),
+        // Nobody connects to a WebSocket client: the host is a name for nobody (RFC 7118 section 5).
+        Transport::Ws | Transport::Wss => {
+            let name: String = seed[..6].iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+            format!("<sip:{user}@{name}.invalid;transport=ws>")
+        }
+        transport => format!("<sip:{user}@{ip}:{port};transport={}>", transport.via().to_ascii_lowercase()),
+    }
+}
+
+/// An instance id that is the same at each start of the same telephone on the same address.
+fn instance(aor: &str, local: SocketAddr) -> String {
+    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    let (a, b) = (hasher.hash_one((aor, local)), hasher.hash_one((local, aor)));
+    // A version 8 UUID (RFC 9562 section 5.8): all but version and variant is ours to choose.
+    format!(
+        "urn:uuid:{:08x}-{:04x}-8{:03x}-{:04x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        b >> 48 & 0x3fff | 0x8000,
+        b & 0xffff_ffff_ffff
+    )
+}
+
+/// The address of this host that leads to the server, or to whom is called.
+async fn way_out(options: &Options) -> Result<IpAddr, String> {
+    let port = |given: Option<u16>| given.unwrap_or(5060);
+    let place = match (&options.server, &options.command) {
+        (Some((host, given)), _) => Some((host.clone(), port(*given))),
+        (None, Command::Call(who) | Command::Message(who, _) | Command::Options(who) | Command::Subscribe(who)) => {
+            let uri = sip_message::Uri::parse(who.as_bytes()).map_err(|_| format!("{who}: not a SIP URI"))?;
+            let uri = uri.as_sip().ok_or_else(|| format!("{who}: without a server, only SIP URIs can be reached"))?;
+            Some((uri.host_str().to_owned(), port(uri.port())))
+        }
+        (None, _) => None,
+    };
+    let Some((name, port)) = place else { return Ok(Ipv4Addr::LOCALHOST.into()) };
+    let found = lookup_host((name.trim_matches(['[', ']']), port)).await;
+    // A domain may have SRV records alone: then any way out will do.
+    let target = found.ok().and_then(|mut list| {
+        let first = list.next()?;
+        Some(if first.is_ipv4() { first } else { list.find(SocketAddr::is_ipv4).unwrap_or(first) })
+    });
+    let target = target.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 1], 9)));
+    let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
+    // No packet is sent: the system only looks up its routes.
+    let socket = StdUdpSocket::bind(any).and_then(|socket| socket.connect(target).map(|()| socket));
+    let local = socket.and_then(|socket| socket.local_addr());
+    local.map(|local| local.ip()).map_err(|error| format!("no way to {name}: {error}; name one with --bind IP"))
+}
+
+/// A UDP socket and a TCP listener on the same port.
+async fn both(ip: IpAddr, port: u16) -> std::io::Result<(UdpSocket, TcpListener)> {
+    let mut last = None;
+    for _ in 0..16 {
+        let socket = UdpSocket::bind((ip, port)).await?;
+        match TcpListener::bind(socket.local_addr()?).await {
+            Ok(listener) => return Ok((socket, listener)),
+            Err(error) => last = Some(error),
+        }
+        if port != 0 {
+            break;
+        }
+    }
+    Err(last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_id_is_a_uuid_and_stays() {
+        let at = |port| instance("sip:alice@example.com", SocketAddr::from(([127, 0, 0, 1], port)));
+        assert_eq!(at(5060), at(5060));
+        assert_ne!(at(5060), at(5061));
+        assert_eq!(at(5060).len(), "urn:uuid:".len() + 36);
+    }
+
+    #[test]
+    fn the_exit_code_tells_how_it_went() {
+        let codes = [200, 401, 404, 408, 486, 488, 503].map(code_of);
+        assert_eq!(codes, [0, 5, 7, 6, 4, 3, 7]);
+    }
+}
