@@ -25,6 +25,8 @@ pub(super) trait Source {
     fn skip(&mut self, count: usize);
     /// Takes the next `count` bytes, at most all, as a buffer that can be changed.
     fn take(&mut self, count: usize) -> BytesMut;
+    /// Takes a whole payload and unmasks it; says if it is known to be ASCII. Without a key nothing is known.
+    fn take_payload(&mut self, count: usize, key: Option<[u8; 4]>) -> (Bytes, bool);
 }
 
 impl Source for &[u8] {
@@ -42,6 +44,15 @@ impl Source for &[u8] {
         *self = rest;
         BytesMut::from(taken)
     }
+
+    #[inline(always)]
+    fn take_payload(&mut self, count: usize, key: Option<[u8; 4]>) -> (Bytes, bool) {
+        let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
+        *self = rest;
+        let mut payload = taken.to_vec();
+        let is_ascii = key.is_some_and(|key| apply_mask(&mut payload, key, 0));
+        (Bytes::from(payload), is_ascii)
+    }
 }
 
 impl Source for BytesMut {
@@ -56,6 +67,13 @@ impl Source for BytesMut {
     #[inline]
     fn take(&mut self, count: usize) -> BytesMut {
         if count >= self.len() { core::mem::take(self) } else { self.split_to(count) }
+    }
+
+    #[inline(always)]
+    fn take_payload(&mut self, count: usize, key: Option<[u8; 4]>) -> (Bytes, bool) {
+        let mut payload = Source::take(self, count);
+        let is_ascii = key.is_some_and(|key| apply_mask(&mut payload, key, 0));
+        (payload.freeze(), is_ascii)
     }
 }
 
@@ -228,27 +246,25 @@ impl Connection {
     /// A frame whose payload lies whole in `source`.
     #[inline(always)]
     fn take_whole(&mut self, header: Header, source: &mut impl Source) -> Result<(), Violation> {
-        let mut payload = source.take(header.len);
         //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
         //# A server MUST remove masking for data frames received
         //# from a client as described in Section 5.3.
-        let is_ascii = self.unmask(&mut payload, header.mask, 0);
-        if header.fin && !header.compressed {
-            match header.opcode {
-                Opcode::Text => {
-                    //= https://www.rfc-editor.org/rfc/rfc6455#section-8.1
-                    //# When an endpoint is to interpret a byte stream as UTF-8 but finds
-                    //# that the byte stream is not, in fact, a valid UTF-8 stream, that
-                    //# endpoint MUST _Fail the WebSocket Connection_.
-                    if !is_ascii && !utf8::is_valid(&payload) {
-                        return Err(Violation::InvalidUtf8);
-                    }
-                    return self.deliver(true, payload.freeze());
-                }
-                Opcode::Binary => return self.deliver(false, payload.freeze()),
-                _ => {}
+        let is_message = header.fin && !header.compressed && matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if is_message {
+            let key = (self.rules.role == Role::Server).then_some(header.mask);
+            let (payload, is_ascii) = source.take_payload(header.len, key);
+            let is_text = header.opcode == Opcode::Text;
+            //= https://www.rfc-editor.org/rfc/rfc6455#section-8.1
+            //# When an endpoint is to interpret a byte stream as UTF-8 but finds
+            //# that the byte stream is not, in fact, a valid UTF-8 stream, that
+            //# endpoint MUST _Fail the WebSocket Connection_.
+            if is_text && !is_ascii && !utf8::is_valid(&payload) {
+                return Err(Violation::InvalidUtf8);
             }
+            return self.deliver(is_text, payload);
         }
+        let mut payload = source.take(header.len);
+        let is_ascii = self.unmask(&mut payload, header.mask, 0);
         if header.opcode.is_control() {
             return self.take_control(header.opcode, payload);
         }
