@@ -1,6 +1,239 @@
-//! Group `softswitch`. The softswitch binary as a whole: CPU time and memory per relayed call.
+//! Group `softswitch`. The softswitch binary as a whole, with SIPp beside it on the same machine: CPU time per relayed call, calls
+//! held, the way of an INVITE, and memory per registered user.
+//!
+//! CPU time and memory are the kernel's figures for the softswitch process alone. Calls held depend on how much of the
+//! machine SIPp takes; where they are few because SIPp itself falls behind, the figure is SIPp's.
 
 use crate::report::Report;
+use interop::{Scratch, Sipp, Softswitch};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Call rates that are tried, in calls a second.
+const RATES: [u32; 6] = [500, 1000, 2000, 3000, 4000, 6000];
 
 /// Runs the group.
-pub fn run(_report: &mut Report) {}
+pub fn run(report: &mut Report) {
+    report.heading("the softswitch process; SIPp and the clients are beside it and not counted");
+    let quick = report.effort().is_quick();
+    if let Some(sipp) = interop::program("sipp") {
+        calls(report, &sipp, quick);
+    }
+    latency(report, if quick { 20 } else { 2000 });
+    memory(report, if quick { 100 } else { 10_000 });
+}
+
+/// INVITE, 180, 200, ACK, BYE, 200: from one SIPp to another by way of softswitch.
+fn calls(report: &mut Report, sipp: &Path, quick: bool) {
+    let (rates, seconds) = if quick { (&RATES[..1], 1) } else { (&RATES[..], 10) };
+    let mut held = 0;
+    for &rate in rates {
+        let scratch = Scratch::new("bench");
+        let switch = Softswitch::start(&scratch, &["--tcp", "none", "--ws", "none", "--log", "error"]);
+        let (udp, port) = (switch.address("udp"), interop::free_udp_port());
+        let bob = |scenario| Sipp::new(sipp, scenario, udp).with(&["-s", "bob"]).port(port);
+        bob("register-open").calls(1, 1).run(&scratch);
+        let calls = rate * seconds;
+        let callee = bob("uas").with(&["-m", &calls.to_string()]).start(&scratch);
+        std::thread::sleep(Duration::from_millis(300));
+        let before = cpu_seconds(&switch);
+        let caller = Sipp::new(sipp, "uac", udp).with(&["-s", "bob", "-l", "20000"]).calls(calls, rate);
+        let began = Instant::now();
+        let (well, counts) = caller.start(&scratch).outcome();
+        let took = began.elapsed();
+        let cpu = cpu_seconds(&switch) - before;
+        let case = format!("{rate} calls/s for {seconds} s");
+        report.figure(&case, "CPU", "softswitch", cpu * 100_000.0 / f64::from(calls), "s/100k", None);
+        report.figure(&case, "failed", "softswitch", counts.failed as f64, "calls", None);
+        report.figure(&case, "sent again", "softswitch", counts.retransmissions as f64, "messages", None);
+        let clean = well && counts.failed == 0 && counts.retransmissions == 0;
+        // SIPp may fall behind the rate it was asked for: then that was not held.
+        if clean && took < Duration::from_secs(u64::from(seconds) + 2) {
+            held = rate;
+        }
+        // What is still under way ends with the callee.
+        drop(callee);
+        if !clean {
+            break;
+        }
+    }
+    report.figure("calls", "held", "softswitch", f64::from(held), "calls/s", None);
+}
+
+/// From INVITE to the 180 of the callee, who answers at once; one call at a time.
+fn latency(report: &mut Report, calls: u32) {
+    let scratch = Scratch::new("bench");
+    let switch = Softswitch::start(&scratch, &["--tcp", "none", "--ws", "none", "--log", "error"]);
+    let server = switch.address("udp");
+    let (caller, callee) = (socket(), socket());
+    let at = callee.local_addr().expect("an address");
+    ask(&callee, server, &registration("bob", at, "UDP", 1));
+    let answering = std::thread::spawn(move || answer(&callee, calls));
+    let mut times: Vec<Duration> = (0..calls).map(|call| invite(&caller, server, call)).collect();
+    drop(answering.join());
+    times.sort();
+    for (name, part) in [("p50", 50), ("p99", 99)] {
+        let place = (times.len() * part / 100).min(times.len() - 1);
+        report.figure("INVITE to 180", name, "softswitch", times[place].as_nanos() as f64 / 1000.0, "us", None);
+    }
+}
+
+/// Bytes of resident memory that each registered user adds.
+fn memory(report: &mut Report, users: u32) {
+    let scratch = Scratch::new("bench");
+    let limit = users.to_string();
+    let start = || Softswitch::start(&scratch, &["--tcp", "none", "--log", "error", "--max-per-source", &limit]);
+    let each = |grown: u64| grown as f64 / f64::from(users);
+
+    let switch = start();
+    let client = socket();
+    let at = client.local_addr().expect("an address");
+    let register = |n| ask(&client, switch.address("udp"), &registration(&format!("user{n}"), at, "UDP", n));
+    register(0);
+    let before = resident(&switch);
+    (1..=users).for_each(register);
+    // The transactions of these registrations linger for 32 s over UDP (timer J), but they are no users.
+    if !report.effort().is_quick() {
+        std::thread::sleep(Duration::from_secs(35));
+    }
+    report.figure(
+        &format!("{users} users, UDP"),
+        "memory",
+        "softswitch",
+        each(resident(&switch).saturating_sub(before)),
+        "B/user",
+        None,
+    );
+
+    let switch = start();
+    let ws = switch.address("ws");
+    let mut clients = vec![web_socket(ws, 0)];
+    let before = resident(&switch);
+    clients.extend((1..users).map(|n| web_socket(ws, n)));
+    report.figure(
+        &format!("{users} users, WebSocket"),
+        "memory",
+        "softswitch",
+        each(resident(&switch).saturating_sub(before)),
+        "B/user",
+        None,
+    );
+}
+
+fn socket() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    socket
+}
+
+fn registration(user: &str, at: SocketAddr, transport: &str, n: u32) -> String {
+    format!(
+        "REGISTER sip:localhost SIP/2.0\r\nVia: SIP/2.0/{transport} {at};branch=z9hG4bKreg{n}\r\nMax-Forwards: 70\r\n\
+         To: <sip:{user}@localhost>\r\nFrom: <sip:{user}@localhost>;tag=r{n}\r\nCall-ID: reg{n}@{at}\r\nCSeq: 1 REGISTER\r\n\
+         Contact: <sip:{user}@{at}>\r\nExpires: 3600\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// Sends a request and waits for the 200.
+fn ask(socket: &UdpSocket, server: SocketAddr, request: &str) {
+    socket.send_to(request.as_bytes(), server).expect("sent");
+    let answer = receive(socket).0;
+    assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
+}
+
+fn receive(socket: &UdpSocket) -> (String, SocketAddr) {
+    let mut buffer = [0; 4096];
+    let (len, from) = socket.recv_from(&mut buffer).expect("an answer in time");
+    (String::from_utf8_lossy(&buffer[..len]).into_owned(), from)
+}
+
+/// Answers INVITEs with 180 and 486, until so many have been acknowledged.
+fn answer(callee: &UdpSocket, calls: u32) {
+    let mut acknowledged = 0;
+    while acknowledged < calls {
+        let (request, from) = receive(callee);
+        if request.starts_with("ACK") {
+            acknowledged += 1;
+        } else if request.starts_with("INVITE") {
+            for status in ["180 Ringing", "486 Busy Here"] {
+                let mut response = format!("SIP/2.0 {status}\r\n");
+                for line in request.lines().skip(1).take_while(|line| !line.is_empty()) {
+                    let name = line.split(':').next().unwrap_or_default();
+                    if ["Via", "From", "Call-ID", "CSeq", "Record-Route"].contains(&name) {
+                        let _ = write!(response, "{line}\r\n");
+                    } else if name == "To" {
+                        let _ = write!(response, "{line};tag=b\r\n");
+                    }
+                }
+                response.push_str("Content-Length: 0\r\n\r\n");
+                callee.send_to(response.as_bytes(), from).expect("sent");
+            }
+        }
+    }
+}
+
+/// The time from an INVITE to its 180; the call is then over.
+fn invite(caller: &UdpSocket, server: SocketAddr, call: u32) -> Duration {
+    let at = caller.local_addr().expect("an address");
+    let common = |method: &str, to: &str| {
+        format!(
+            "{method} sip:bob@localhost SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKinv{call}\r\nMax-Forwards: 70\r\n\
+             To: {to}\r\nFrom: <sip:alice@localhost>;tag=a{call}\r\nCall-ID: inv{call}@{at}\r\nCSeq: 1 {method}\r\n\
+             Contact: <sip:alice@{at}>\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    let began = Instant::now();
+    caller.send_to(common("INVITE", "<sip:bob@localhost>").as_bytes(), server).expect("sent");
+    let mut took = Duration::MAX;
+    loop {
+        let (response, _) = receive(caller);
+        if response.starts_with("SIP/2.0 180") {
+            took = began.elapsed();
+        } else if response.starts_with("SIP/2.0 486") {
+            caller.send_to(common("ACK", "<sip:bob@localhost>;tag=b").as_bytes(), server).expect("sent");
+            return took;
+        }
+    }
+}
+
+/// A WebSocket whose user is registered.
+fn web_socket(server: SocketAddr, n: u32) -> TcpStream {
+    let mut stream = TcpStream::connect(server).expect("a connection");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let upgrade = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: sip\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).expect("sent");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).expect("an answer");
+        head.push(byte[0]);
+    }
+    let at = stream.local_addr().expect("an address");
+    let request = registration(&format!("web{n}"), at, "WS", n);
+    // A masked text frame of middle length, the mask of zeros.
+    let len = u16::try_from(request.len()).expect("short").to_be_bytes();
+    stream.write_all(&[&[0x81, 0xfe, len[0], len[1], 0, 0, 0, 0], request.as_bytes()].concat()).expect("sent");
+    let mut answer = [0; 16];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert!(String::from_utf8_lossy(&answer).contains("SIP/2.0 200"), "not registered");
+    stream
+}
+
+/// User and system time of the process.
+fn cpu_seconds(switch: &Softswitch) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", switch.peer.id())).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let ticks = |n: usize| fields.get(n).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+/// Resident bytes of the process.
+fn resident(switch: &Softswitch) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", switch.peer.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0) * 1024
+}

@@ -91,11 +91,21 @@ impl Running {
     /// # Panics
     ///
     /// A call failed, or it did not end.
-    pub fn finish(mut self) -> Counts {
-        let status = self.peer.wait(Duration::from_secs(90));
-        let counts = counts(&self.statistics);
-        assert!(status.success(), "SIPp {}: {status}, {counts:?}", self.name);
+    pub fn finish(self) -> Counts {
+        let name = self.name.clone();
+        let (success, counts) = self.outcome();
+        assert!(success, "SIPp {name}: {counts:?}");
         counts
+    }
+
+    /// Waits for its end, and tells whether all calls went well.
+    ///
+    /// # Panics
+    ///
+    /// It did not end.
+    pub fn outcome(mut self) -> (bool, Counts) {
+        let status = self.peer.wait(Duration::from_secs(90));
+        (status.success(), counts(&self.statistics))
     }
 }
 

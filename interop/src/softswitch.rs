@@ -10,7 +10,8 @@ use std::time::Duration;
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
 
-/// The path of a program of this workspace, built with the profile of the tests, into the same folder.
+/// The path of a program of this workspace, built with the profile of the tests, into the same folder; with
+/// `INTEROP_PREBUILT=1` what lies there is taken as it is.
 ///
 /// # Panics
 ///
@@ -20,6 +21,9 @@ pub fn own_program(package: &'static str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     // target/PROFILE/deps/test-hash
     let folder = test.parent().and_then(Path::parent).expect("a folder of the profile").to_owned();
+    if std::env::var_os("INTEROP_PREBUILT").is_some_and(|value| value == "1") {
+        return folder.join(package);
+    }
     let mut built = BUILT.get_or_init(Default::default).lock().expect("no panic while building");
     if !built.contains(&package) {
         let profile = match folder.file_name().and_then(|name| name.to_str()) {

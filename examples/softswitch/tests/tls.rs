@@ -1,4 +1,5 @@
 //! TLS, WSS and the web page, by clients that check the certificate; and calls to others over TLS.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 mod common;
 

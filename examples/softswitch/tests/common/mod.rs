@@ -1,4 +1,5 @@
 //! A softswitch started as a process, on free ports.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
