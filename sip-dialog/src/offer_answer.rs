@@ -130,6 +130,10 @@ impl OfferAnswer {
     pub fn received(&mut self, place: Place) -> Result<Meaning, Glare> {
         match (place, self.phase) {
             // Answers.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+            //# If the initial offer is in an INVITE, the answer MUST be in a reliable
+            //# non-failure message from UAS back to UAC which is correlated to that
+            //# INVITE.
             (Place::InviteOk | Place::Reliable, Phase::LocalOffer(Place::Invite)) => {
                 self.invite_done = true;
                 Ok(self.complete())

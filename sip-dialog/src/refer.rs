@@ -144,6 +144,9 @@ impl UserAgentCore {
         let builder = refer.on(self.dress_session(builder, &contact));
         let message = builder.build()?;
         let mut sub = Subscription::new(Side::Subscriber, &format!("refer;id={number}"), REPORT, contact);
+        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
+        //# A SUBSCRIBE sent to refresh or terminate this subscription MUST contain
+        //# this id parameter.
         sub.refer = true;
         sub.dialog = Some(dialog);
         let id = self.subscriptions.insert(sub).ok_or(CommandError::Full)?;
@@ -379,10 +382,21 @@ impl UserAgentCore {
         Ok(())
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+    //# The NOTIFY mechanism defined in [2] MUST be used to inform the agent
+    //# sending the REFER of the status of the reference.
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+    //# Each NOTIFY MUST contain an Event header field with a value of refer and
+    //# possibly an id parameter (see Section 2.4.6).
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.5
+    //# Each NOTIFY MUST contain a body of type "message/sipfrag" [3].
     fn tell(&mut self, ep: &mut Endpoint, id: SubscriptionId, code: StatusCode) {
         if code.is_provisional() {
             let _ = self.send_notify(ep, id, Some(sipfrag(code)), None);
         } else {
+            //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.7
+            //# The final NOTIFY sent in response to a REFER MUST indicate the
+            //# subscription has been "terminated" with a reason of "noresource".
             let end = Termination::new(sip_message::headers::EventReason::Noresource).body(sipfrag(code));
             self.finish_notifier(ep, id, end, SubscriptionEnd::Unsubscribed);
         }

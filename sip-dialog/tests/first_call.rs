@@ -19,6 +19,30 @@ use sip_message::{Header, Method};
 //# Whether or not it ends its participation on the session, the UAS core
 //# MUST generate a 2xx response to the BYE, and MUST pass that to the
 //# server transaction for transmission.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.1
+//= type=test
+//# A UA that supports INVITE MUST also support ACK, CANCEL and BYE.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
+//= type=test
+//# Each of these MUST indicate the same dialog ID.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
+//= type=test
+//# If the INVITE request contained an offer, and the UAS had not yet sent
+//# an answer, the 2xx MUST contain an answer.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+//= type=test
+//# If the initial offer is in an INVITE, the answer MUST be in a reliable
+//# non-failure message from UAS back to UAC which is correlated to that
+//# INVITE.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.1
+//= type=test
+//# The UAC MUST consider the session terminated (and therefore stop sending
+//# or listening for media) as soon as the BYE request is passed to the
+//# client transaction.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+//= type=test
+//# A UAS core receiving a BYE request for an existing dialog MUST follow
+//# the procedures of Section 12.2.2 to process the request.
 #[test]
 fn a_call_from_ring_to_bye() {
     let mut world = World::new(1);
@@ -75,6 +99,45 @@ fn a_call_from_ring_to_bye() {
 //= type=test
 //# The sequence number of the CSeq header field MUST be the same as the
 //# INVITE being acknowledged, but the CSeq method MUST be ACK.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//= type=test
+//# The call identifier component of the dialog ID MUST be set to the value
+//# of the Call-ID in the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# The call identifier component of the dialog ID MUST be set to the value
+//# of the Call-ID in the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# The local tag component of the dialog ID MUST be set to the tag in the
+//# From field in the request, and the remote tag component of the dialog ID
+//# MUST be set to the tag in the To field of the response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# The remote URI MUST be set to the URI in the To field, and the local URI
+//# MUST be set to the URI in the From field.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# When a UAC sends a request that can establish a dialog (such as an
+//# INVITE) it MUST provide a SIP or SIPS URI with global scope (i.e., the
+//# same SIP URI can be used in messages outside this dialog) in the Contact
+//# header field of the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# The URI in the To field of the request MUST be set to the remote URI
+//# from the dialog state.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# The From URI of the request MUST be set to the local URI from the dialog
+//# state.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# The method field in the CSeq header field value MUST match the method of
+//# the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# If the local sequence number is empty, an initial value MUST be chosen
+//# using the guidelines of Section 8.1.1.5.
 #[test]
 fn the_requests_of_a_dialog_belong_together() {
     let mut world = World::new(2);
@@ -111,6 +174,10 @@ fn the_requests_of_a_dialog_belong_together() {
 //= type=test
 //# If the INVITE did not contain an offer, the 2xx MUST contain an offer if
 //# the UAS had not yet sent an offer.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1
+//= type=test
+//# It MUST provide the offer in its first non-failure reliable message back
+//# to the UAC.
 #[test]
 fn the_offer_may_come_with_the_200() {
     let mut world = World::new(3);

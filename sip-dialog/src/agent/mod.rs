@@ -484,6 +484,8 @@ fn hash(key: u64, parts: &[&[u8]]) -> u64 {
 }
 
 /// The methods this crate answers, as Allow has them.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.1
+//# A UA that supports INVITE MUST also support ACK, CANCEL and BYE.
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
 

@@ -22,6 +22,39 @@ pub(crate) struct Way {
     pub(crate) auth: Option<Box<AuthContext>>,
 }
 
+/// A Contact value whose URI is turned from `sip:` to `sips:`, if it is to be.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//# If the "secure" flag is true, that URI MUST be a SIPS URI.
+pub(crate) fn secured(contact: &Arc<str>, secure: bool) -> Arc<str> {
+    match contact.find("sip:").filter(|_| secure) {
+        Some(at) => {
+            let (head, tail) = contact.split_at(at);
+            alloc::format!("{head}sips{}", tail.get(3..).unwrap_or_default()).into()
+        }
+        None => contact.clone(),
+    }
+}
+
+/// Whether a request calls for a `sips:` Contact in its answer.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//# If the request that initiated the dialog contained a SIPS URI in the
+//# Request-URI or in the top Record-Route header field value, if there was
+//# any, or the Contact header field if there was no Record-Route header
+//# field, the Contact header field in the response MUST be a SIPS URI.
+pub(crate) fn wants_sips(request: &Message) -> bool {
+    let is_sips = |uri: &sip_message::Uri<'_>| uri.as_sip().is_some_and(|uri| uri.is_sips());
+    if request.request_uri().and_then(Result::ok).is_some_and(|uri| is_sips(&uri)) {
+        return true;
+    }
+    match request.record_routes().next() {
+        Some(route) => route.ok().and_then(|route| route.uri().ok()).is_some_and(|uri| is_sips(&uri)),
+        None => {
+            let contact = request.contacts().next().and_then(Result::ok);
+            contact.as_ref().and_then(|c| c.address()).and_then(|a| a.uri().ok()).is_some_and(|uri| is_sips(&uri))
+        }
+    }
+}
+
 impl UserAgentCore {
     pub(crate) fn way(&self, origin: &Origin) -> Way {
         let registration = origin.registration.and_then(|id| self.registrations.get(id));

@@ -10,6 +10,7 @@ use sip_transaction::{Endpoint, Instant, Outcome, Path, ServerTxId};
 
 use super::{Call, CallState, Entry, Peer, Role};
 use crate::agent::server::Served;
+use crate::agent::way::{secured, wants_sips};
 use crate::agent::{ALLOW, UserAgentCore, status};
 use crate::body::Body;
 use crate::codec::wire;
@@ -193,7 +194,8 @@ impl UserAgentCore {
                 return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
             }
         };
-        let mut entry = Entry::new(dialog, self.contact_for(path), Self::pin_for(path, &message));
+        let mut entry =
+            Entry::new(dialog, secured(&self.contact_for(path), wants_sips(&message)), Self::pin_for(path, &message));
         entry.learn(&message);
         entry.timer = timer;
         entry.oa.begin_invite();
@@ -302,6 +304,8 @@ impl UserAgentCore {
             return Err(CommandError::BodyNotAllowed);
         }
         let contact = entry.contact.clone();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
+        //# Each of these MUST indicate the same dialog ID.
         let builder = self.response(ep, tx, &request, progress.status).copy_all(&request, Header::RecordRoute);
         let mut builder = builder.header(Header::Contact, contact).header(Header::Allow, ALLOW);
         builder = progress.headers.on_response(builder);

@@ -13,6 +13,7 @@ use super::prack::Order;
 use super::{Call, CallState, Entry, Role};
 use crate::agent::UserAgentCore;
 use crate::agent::client::{Final, Purpose, destination};
+use crate::agent::way::secured;
 use crate::body::Body;
 use crate::codec::{Pin, wire};
 use crate::config::Redirect;
@@ -198,7 +199,15 @@ impl UserAgentCore {
         if self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit) {
             return Err(CommandError::Full);
         }
-        let way = self.way(&invite.origin);
+        let mut way = self.way(&invite.origin);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+        //# If the request has a Request-URI or a topmost Route header field value
+        //# with a SIPS URI, the Contact header field MUST contain a SIPS URI.
+        let top = way.routes.trim_start_matches('<');
+        let secure = [invite.target.as_str(), top]
+            .iter()
+            .any(|uri| uri.get(..5).is_some_and(|s| s.eq_ignore_ascii_case("sips:")));
+        way.contact = secured(&way.contact, secure);
         let timer = SessionTimer::default();
         let fields = timer.request(&self.config.session_timer);
         let (mut builder, _) =
@@ -385,6 +394,9 @@ impl UserAgentCore {
             let cause = self.calls.get(call).and_then(|found| found.ending).unwrap_or(EndCause::Cancelled);
             return self.end_call(ep, call, cause, Some(message));
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+        //# Otherwise, a new dialog in the "confirmed" state MUST be constructed
+        //# using the procedures of Section 12.1.2.
         let dialog = self.early_dialog(tx, call, &message);
         let confirmed = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.confirm(&message).is_ok() && message.has(Header::Contact),

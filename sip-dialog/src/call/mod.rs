@@ -41,6 +41,50 @@ use callee::Ringing;
 use caller::Calling;
 use change::{Asked, Change};
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The Session Description Protocol (SDP) (RFC 2327 [1]) MUST be supported
+//# by all user agents as a means to describe sessions, and its usage for
+//# constructing offers and answers MUST follow the procedures defined in
+//# [13].
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+//= type=exception
+//= reason=the host answers with `answer`, and then hangs up
+//# If the offer in the 2xx response is not acceptable, the UAC core MUST
+//# generate a valid answer in the ACK and then send a BYE immediately.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+//= type=exception
+//= reason=the host compares session descriptions: each offer is handed to it
+//# If a UA receives a re-INVITE for an existing dialog, it MUST check any
+//# version identifiers in the session description or, if there are no
+//# version identifiers, the content of the session description to see if it
+//# has changed.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+//= type=exception
+//= reason=media are the host's
+//# If the session description has changed, the UAS MUST adjust the session
+//# parameters accordingly, possibly after asking the user for confirmation.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+//= type=exception
+//= reason=session descriptions are the host's
+//# The UAS MUST ensure that the session description overlaps with its
+//# previous session description in media formats, transports, or other
+//# parameters that require support from the peer.
+//= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+//= type=exception
+//= reason=the host compares session descriptions: each offer is handed to it
+//# If a UA receives an UPDATE for an existing dialog, it MUST check any
+//# version identifiers in the session description or, if there are no
+//# version identifiers, the content of the session description to see if it
+//# has changed.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=exception
+//= reason=no proxy is in this crate
+//# Of course, unlike a UAS, when the proxy element receives a PRACK that
+//# does not match any outstanding reliable provisional response, the PRACK
+//# MUST be proxied.
+
 /// Which side of the INVITE that began the call we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -41,6 +41,9 @@ pub(crate) enum Order {
 impl UserAgentCore {
     /// Where a provisional response that came in stands in the row.
     pub(crate) fn reliable_order(&mut self, dialog: DialogId, message: &Message) -> Order {
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# If the response is a 100 (Trying) (as opposed to 101 to 199), this
+        //# option tag MUST be ignored, and the procedures below MUST NOT be used.
         if !has_token(message, Header::Require, "100rel") {
             return Order::Unreliable;
         }

@@ -90,6 +90,15 @@ fn the_dialog_of_a_uas() {
 //# identifier of an existing dialog, the dialog MUST be transitioned to the
 //# "confirmed" state, and the route set for the dialog MUST be recomputed
 //# based on the 2xx response using the procedures of Section 12.2.1.2.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# The remote target MUST be set to the URI from the Contact header field
+//# of the response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# Therefore, if the local sequence number is not empty, the value of the
+//# local sequence number MUST be incremented by one, and this value MUST be
+//# placed into the CSeq header field.
 #[test]
 fn the_dialog_of_a_uac_takes_its_route_from_the_2xx() {
     let request = invite("Contact: <sip:alice@pc33>");
@@ -130,6 +139,10 @@ fn the_dialog_of_a_uac_takes_its_route_from_the_2xx() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
 //= type=test
 //# The UAC MUST NOT add a Route header field to the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//= type=test
+//# If no Record-Route header field is present in the request, the route set
+//# MUST be set to the empty set.
 #[test]
 fn strict_routers_get_their_uri_in_the_request_line() {
     let request = invite(

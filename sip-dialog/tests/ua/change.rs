@@ -129,6 +129,17 @@ fn two_reinvites_that_cross_both_go_through_in_the_end() {
 //# Note that a UAC MUST NOT initiate a new INVITE transaction within a
 //# dialog while another INVITE transaction is in progress in either
 //# direction.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
+//= type=test
+//# If there is an ongoing INVITE client transaction, the TU MUST wait until
+//# the transaction reaches the completed or terminated state before
+//# initiating the new INVITE.
+//= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+//= type=test
+//# A UAS that receives an UPDATE before it has generated a final response
+//# to a previous UPDATE on the same dialog MUST return a 500 response to
+//# the new UPDATE, and MUST include a Retry-After header field with a
+//# randomly chosen value between 0 and 10 seconds.
 #[test]
 fn one_change_at_a_time() {
     let mut world = World::new(4);
@@ -224,6 +235,15 @@ fn a_reinvite_may_ask_for_the_offer() {
 //= type=test
 //# If the UAS cannot change the session parameters without prompting the
 //# user, it SHOULD reject the request with a 504 response.
+//= https://www.rfc-editor.org/rfc/rfc3311#section-5.3
+//= type=test
+//# If a UA receives a non-2xx final response to a UPDATE, the session
+//# parameters MUST remain unchanged, as if no UPDATE had been issued.
+//= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+//= type=test
+//# However, unlike a re-INVITE, the UPDATE MUST be responded to promptly,
+//# and therefore the user cannot generally be prompted to approve the
+//# session changes.
 #[test]
 fn an_offer_the_host_leaves_alone_is_refused_for_it() {
     let mut world = World::new(7);
@@ -291,6 +311,10 @@ fn a_peer_that_forgot_the_call_ends_it() {
 //= type=test
 //# If the original request was an INVITE, the UAS SHOULD immediately
 //# respond to the INVITE with a 487 (Request Terminated).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+//= type=test
+//# The UAS MUST still respond to any pending requests received for that
+//# dialog.
 #[test]
 fn a_reinvite_is_answered_when_the_call_is_hung_up_meanwhile() {
     let mut world = World::new(10);

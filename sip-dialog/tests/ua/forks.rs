@@ -121,6 +121,10 @@ fn a_branch_that_ends_says_so() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+//= type=test
+//# Otherwise, a new dialog in the "confirmed" state MUST be constructed
+//# using the procedures of Section 12.1.2.
 #[test]
 fn a_flood_of_forks_is_bounded() {
     let mut world = World::new(3);

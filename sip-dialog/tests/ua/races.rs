@@ -99,6 +99,12 @@ fn s3_2_2_update_crosses_a_reinvite() {
 }
 
 /// RFC 5407 section 3.3.2: both hang up at once, and each BYE is answered 200.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.1
+//= type=test
+//# If the response for the BYE is a 481 (Call/Transaction Does Not Exist)
+//# or a 408 (Request Timeout) or no response at all is received for the BYE
+//# (that is, a timeout is returned by the client transaction), the UAC MUST
+//# consider the session and the dialog terminated.
 #[test]
 fn s3_3_2_bye_crosses_bye() {
     let mut world = World::new(6);

@@ -25,6 +25,25 @@ fn session_progress() -> Progress {
 //= https://www.rfc-editor.org/rfc/rfc3262#section-4
 //= type=test
 //# The UAC SHOULD include this in all INVITE requests.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# The value of the header field for the first reliable provisional
+//# response in a transaction MUST be between 1 and 2**31 - 1.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# The provisional response MUST establish a dialog if one is not yet
+//# created.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# All user agents that support this extension MUST support all
+//# offer/answer exchanges that are possible based on the rules in Section
+//# 13.2 of RFC 3261, based on the existence of INVITE and PRACK as
+//# requests, and 2xx and reliable 1xx as non-failure reliable responses.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+//= type=test
+//# Once the UAS has sent or received an answer to the initial offer, it
+//# MUST NOT generate subsequent offers in any responses to the initial
+//# INVITE.
 #[test]
 fn the_answer_may_come_early_and_for_good() {
     let mut world = World::new(1);
@@ -122,6 +141,25 @@ fn the_offer_may_come_early_and_its_answer_in_the_prack() {
 //= type=test
 //# Once a reliable provisional response is received, retransmissions of
 //# that response MUST be discarded.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# It SHOULD cease retransmissions of the reliable provisional response,
+//# and MUST remove it from the list of unacknowledged provisional
+//# responses.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# The UAC MUST maintain a sequence number that indicates the most recently
+//# received in-order reliable provisional response for the initial request.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# Its value MUST be initialized to the RSeq header field in the first
+//# reliable provisional response received for the initial request.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# As a result, if the UAC receives another reliable provisional response
+//# to the same request, and its RSeq value is not one higher than the value
+//# of the sequence number, that response MUST NOT be acknowledged with a
+//# PRACK, and MUST NOT be processed further by the UAC.
 #[test]
 fn reliable_responses_go_out_one_after_the_other_and_survive_loss() {
     let mut world = World::new(4);
@@ -193,6 +231,10 @@ fn without_prack_the_call_is_refused() {
 //# The UAS MUST add an Unsupported header field, and list in it those
 //# options it does not understand amongst those in the Require header field
 //# of the request.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-8.1
+//= type=test
+//# When present in a Require header in a request, it indicates that the UAS
+//# MUST send all provisional responses reliably.
 #[test]
 fn what_is_required_is_done_or_refused() {
     let mut world = World::new(6);

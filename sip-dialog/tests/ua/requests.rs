@@ -167,6 +167,11 @@ fn hand_made(method: Method<'_>, cseq: u32, to: &str) -> sip_message::RequestBui
 //# If more than one Replaces header field is present in an INVITE, or if a
 //# Replaces header field is present in a request other than INVITE, the UAS
 //# MUST reject the request with a 400 Bad Request response.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+//= type=test
+//# An agent responding to a REFER method MUST return a 400 (Bad Request) if
+//# the request contained zero or more than one Refer-To header field
+//# values.
 #[test]
 fn what_belongs_nowhere_is_refused() {
     let mut world = World::new(5);
@@ -261,5 +266,46 @@ fn an_endpoint_may_be_shared() {
     let tx = world.send(raw, mine);
     assert_eq!(world.final_of(raw, tx).status(), Some(status(200)));
     world.run_for(Duration::from_secs(40));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//= type=test
+//# If the request that initiated the dialog contained a SIPS URI in the
+//# Request-URI or in the top Record-Route header field value, if there was
+//# any, or the Contact header field if there was no Record-Route header
+//# field, the Contact header field in the response MUST be a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# If the request has a Request-URI or a topmost Route header field value
+//# with a SIPS URI, the Contact header field MUST contain a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# If the "secure" flag is true, that URI MUST be a SIPS URI.
+#[test]
+fn a_call_to_a_sips_uri_has_sips_contacts() {
+    let mut world = World::new(7);
+    let (raw, bob) = (world.raw(1), world.phone(2));
+    let mut secure = hand_made(Method::Invite, 1, "<sip:2@192.0.2.2>")
+        .header(Header::Contact, "<sips:1@192.0.2.1>")
+        .body("application/sdp", OFFER)
+        .build()
+        .unwrap();
+    secure.set(Header::RecordRoute, "<sips:192.0.2.1;lr>").unwrap();
+    let tx = world.send(raw, secure);
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    let ok = world.final_of(raw, tx);
+    assert_eq!(ok.field(Header::Contact), Some(&b"<sips:2@192.0.2.2>"[..]));
+    world.run_for(Duration::from_secs(40));
+    let alice = world.phone(3);
+    let now = world.now();
+    let to_sips = sip_dialog::Invite::new(origin(3), "sips:2@192.0.2.9").body(offer());
+    // Nothing here speaks TLS, so it goes nowhere; what matters is what it would have said.
+    let refused = world.tell(alice, |core, ep, _| core.invite(ep, now, to_sips));
+    if let Ok(call) = refused {
+        world.end_of(alice, call);
+    }
+    world.end_of(bob, theirs);
     world.finish();
 }

@@ -48,6 +48,37 @@ fn reported(world: &mut World, node: sim::NodeId, id: SubscriptionId, code: u16)
 //# A UA accepting a REFER request (a referee) to a SIP URI (using either
 //# the sip: or sips: scheme) MUST copy any Referred-By header field value
 //# and token into the referenced request without modification.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2
+//= type=test
+//# REFER creates a dialog, and MAY be Record-Routed, hence MUST contain a
+//# single Contact header field value.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2
+//= type=test
+//# REFERs occurring inside an existing dialog MUST follow the
+//# Route/Record-Route logic of that dialog.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.1
+//= type=test
+//# A REFER request MUST contain exactly one Refer-To header field value.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+//= type=test
+//# If no final response has been generated according to the rules above,
+//# the UA MUST return a 202 Accepted response before the REFER transaction
+//# expires.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+//= type=test
+//# The NOTIFY mechanism defined in [2] MUST be used to inform the agent
+//# sending the REFER of the status of the reference.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+//= type=test
+//# Each NOTIFY MUST contain an Event header field with a value of refer and
+//# possibly an id parameter (see Section 2.4.6).
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.5
+//= type=test
+//# Each NOTIFY MUST contain a body of type "message/sipfrag" [3].
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.7
+//= type=test
+//# The final NOTIFY sent in response to a REFER MUST indicate the
+//# subscription has been "terminated" with a reason of "noresource".
 #[test]
 fn blind() {
     let mut world = World::new(1);
