@@ -1,0 +1,202 @@
+//! Digest as a proxy does it, and what of the algorithms and protections there are is taken: RFC 3261 section 22, RFC 8760.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use common::{Ua, World, new_request, of_caller, with_credentials};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
+use sip_message::headers::Challenge;
+use sip_message::{Header, Message, Method};
+use sip_transaction::Destination;
+
+const SERVER: &str = "192.0.2.10";
+const ALICE: &str = "sip:alice@example.com";
+
+fn scene(adapt: impl FnOnce(&mut sip_server::ServerConfig)) -> (World, usize, Ua, Ua) {
+    let mut world = World::new(21);
+    let server = world.server(SERVER, "example.com", |config| {
+        config.auth.domains = vec!["example.com".into()];
+        config.auth.registrations = false;
+        adapt(config);
+    });
+    world.srv(server).auth_mut().add_user_with_password("example.com", "alice", "secret");
+    let alice = world.udp("192.0.2.1");
+    let bob = world.udp("192.0.2.2");
+    world.register(&bob, SERVER, "sip:bob@example.com", "<sip:bob@192.0.2.2>", &[]);
+    (world, server, alice, bob)
+}
+
+fn to_server() -> Destination {
+    Destination::next_hop(format!("sip:{SERVER}"))
+}
+
+fn status(message: &Message) -> u16 {
+    message.status().unwrap().code()
+}
+
+#[test]
+fn a_caller_of_the_domain_is_challenged_with_407() {
+    let (mut world, server, alice, bob) = scene(|_| {});
+    let first = new_request(Method::Message, ALICE, "sip:bob@example.com", "a", "", &[]);
+    world.send(&alice, first.clone(), to_server());
+    let challenge = world.response(&alice, 407);
+    assert!(challenge.has(Header::ProxyAuthenticate) && !challenge.has(Header::WwwAuthenticate));
+    world.send(&alice, with_credentials(&first, &challenge, "alice", "secret"), to_server());
+    let (tx, received) = world.request(&bob, Method::Message);
+    assert_eq!(received.proxy_authorization().count(), 1, "none is added");
+    world.reply(&bob, tx, &received, 200, "b");
+    world.response(&alice, 200);
+    // Only those who have proven who they are may go elsewhere by way of this server, and only as themselves.
+    let mut far = new_request(Method::Message, ALICE, "sip:bob@192.0.2.2", "far", "", &[]);
+    world.send(&alice, far.clone(), to_server());
+    let challenge = world.response(&alice, 407);
+    far = with_credentials(&far, &challenge, "alice", "secret");
+    world.send(&alice, far, to_server());
+    let (tx, received) = world.request(&bob, Method::Message);
+    world.reply(&bob, tx, &received, 200, "b");
+    world.response(&alice, 200);
+    let stranger = new_request(Method::Message, "sip:m@far.example.org", "sip:bob@192.0.2.2", "relay", "", &[]);
+    world.send(&alice, stranger, to_server());
+    world.response(&alice, 403);
+    let other = new_request(Method::Message, "sip:bob@example.com", "sip:bob@example.com", "as", "", &[]);
+    world.send(&alice, other.clone(), to_server());
+    let challenge = world.response(&alice, 407);
+    world.send(&alice, with_credentials(&other, &challenge, "alice", "secret"), to_server());
+    world.response(&alice, 403);
+    assert_eq!(world.srv(server).auth().load().0, 0);
+    world.assert_idle();
+}
+
+#[test]
+fn ack_and_cancel_are_never_challenged() {
+    let (mut world, _, alice, bob) = scene(|config| config.auth.in_dialog = true);
+    let invite = new_request(Method::Invite, ALICE, "sip:bob@example.com", "i", "<sip:alice@192.0.2.1>", &[]);
+    world.send(&alice, invite.clone(), to_server());
+    let challenge = world.response(&alice, 407);
+    let again = with_credentials(&invite, &challenge, "alice", "secret");
+    let tx = world.send(&alice, again, to_server());
+    let (server_tx, received) = world.request(&bob, Method::Invite);
+    world.reply(&bob, server_tx, &received, 180, "b");
+    world.response(&alice, 180);
+    let now = world.now();
+    world.ua(alice.node).cancel(now, tx, None).unwrap();
+    assert_eq!(world.cancelled(&bob), server_tx);
+    // Too late: the callee has accepted. The ACK passes, the BYE is challenged.
+    world.accept(&bob, server_tx, &received, "b", "<sip:bob@192.0.2.2>");
+    let ok = world.response(&alice, 200);
+    world.send_ack(&alice, of_caller(&ok, Method::Ack));
+    world.ack(&bob);
+    world.send(&alice, of_caller(&ok, Method::Bye), Destination::route());
+    world.response(&alice, 407);
+    world.assert_idle();
+}
+
+/// Credentials with the parts given, for the first challenge of `response`.
+fn made(request: &Message, response: &Message, algorithm: DigestAlgorithm, qop: Option<Qop>, nc: &str) -> String {
+    let challenges: Vec<_> = response.values::<Challenge<'_>>(Header::ProxyAuthenticate).map(Result::unwrap).collect();
+    let challenge = challenges.iter().find(|challenge| challenge.algorithm().unwrap().unwrap() == algorithm.as_str());
+    let challenge = challenge.unwrap_or(&challenges[0]);
+    let nonce = String::from_utf8(challenge.nonce().unwrap().unwrap().without_quotes().to_vec()).unwrap();
+    let secret = DigestSecret::new(algorithm, b"alice", b"example.com", b"secret");
+    let uri = String::from_utf8(request.request_uri_bytes().unwrap().to_vec()).unwrap();
+    let input = DigestInput {
+        method: request.method().unwrap().as_str().as_bytes(),
+        uri: uri.as_bytes(),
+        nonce: nonce.as_bytes(),
+        qop,
+        nc: nc.as_bytes(),
+        cnonce: b"c",
+        body: request.body(),
+    };
+    let protection = match qop {
+        Some(qop) => format!(", qop={qop}, nc={nc}, cnonce=\"c\""),
+        None if algorithm.is_session() => ", cnonce=\"c\"".to_owned(),
+        None => String::new(),
+    };
+    format!(
+        "Digest username=\"alice\", realm=\"example.com\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{}\", \
+         algorithm={algorithm}{protection}",
+        secret.response(&input)
+    )
+}
+
+fn ask(world: &mut World, alice: &Ua, body: &'static [u8]) -> (Message, Message) {
+    let call = world.fresh("ask");
+    let mut request = new_request(Method::Message, ALICE, "sip:nobody@example.com", &call, "", &[]);
+    request.set_body("text/plain", body).unwrap();
+    world.send(alice, request.clone(), to_server());
+    let challenge = world.response(alice, 407);
+    request.set(Header::CSeq, "2 MESSAGE").unwrap();
+    (request, challenge)
+}
+
+fn attempt(world: &mut World, alice: &Ua, request: &Message, credentials: &[String]) -> u16 {
+    let mut request = request.clone();
+    for value in credentials {
+        request.push(Header::ProxyAuthorization, value).unwrap();
+    }
+    world.send(alice, request, to_server());
+    status(&world.answer(alice))
+}
+
+#[test]
+fn every_algorithm_and_protection_that_is_offered_is_taken() {
+    let (mut world, _, alice, _) = scene(|config| {
+        config.auth.algorithms = DigestAlgorithm::ALL.to_vec();
+        config.auth.auth_int = true;
+    });
+    for algorithm in DigestAlgorithm::ALL {
+        for qop in [Qop::Auth, Qop::AuthInt] {
+            let (request, challenge) = ask(&mut world, &alice, b"hello");
+            assert_eq!(challenge.proxy_authenticate().count(), 6);
+            let value = made(&request, &challenge, algorithm, Some(qop), "00000001");
+            assert_eq!(attempt(&mut world, &alice, &request, &[value.clone()]), 480, "{algorithm} {qop}: let in");
+            assert_eq!(attempt(&mut world, &alice, &request, &[value]), 407, "{algorithm} {qop}: once");
+        }
+        // With auth-int, another body is another request.
+        let (mut request, challenge) = ask(&mut world, &alice, b"hello");
+        let value = made(&request, &challenge, algorithm, Some(Qop::AuthInt), "00000001");
+        request.set_body("text/plain", &b"hullo"[..]).unwrap();
+        assert_eq!(attempt(&mut world, &alice, &request, &[value]), 407);
+    }
+    world.assert_idle();
+}
+
+#[test]
+fn a_client_of_rfc_2069_is_let_in_once_for_each_nonce() {
+    let (mut world, _, alice, _) = scene(|_| {});
+    let (request, challenge) = ask(&mut world, &alice, b"");
+    let value = made(&request, &challenge, DigestAlgorithm::Md5, None, "");
+    assert_eq!(attempt(&mut world, &alice, &request, &[value.clone()]), 480);
+    assert_eq!(attempt(&mut world, &alice, &request, &[value]), 407);
+    let (mut strict, _, alice, _) = scene(|config| config.auth.without_qop = false);
+    let (request, challenge) = ask(&mut strict, &alice, b"");
+    let value = made(&request, &challenge, DigestAlgorithm::Md5, None, "");
+    assert_eq!(attempt(&mut strict, &alice, &request, &[value]), 407);
+    world.assert_idle();
+    strict.assert_idle();
+}
+
+#[test]
+fn what_is_no_good_credential_is_challenged_anew() {
+    let (mut world, _, alice, _) = scene(|_| {});
+    let (request, challenge) = ask(&mut world, &alice, b"");
+    let good = |nc: &str| made(&request, &challenge, DigestAlgorithm::Sha256, Some(Qop::Auth), nc);
+    let bad = [
+        "Basic YWxpY2U6c2VjcmV0".to_owned(),
+        good("00000001").replace("example.com\", nonce", "example.org\", nonce"),
+        good("00000001").replace("SHA-256", "SHA-512-256"),
+        good("00000001").replace("qop=auth", "qop=auth-int"),
+        good("00000001").replace("nc=00000001", "nc=00000002"),
+        good("00000001").replace("nonce=\"A", "nonce=\"B"),
+        good("00000001").replace("username=\"alice\"", "username=\"\""),
+        good("00000001").replace(", cnonce=\"c\"", ""),
+    ];
+    for value in bad {
+        assert_eq!(attempt(&mut world, &alice, &request, &[value.clone()]), 407, "{value}");
+    }
+    // Among several, those for this realm count.
+    let foreign = good("00000009").replace("realm=\"example.com\"", "realm=\"other.example.org\"");
+    assert_eq!(attempt(&mut world, &alice, &request, &[foreign, good("00000003")]), 480);
+    world.assert_idle();
+}
