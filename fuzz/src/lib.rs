@@ -9,6 +9,8 @@
 
 pub mod body;
 pub mod builder;
+pub mod dialog_calls;
+pub mod dialog_state;
 pub mod edit;
 pub mod message;
 pub mod server_routing;
@@ -27,6 +29,8 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("body", body::run),
     ("builder", builder::run),
+    ("dialog_calls", dialog_calls::run),
+    ("dialog_state", dialog_state::run),
     ("edit", edit::run),
     ("message", message::run),
     ("server_routing", server_routing::run),

@@ -140,7 +140,7 @@ impl<I: Id, T> Slab<I, T> {
         let key = id.key();
         let index = key.index as usize;
         // An index far beyond what is there would only be made up.
-        if index > self.cells.len().saturating_add(10_000_000) {
+        if index > self.cells.len().saturating_add(1 << 20) {
             return false;
         }
         while self.cells.len() <= index {
