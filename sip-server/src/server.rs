@@ -298,6 +298,9 @@ impl Server {
         self.now = self.now.max(now);
         loop {
             while let Some(event) = self.endpoint.poll_event() {
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+                //# If an element requires credentials before forwarding a request, the request MUST be
+                //# inspected as described in Section 22.3.
                 if let Some(event) = self.auth.handle(&mut self.endpoint, now, event) {
                     self.pass_on(now, event);
                 }

@@ -16,6 +16,10 @@ use sip_transaction::{FlowId, Path};
 pub struct Target {
     /// The URI that becomes the Request-URI.
     pub uri: String,
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+    //= type=exception
+    //= reason=the host names them, and is told that each must have lr
+    //# A proxy MUST ensure that all such proxies are loose routers.
     /// Route values to put before those of the request, separated by commas: the Path of a binding (RFC 3327), or the proxies
     /// that local policy wants visited. Each must have `lr`. Empty for none.
     pub route: String,

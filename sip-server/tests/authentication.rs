@@ -34,6 +34,23 @@ fn status(message: &Message) -> u16 {
     message.status().unwrap().code()
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+//= type=test
+//# If an element requires credentials before forwarding a request, the request MUST be
+//# inspected as described in Section 22.3.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+//= type=test
+//# Additionally, registrars and redirect servers MAY make use of 401 (Unauthorized)
+//# responses for authentication, but proxies MUST NOT, and instead MAY use the 407
+//# (Proxy Authentication Required)
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=test
+//# The proxy MUST populate the 407 (Proxy Authentication Required) message with a
+//# Proxy-Authenticate header field value applicable to the proxy for the requested
+//# resource.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=test
+//# Proxies MUST NOT add values to the Proxy-Authorization header field.
 #[test]
 fn a_caller_of_the_domain_is_challenged_with_407() {
     let (mut world, server, alice, bob) = scene(|_| {});
@@ -67,6 +84,17 @@ fn a_caller_of_the_domain_is_challenged_with_407() {
     world.assert_idle();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+//= type=test
+//# For this reason, any credentials in the INVITE that were accepted by a server MUST
+//# be accepted by that server for the ACK.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+//= type=test
+//# Servers MUST NOT attempt to challenge an ACK.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+//= type=test
+//# Although the CANCEL method does take a response (a 2xx), servers MUST NOT attempt to
+//# challenge CANCEL requests since these requests cannot be resubmitted.
 #[test]
 fn ack_and_cancel_are_never_challenged() {
     let (mut world, _, alice, bob) = scene(|config| config.auth.in_dialog = true);
@@ -150,7 +178,11 @@ fn every_algorithm_and_protection_that_is_offered_is_taken() {
             let (request, challenge) = ask(&mut world, &alice, b"hello");
             assert_eq!(challenge.proxy_authenticate().count(), 6);
             let value = made(&request, &challenge, algorithm, Some(qop), "00000001");
-            assert_eq!(attempt(&mut world, &alice, &request, &[value.clone()]), 480, "{algorithm} {qop}: let in");
+            assert_eq!(
+                attempt(&mut world, &alice, &request, core::slice::from_ref(&value)),
+                480,
+                "{algorithm} {qop}: let in"
+            );
             assert_eq!(attempt(&mut world, &alice, &request, &[value]), 407, "{algorithm} {qop}: once");
         }
         // With auth-int, another body is another request.
@@ -162,12 +194,20 @@ fn every_algorithm_and_protection_that_is_offered_is_taken() {
     world.assert_idle();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+//= type=test
+//# Since RFC 2543 is based on HTTP Digest as defined in RFC 2069 [39], SIP servers
+//# supporting RFC 2617 MUST ensure they are backwards compatible with RFC 2069.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+//= type=test
+//# These mechanisms MUST be used by a server to determine if the client supports the
+//# new mechanisms in RFC 2617 that were not specified in RFC 2069.
 #[test]
 fn a_client_of_rfc_2069_is_let_in_once_for_each_nonce() {
     let (mut world, _, alice, _) = scene(|_| {});
     let (request, challenge) = ask(&mut world, &alice, b"");
     let value = made(&request, &challenge, DigestAlgorithm::Md5, None, "");
-    assert_eq!(attempt(&mut world, &alice, &request, &[value.clone()]), 480);
+    assert_eq!(attempt(&mut world, &alice, &request, core::slice::from_ref(&value)), 480);
     assert_eq!(attempt(&mut world, &alice, &request, &[value]), 407);
     let (mut strict, _, alice, _) = scene(|config| config.auth.without_qop = false);
     let (request, challenge) = ask(&mut strict, &alice, b"");
@@ -177,6 +217,18 @@ fn a_client_of_rfc_2069_is_let_in_once_for_each_nonce() {
     strict.assert_idle();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22
+//= type=test
+//# Servers MUST NOT accept credentials using the "Basic" authorization scheme, and
+//# servers also MUST NOT challenge with "Basic".
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=test
+//# When multiple proxies are used in a chain, a Proxy-Authorization header field value
+//# MUST NOT be consumed by any proxy whose realm does not match the "realm" parameter
+//# specified in that value.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+//= type=test
+//# Note, however, that SIP servers MUST NOT accept or request Basic authentication.
 #[test]
 fn what_is_no_good_credential_is_challenged_anew() {
     let (mut world, _, alice, _) = scene(|_| {});
@@ -193,7 +245,7 @@ fn what_is_no_good_credential_is_challenged_anew() {
         good("00000001").replace(", cnonce=\"c\"", ""),
     ];
     for value in bad {
-        assert_eq!(attempt(&mut world, &alice, &request, &[value.clone()]), 407, "{value}");
+        assert_eq!(attempt(&mut world, &alice, &request, core::slice::from_ref(&value)), 407, "{value}");
     }
     // Among several, those for this realm count.
     let foreign = good("00000009").replace("realm=\"example.com\"", "realm=\"other.example.org\"");

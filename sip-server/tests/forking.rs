@@ -85,6 +85,26 @@ impl Scene {
 //= type=test
 //# SIP proxies MUST NOT allow the Outgoing Max-Breadth to exceed the
 //# Incoming Max-Breadth in a given response context.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The first part MUST satisfy the constraints of Section 8.1.1.7 as described above.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# A stateful proxy MUST create a new client transaction for this request as described
+//# in Section 17.1 and instructs the transaction to send the request using the address,
+//# port and transport determined in step 7.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# Until a final response has been sent on the server transaction, the following
+//# responses MUST be forwarded immediately:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# Any response chosen for immediate forwarding MUST be processed as described in steps
+//# "Aggregate Authorization Header Field Values" through "Record-Route".
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# The proxy MUST pass the response to the server transaction associated with the
+//# response context.
 #[test]
 fn parallel_branches_ring_until_one_accepts() {
     let mut scene = scene(&["1", "1", "1"], false);
@@ -109,6 +129,24 @@ fn parallel_branches_ring_until_one_accepts() {
 //= type=test
 //# Proxies SHOULD be prepared to reuse this Max-
 //# Breadth in cases where there may be elements left in the target-set.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# As client transactions pass responses to the proxy layer, the following processing
+//# MUST take place:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# The following processing MUST be performed on each response that is forwarded.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# A stateful proxy MUST NOT immediately forward any other responses.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# In particular, a stateful proxy MUST NOT forward any 100 (Trying) response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# A stateful proxy MUST send a final response to a response context's server
+//# transaction if no final responses have been immediately forwarded by the above rules
+//# and all client transactions in this response context have been terminated.
 #[test]
 fn serial_branches_follow_each_other_by_q() {
     let mut scene = scene(&["0.2", "0.9", "0.5"], false);
@@ -183,6 +221,14 @@ fn a_2xx_that_crosses_the_cancel_after_a_6xx_is_forwarded() {
 //= type=test
 //# After a final response has been sent on the server transaction,
 //# the following responses MUST be forwarded immediately:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# If the server transaction is no longer available to handle the transmission, the
+//# element MUST forward the response statelessly by sending it to the server transport.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# The proxy MUST maintain the response context until all of its associated
+//# transactions have been terminated, even after forwarding a final response.
 #[test]
 fn late_2xx_of_other_branches_are_forwarded() {
     let mut scene = scene(&["1", "1"], false);
@@ -253,6 +299,15 @@ fn a_branch_that_ignores_the_cancel_does_not_hold_the_caller() {
 //# Timer C MUST be set for each client transaction when
 //# an INVITE request is proxied.  The timer MUST be larger than 3
 //# minutes.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# In order to handle the case where an INVITE request never generates a final
+//# response, the TU uses a timer which is called timer C. Timer C MUST be set for each
+//# client transaction when an INVITE request is proxied.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+//= type=test
+//# If timer C should fire, the proxy MUST either reset the timer with any value it
+//# chooses, or terminate the client transaction.
 #[test]
 fn timer_c_ends_what_rings_for_ever() {
     let mut scene = scene(&["1"], false);
@@ -317,6 +372,10 @@ fn a_request_other_than_invite_gets_no_late_408() {
 //# request MUST be placed into the single response that is sent by the
 //# forking proxy to the UA; the ordering of these header field values is
 //# not significant.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=test
+//# All 407 (Proxy Authentication Required) responses MUST be forwarded upstream toward
+//# the UAC following the procedures for any other response.
 #[test]
 fn challenges_of_several_branches_come_back_as_one() {
     let mut scene = scene(&["1", "1", "1"], false);
@@ -355,6 +414,13 @@ fn redirect(scene: &mut Scene, contacts: &str) {
 //# recurse on any contacts in a 3xx response by adding them to
 //# the target set, it MUST remove them from the response before
 //# adding the response to the response context.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=test
+//# A proxy MUST NOT add additional targets to the target set if the Request-URI of the
+//# original request does not indicate a resource this proxy is responsible for.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=test
+//# As above, any given URI MUST NOT be added to the set more than once.
 #[test]
 fn a_3xx_is_passed_back_or_followed_as_policy_says() {
     let mut back = scene(&["1"], false);

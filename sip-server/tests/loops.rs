@@ -55,6 +55,15 @@ fn the_doubling_attack_is_stopped() {
     world.assert_idle();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+//= type=test
+//# Notice that a proxy is not required to detect merged requests and MUST NOT treat
+//# merged requests as an error condition.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# If a proxy wishes to detect loops, the "branch" parameter it supplies MUST depend on
+//# all information affecting processing of a request, including the incoming Request-
+//# URI and any header fields affecting the request's admission or routing.
 #[test]
 fn a_spiral_is_no_loop() {
     // Bob's calls go to a service which sends them back to the same proxy for Carol.

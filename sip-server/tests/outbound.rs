@@ -119,6 +119,10 @@ fn section_9_1_two_flows_are_registered() {
 //# 408 (Request Timeout) or a 430 (Flow Failed) response, the proxy
 //# MUST NOT forward the same request to another target representing
 //# the same AOR and instance-id.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# Otherwise, the proxy MUST apply the procedures to the first value in the Route
+//# header field, if present, else the Request-URI.
 #[test]
 fn section_9_3_a_flow_that_failed_is_replaced() {
     let mut scene = scene();

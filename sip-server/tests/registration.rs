@@ -344,6 +344,9 @@ fn a_binding_that_is_not_refreshed_ends() {
 //# if all the appropriate URIs are of the SIPS scheme; otherwise, there
 //# could be an inadvertent binding of a secure resource (SIPS) to an
 //# unsecured one (SIP).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//= type=test
+//# A registrar MUST not generate 6xx responses.
 #[test]
 fn what_is_refused() {
     let (mut world, server, bob) = open(|_| {});

@@ -86,6 +86,27 @@ fn the_binding_of_a_browser_ends_with_its_connection() {
 //= type=test
 //# The flow token MUST be an identifier
 //# that is unique to this network flow.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# If this proxy wishes to remain on the path of future requests in a dialog created by
+//# this request (assuming the request creates a dialog), it MUST insert a Record-Route
+//# header field value into the copy before any existing Record-Route header field
+//# values, even if a Route header field is already present.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The URI placed in the Record-Route header field value MUST be a SIP or SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# This URI MUST contain an lr parameter (see Section 19.1.1).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The URI placed in the Record-Route header field MUST resolve to the element
+//# inserting it (or a suitable stand-in) when the server location procedures of [4] are
+//# applied to it, so that subsequent requests reach the same SIP element.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The proxy MUST insert a Via header field value into the copy before the existing Via
+//# header field values.
 #[test]
 fn section_8_2_a_call_from_the_browser() {
     for transport in [Transport::Wss, Transport::Ws] {
@@ -246,6 +267,36 @@ fn a_call_goes_on_over_the_next_connection() {
     world.assert_idle();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The proxy MUST NOT reorder field values with a common field name (See Section
+//# 7.3.1).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The proxy MUST NOT add to, modify, or remove the message body.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# A proxy MUST NOT insert a tag into the To header field of a 1xx or 2xx response if
+//# the request did not contain one.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# A proxy MUST NOT modify the tag in the To header field of a 1xx or 2xx response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# A proxy MUST NOT modify the To tag in any forwarded response to a request that
+//# contains a To tag.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# The proxy MUST NOT add to, modify, or remove the message body.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# Unless otherwise specified, the proxy MUST NOT remove any header field values other
+//# than the Via header field value discussed in Section 16.7 Item 3.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# In particular, the proxy MUST NOT remove any "received" parameter it may have added
+//# to the next Via header field value while processing the request associated with this
+//# response.
 #[test]
 fn untouched_lines_leave_byte_for_byte() {
     let mut scene = scene(Transport::Wss);

@@ -32,12 +32,35 @@ use sip_message::{
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
 use smallvec::SmallVec;
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=exception
+//= reason=a rule for clients
+//# These credentials MUST NOT be cached across dialogs; however, if a UA is configured
+//# with the realm of its local outbound proxy, when one exists, then the UA MAY cache
+//# credentials for that realm across dialogs.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+//= type=exception
+//= reason=Digest, the only scheme here, has realms
+//# Note that if an authentication scheme that does not support realms is used in the
+//# Proxy-Authorization header field, a proxy server MUST attempt to parse all Proxy-
+//# Authorization header field values to determine whether one of them has what the
+//# proxy server considers to be valid credentials.
 /// What a [`DigestAuth`] is told at construction.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AuthConfig {
     /// The domains whose users are authenticated, in lower case. Empty: nobody is, and everything is handed on.
     pub domains: Vec<String>,
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+    //= type=exception
+    //= reason=the operator chooses; the default is the domain name
+    //# Operators of user agents or proxy servers that will authenticate received requests
+    //# MUST adhere to the following guidelines for creation of a realm string for their
+    //# server:
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+    //= type=exception
+    //= reason=the operator chooses; the default is the domain name
+    //# Realm strings MUST be globally unique.
     /// The realm of all of them; `None` if each domain is a realm of its own. RFC 3261 section 22.1 wants realms to be
     /// globally unique, as domain names are.
     pub realm: Option<String>,
@@ -372,6 +395,9 @@ impl DigestAuth {
             //# Although the CANCEL method does take a response (a 2xx), servers
             //# MUST NOT attempt to challenge CANCEL requests since these requests
             //# cannot be resubmitted.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
+            //# For this reason, any credentials in the INVITE that were accepted by a server MUST
+            //# be accepted by that server for the ACK.
             Method::Ack | Method::Cancel => return None,
             Method::Register if config.registrations => false,
             Method::Register => return None,
@@ -507,6 +533,8 @@ impl DigestAuth {
             //# Servers MUST NOT accept credentials
             //# using the "Basic" authorization scheme, and servers also MUST NOT
             //# challenge with "Basic".
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+            //# Note, however, that SIP servers MUST NOT accept or request Basic authentication.
             if !credentials.is_digest() {
                 continue;
             }
@@ -541,6 +569,9 @@ impl DigestAuth {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
             //# SIP servers supporting RFC 2617 MUST ensure they
             //# are backwards compatible with RFC 2069.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+            //# These mechanisms MUST be used by a server to determine if the client supports the
+            //# new mechanisms in RFC 2617 that were not specified in RFC 2069.
             None if self.config.without_qop => None,
             None => return Ok(None),
         };

@@ -48,6 +48,14 @@ fn apply(table: &mut LocationTable, registration: &Registration<'_>, now: Instan
 //# is higher than that of the existing binding, it MUST update or
 //# remove the binding as above.  If not, the update MUST be
 //# aborted and the request fails.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//= type=test
+//# REGISTER requests MUST be processed by a registrar in the order that they are
+//# received.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//= type=test
+//# Each REGISTER message MUST be processed independently of any other registration or
+//# binding changes.
 #[test]
 fn a_binding_is_updated_in_the_order_of_its_client() {
     let mut table = LocationTable::new([1; 32]);

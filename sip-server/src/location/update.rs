@@ -270,6 +270,10 @@ impl Update {
 //# is higher than that of the existing binding, it MUST update or
 //# remove the binding as above.  If not, the update MUST be
 //# aborted and the request fails.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//# If the Call-ID value in the existing binding differs from the Call-ID value in the
+//# request, the binding MUST be removed if the expiration time is zero and updated
+//# otherwise.
 fn in_order(binding: &Binding, registration: &Registration<'_>) -> Result<(), Refusal> {
     if binding.call_id() == registration.call_id && registration.cseq <= binding.cseq() {
         return Err(Refusal::OutOfOrder);

@@ -53,6 +53,9 @@ fn rank(status: StatusCode) -> (u16, u8) {
 
 impl Best {
     /// A branch gave a final response other than 2xx.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+    //# All 407 (Proxy Authentication Required) responses MUST be forwarded upstream toward
+    //# the UAC following the procedures for any other response.
     pub(super) fn add(&mut self, response: Message) {
         let Some(status) = response.status() else { return };
         let best = self.response.as_ref().and_then(Message::status);
@@ -82,6 +85,15 @@ impl Best {
     }
 
     /// What goes back.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# The stateful proxy MUST choose the "best" final response among those received and
+    //# stored in the response context.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# Otherwise, the proxy MUST forward a response from the responses stored in the
+    //# response context.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# The forwarded response MUST be processed as described in steps "Aggregate
+    //# Authorization Header Field Values" through "Record-Route".
     pub(super) fn choose(&mut self) -> Choice {
         let received = self.response.as_ref().and_then(Message::status);
         match (received, self.own) {
@@ -183,6 +195,14 @@ mod tests {
     //# If the only
     //# response that was received is a 503, the proxy SHOULD generate
     //# a 500 response and forward that upstream.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //= type=test
+    //# The stateful proxy MUST choose the "best" final response among those received and
+    //# stored in the response context.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //= type=test
+    //# Otherwise, the proxy MUST forward a response from the responses stored in the
+    //# response context.
     #[test]
     fn the_best_response_is_chosen() {
         assert_eq!(chosen(&[486, 302, 603, 500], None), Some(603));
@@ -210,6 +230,10 @@ mod tests {
     //# Required) responses received so far in this response context
     //# and add them to this response without modification before
     //# forwarding.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //= type=test
+    //# The forwarded response MUST be processed as described in steps "Aggregate
+    //# Authorization Header Field Values" through "Record-Route".
     #[test]
     fn challenges_of_all_branches_go_back_together() {
         let mut best = Best::default();

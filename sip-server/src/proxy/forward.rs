@@ -28,9 +28,30 @@ impl Proxy {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
         //# A stateless proxy MUST choose one and only one target from the
         //# target set.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.1
+        //# Any request that is forwarded to more than one location MUST be handled statefully.
         if let Some(target) = context.queue.pop_front() {
             let breadth = context.routing.max_breadth;
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+            //# Therefore, the component of the branch parameter that makes it unique MUST be the
+            //# same each time a retransmitted request is forwarded.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+            //# Thus for a stateless proxy, the branch parameter MUST be computed as a combinatoric
+            //# function of message parameters which are invariant on retransmission.
             let branch = context.request.as_deref().map(|request| endpoint.stateless_branch(request));
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+            //# A stateless proxy MUST follow the request processing steps described in Section 16.6
+            //# with the following exceptions:
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+            //# All other message transformations specified in Section 16.6 MUST result in the same
+            //# transformation of a retransmitted request.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+            //# In particular, if the proxy inserts a Record-Route value or pushes URIs into the
+            //# Route header field, it MUST place the same values in retransmissions of the request.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+            //# As for the Via branch parameter, this implies that the transformations MUST be based
+            //# on time-invariant configuration or retransmission-invariant properties of the
+            //# request.
             if let (Ok((message, to)), Some(branch)) = (self.build(endpoint, key, &target, breadth), branch) {
                 // What cannot be sent is lost, as anything without a transaction is.
                 let _ = endpoint.send(self.now, message, to.with_branch(branch));
@@ -71,6 +92,9 @@ impl Proxy {
         //# request as described in Section 17.1 and instructs the
         //# transaction to send the request using the address, port and
         //# transport determined in step 7.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The proxy MUST insert a Via header field value into the copy before the existing Via
+        //# header field values.
         let tx = endpoint.request(self.now, message, to.with_branch(branch)).map_err(|error| match error.kind {
             SendErrorKind::UnknownFlow(_) => StatusCode::FLOW_FAILED,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.9
@@ -86,6 +110,8 @@ impl Proxy {
             //# generates a final response, the TU uses a timer which is called
             //# timer C.  Timer C MUST be set for each client transaction when
             //# an INVITE request is proxied.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# The timer MUST be larger than 3 minutes.
             // How long it is, is the endpoint's to know; each provisional response sets it anew.
             let _ = endpoint.arm_timer_c(self.now, tx);
         }
@@ -101,6 +127,8 @@ impl Proxy {
     //# parts in any implementation-dependent way.
     fn branch(&mut self, key: Key) -> String {
         let mut branch = String::with_capacity(40);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The first part MUST satisfy the constraints of Section 8.1.1.7 as described above.
         branch.push_str("z9hG4bK");
         self.random.push_token(&mut branch, 16);
         if let Some(context) = self.contexts.get(key) {
@@ -127,6 +155,13 @@ impl Proxy {
         //# MUST initially contain all of the header fields from the
         //# received request.  Fields not detailed in the processing
         //# described below MUST NOT be removed.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The proxy MUST NOT reorder field values with a common field name (See Section
+        //# 7.3.1).
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The proxy MUST NOT add to, modify, or remove the message body.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
+        //# Proxies MUST NOT add values to the Proxy-Authorization header field.
         let mut message = request.clone();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The Request-URI in the copy's start line MUST be replaced with
@@ -163,6 +198,8 @@ impl Proxy {
             //# This set MUST be
             //# pushed into the Route header field of the copy ahead of any
             //# existing values, if present.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# If the Route header field is absent, it MUST be added, containing that list of URIs.
             message.push_route(&target.route).map_err(|_| StatusCode::BAD_GATEWAY)?;
         }
         let strict = make_strict_route(&mut message)?;
@@ -224,6 +261,11 @@ impl Proxy {
         if !(forms_dialog && self.config.record_route) {
             return Ok(());
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# If this proxy wishes to remain on the path of future requests in a dialog created by
+        //# this request (assuming the request creates a dialog), it MUST insert a Record-Route
+        //# header field value into the copy before any existing Record-Route header field
+        //# values, even if a Route header field is already present.
         let next = next_hop(message);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# If the
@@ -247,6 +289,34 @@ impl Proxy {
             self.names.write(&mut line, &self.tokens, &side, Some(path.local));
             return message.push_record_route(&line).map_err(failed);
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# Furthermore, if the request was not received over TLS, the proxy MUST insert a
+        //# Record-Route header field.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# In a similar fashion, a proxy that receives a request over TLS, but generates a
+        //# request without a SIPS URI in the Request-URI or topmost Route header field value
+        //# (after the post processing of bullet 6), MUST insert a Record-Route header field
+        //# that is not a SIPS URI.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //= type=exception
+        //= reason=it needs no rewriting: each side has a value of its own (RFC 5658)
+        //# If the URI placed in the Record-Route header field needs to be rewritten when it
+        //# passes back through in a response, the URI MUST be distinct enough to locate at that
+        //# time.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# If the proxy received the request over TLS, and sent it out over a non-TLS
+        //# connection, the proxy MUST rewrite the URI in the Record-Route header field to be a
+        //# SIPS URI.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# If the proxy received the request over a non-TLS connection, and sent it out over
+        //# TLS, the proxy MUST rewrite the URI in the Record-Route header field to be a SIP
+        //# URI.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //= type=exception
+        //= reason=nothing is rewritten: each side has a value of its own (RFC 5658)
+        //# The new URI provided by the proxy MUST satisfy the same constraints on URIs placed
+        //# in Record-Route header fields in requests (see Step 4 of Section 16.6) with the
+        //# following modifications:
         // One value for each side, so that each is reached as it reaches us: RFC 5658 section 5. Of the two the one for the next hop
         // stands on top. Toward a peer on TLS it is a SIPS URI, as RFC 3261 section 16.7 step 8 would have it rewritten.
         let incoming = Side {

@@ -37,6 +37,82 @@ use sip_transaction::{ClientTxId, Endpoint, Event, Instant, Path, ServerTxId, Tr
 use smallvec::SmallVec;
 use token::FlowTokens;
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.1
+//= type=exception
+//= reason=which requests are forwarded without transactions is the configuration of the whole proxy
+//# Requests forwarded between different types of transports where the proxy's TU must
+//# take an active role in ensuring reliable delivery on one of the transports MUST be
+//# forwarded transaction statefully.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.2
+//= type=exception
+//= reason=the endpoint sends 100 (Trying) for each INVITE server transaction
+//# The proxy core MUST behave as a UAS with respect to sending an immediate provisional
+//# on that server transaction (such as 100 Trying) as described in Section 8.2.6.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=exception
+//= reason=a maddr that is not this proxy's makes the endpoint send there; the host is asked as for any other target
+//# If the Request-URI of the request contains an maddr parameter, the Request-URI MUST
+//# be placed into the target set as the only target URI, and the proxy MUST proceed to
+//# Section 16.6.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=a rule for user agents
+//# Endpoints MUST NOT use a URI obtained from a Record-Route header field outside the
+//# dialog in which it was provided.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=there is no such alternative: next hops are flows, Routes or Request-URIs
+//# If the request has a Route header field, this alternative MUST NOT be used unless it
+//# is known that next hop proxy is a loose router.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=there is no such policy: next hops are flows, Routes or Request-URIs
+//# Such a policy MUST NOT be used if the proxy is not certain that the IP address,
+//# port, and transport correspond to a server that is a loose router.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=the endpoint locates the target of a request with a SIPS Request-URI over TLS
+//# Furthermore, if the Request-URI contains a SIPS URI, TLS MUST be used to communicate
+//# with that proxy.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=the endpoint locates the target of a request with a SIPS Request-URI over TLS
+//# Independently of which URI is being used as input to the procedures of [4], if the
+//# Request-URI specifies a SIPS resource, the proxy MUST follow the procedures of [4]
+//# as if the input URI were a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=the endpoint tries the targets of RFC 3263 one after the other
+//# As described in [4], the proxy MUST attempt to deliver the message to the first
+//# tuple in that set, and proceed through the set in order until the delivery attempt
+//# succeeds.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=the endpoint tries the targets of RFC 3263 one after the other, each in a transaction of its own
+//# For each tuple attempted, the proxy MUST format the message as appropriate for the
+//# tuple and send the request using a new client transaction as detailed in steps 8
+//# through 10.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=the endpoint makes another branch for each further target
+//# Thus, the branch parameter provided with the Via header field inserted in step 8
+//# MUST be different for each attempt.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=exception
+//= reason=the endpoint adds Content-Length to each message that has none
+//# If the request will be sent to the next hop using a stream-based transport and the
+//# copy contains no Content-Length header field, the proxy MUST insert one with the
+//# correct value for the body of the request (see Section 20.14).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=RFC 6026 section 8.9 withdrew it: stray responses are dropped unless the proxy is stateless
+//# If none is found, the element MUST process the response (even if it is an
+//# informational response) as a stateless proxy (described below).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=the value is the endpoint's, and always the same
+//# The timer MAY be reset to a different value, but this value MUST be greater than 3
+//# minutes.
 /// What a [`Proxy`] is told at construction.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -58,6 +134,21 @@ pub struct ProxyConfig {
     pub edge: bool,
     /// Whether to try the contacts of 3xx responses of its own domains' users, rather than to pass them back. Off.
     pub recurse: bool,
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //= type=exception
+    //= reason=the choice is the host's, which is told so
+    //# This choice MUST only rely on fields in the message and time-invariant properties of
+    //# the server.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //= type=exception
+    //= reason=the choice is the host's, which is told so
+    //# In particular, a retransmitted request MUST be forwarded to the same destination
+    //# each time it is processed.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //= type=exception
+    //= reason=the choice is the host's, which is told so
+    //# Furthermore, CANCEL and non-Routed ACK requests MUST generate the same choice as
+    //# their associated INVITE.
     /// Whether to forward without transactions (RFC 3261 section 16.11): to one target, without forking, for hosts that
     /// decide alike for each retransmission. The endpoint must be told to hand out stray responses. Off.
     pub stateless: bool,
@@ -322,6 +413,9 @@ impl Proxy {
                 let Some(key) = self.by_server.remove(&tx) else { return Some(Event::ServerEnded { tx, outcome }) };
                 self.on_server_ended(endpoint, key, outcome);
             }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+            //# If timer C should fire, the proxy MUST either reset the timer with any value it
+            //# chooses, or terminate the client transaction.
             Event::TimerC { tx } => {
                 if !self.by_client.contains_key(&tx) {
                     return Some(Event::TimerC { tx });
@@ -330,6 +424,11 @@ impl Proxy {
                 //# If the
                 //# client transaction has received a provisional response, the proxy
                 //# MUST generate a CANCEL request matching that transaction.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-16.8
+                //= type=exception
+                //= reason=timer B ends such a transaction long before
+                //# If the client transaction has not received a provisional response, the proxy MUST
+                //# behave as if the transaction received a 408 (Request Timeout) response.
                 // Without one, timer B has ended it before.
                 let _ = endpoint.cancel(now, tx, None);
             }
@@ -359,6 +458,10 @@ impl Proxy {
                 self.reject(endpoint, id.0, StatusCode::TEMPORARILY_UNAVAILABLE.into());
             }
             Decision::Targets(targets) => self.start(endpoint, id.0, targets),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+            //# If the domain of the Request-URI indicates a domain this element is not responsible
+            //# for, the Request-URI MUST be placed into the target set as the only target, and the
+            //# element MUST proceed to the task of Request Forwarding (Section 16.6).
             Decision::Relay => {
                 let uri = context.request.as_ref().and_then(|request| request.request_uri_bytes());
                 let uri = String::from_utf8_lossy(uri.unwrap_or_default()).into_owned();
@@ -426,6 +529,14 @@ impl Proxy {
             loop_key: self.loop_key,
             endpoint,
         };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.2
+        //# For all new requests, including any with unknown methods, an element intending to
+        //# proxy the request MUST:
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# A stateless proxy MUST validate a request as described in Section 16.3
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# A stateless proxy MUST follow the request processing steps described in Sections
+        //# 16.4 through 16.5 with the following exception:
         let prepared = rules.prepare(&mut message, &path);
         let method = message.method();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.10
@@ -433,6 +544,8 @@ impl Proxy {
         //# knowledge of the request to apply the CANCEL to.  It MUST statelessly
         //# forward the CANCEL request (it may have statelessly forwarded the
         //# associated request previously).
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# Stateless proxies MUST NOT perform special processing for CANCEL requests.
         let stateless = self.config.stateless || method == Some(Method::Cancel);
         let routing = match prepared {
             Ok(routing) => routing,
@@ -453,6 +566,9 @@ impl Proxy {
         let invite = method == Some(Method::Invite);
         // ACK has no transaction; CANCEL and all requests of a stateless proxy give theirs up.
         let kept = tx.filter(|_| !stateless);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# Furthermore, when handling a request statelessly, an element MUST NOT generate its
+        //# own 100 (Trying) or any other provisional response.
         if let (Some(tx), None) = (tx, kept) {
             let _ = endpoint.abandon(self.now, tx);
         }
@@ -500,6 +616,12 @@ impl Proxy {
     }
 
     /// Answers a request that is not forwarded.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.1
+    //# When responding directly to a request, the element is playing the role of a UAS and
+    //# MUST behave as described in Section 8.2.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    //# If any of these checks fail, the element MUST behave as a user agent server (see
+    //# Section 8.2) and respond with an error code.
     fn answer(&self, endpoint: &mut Endpoint, tx: ServerTxId, message: &Message, rejected: &Rejected) {
         reply(endpoint, self.now, tx, message, rejected.status, |mut response| {
             for (header, value) in &rejected.fields {

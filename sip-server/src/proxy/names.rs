@@ -77,6 +77,10 @@ impl Names {
     //# The URI placed in the Record-Route header field value MUST be a
     //# SIP or SIPS URI.  This URI MUST contain an lr parameter (see
     //# Section 19.1.1).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+    //# The URI placed in the Record-Route header field MUST resolve to the element
+    //# inserting it (or a suitable stand-in) when the server location procedures of [4] are
+    //# applied to it, so that subsequent requests reach the same SIP element.
     pub(super) fn write(&self, out: &mut String, tokens: &FlowTokens, side: &Side, local: Option<SocketAddr>) {
         out.push('<');
         out.push_str(if side.secure { "sips:" } else { "sip:" });

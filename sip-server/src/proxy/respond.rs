@@ -14,11 +14,33 @@ use sip_transaction::{ClientTxId, Endpoint, Outcome};
 
 impl Proxy {
     /// A response has come for a branch.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# As client transactions pass responses to the proxy layer, the following processing
+    //# MUST take place:
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# The following processing MUST be performed on each response that is forwarded.
     pub(super) fn on_response(&mut self, endpoint: &mut Endpoint, key: Key, tx: ClientTxId, mut response: Message) {
         let (Some(status), Some(context)) = (response.status(), self.contexts.get_mut(key)) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# If no Via header field values remain in the response, the
         //# response was meant for this element and MUST NOT be forwarded.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# A proxy MUST NOT insert a tag into the To header field of a 1xx or 2xx response if
+        //# the request did not contain one.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# A proxy MUST NOT modify the tag in the To header field of a 1xx or 2xx response.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# A proxy MUST NOT modify the To tag in any forwarded response to a request that
+        //# contains a To tag.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# The proxy MUST NOT add to, modify, or remove the message body.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# Unless otherwise specified, the proxy MUST NOT remove any header field values other
+        //# than the Via header field value discussed in Section 16.7 Item 3.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# In particular, the proxy MUST NOT remove any "received" parameter it may have added
+        //# to the next Via header field value while processing the request associated with this
+        //# response.
         response.pop_via();
         if !response.has(Header::Via) {
             return;
@@ -57,6 +79,9 @@ impl Proxy {
         self.advance(endpoint, key);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# Until a final response has been sent on the server transaction, the following
+    //# responses MUST be forwarded immediately:
     fn provisional(&mut self, endpoint: &mut Endpoint, key: Key, status: StatusCode, response: Message) {
         let Some(context) = self.contexts.get(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
@@ -73,11 +98,19 @@ impl Proxy {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+    //# Any response chosen for immediate forwarding MUST be processed as described in steps
+    //# "Aggregate Authorization Header Field Values" through "Record-Route".
     fn success(&mut self, endpoint: &mut Endpoint, key: Key, status: StatusCode, response: Message) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# After a final response has been sent on the server transaction,
         //# the following responses MUST be forwarded immediately:
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //= type=exception
+        //= reason=covered by the fuzz target that answers with whatever it likes
+        //# If no Via header field values remain in the response, the response was meant for
+        //# this element and MUST NOT be forwarded.
         // Any 2xx response to an INVITE request; and of other requests only the first.
         let answered = context.stage == Stage::Answered;
         if answered && !context.invite {
@@ -86,6 +119,9 @@ impl Proxy {
         context.stage = Stage::Answered;
         let (path, server) = (context.path, context.tx.filter(|_| !context.server_ended));
         let unsent = match server {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+            //# The proxy MUST pass the response to the server transaction associated with the
+            //# response context.
             Some(server) => endpoint.respond(self.now, server, response).err().map(|error| *error.message),
             None => Some(response),
         };
@@ -146,6 +182,11 @@ impl Proxy {
     //# Furthermore, the element MUST
     //# generate CANCEL requests for all pending client transactions in the
     //# context as described in Section 16.7 step 10.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.10
+    //= type=exception
+    //= reason=the endpoint answers a CANCEL that matches an INVITE
+    //# If a matching response context is found, the element MUST immediately return a 200
+    //# (OK) response to the CANCEL request.
     pub(super) fn cancel(&mut self, endpoint: &mut Endpoint, key: Key, cancel: &Message) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.cancelled = true;
@@ -283,6 +324,8 @@ impl Proxy {
             match contact.ok().and_then(|contact| recursion_target(&contact, sips)) {
                 Some(target) => {
                     taken.push(at);
+                    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+                    //# As above, any given URI MUST NOT be added to the set more than once.
                     if !context.tried.contains(&target.uri) {
                         context.tried.push(target.uri.clone());
                         found.push(target);
@@ -311,6 +354,19 @@ impl Proxy {
     //# proxy has inserted into previous requests) the proxy MUST remove that
     //# header field value from the response and forward the result to the
     //# location indicated in the next Via header field value.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //= type=exception
+    //= reason=the endpoint drops responses whose topmost Via is not its own
+    //# When a response arrives at a stateless proxy, the proxy MUST inspect the sent-by
+    //# value in the first (topmost) Via header field value.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //# The proxy MUST NOT add to, modify, or remove the message body.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //# Unless specified otherwise, the proxy MUST NOT remove any other header field values.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+    //= type=exception
+    //= reason=the endpoint drops responses whose topmost Via is not its own
+    //# If the address does not match the proxy, the message MUST be silently discarded.
     pub(super) fn pass_back(&mut self, endpoint: &mut Endpoint, mut response: Message) {
         response.pop_via();
         if response.has(Header::Via) {

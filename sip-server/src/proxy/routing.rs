@@ -90,6 +90,8 @@ impl Context<'_> {
     fn preprocess(&self, message: &mut Message, path: &Path) -> Result<Taken, Rejected> {
         self.repair_strict_route(message, path)?;
         self.strip_maddr(message, path)?;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
+        //# The proxy MUST then proceed as if it received this modified request.
         let mut taken = Taken::default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
         //# If the first value in the Route header field indicates this proxy,
@@ -157,6 +159,10 @@ impl Context<'_> {
     fn strip_maddr(&self, message: &mut Message, path: &Path) -> Result<(), Rejected> {
         let Some(Ok(Uri::Sip(uri))) = message.request_uri() else { return Ok(()) };
         let Ok(Some(maddr)) = uri.maddr() else { return Ok(()) };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
+        //# If the Request-URI contains a maddr parameter, the proxy MUST check to see if its
+        //# value is in the set of addresses or domains the proxy is configured to be
+        //# responsible for.
         let names_us = match (maddr.ip(), maddr.domain()) {
             (Some(ip), _) => ip == path.local.ip(),
             (None, Some(name)) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(name)),
@@ -199,6 +205,16 @@ struct Taken {
     lost: bool,
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+//# Notice that a proxy is not required to detect merged requests and MUST NOT treat
+//# merged requests as an error condition.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+//= type=exception
+//= reason=the endpoint hands on only requests it could make a server transaction for
+//# The request MUST be well-formed enough to be handled with a server transaction.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+//# An element MUST NOT refuse to proxy a request because it contains a method or header
+//# field it does not know about.
 fn validate(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
     //# Any components involved in the remainder of these Request
@@ -274,6 +290,15 @@ fn validate(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {
 //# hash that varies between different transactions attempting to reach
 //# the same destination to avoid repeated failure should the hash
 //# collide.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//# If a proxy wishes to detect loops, the "branch" parameter it supplies MUST depend on
+//# all information affecting processing of a request, including the incoming Request-
+//# URI and any header fields affecting the request's admission or routing.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//# The request method MUST NOT be included in the calculation of the branch parameter.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//# In particular, CANCEL and ACK requests (for non-2xx responses) MUST have the same
+//# branch value as the corresponding request they cancel or acknowledge.
 fn loop_hash(key: HashKey, message: &Message) -> u64 {
     let mut hash = key.build_hasher();
     let mut part = |bytes: &[u8]| {

@@ -527,6 +527,12 @@ impl Registrar {
 
     // REGISTER.
 
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# REGISTER requests MUST be processed by a registrar in the order that they are
+    //# received.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# Each REGISTER message MUST be processed independently of any other registration or
+    //# binding changes.
     fn register(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>) {
         let now = self.now;
         let Storage::Table(table) = &mut self.storage else { return };
@@ -585,6 +591,8 @@ impl Registrar {
         answer.send(endpoint, asker, aor, bindings);
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# A registrar MUST not generate 6xx responses.
     fn refuse(&self, endpoint: &mut Endpoint, asker: &Asker<'_>, refused: Refused) {
         let (status, fields) = (refused.status, refused.fields);
         if fields.is_empty() {
