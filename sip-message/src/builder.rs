@@ -72,6 +72,9 @@ impl Draft {
     }
 
     fn body(&mut self, content_type: impl Display, body: Bytes) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.1
+        //# The Internet media type of the message body MUST be given by the
+        //# Content-Type header field.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
         //# The Content-Type header field MUST be present if the body is
         //# not empty.
@@ -88,6 +91,10 @@ impl Draft {
                 self.fail(fault(BuildFault::Repeated, *header));
             }
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+        //# A mandatory response header field MUST be present in the
+        //# response, and the header field MUST be understood by the UAC
+        //# processing the response.
         for header in [Header::From, Header::To, Header::CallId, Header::CSeq] {
             if !self.index.has(header) {
                 self.fail(fault(BuildFault::Missing, header));
@@ -97,6 +104,13 @@ impl Draft {
             return Err(error);
         }
         let mut out = self.out;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+        //# If a stream-based protocol (such as TCP) is used as a
+        //# transport, then the header field MUST be sent.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.14
+        //# Applications SHOULD use this field to indicate the size of the
+        //# message-body to be transferred, regardless of the media type of the
+        //# entity.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.14
         //# If no body is present in a message, then the
         //# Content-Length header field value MUST be set to zero.
@@ -357,6 +371,9 @@ impl ResponseBuilder {
     /// The first thing that was wrong: a value that is not of its header's form, a field that stands twice or that
     /// the request lacked, a missing tag.
     pub fn build(self) -> Result<Message, BuildError> {
+        if !self.draft.index.has(Header::Via) && self.draft.error.is_none() {
+            return Err(fault(BuildFault::Missing, Header::Via));
+        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
         //# However, if the To header field in the request did not
         //# contain a tag, the URI in the To header field in the response MUST

@@ -320,6 +320,18 @@ impl Message {
     ///
     /// The first [`Fault`], in the order of RFC 3261 section 8.2, with the status owed: 400, 405, 406, 415, 416,
     /// 420, 501, 505. Nothing is owed for a response or an ACK.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.2
+    //# If a header field appears in a message not matching
+    //# its category (such as a request header field in a response), it MUST
+    //# be ignored.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+    //# A "mandatory" header field MUST be
+    //# present in a request, and MUST be understood by the UAS receiving the
+    //# request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+    //# If one is placed in a
+    //# request by mistake, it MUST be ignored by the UAS receiving the
+    //# request.
     pub fn check_semantics(&self, accepts: &Capabilities<'_>) -> Result<(), Fault> {
         let answered = self.is_request() && self.method() != Some(Method::Ack);
         self.semantics(accepts).map_err(|mut fault| {
@@ -456,6 +468,12 @@ impl Message {
             });
         }
         self.check_contacts(method)?;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.32
+        //# Although an optional header field, the Require MUST NOT be
+        //# ignored if it is present.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20.32
+        //# Each option tag defines a SIP extension that MUST be
+        //# understood to process the request.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
         //# If a UAS does not
         //# understand an option-tag listed in a Require header field, it MUST

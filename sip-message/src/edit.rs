@@ -302,6 +302,11 @@ impl Message {
     }
 
     /// Adds a field before the first one of this header; if there is none, behind the Via fields.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //# However, it is RECOMMENDED that header fields which are
+    //# needed for proxy processing (Via, Route, Record-Route, Proxy-Require,
+    //# Max-Forwards, and Proxy-Authorization, for example) appear towards
+    //# the top of the message to facilitate rapid parsing.
     fn push_ordered(&mut self, header: Header, value: impl Display) -> Result<(), BuildError> {
         let entry = self.compose(HeaderName::Known(header), value)?;
         let at = self.index.first(header).unwrap_or_else(|| {

@@ -75,7 +75,11 @@ impl<'a> NameAddr<'a> {
         self.params.token("tag")
     }
 
-    /// Checks all of it: display name, URI and parameters.
+    /// Checks all of it: display name, URI and parameters. Whether this header may have a URI with a port or such
+    /// parameters is not asked.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    //# Elements processing URIs SHOULD ignore any disallowed components if
+    //# they are present.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
         self.uri()?;
         self.params.check()

@@ -285,7 +285,9 @@ fn version(v: &[u8]) -> Option<bool> {
     (scan::all(major, scan::DIGIT) && scan::all(minor, scan::DIGIT)).then_some(number == b"2.0")
 }
 
-/// The value that all Content-Length fields agree on.
+/// The value that all Content-Length fields agree on. Nothing else says how long a body is.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.2
+//# The "chunked" transfer encoding of HTTP/1.1 MUST NOT be used for SIP.
 #[inline]
 fn content_length(v: &[u8], index: &Index) -> Result<Option<u64>, Fault> {
     let Some(first) = index.first(Header::ContentLength) else { return Ok(None) };

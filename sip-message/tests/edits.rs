@@ -147,6 +147,12 @@ fn any_value_of_a_list_can_go_or_change() {
 #[test]
 fn a_record_route_stands_behind_via_or_before_the_others() {
     let mut message = invite();
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //= type=test
+    //# However, it is RECOMMENDED that header fields which are
+    //# needed for proxy processing (Via, Route, Record-Route, Proxy-Require,
+    //# Max-Forwards, and Proxy-Authorization, for example) appear towards
+    //# the top of the message to facilitate rapid parsing.
     message.push_record_route("<sip:p2.example.com;lr>").unwrap();
     message.push_record_route("<sip:p1.example.com;lr>").unwrap();
     let line =

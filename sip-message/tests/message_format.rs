@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use sip_message::{
     BuildFault, Capabilities, FaultKind, FramingFault, Header, Message, Method, NameAddr, StatusCode, StreamDecoder,
-    ValueFault, headers::Challenge,
+    StreamItem, ValueFault, headers::Challenge,
 };
 
 const HEAD: &str = "Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\nMax-Forwards: 70\r\nTo: <sip:b@c>\r\n\
@@ -156,12 +156,26 @@ fn an_empty_body_has_length_zero() {
     //# Content-Length header field value MUST be set to zero.
     let answer = Message::response(&with(""), StatusCode::OK).to_tag("t").build().unwrap();
     assert_eq!(answer.field(Header::ContentLength), Some(&b"0"[..]));
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.1
+    //= type=test
+    //# The Internet media type of the message body MUST be given by the
+    //# Content-Type header field.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
     //= type=test
     //# The Content-Type header field MUST be present if the body is
     //# not empty.
     let answer = Message::response(&with(""), StatusCode::OK).to_tag("t").body("text/plain", "x").build().unwrap();
     assert_eq!(answer.field(Header::ContentType), Some(&b"text/plain"[..]));
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+    //= type=test
+    //# If a stream-based protocol (such as TCP) is used as a
+    //# transport, then the header field MUST be sent.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.14
+    //= type=test
+    //# Applications SHOULD use this field to indicate the size of the
+    //# message-body to be transferred, regardless of the media type of the
+    //# entity.
+    assert_eq!(answer.field(Header::ContentLength), Some(&b"1"[..]));
     assert!(Message::response(&with(""), StatusCode::OK).to_tag("t").body("", "x").build().is_err());
 }
 
@@ -264,4 +278,89 @@ fn a_request_gets_max_forwards_of_70() {
     let mut sent = request;
     sent.push_via("SIP/2.0/UDP a;branch=z9hG4bK1").unwrap();
     sent.check_semantics(&Capabilities::COMMON).unwrap();
+}
+
+#[test]
+fn a_field_of_the_other_kind_of_message_is_ignored() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.2
+    //= type=test
+    //# If a header field appears in a message not matching
+    //# its category (such as a request header field in a response), it MUST
+    //# be ignored.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+    //= type=test
+    //# If one is placed in a
+    //# request by mistake, it MUST be ignored by the UAS receiving the
+    //# request.
+    let request = with("Retry-After: soon\r\nWWW-Authenticate: what\r\nUnsupported: @\r\n");
+    request.check_semantics(&Capabilities::COMMON).unwrap();
+    let text = format!("SIP/2.0 200 OK\r\n{HEAD}Require: foo\r\nExpires: none\r\nAccept: x/y\r\nRoute: x\r\n\r\n");
+    parse(&text).unwrap().check_semantics(&Capabilities::COMMON).unwrap();
+}
+
+#[test]
+fn mandatory_fields_are_there() {
+    for name in ["Via", "To", "From", "Call-ID", "CSeq"] {
+        let text = format!("OPTIONS sip:b@c SIP/2.0\r\n{HEAD}\r\n").replace(&format!("{name}: "), "X: ");
+        let request = parse(&text).unwrap();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+        //= type=test
+        //# A "mandatory" header field MUST be
+        //# present in a request, and MUST be understood by the UAS receiving the
+        //# request.
+        let fault = request.check_semantics(&Capabilities::COMMON).unwrap_err();
+        assert_eq!((fault.kind, fault.status), (FaultKind::Missing, Some(StatusCode::BAD_REQUEST)), "{name}");
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+        //= type=test
+        //# A mandatory response header field MUST be present in the
+        //# response, and the header field MUST be understood by the UAC
+        //# processing the response.
+        let response = Message::response(&request, StatusCode::OK).to_tag("t").build();
+        assert_eq!(response.unwrap_err().kind, BuildFault::Missing, "{name}");
+    }
+}
+
+#[test]
+fn require_is_never_ignored() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.32
+    //= type=test
+    //# Although an optional header field, the Require MUST NOT be
+    //# ignored if it is present.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-20.32
+    //= type=test
+    //# Each option tag defines a SIP extension that MUST be
+    //# understood to process the request.
+    for line in ["Require: nothingSupportsThis\r\n", "Require:\r\nRequire: timer,x\r\n"] {
+        let fault = with(line).check_semantics(&Capabilities::COMMON).unwrap_err();
+        assert_eq!(fault.status, Some(StatusCode::BAD_EXTENSION), "{line}");
+    }
+}
+
+#[test]
+fn chunks_mean_nothing() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.2
+    //= type=test
+    //# The "chunked" transfer encoding of HTTP/1.1 MUST NOT be used for SIP.
+    let mut decoder = StreamDecoder::new(Default::default());
+    let chunked = format!("OPTIONS sip:b@c SIP/2.0\r\n{HEAD}Transfer-Encoding: chunked\r\n");
+    decoder.push(format!("{chunked}Content-Length: 6\r\n\r\n1\r\nx\r\n0\r\n\r\n").as_bytes());
+    let Some(Ok(StreamItem::Message(message))) = decoder.next_item() else { panic!("a message") };
+    assert_eq!(message.body(), b"1\r\nx\r\n");
+    let mut decoder = StreamDecoder::new(Default::default());
+    decoder.push(format!("{chunked}\r\n0\r\n\r\n").as_bytes());
+    let error = decoder.next_item().unwrap().unwrap_err();
+    assert_eq!((error.error.kind, error.fatal), (FramingFault::ContentLengthMissing, true));
+}
+
+#[test]
+fn a_uri_with_components_its_header_should_not_have_is_read_without_them() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    //= type=test
+    //# Elements processing URIs SHOULD ignore any disallowed components if
+    //# they are present.
+    let text = format!("OPTIONS sip:b@c SIP/2.0\r\n{HEAD}\r\n");
+    let text = text.replace("<sip:b@c>", "<sip:b@c:5062;method=BYE;lr;maddr=192.0.2.1?Subject=x>");
+    let request = parse(&text).unwrap();
+    request.check_grammar().unwrap();
+    request.check_semantics(&Capabilities::COMMON).unwrap();
 }

@@ -288,6 +288,12 @@ fn headers_that_steer_the_request_are_not_honoured() {
     //# An implementation SHOULD treat the presence of any headers or body
     //# parts in the URI as a desire to include them in the message, and
     //# choose to honor the request on a per-component basis.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    //= type=test
+    //# An implementation SHOULD verify the accuracy of any requested
+    //# descriptive header fields, including: Content-Disposition, Content-
+    //# Encoding, Content-Language, Content-Length, Content-Type, Date,
+    //# Mime-Version, and Timestamp.
     let honoured: Vec<_> = uri.requested_headers().map(|header| header.name.as_str()).collect();
     assert_eq!(honoured, ["Subject", "X-Own", "c"]);
     assert!(uri.requested_body().unwrap().eq_text("hi"));

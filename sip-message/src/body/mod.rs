@@ -19,6 +19,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+// What a body is made of is the host's choice:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.1
+//= type=exception
+//= reason=Bodies are bytes here; whoever encodes one writes Content-Encoding, and nothing else does.
+//# If the body has undergone any encoding
+//# such as compression, then this MUST be indicated by the Content-
+//# Encoding header field; otherwise, Content-Encoding MUST be omitted.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.1
+//= type=exception
+//= reason=The host chooses the body; Message::accept tells it whether multipart is welcome.
+//# Implementations that send requests
+//# containing multipart message bodies MUST send a session description
+//# as a non-multipart message body if the remote implementation requests
+//# this through an Accept header field that does not contain multipart.
+
 mod build;
 mod fields;
 mod multipart;

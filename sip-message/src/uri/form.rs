@@ -93,3 +93,20 @@ fn is_dangerous(header: &UriHeader<'_>) -> bool {
         Some(_) => false,
     }
 }
+
+// The request itself is formed above this crate:
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+//= type=exception
+//= reason=Requests are formed from URIs by the host; the builders refuse what is malformed.
+//# An implementation MUST
+//# NOT proceed with transmitting the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+//= type=exception
+//= reason=Requests are formed from URIs by the host, which knows its capabilities.
+//# An implementation SHOULD refuse to send these requests rather than
+//# modifying them to match their capabilities.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+//= type=exception
+//= reason=Requests are formed from URIs by the host, which knows its extensions.
+//# An implementation MUST NOT send a
+//# request requiring an extension that it does not support.
