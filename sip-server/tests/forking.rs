@@ -105,6 +105,13 @@ impl Scene {
 //= type=test
 //# The proxy MUST pass the response to the server transaction associated with the
 //# response context.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//= type=test
+//# The proxy MUST insert a Via header field value into the copy before the existing Via
+//# header field values.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//= type=test
+//# The first part of the branch value MUST satisfy the constraints of Section 8.1.1.7.
 #[test]
 fn parallel_branches_ring_until_one_accepts() {
     let mut scene = scene(&["1", "1", "1"], false);
@@ -147,6 +154,10 @@ fn parallel_branches_ring_until_one_accepts() {
 //# A stateful proxy MUST send a final response to a response context's server
 //# transaction if no final responses have been immediately forwarded by the above rules
 //# and all client transactions in this response context have been terminated.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+//= type=test
+//# A proxy MUST NOT decrement Max-Breadth for each hop or otherwise use it to restrict
+//# the "depth" of a request's propagation.
 #[test]
 fn serial_branches_follow_each_other_by_q() {
     let mut scene = scene(&["0.2", "0.9", "0.5"], false);

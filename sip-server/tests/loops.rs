@@ -22,6 +22,20 @@ use sip_transaction::Destination;
 //# Hence, the
 //# second part MUST depend at least on the received Request-URI and any
 //# Route header field values used when processing the received request.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.2
+//= type=test
+//# Proxies required to perform loop detection by RFC 5393 MUST perform the following
+//# loop-detection test before forwarding a request.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.2
+//= type=test
+//# Each Via header field value in the request whose sent-by value matches a value
+//# placed into previous requests by this proxy MUST be inspected for the "second part"
+//# defined in Section 4.2.1 of RFC 5393.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.2
+//= type=test
+//# If the second field is present, the proxy MUST perform the second-part calculation
+//# described in Section 4.2.1 of RFC 5393 on this request and compare the result to the
+//# value from the Via header field.
 #[test]
 fn the_doubling_attack_is_stopped() {
     let mut world = World::new(5);
@@ -64,6 +78,10 @@ fn the_doubling_attack_is_stopped() {
 //# If a proxy wishes to detect loops, the "branch" parameter it supplies MUST depend on
 //# all information affecting processing of a request, including the incoming Request-
 //# URI and any header fields affecting the request's admission or routing.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//= type=test
+//# This second part MUST vary with any field used by the location service logic in
+//# determining where to retarget or forward this request.
 #[test]
 fn a_spiral_is_no_loop() {
     // Bob's calls go to a service which sends them back to the same proxy for Carol.

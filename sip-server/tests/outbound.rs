@@ -84,6 +84,18 @@ impl Scene {
 //= type=test
 //# When receiving a REGISTER request, the registrar MUST check from its
 //# Via header field if the registrar is the first hop or not.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-5.1
+//= type=test
+//# If the edge proxy is not the first SIP node after the UAC it MUST NOT place an "ob"
+//# URI parameter in a Path header field value.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//= type=test
+//# Registrars that implement this specification MUST support the Path header mechanism
+//# [RFC3327].
+//= https://www.rfc-editor.org/rfc/rfc3327#section-4
+//= type=test
+//# As suggested therein, such values MUST include the loose-routing indicator parameter
+//# ";lr" for full compliance with [1].
 #[test]
 fn section_9_1_two_flows_are_registered() {
     let mut scene = scene();
@@ -188,6 +200,11 @@ fn section_9_3_a_flow_that_failed_is_replaced() {
 //# If the registrar processes a Contact header field value
 //# with a reg-id but no instance-id, it simply ignores the reg-id
 //# parameter.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//= type=test
+//# If the Contact header did not contain a "reg-id" Contact header field parameter or
+//# if that parameter was ignored (as described above), the registrar MUST NOT include
+//# the outbound option-tag in the Require header field of its response.
 #[test]
 fn without_outbound_at_the_first_hop_there_are_no_flows() {
     let mut world = World::new(4);
@@ -243,6 +260,10 @@ fn without_outbound_at_the_first_hop_there_are_no_flows() {
 //# currently valid GRUU within the domain, it SHOULD be rejected with a
 //# 404 (Not Found) response; this is the same behavior a proxy would
 //# exhibit for any other URI within the domain that is not valid.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//= type=test
+//# If the contact contained a "pub-gruu" Contact header field parameter, the header
+//# field parameter MUST be ignored by the registrar.
 #[test]
 fn a_gruu_leads_to_its_instance_and_to_no_other() {
     let mut world = World::new(12);

@@ -59,6 +59,12 @@ fn options(to: &str, call: &str, fields: &[(&str, &str)]) -> Message {
 //= type=test
 //# If any of these checks fail, the element MUST behave as a user agent server (see
 //# Section 8.2) and respond with an error code.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+//= type=test
+//# If a SIP proxy determines a response context has insufficient Incoming Max-Breadth
+//# to carry out a desired parallel fork, and the proxy is unwilling/unable to
+//# compensate by forking serially or sending a redirect, that proxy MUST return a 440
+//# (Max-Breadth Exceeded) response.
 #[test]
 fn what_is_not_forwarded() {
     let (mut world, _, alice, bob) = scene(|config| config.proxy.proxy_extensions = vec!["sec-agree".into()]);
@@ -469,6 +475,9 @@ fn a_caller_who_gives_up_before_the_decision_is_answered_487() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
 //= type=test
 //# Unless specified otherwise, the proxy MUST NOT remove any other header field values.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+//= type=test
+//# This second part MUST NOT vary with the request method.
 #[test]
 fn without_transactions_a_call_goes_through_all_the_same() {
     let (mut world, server, alice, bob) = scene(|config| {

@@ -69,6 +69,10 @@ fn section_8_1_registration() {
 //# indicates that no future messages will be delivered on a specific
 //# flow, then the proxy MUST invalidate all the bindings in the target
 //# set that use that flow (regardless of AOR).
+//= https://www.rfc-editor.org/rfc/rfc5626#section-7
+//= type=test
+//# Similarly, if a proxy closes a file descriptor, it MUST invalidate all the bindings
+//# in the target set with flows that use that file descriptor.
 #[test]
 fn the_binding_of_a_browser_ends_with_its_connection() {
     let mut scene = scene(Transport::Wss);
@@ -154,6 +158,10 @@ fn section_8_2_a_call_from_the_browser() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//= type=test
+//# If the UAC has a direct flow with the registrar, the registrar MUST store enough
+//# information to uniquely identify the network flow over which the request arrived.
 #[test]
 fn a_call_to_the_browser() {
     let mut scene = scene(Transport::Wss);

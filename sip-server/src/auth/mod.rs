@@ -45,6 +45,15 @@ use smallvec::SmallVec;
 //# Proxy-Authorization header field, a proxy server MUST attempt to parse all Proxy-
 //# Authorization header field values to determine whether one of them has what the
 //# proxy server considers to be valid credentials.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+//= type=exception
+//= reason=a rule for clients; a server that refused it would refuse more than it must
+//# For SIP, the 'uri' MUST be enclosed in quotation marks.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
+//= type=exception
+//= reason=a rule for clients; a cnonce without qop is not read
+//# RFC 2617 notes that a cnonce value MUST NOT be sent in an Authorization (and by
+//# extension Proxy-Authorization) header field if no qop directive has been sent.
 /// What a [`DigestAuth`] is told at construction.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -78,6 +78,9 @@ impl Gruus {
     //# 2.  Given a pair of GRUUs, it MUST be computationally infeasible to
     //# determine whether they were issued for the same AOR or instance
     //# ID or for different AORs and instance IDs.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //# However, if two GRUUs are associated with different AORs or different instance IDs
+    //# or both, the GRUUs MUST be different based on URI equality comparison.
     pub(crate) fn write_temporary(&mut self, out: &mut String, aor: &str, binding: &Binding) {
         let nonce = self.random.u64().to_be_bytes();
         let mut sealed = Vec::with_capacity(NONCE + FINGERPRINT + aor.len() + 32 + TAG);
@@ -98,6 +101,9 @@ impl Gruus {
     }
 
     /// What `uri` means if it is a GRUU: `None` if it has no `gr`, `Some(None)` if it is not one of this registrar's.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //# A registrar MUST be able to determine the instance ID and AOR when presented with a
+    //# GRUU.
     pub(crate) fn read(&self, uri: &SipUri<'_>) -> Option<Option<GruuTarget>> {
         let gr = uri.gr()?;
         if let Some(instance) = gr {

@@ -168,6 +168,23 @@ fn the_embedded_table_conforms() {
     store_conformance(|| LocationTable::new([9; 32])).unwrap();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//= type=test
+//# The likelihood that the temporary GRUU is equal to another GRUU that the registrar
+//# has created MUST be vanishingly small.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//= type=test
+//# Given a pair of GRUUs, it MUST be computationally infeasible to determine whether
+//# they were issued for the same AOR or instance ID or for different AORs and instance
+//# IDs.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+//= type=test
+//# A registrar MUST be able to determine the instance ID and AOR when presented with a
+//# GRUU.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+//= type=test
+//# However, if two GRUUs are associated with different AORs or different instance IDs
+//# or both, the GRUUs MUST be different based on URI equality comparison.
 #[test]
 fn gruus_are_resolved_to_the_instance_they_were_made_for() {
     let mut gruus = Gruus::new(&[5; 32]);

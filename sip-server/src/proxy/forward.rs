@@ -95,6 +95,9 @@ impl Proxy {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The proxy MUST insert a Via header field value into the copy before the existing Via
         //# header field values.
+        //= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+        //# The proxy MUST insert a Via header field value into the copy before the existing Via
+        //# header field values.
         let tx = endpoint.request(self.now, message, to.with_branch(branch)).map_err(|error| match error.kind {
             SendErrorKind::UnknownFlow(_) => StatusCode::FLOW_FAILED,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.9
@@ -125,10 +128,17 @@ impl Proxy {
     //= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
     //# Such proxies SHOULD create a branch value separable into two
     //# parts in any implementation-dependent way.
+    //= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+    //= type=exception
+    //= reason=the endpoint makes CANCEL and ACK with the branch of their INVITE
+    //# CANCEL and non-200 ACK requests MUST have the same branch parameter value as the
+    //# corresponding request they cancel or acknowledge.
     fn branch(&mut self, key: Key) -> String {
         let mut branch = String::with_capacity(40);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The first part MUST satisfy the constraints of Section 8.1.1.7 as described above.
+        //= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
+        //# The first part of the branch value MUST satisfy the constraints of Section 8.1.1.7.
         branch.push_str("z9hG4bK");
         self.random.push_token(&mut branch, 16);
         if let Some(context) = self.contexts.get(key) {
@@ -184,6 +194,9 @@ impl Proxy {
         //= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
         //# All proxied requests MUST contain a single Max-Breadth header field
         //# value.
+        //= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+        //# A proxy MUST NOT decrement Max-Breadth for each hop or otherwise use it to restrict
+        //# the "depth" of a request's propagation.
         if message.max_breadth() != Ok(Some(breadth)) {
             message.set(Header::MaxBreadth, breadth).map_err(|_| failed)?;
         }

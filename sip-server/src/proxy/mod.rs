@@ -113,6 +113,17 @@ use token::FlowTokens;
 //= reason=the value is the endpoint's, and always the same
 //# The timer MAY be reset to a different value, but this value MUST be greater than 3
 //# minutes.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-5.4
+//= type=exception
+//= reason=keepalives are the endpoint's
+//# All edge proxies compliant with this specification MUST implement support for STUN
+//# NAT keep-alives on their SIP UDP ports as described in Section 8.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-5.4
+//= type=exception
+//= reason=keepalives are the endpoint's
+//# When a server receives a double CRLF sequence between SIP messages on a connection-
+//# oriented transport such as TCP or SCTP, it MUST immediately respond with a single
+//# CRLF over the same connection.
 /// What a [`Proxy`] is told at construction.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

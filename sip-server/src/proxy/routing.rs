@@ -326,6 +326,16 @@ fn loop_hash(key: HashKey, message: &Message) -> u64 {
 //# to the value from the Via header field.  If these values are equal,
 //# the request has looped and the proxy MUST reject the request with a
 //# 482 (Loop Detected) response.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.1
+//# When a SIP proxy forks a particular request to more than one location, it MUST
+//# ensure that request is not looping through this proxy.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.2
+//# Proxies required to perform loop detection by RFC 5393 MUST perform the following
+//# loop-detection test before forwarding a request.
+//= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.2
+//# Each Via header field value in the request whose sent-by value matches a value
+//# placed into previous requests by this proxy MUST be inspected for the "second part"
+//# defined in Section 4.2.1 of RFC 5393.
 fn check_loop(message: &Message, loop_hash: u64) -> Result<(), Rejected> {
     let mut own = String::with_capacity(14);
     push_loop_part(&mut own, loop_hash);
@@ -352,6 +362,11 @@ pub(super) fn push_loop_part(branch: &mut String, loop_hash: u64) {
 fn max_breadth(config: &ProxyConfig, message: &Message) -> Result<u32, Rejected> {
     match message.max_breadth() {
         Ok(None) => Ok(config.max_breadth),
+        //= https://www.rfc-editor.org/rfc/rfc5393#section-5.3.3
+        //# If a SIP proxy determines a response context has insufficient Incoming Max-Breadth
+        //# to carry out a desired parallel fork, and the proxy is unwilling/unable to
+        //# compensate by forking serially or sending a redirect, that proxy MUST return a 440
+        //# (Max-Breadth Exceeded) response.
         // A value of 0 leaves room for no branch at all.
         Ok(Some(0)) => Err(StatusCode::MAX_BREADTH_EXCEEDED.into()),
         Ok(Some(breadth)) => Ok(breadth.min(config.max_breadth)),

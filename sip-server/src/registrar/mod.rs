@@ -33,6 +33,22 @@ const SWEPT_AT_ONCE: usize = 1024;
 /// How often a change is thought out anew because somebody else changed the record meanwhile.
 const ATTEMPTS: u8 = 4;
 
+//= https://www.rfc-editor.org/rfc/rfc5626#section-5.4
+//= type=exception
+//= reason=no flow is given up for want of keepalives: the host closes connections
+//# The server MUST wait for an amount of time larger than the Flow-Timer in order to
+//# have a grace period to account for transport delay.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//= type=exception
+//= reason=keepalives are the endpoint's
+//# To be compliant with this specification, registrars that can receive SIP requests
+//# directly from a UAC without intervening edge proxies MUST implement the same keep-
+//# alive mechanisms as edge proxies (Section 5.4).
+//= https://www.rfc-editor.org/rfc/rfc3327#section-6.1
+//= type=exception
+//= reason=S/MIME bodies are not read
+//# Registrars receiving such as request MUST honor the Path extension only if support
+//# is indicated in the protected header field.
 /// What a [`Registrar`] is told at construction.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -314,6 +330,9 @@ impl Registrar {
             //# indicates that no future messages will be delivered on a specific
             //# flow, then the proxy MUST invalidate all the bindings in the target
             //# set that use that flow (regardless of AOR).
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-7
+            //# Similarly, if a proxy closes a file descriptor, it MUST invalidate all the bindings
+            //# in the target set with flows that use that file descriptor.
             Event::FlowEnded { flow, .. } => {
                 let events = &mut self.events;
                 match &mut self.storage {
@@ -660,6 +679,10 @@ impl Answer<'_> {
             for route in &config.service_route {
                 response = response.header(Header::ServiceRoute, route);
             }
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+            //# If the Contact header did not contain a "reg-id" Contact header field parameter or
+            //# if that parameter was ignored (as described above), the registrar MUST NOT include
+            //# the outbound option-tag in the Require header field of its response.
             if read::registers_flow(message) && message.supports("outbound") {
                 //= https://www.rfc-editor.org/rfc/rfc5626#section-6
                 //# Provided that the UAC had included an outbound

@@ -116,6 +116,9 @@ pub(super) fn registers_flow(message: &Message) -> bool {
 }
 
 /// The Path values, checked and joined.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//# Registrars that implement this specification MUST support the Path header mechanism
+//# [RFC3327].
 fn path_vector<'a>(config: &RegistrarConfig, message: &'a Message) -> Result<Cow<'a, str>, Refused> {
     if !message.has(Header::Path) {
         return Ok(Cow::Borrowed(""));
@@ -129,6 +132,9 @@ fn path_vector<'a>(config: &RegistrarConfig, message: &'a Message) -> Result<Cow
     for value in message.path() {
         let value: NameAddr<'_> = value.map_err(|_| BAD())?;
         let uri = value.uri().map_err(|_| BAD())?;
+        //= https://www.rfc-editor.org/rfc/rfc3327#section-4
+        //# As suggested therein, such values MUST include the loose-routing indicator parameter
+        //# ";lr" for full compliance with [1].
         if !uri.as_sip().is_some_and(SipUri::lr) {
             return Err(BAD());
         }
