@@ -509,7 +509,7 @@ impl UserAgentCore {
             let time = Duration::from_secs(u64::from(expires));
             let refresh = time.checked_sub(margin).unwrap_or(time / 2).max(Duration::from_secs(1));
             self.deadlines.after(Deadline::Register(id), self.now, refresh);
-            self.bind_registration(ep, id, tx, interval);
+            self.bind_registration(ep, id, outcome.path, interval);
             let message = response.clone();
             let event = if again {
                 RegistrationEvent::Refreshed { message, expires: time }
@@ -571,11 +571,11 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         id: RegistrationId,
-        tx: sip_transaction::ClientTxId,
+        path: Option<Path>,
         keepalive: Option<Duration>,
     ) {
         self.unbind(id);
-        let Some(path) = ep.client_path(tx) else { return };
+        let Some(path) = path else { return };
         let Some(found) = self.registrations.get_mut(id) else { return };
         let pinned = found.path.is_some() || path.transport.is_connected() || found.outbound;
         if pinned {

@@ -1,5 +1,11 @@
 //! The plain call: INVITE, 180, 200, ACK, BYE, between two user agents.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::unit_arg, reason = "tests stop at what they did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unit_arg,
+    reason = "tests stop at what they did not expect"
+)]
 
 mod common;
 

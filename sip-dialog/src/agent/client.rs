@@ -88,6 +88,8 @@ pub(crate) struct Final {
     pub(crate) auth: Option<Box<AuthContext>>,
     /// The transaction could not reach anybody.
     pub(crate) unreachable: bool,
+    /// Where the response came from.
+    pub(crate) path: Option<Path>,
 }
 
 impl UserAgentCore {
@@ -177,7 +179,7 @@ impl UserAgentCore {
             .header(Header::Supported, &self.supported)
     }
 
-    pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, message: Message) {
+    pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, message: Message) {
         let Some(status) = message.status() else { return };
         if status.code() == 100 {
             return;
@@ -214,7 +216,7 @@ impl UserAgentCore {
         }
         let Some(client) = self.clients.get_mut(&tx) else { return };
         let (request, auth) = (client.request.take(), client.auth.take());
-        let outcome = Final { request, response: Some(message), status, auth, unreachable: false };
+        let outcome = Final { request, response: Some(message), status, auth, unreachable: false, path: Some(path) };
         self.deliver(ep, tx, purpose, outcome);
     }
 
@@ -228,7 +230,8 @@ impl UserAgentCore {
         //# timeout.)
         let unreachable = matches!(outcome, Outcome::Failed(_));
         let status = outcome.status().unwrap_or(status(408));
-        let outcome = Final { request: client.request, response: None, status, auth: client.auth, unreachable };
+        let outcome =
+            Final { request: client.request, response: None, status, auth: client.auth, unreachable, path: None };
         self.deliver(ep, tx, client.purpose, outcome);
     }
 
@@ -461,8 +464,14 @@ impl UserAgentCore {
 
     fn give_up(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Client, response: Message) {
         let status = response.status().unwrap_or(StatusCode::UNAUTHORIZED);
-        let outcome =
-            Final { request: client.request, response: Some(response), status, auth: client.auth, unreachable: false };
+        let outcome = Final {
+            request: client.request,
+            response: Some(response),
+            status,
+            auth: client.auth,
+            unreachable: false,
+            path: None,
+        };
         self.deliver(ep, tx, client.purpose, outcome);
     }
 

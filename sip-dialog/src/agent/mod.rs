@@ -182,7 +182,7 @@ impl UserAgentCore {
                 if !self.clients.contains_key(&tx) {
                     return Some(Below::Response { tx, path, message });
                 }
-                self.on_response(ep, tx, message);
+                self.on_response(ep, tx, path, message);
             }
             Below::ClientEnded { tx, outcome } => match self.clients.remove(&tx) {
                 Some(client) => self.on_client_ended(ep, tx, client, outcome),

@@ -1,5 +1,11 @@
 //! What a user agent does, one behaviour in each file, on a virtual network.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::unit_arg, reason = "tests stop at what they did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unit_arg,
+    reason = "tests stop at what they did not expect"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -8,6 +14,7 @@ mod auth;
 mod b2bua;
 mod cancel;
 mod change;
+mod flows;
 mod forks;
 mod persist;
 mod races;

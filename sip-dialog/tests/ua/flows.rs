@@ -1,0 +1,101 @@
+//! Connections that break under calls and registrations (RFC 5626): both go on.
+
+use crate::common::*;
+use sip_dialog::{CallEvent, EndCause, Event, ExtraHeaders, Invite, Register, RegistrationEvent};
+use sip_message::Header;
+use sip_transaction::Transport;
+use std::time::Duration;
+
+/// The flow a dialog of a call is pinned to.
+fn pinned(world: &mut World, node: sim::NodeId, call: sip_dialog::CallHandle) -> Option<sip_transaction::Path> {
+    world.tell(node, |core, _, _| core.dialog_path(core.call(call)?.dialog?))
+}
+
+#[test]
+fn a_call_outlives_the_connection_it_came_over() {
+    let mut world = World::new(1);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.net.listen(bob, Transport::Tcp, 5060, &[]);
+    let ours = world.invite(alice, Invite::new(origin(1), "sip:2@192.0.2.2;transport=tcp").body(offer()));
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(bob, theirs);
+    let path = pinned(&mut world, bob, theirs).expect("what came over a connection stays on it");
+    assert_eq!(path.transport, Transport::Tcp);
+    world.net.break_flow(bob, path.flow);
+    let lost = world.until_call(bob, theirs, |event| match event {
+        CallEvent::FlowLost { flow } => Some(*flow),
+        _ => None,
+    });
+    assert_eq!(lost, path.flow);
+    assert_eq!(pinned(&mut world, bob, theirs), None);
+    // It goes on by its route set: here the Contact, over UDP; and the new one is told to the peer.
+    let contact = Some("<sip:new@192.0.2.2>".to_owned());
+    world.tell(bob, |core, ep, now| core.rebind(ep, now, theirs, None, contact)).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    assert_eq!(world.last("BYE").request_uri_bytes(), Some(&b"sip:new@192.0.2.2"[..]));
+    world.run_for(Duration::from_secs(60));
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.5
+//= type=test
+//# Each new registration MUST have the same reg-id value as the
+//# registration it replaces.
+#[test]
+fn a_registration_makes_itself_a_new_connection() {
+    let mut world = World::new(2);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.net.listen(raw, Transport::Tcp, 5060, &[]);
+    let urn = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let register = Register::new(origin(1), "sip:192.0.2.2;transport=tcp").expires(600).instance(urn, Some(1));
+    let id = world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    let mut paths = Vec::new();
+    for round in 0..2 {
+        let (tx, request) = world.request_at(raw);
+        let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+        assert!(contact.contains(";reg-id=1"));
+        world.respond(raw, tx, &request, 200, |builder| {
+            builder.header(Header::Contact, contact).header(Header::Require, "outbound")
+        });
+        world.until(alice, |event| match event {
+            Event::Registration { event: RegistrationEvent::Registered { .. }, .. } => Some(()),
+            _ => None,
+        });
+        let path = world.tell(alice, |core, _, _| core.registration(id)).unwrap().path.unwrap();
+        paths.push(path.flow);
+        if round == 0 {
+            world.net.break_flow(alice, path.flow);
+            world.until(alice, |event| match event {
+                Event::Registration { event: RegistrationEvent::FlowLost { flow }, .. } => {
+                    Some(assert_eq!(*flow, path.flow))
+                }
+                _ => None,
+            });
+        }
+    }
+    assert_ne!(paths[0], paths[1]);
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    world.until(alice, |event| match event {
+        Event::Registration { event: RegistrationEvent::Ended { .. }, .. } => Some(()),
+        _ => None,
+    });
+    world.run_for(Duration::from_secs(60));
+    assert!(world.tell(alice, |core, _, _| core.is_idle()));
+}
+
+#[test]
+fn what_nobody_could_answer_is_refused_at_once() {
+    let mut world = World::new(3);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let stale = sip_dialog::CallHandle::from_bits(u64::MAX).unwrap();
+    let none = world.tell(alice, |core, ep, now| core.reinvite(ep, now, stale, None, ExtraHeaders::new()));
+    assert_eq!(none, Err(sip_dialog::CommandError::Unknown));
+    world.hang_up(bob, theirs);
+    world.end_of(alice, ours);
+    world.finish();
+}
