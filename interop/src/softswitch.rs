@@ -2,7 +2,7 @@
 
 use crate::{Peer, Scratch};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -19,8 +19,10 @@ const START: Duration = Duration::from_secs(30);
 pub fn own_program(package: &'static str) -> PathBuf {
     static BUILT: OnceLock<std::sync::Mutex<Vec<&'static str>>> = OnceLock::new();
     let test = std::env::current_exe().expect("the path of this test");
-    // target/PROFILE/deps/test-hash
-    let folder = test.parent().and_then(Path::parent).expect("a folder of the profile").to_owned();
+    // target/PROFILE/deps/test-hash, or target/PROFILE/program
+    let beside = test.parent().expect("a folder");
+    let folder = if beside.ends_with("deps") { beside.parent().expect("a folder of the profile") } else { beside };
+    let folder = folder.to_owned();
     if std::env::var_os("INTEROP_PREBUILT").is_some_and(|value| value == "1") {
         return folder.join(package);
     }
