@@ -1,5 +1,5 @@
 //! The redirect server: RFC 3261 section 8.3, RFC 3665 section 3.6, with bindings of a registrar on the same endpoint.
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use sip_message::{Header, Message, Uri};
 use sip_server::{Located, Redirect, RedirectConfig, RedirectEvent, Registrar, RegistrarConfig, Target};
