@@ -83,7 +83,7 @@ pub fn run(data: &[u8]) {
                 let _ = flow.map(|flow| endpoint.handle_input(now, Input::FlowOpened { flow, local }));
             }
             11 => {
-                drop(flow.map(|flow| endpoint.handle_input(now, Input::FlowClosed { flow, cause: CloseCause::Reset })))
+                _ = flow.map(|flow| endpoint.handle_input(now, Input::FlowClosed { flow, cause: CloseCause::Reset }));
             }
             12 => {
                 if let Some(&query) = seen.queries.get(with % seen.queries.len().max(1)) {
