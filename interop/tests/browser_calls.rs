@@ -39,3 +39,8 @@ fn messages_pass_whole() {
 fn a_call_outlives_its_socket() {
     between_windows("recover");
 }
+
+#[test]
+fn the_page_of_the_server_is_a_telephone() {
+    between_windows("page");
+}

@@ -996,7 +996,8 @@ impl Phone {
         if !left && self.over.is_none() {
             self.over = Some(moment);
         }
-        let quiet = self.over.is_some_and(|at| moment >= at + LINGER) || !left && self.ua.is_idle();
+        // What was said last is still on its way, and the peer may ask for it again.
+        let quiet = self.over.is_some_and(|at| moment >= at + LINGER);
         (quiet || moment >= patience).then(|| self.code.unwrap_or(code::NO_ANSWER))
     }
 
