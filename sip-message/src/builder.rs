@@ -371,9 +371,6 @@ impl ResponseBuilder {
     /// The first thing that was wrong: a value that is not of its header's form, a field that stands twice or that
     /// the request lacked, a missing tag.
     pub fn build(self) -> Result<Message, BuildError> {
-        if !self.draft.index.has(Header::Via) && self.draft.error.is_none() {
-            return Err(fault(BuildFault::Missing, Header::Via));
-        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
         //# However, if the To header field in the request did not
         //# contain a tag, the URI in the To header field in the response MUST

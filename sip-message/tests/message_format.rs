@@ -315,8 +315,9 @@ fn mandatory_fields_are_there() {
         //# A mandatory response header field MUST be present in the
         //# response, and the header field MUST be understood by the UAC
         //# processing the response.
-        let response = Message::response(&request, StatusCode::OK).to_tag("t").build();
-        assert_eq!(response.unwrap_err().kind, BuildFault::Missing, "{name}");
+        // Via is the transport layer's, in a request that has not left yet.
+        let missing = Message::response(&request, StatusCode::OK).to_tag("t").build().err().map(|error| error.kind);
+        assert_eq!(missing, (name != "Via").then_some(BuildFault::Missing), "{name}");
     }
 }
 
