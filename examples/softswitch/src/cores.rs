@@ -91,12 +91,15 @@ impl Cores {
         registrar.unix_epoch = unix_epoch();
         let mut proxy = ProxyConfig::default();
         proxy.domains.clone_from(&names);
-        if let Some(host) = &config.advertise {
-            for transport in Transport::ALL {
-                if let Some((_, address)) = listening.iter().find(|(on, _)| *on == transport) {
-                    proxy.advertised.push(Advertised { transport, host: host.clone(), port: Some(address.port()) });
-                }
-            }
+        // All of them, so that Record-Route names the side of a transport that no request has come over yet, too.
+        for transport in Transport::ALL {
+            let Some((_, address)) = listening.iter().find(|(on, _)| *on == transport) else { continue };
+            let host = match (&config.advertise, address.ip()) {
+                (Some(host), _) => host.clone(),
+                (None, IpAddr::V4(ip)) => ip.to_string(),
+                (None, IpAddr::V6(ip)) => format!("[{ip}]"),
+            };
+            proxy.advertised.push(Advertised { transport, host, port: Some(address.port()) });
         }
         let mut routes = config.routes.clone();
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
