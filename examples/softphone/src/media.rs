@@ -243,8 +243,8 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
     }
 
-    fn open() -> impl Future<Output = Media> {
-        async { Media::open([127, 0, 0, 1].into(), 77).await.unwrap() }
+    async fn open() -> Media {
+        Media::open([127, 0, 0, 1].into(), 77).await.unwrap()
     }
 
     #[test]

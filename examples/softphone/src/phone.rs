@@ -55,7 +55,7 @@ pub(crate) async fn run(options: Options, mut keys: mpsc::Receiver<String>) -> R
         }
         let next = phone.next_timeout();
         tokio::select! {
-            Some(event) = events.recv() => phone.from_net(event),
+            Some(event) = events.recv() => phone.on_net(event),
             line = keys.recv(), if listens => match line {
                 Some(line) => phone.key(line.trim()).await,
                 // Whoever gave us no keyboard may still want the call.
@@ -375,7 +375,7 @@ impl Phone {
         let _ = self.ua.handle_input(now, input);
     }
 
-    fn from_net(&mut self, event: FromNet) {
+    fn on_net(&mut self, event: FromNet) {
         match event {
             FromNet::Datagram { remote, bytes } => {
                 self.input(Input::Datagram { flow: self.datagrams, remote, bytes: &bytes });

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 /// Ended when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     listening: Vec<(String, SocketAddr)>,
 }
 
 impl Server {
     /// Starts one and waits until it is ready.
-    pub fn start(arguments: &[&str]) -> Server {
+    pub(crate) fn start(arguments: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_softswitch"));
         let mut child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut listening = Vec::new();
@@ -32,14 +32,14 @@ impl Server {
     }
 
     /// Starts one that must refuse to, and gives what it says.
-    pub fn refused(arguments: &[&str]) -> String {
+    pub(crate) fn refused(arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_softswitch")).args(arguments).output().unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
     }
 
     /// Where it listens.
-    pub fn address(&self, transport: &str) -> SocketAddr {
+    pub(crate) fn address(&self, transport: &str) -> SocketAddr {
         self.listening.iter().find(|(on, _)| on == transport).unwrap().1
     }
 }
@@ -52,12 +52,12 @@ impl Drop for Server {
 }
 
 /// A file of `tests/data`.
-pub fn data(name: &str) -> String {
+pub(crate) fn data(name: &str) -> String {
     format!("{}/tests/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// An OPTIONS to the server itself.
-pub fn options(transport: &str) -> String {
+pub(crate) fn options(transport: &str) -> String {
     format!(
         "OPTIONS sip:localhost SIP/2.0\r\nVia: SIP/2.0/{transport} client.invalid;branch=z9hG4bK74b43\r\n\
          Max-Forwards: 70\r\nTo: <sip:localhost>\r\nFrom: <sip:me@elsewhere.example>;tag=1\r\nCall-ID: 1\r\n\
