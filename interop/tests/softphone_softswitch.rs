@@ -76,16 +76,14 @@ fn keys_hold_the_call_and_send_tones() {
     caller.until("ringing", 1);
     callee.key("a");
     caller.until("confirmed", 1);
-    for (phone, other) in [(&mut caller, &callee)] {
-        phone.key("h");
-        other.until("held", 1);
-        phone.until("held", 1);
-        phone.key("h");
-        other.until("resumed", 1);
-        phone.until("resumed", 1);
-        phone.key("d 4#");
-        other.until("tone", 2);
-    }
+    caller.key("h");
+    callee.until("held", 1);
+    caller.until("held", 1);
+    caller.key("h");
+    callee.until("resumed", 1);
+    caller.until("resumed", 1);
+    caller.key("d 4#");
+    callee.until("tone", 2);
     callee.key("h");
     caller.until("held", 2);
     callee.key("h");
