@@ -209,7 +209,7 @@ fn encode(report: &mut Report, case: &Case) {
 fn unmask(report: &mut Report) {
     report.heading("unmask 64 KiB in place; ratio to four bytes at a time, which a compiler turns into vectors");
     let [mut floor, mut ours] = [vec![0x5a_u8; 64 * 1024], vec![0x5a_u8; 64 * 1024]];
-    #[cfg_attr(not(feature = "ws-peers"), allow(unused_mut))]
+    #[cfg_attr(not(feature = "ws-peers"), allow(unused_mut, clippy::useless_vec))]
     let mut names = vec!["floor", OURS];
     #[cfg_attr(not(feature = "ws-peers"), allow(unused_mut))]
     let mut contenders = vec![
