@@ -343,14 +343,22 @@ impl Message {
         })
     }
 
+    /// A fault of this request at the first field of `header`; at the start line without one.
+    fn fault(&self, kind: FaultKind, header: Option<Header>, status: StatusCode) -> Fault {
+        let entry = header.and_then(|header| self.index.first_entry(header));
+        let offset = entry.map_or(self.start.line as usize, Entry::fault_offset);
+        Fault { depth: Depth::Semantics, kind, header, offset, status: Some(status) }
+    }
+
+    /// A fault of this request `offset` bytes into its Request-URI.
+    fn uri_fault(&self, kind: FaultKind, offset: usize, status: StatusCode) -> Fault {
+        let uri = self.start.line as usize + usize::from(self.start.span.0);
+        Fault { offset: uri + offset, ..self.fault(kind, None, status) }
+    }
+
     fn semantics(&self, accepts: &Capabilities<'_>) -> Result<(), Fault> {
-        let fault = |kind, header: Option<Header>, status| {
-            let at = header.and_then(|header| self.index.first(header)).and_then(|at| self.index.entries().get(at));
-            let offset = at.map_or(self.start.line as usize, Entry::fault_offset);
-            Fault { depth: Depth::Semantics, kind, header, offset, status: Some(status) }
-        };
         if !self.start.version_2 {
-            return Err(fault(FaultKind::Version, None, StatusCode::VERSION_NOT_SUPPORTED));
+            return Err(self.fault(FaultKind::Version, None, StatusCode::VERSION_NOT_SUPPORTED));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1
         //# A valid SIP request formulated by a UAC MUST, at a minimum, contain
@@ -360,12 +368,12 @@ impl Message {
         // Max-Forwards is not asked for: RFC 2543 requests lack it.
         for header in [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq] {
             if !self.has(header) {
-                return Err(fault(FaultKind::Missing, Some(header), StatusCode::BAD_REQUEST));
+                return Err(self.fault(FaultKind::Missing, Some(header), StatusCode::BAD_REQUEST));
             }
         }
         for &header in Header::SINGLE {
             if self.index.is_repeated(header) {
-                return Err(fault(FaultKind::Repeated, Some(header), StatusCode::BAD_REQUEST));
+                return Err(self.fault(FaultKind::Repeated, Some(header), StatusCode::BAD_REQUEST));
             }
         }
         self.from()?;
@@ -376,7 +384,7 @@ impl Message {
         if let Some(method) = self.method() {
             self.check_method(method, cseq.method, accepts).map_err(|(kind, status)| {
                 let header = (kind == FaultKind::MethodMismatch).then_some(Header::CSeq);
-                fault(kind, header, status)
+                self.fault(kind, header, status)
             })?;
             self.check_request(method, accepts)?;
         }
@@ -405,17 +413,7 @@ impl Message {
     fn check_vias(&self) -> Result<(), Fault> {
         for via in self.vias() {
             let via = via?;
-            let fault = |kind| Fault {
-                depth: Depth::Semantics,
-                kind,
-                header: Some(Header::Via),
-                offset: self
-                    .index
-                    .first(Header::Via)
-                    .and_then(|at| self.index.entries().get(at))
-                    .map_or(0, Entry::fault_offset),
-                status: Some(StatusCode::BAD_REQUEST),
-            };
+            let fault = |kind| self.fault(kind, Some(Header::Via), StatusCode::BAD_REQUEST);
             let value = |error: ValueError| fault(FaultKind::Value(error.kind));
             if via.branch().map_err(value)?.is_some_and(|branch| branch.eq_ignore_ascii_case("z9hG4bK")) {
                 return Err(fault(FaultKind::Branch));
@@ -434,38 +432,16 @@ impl Message {
     }
 
     fn check_request(&self, method: Method<'_>, accepts: &Capabilities<'_>) -> Result<(), Fault> {
-        let at = |header: Header| {
-            self.index.first(header).and_then(|at| self.index.entries().get(at)).map_or(0, Entry::fault_offset)
-        };
-        let fault = |kind, header: Header, status| Fault {
-            depth: Depth::Semantics,
-            kind,
-            header: Some(header),
-            offset: at(header),
-            status: Some(status),
-        };
         let uri = self.request_uri_bytes().unwrap_or_default();
         let scheme = uri.split(|&b| b == b':').next().unwrap_or_default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.1
         //# If the Request-URI uses a scheme not supported by the UAS, it SHOULD
         //# reject the request with a 416 (Unsupported URI Scheme) response.
         if !accepts.schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
-            return Err(Fault {
-                depth: Depth::Semantics,
-                kind: FaultKind::Scheme,
-                header: None,
-                offset: self.start.line as usize + usize::from(self.start.span.0),
-                status: Some(StatusCode::UNSUPPORTED_URI_SCHEME),
-            });
+            return Err(self.uri_fault(FaultKind::Scheme, 0, StatusCode::UNSUPPORTED_URI_SCHEME));
         }
         if let Err(error) = Uri::parse(uri) {
-            return Err(Fault {
-                depth: Depth::Semantics,
-                kind: FaultKind::RequestUri,
-                header: None,
-                offset: self.start.line as usize + usize::from(self.start.span.0) + error.offset,
-                status: Some(StatusCode::BAD_REQUEST),
-            });
+            return Err(self.uri_fault(FaultKind::RequestUri, error.offset, StatusCode::BAD_REQUEST));
         }
         self.check_contacts(method)?;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.32
@@ -489,12 +465,12 @@ impl Message {
                 let Some(known) = known else { continue };
                 for element in self.fields(header).flat_map(Elements) {
                     if !element.is_empty() && !known.iter().any(|tag| tag.as_bytes().eq_ignore_ascii_case(element)) {
-                        return Err(fault(FaultKind::Extension, header, StatusCode::BAD_EXTENSION));
+                        return Err(self.fault(FaultKind::Extension, Some(header), StatusCode::BAD_EXTENSION));
                     }
                 }
             }
         }
-        self.check_body(accepts).map_err(|(kind, header, status)| fault(kind, header, status))?;
+        self.check_body(accepts)?;
         if method == Method::Invite && !self.fields(Header::Accept).flat_map(Elements).all(|v| v.is_empty()) {
             let accepted = self.fields(Header::Accept).flat_map(Elements).any(|range| {
                 let range = media_range(range);
@@ -503,7 +479,7 @@ impl Message {
                     .any(|v| v.eq_ignore_ascii_case(range))
             });
             if !accepted {
-                return Err(fault(FaultKind::NotAcceptable, Header::Accept, StatusCode::NOT_ACCEPTABLE));
+                return Err(self.fault(FaultKind::NotAcceptable, Some(Header::Accept), StatusCode::NOT_ACCEPTABLE));
             }
         }
         Ok(())
@@ -522,17 +498,7 @@ impl Message {
         }
         let zero = self.field(Header::Expires).and_then(scan::decimal) == Some(0);
         if any && (count > 1 || method != Method::Register || !zero) {
-            return Err(Fault {
-                depth: Depth::Semantics,
-                kind: FaultKind::ContactAny,
-                header: Some(Header::Contact),
-                offset: self
-                    .index
-                    .first(Header::Contact)
-                    .and_then(|at| self.index.entries().get(at))
-                    .map_or(0, Entry::fault_offset),
-                status: Some(StatusCode::BAD_REQUEST),
-            });
+            return Err(self.fault(FaultKind::ContactAny, Some(Header::Contact), StatusCode::BAD_REQUEST));
         }
         Ok(())
     }
@@ -544,7 +510,7 @@ impl Message {
     //# optional (as indicated by the Content-Disposition header field), the
     //# UAS MUST reject the request with a 415 (Unsupported Media Type)
     //# response.
-    fn check_body(&self, accepts: &Capabilities<'_>) -> Result<(), (FaultKind, Header, StatusCode)> {
+    fn check_body(&self, accepts: &Capabilities<'_>) -> Result<(), Fault> {
         if self.body().is_empty() {
             return Ok(());
         }
@@ -567,7 +533,7 @@ impl Message {
         if optional || known {
             return Ok(());
         }
-        Err((FaultKind::ContentType, Header::ContentType, StatusCode::UNSUPPORTED_MEDIA_TYPE))
+        Err(self.fault(FaultKind::ContentType, Some(Header::ContentType), StatusCode::UNSUPPORTED_MEDIA_TYPE))
     }
 }
 

@@ -113,6 +113,12 @@ impl Index {
         }
     }
 
+    /// The first field of `header`.
+    #[inline]
+    pub(crate) fn first_entry(&self, header: Header) -> Option<&Entry> {
+        self.entries.get(self.first(header)?)
+    }
+
     /// Entry number of the first field of `header`.
     #[inline]
     pub(crate) fn first(&self, header: Header) -> Option<usize> {

@@ -293,9 +293,7 @@ impl Message {
     #[inline]
     pub fn field<'a>(&'a self, name: impl Into<HeaderName<'a>>) -> Option<&'a [u8]> {
         match name.into().resolved() {
-            HeaderName::Known(header) => {
-                self.index.entries().get(self.index.first(header)?).map(|entry| self.value_of(entry))
-            }
+            HeaderName::Known(header) => self.index.first_entry(header).map(|entry| self.value_of(entry)),
             name => self.fields(name).next(),
         }
     }

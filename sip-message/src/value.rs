@@ -172,7 +172,7 @@ impl Message {
     /// The value is not of this form.
     #[inline]
     pub fn value<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Result<Option<T>, HeaderError> {
-        let Some(entry) = self.index.first(header).and_then(|at| self.index.entries().get(at)) else { return Ok(None) };
+        let Some(entry) = self.index.first_entry(header) else { return Ok(None) };
         let value = T::parse_value(self.value_of(entry));
         value.map(Some).map_err(|error| at(header, entry.fault_offset(), error))
     }
@@ -190,8 +190,7 @@ impl Message {
     /// The first value of the first field of `header`, which must be there.
     #[inline]
     pub(crate) fn first_value<'a, T: FieldValue<'a>>(&'a self, header: Header) -> Result<T, HeaderError> {
-        let entry = self.index.first(header).and_then(|at| self.index.entries().get(at));
-        let entry = entry.ok_or(HeaderError::missing(header))?;
+        let entry = self.index.first_entry(header).ok_or(HeaderError::missing(header))?;
         let (element, _) = split_list(self.value_of(entry));
         T::parse_value(scan::trim_end(element)).map_err(|error| at(header, entry.fault_offset(), error))
     }

@@ -1,49 +1,14 @@
 //! Reading every header there is, down to its last parameter, allocates nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod counting;
 mod header_support;
 
+use counting::allocations;
 use header_support::request;
 use sip_message::headers::compose::{Address, Challenge, Credentials, Via};
 use sip_message::{Header, Message, ValueError, ViaTransport};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fmt::Write;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system allocator unchanged; the counter is thread-local and needs no destructor.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations<R>(work: impl FnOnce() -> R) -> usize {
-    let before = COUNT.with(Cell::get);
-    let result = work();
-    let count = COUNT.with(Cell::get) - before;
-    drop(result);
-    count
-}
 
 /// Every known header but Response-Key, whose grammar nobody needs; Via and the like stand in the request already.
 const LINES: &str = "\

@@ -2,41 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod counting;
+
 use bytes::Bytes;
+use counting::allocations;
 use sip_message::uri::UriBuf;
 use sip_message::{Message, Uri};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes to the system allocator unchanged; the counter is thread-local and needs no destructor.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> usize {
-    let before = COUNT.with(Cell::get);
-    work();
-    COUNT.with(Cell::get) - before
-}
 
 const URIS: [&str; 8] = [
     "sip:alice:pw@atlanta.com:5070;transport=tcp;maddr=[2001:db8::1];ttl=15;user=ip;method=INVITE;lr;ob",
