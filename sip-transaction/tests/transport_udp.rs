@@ -451,6 +451,20 @@ fn broken_requests_are_answered_and_broken_responses_are_not() {
 }
 
 #[test]
+fn a_spoiled_retransmission_is_not_answered() {
+    let mut server = Server::new(EndpointConfig::default());
+    let whole = options("SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKabc;rport");
+    server.input("192.0.2.7:4000", whole.as_bytes()).unwrap();
+    let spoiled = whole.replace("Max-Forwards: 70", "no colon here");
+    assert!(matches!(server.input("192.0.2.7:4000", spoiled.as_bytes()), Err(InputError::Malformed(_))));
+    // A 400 would end the request at its client, though it lives here.
+    assert!(server.endpoint.poll_transmit().is_none());
+    let other = spoiled.replace("z9hG4bKabc", "z9hG4bKabd");
+    assert!(server.input("192.0.2.7:4000", other.as_bytes()).is_err());
+    assert!(server.endpoint.poll_transmit().unwrap().bytes.starts_with(b"SIP/2.0 400 "));
+}
+
+#[test]
 fn content_length_is_added_where_it_is_missing() {
     let mut pair = Pair::new();
     let text = "MESSAGE sip:bob@192.0.2.2;transport=tcp SIP/2.0\r\nMax-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\n\
@@ -529,7 +543,8 @@ fn messages_of_a_whole_datagram_are_taken() {
     server.input("192.0.2.7:5060", text.as_bytes()).unwrap();
     let Some(Event::Request { message, .. }) = server.endpoint.poll_event() else { panic!("a request") };
     assert_eq!(message.body().len(), body);
-    let longer = text.replace("Max-Forwards: 70", &format!("Max-Forwards: 70\r\nX: {}", "y".repeat(100)));
+    let longer = text.replace("z9hG4bK1", "z9hG4bK2");
+    let longer = longer.replace("Max-Forwards: 70", &format!("Max-Forwards: 70\r\nX: {}", "y".repeat(100)));
     assert!(server.input("192.0.2.7:5060", longer.as_bytes()).is_err());
     let answer = server.endpoint.poll_transmit().unwrap();
     assert!(answer.bytes.starts_with(b"SIP/2.0 413 "));

@@ -164,9 +164,10 @@ impl UserAgentCore {
             }
             Below::Ack { tx, path, message } => match self.dialog_of(&message) {
                 Some(dialog) => self.on_ack(ep, dialog, message),
-                // The dialog of an ACK may be gone: the transaction tells whose it was.
+                // The dialog of an ACK may be gone: the transaction tells whose it was. One with a To tag that is not the call's, which
+                // has the INVITE's branch, acknowledges nothing that was sent here.
                 None if tx.is_some_and(|tx| self.servers.contains_key(&tx)) => {
-                    if let Some(tx) = tx {
+                    if let Some(tx) = tx.filter(|tx| !self.serves_call(*tx)) {
                         let _ = ep.acknowledge(self.now, tx);
                     }
                 }

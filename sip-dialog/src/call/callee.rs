@@ -580,7 +580,7 @@ impl UserAgentCore {
             //# However, the callee's UA MUST NOT send a BYE on a confirmed dialog until
             //# it has received an ACK for its 2xx response or until the server
             //# transaction times out.
-            Outcome::NotAcknowledged => {
+            _ if found.state == CallState::AwaitAck => {
                 found.server = None;
                 found.ringing = None;
                 found.state = CallState::Confirmed;
@@ -596,6 +596,14 @@ impl UserAgentCore {
             }
             _ => found.server = None,
         }
+    }
+
+    /// Whether this is the INVITE of a call that lives.
+    pub(crate) fn serves_call(&self, tx: ServerTxId) -> bool {
+        self.servers.get(&tx).is_some_and(|server| match server.purpose {
+            Served::Invite(call) | Served::Reinvite(call) => self.calls.contains(call),
+            _ => false,
+        })
     }
 
     /// An ACK for a 2xx in one of our dialogs.

@@ -3,6 +3,8 @@
 use crate::common::*;
 use sim::Fate;
 use sip_dialog::{CallEvent, EndCause, ExtraHeaders, Progress};
+use sip_message::Method;
+use sip_transaction::Input;
 use std::time::Duration;
 
 /// Loses the first packet that begins so.
@@ -192,4 +194,35 @@ fn calls_stand_on_a_network_that_loses_and_doubles() {
         world.end_of(alice, ours);
         world.finish();
     }
+}
+
+/// An ACK that has the INVITE's branch and another To tag than ours, as follows a 4xx that somebody else made, does not pass for that of our 2xx.
+#[test]
+fn an_ack_with_another_tag_acknowledges_nothing() {
+    let mut world = World::new(30);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.net.set_filter(|packet| if packet.bytes.starts_with(b"ACK") { Fate::Lose } else { Fate::Carry });
+    world.accept(bob, theirs).unwrap();
+    world.run_for(Duration::from_secs(1));
+    let invite = world.messages().into_iter().find(|message| message.method() == Some(Method::Invite)).unwrap();
+    let text = String::from_utf8(invite.to_bytes().to_vec()).unwrap();
+    let field = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+    let ack = format!(
+        "ACK sip:2@192.0.2.2 SIP/2.0\r\n{}\r\nMax-Forwards: 70\r\n{}\r\n{};tag=stranger\r\n{}\r\n{}\r\nContent-Length: 0\r\n\r\n",
+        field("Via:"),
+        field("From:"),
+        field("To:"),
+        field("Call-ID:"),
+        field("CSeq:").replace("INVITE", "ACK"),
+    );
+    let (flow, now) = (world.flow_of(bob), world.now());
+    let input = Input::Datagram { flow, remote: "192.0.2.1:5060".parse().unwrap(), bytes: ack.as_bytes() };
+    world.net.host(bob).agent().handle_input(now, input).unwrap();
+    let before = world.sent().iter().filter(|title| title.contains("200")).count();
+    world.run_for(Duration::from_secs(3));
+    let after = world.sent().iter().filter(|title| title.contains("200")).count();
+    assert!(after > before, "the 2xx is not retransmitted any more");
+    assert_eq!(world.end_of(bob, theirs), EndCause::NotAcknowledged);
 }

@@ -121,6 +121,11 @@ impl Endpoint {
             return;
         }
         if let Some(salvaged) = salvage(bytes) {
+            // A retransmission that was spoiled on its way says nothing about the request that has arrived whole: a
+            // 400 would end that at its client.
+            if self.has_server(salvaged.request()) {
+                return;
+            }
             let status = error.status().unwrap_or(StatusCode::BAD_REQUEST);
             self.answer_stateless(&path, salvaged.request(), status);
         }

@@ -403,6 +403,13 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Whether a request belongs to a server transaction that lives.
+    pub(super) fn has_server(&self, request: &Message) -> bool {
+        let (Some(method), Ok(via)) = (request.method(), request.top_via()) else { return false };
+        let method = if method == Method::Ack { Method::Invite } else { method };
+        self.find(self.hash.server_tag(request, &via, ReadVia::params(&via).branch, method)).is_some()
+    }
+
     fn insert_server(&mut self, mut tx: Tx, tag: u128, path: &Path) -> Option<crate::id::Key> {
         tx.source = self.source_of(path.remote.ip());
         let source = usize::from(tx.source);
