@@ -51,20 +51,38 @@ fn bob(transport: &str, switch: &Softswitch, rest: &[&str], scratch: &Scratch) -
     phone
 }
 
-#[test]
-fn calls_over_several_transports_carry_sound() {
-    let scratch = Scratch::new("phones");
+/// Calls from each of these transports to each, each as registered and as unregistered caller: sound both ways, and a BYE that
+/// arrives, which it only does over the connection the call was made on.
+fn calls(name: &str, from: &[&str], to: &[&str]) {
+    let scratch = Scratch::new(name);
     let switch = switch(&scratch);
-    for (from, to) in [("udp", "tcp"), ("tcp", "udp"), ("tls", "udp"), ("ws", "udp")] {
+    for (n, (from, to)) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))).enumerate() {
         let callee = bob(to, &switch, &["--auto", "--calls", "1"], &scratch);
-        let rest = ["--register", "--for", "1", "call", "bob"];
+        let registers = n % 2 == 0;
+        let rest: &[&str] = if registers { &["--register"] } else { &[] };
+        let rest = [rest, &["--for", "1", "call", "bob"]].concat();
         let caller = start("alice", "wonderland", from, &switch, &rest, &scratch).finish();
         let callee = callee.finish();
         caller.talked();
         callee.talked();
-        assert!(caller.events.contains("\"unregistered\""), "{}", caller.events);
+        assert_eq!(caller.events.contains("\"unregistered\""), registers, "{}", caller.events);
         assert!(caller.events.contains("BYE "), "the ladder shows it: {}", caller.events);
     }
+}
+
+#[test]
+fn calls_from_udp_and_tcp_reach_every_transport() {
+    calls("phones", &["udp", "tcp"], &["udp", "tcp", "tls", "ws", "wss"]);
+}
+
+#[test]
+fn calls_from_tls_reach_every_transport() {
+    calls("phones-tls", &["tls"], &["udp", "tcp", "tls", "ws", "wss"]);
+}
+
+#[test]
+fn calls_from_websocket_reach_every_transport() {
+    calls("phones-ws", &["ws", "wss"], &["udp", "tcp", "tls", "ws", "wss"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Display;
 use sip_message::{Header, HeaderName, Message, Method, RequestBuilder, StatusCode};
-use sip_transaction::{ClientTxId, Destination, Endpoint, Outcome, Path};
+use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
 
 use super::{ALLOW, UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
@@ -113,7 +113,14 @@ impl UserAgentCore {
             context.apply(&mut message, &cnonce)?;
         }
         let kept = Box::new(message.clone());
-        let tx = ep.request(self.now, message, destination(pin)).map_err(|error| error.kind)?;
+        let tx = match (ep.request(self.now, message, destination(pin)), dialog) {
+            (Ok(tx), _) => tx,
+            // The flow of a dialog has just ended; nobody has told us yet. The dialog has a route set all the same.
+            (Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }), Some(_)) => {
+                ep.request(self.now, *message, Destination::route()).map_err(|error| error.kind)?
+            }
+            (Err(error), _) => return Err(error.kind.into()),
+        };
         let client = Client {
             purpose,
             request: Some(kept),
@@ -188,7 +195,7 @@ impl UserAgentCore {
         let purpose = client.purpose;
         if status.is_provisional() {
             match purpose {
-                Purpose::Invite(call) => self.on_progress(ep, tx, call, message),
+                Purpose::Invite(call) => self.on_progress(ep, tx, call, path, message),
                 Purpose::Request(id) => self.on_request_provisional(id, message),
                 _ => {}
             }
@@ -203,7 +210,7 @@ impl UserAgentCore {
         if status.is_success() {
             self.keep_nonce(tx, &message);
             if let Purpose::Invite(call) = purpose {
-                return self.on_accepted(ep, tx, call, message);
+                return self.on_accepted(ep, tx, call, path, message);
             }
             if let Purpose::Change(_, _) | Purpose::Nobody = purpose {
                 if message.cseq().is_ok_and(|cseq| cseq.method == Method::Invite) {
@@ -435,7 +442,7 @@ impl UserAgentCore {
     pub fn authenticate(
         &mut self,
         ep: &mut Endpoint,
-        now: sip_transaction::Instant,
+        now: Instant,
         owner: Owner,
         credentials: Option<Credentials>,
     ) -> Result<(), CommandError> {
@@ -486,6 +493,14 @@ impl UserAgentCore {
         if let Some(client) = self.clients.get_mut(&tx) {
             client.purpose = Purpose::Nobody;
         }
+    }
+}
+
+/// Sends the ACK for a 2xx over the flow of its dialog, or by its route set if that flow has just ended. If that fails too, it is
+/// as if the ACK were lost: the next 2xx asks for it again.
+pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: Message, pin: Option<Path>) {
+    if let Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }) = ep.send(now, ack, destination(pin)) {
+        let _ = ep.send(now, *message, Destination::route());
     }
 }
 

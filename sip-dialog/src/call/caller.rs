@@ -12,7 +12,7 @@ use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 use super::prack::Order;
 use super::{Call, CallState, Entry, Role};
 use crate::agent::UserAgentCore;
-use crate::agent::client::{Final, Purpose, destination};
+use crate::agent::client::{Final, Purpose, send_ack};
 use crate::agent::way::secured;
 use crate::body::Body;
 use crate::codec::{Pin, wire};
@@ -276,7 +276,7 @@ impl UserAgentCore {
     }
 
     /// The early dialog a response belongs to; makes it if it is new.
-    fn early_dialog(&mut self, tx: ClientTxId, call: CallHandle, message: &Message) -> Option<DialogId> {
+    fn early_dialog(&mut self, tx: ClientTxId, call: CallHandle, path: Path, message: &Message) -> Option<DialogId> {
         let to_tag = message.to().ok()?.tag().ok()??;
         let from_tag = message.from().ok()?.tag().ok()??;
         if let Some(known) = self.find_dialog(message.call_id().ok()?, from_tag, to_tag) {
@@ -289,7 +289,8 @@ impl UserAgentCore {
         }
         let calling = found.calling.as_ref()?;
         let dialog = Dialog::from_response(request, message).ok()?;
-        let mut entry = Entry::new(dialog, calling.contact.clone(), calling.pin);
+        let pin = calling.pin.or_else(|| Self::pin_of_response(path, &dialog));
+        let mut entry = Entry::new(dialog, calling.contact.clone(), pin);
         entry.oa = calling.oa;
         entry.timer = calling.timer;
         entry.call = Some(call);
@@ -305,7 +306,14 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
     //# A UAC MUST treat any provisional response different than 100 that it
     //# does not recognize as 183 (Session Progress).
-    pub(crate) fn on_progress(&mut self, ep: &mut Endpoint, tx: ClientTxId, call: CallHandle, message: Message) {
+    pub(crate) fn on_progress(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ClientTxId,
+        call: CallHandle,
+        path: Path,
+        message: Message,
+    ) {
         let Some(found) = self.calls.get(call) else { return };
         if found.client != Some(tx) || !matches!(found.state, CallState::Calling | CallState::Cancelling) {
             return;
@@ -314,7 +322,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3262#section-4
         //# The provisional response MUST establish a dialog if one is not yet
         //# created.
-        let dialog = self.early_dialog(tx, call, &message);
+        let dialog = self.early_dialog(tx, call, path, &message);
         let mut session = None;
         if let Some(dialog) = dialog {
             if status == 199 {
@@ -350,7 +358,7 @@ impl UserAgentCore {
     pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &str) -> bool {
         let Some(client) = self.clients.get(&tx) else { return false };
         let Some((_, ack, pin)) = client.acks.iter().find(|(known, _, _)| **known == *tag) else { return false };
-        let _ = ep.send(self.now, (**ack).clone(), destination(pin.0));
+        send_ack(ep, self.now, (**ack).clone(), pin.0);
         true
     }
 
@@ -365,7 +373,14 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
     //# The UAC core MUST generate an ACK request for each 2xx received from the
     //# transaction layer.
-    pub(crate) fn on_accepted(&mut self, ep: &mut Endpoint, tx: ClientTxId, call: CallHandle, message: Message) {
+    pub(crate) fn on_accepted(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ClientTxId,
+        call: CallHandle,
+        path: Path,
+        message: Message,
+    ) {
         let tag: Box<str> = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default().into();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# The ACK MUST be passed to the client transport every time a
@@ -375,13 +390,13 @@ impl UserAgentCore {
         }
         let (state, own) = match self.calls.get(call) {
             Some(found) if found.client == Some(tx) => (found.state, found.dialog),
-            _ => return self.lose(ep, tx, message),
+            _ => return self.lose(ep, tx, path, message),
         };
         if let Some(own) = own {
             let same = self.dialogs.get(own).is_some_and(|entry| entry.dialog.remote_tag() == &*tag);
             // The 2xx again, before the host has answered its offer.
             if !same {
-                self.lose(ep, tx, message);
+                self.lose(ep, tx, path, message);
             }
             return;
         }
@@ -390,20 +405,20 @@ impl UserAgentCore {
         //# want to continue with that dialog, then the UAC MUST terminate the
         //# dialog by sending a BYE request as described in Section 15.
         if state == CallState::Cancelling {
-            self.lose(ep, tx, message.clone());
+            self.lose(ep, tx, path, message.clone());
             let cause = self.calls.get(call).and_then(|found| found.ending).unwrap_or(EndCause::Cancelled);
             return self.end_call(ep, call, cause, Some(message));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# Otherwise, a new dialog in the "confirmed" state MUST be constructed
         //# using the procedures of Section 12.1.2.
-        let dialog = self.early_dialog(tx, call, &message);
+        let dialog = self.early_dialog(tx, call, path, &message);
         let confirmed = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.confirm(&message).is_ok() && message.has(Header::Contact),
             None => false,
         };
         let (Some(dialog), true) = (dialog, confirmed) else {
-            self.lose(ep, tx, message.clone());
+            self.lose(ep, tx, path, message.clone());
             return self.end_call(ep, call, EndCause::Malformed, Some(message));
         };
         let Some(found) = self.calls.get_mut(call) else { return };
@@ -506,11 +521,11 @@ impl UserAgentCore {
         }
         let Ok(ack) = builder.build() else { return };
         client.acks.push((tag, Box::new(ack.clone()), Pin(pin)));
-        let _ = ep.send(self.now, ack, destination(pin));
+        send_ack(ep, self.now, ack, pin);
     }
 
     /// A 2xx nobody wants: ACK, then BYE.
-    fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, mut message: Message) {
+    fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, mut message: Message) {
         let Some(client) = self.clients.get(&tx) else { return };
         let Some(request) = &client.request else { return };
         if client.acks.len() >= self.config.limits.forks {
@@ -522,7 +537,8 @@ impl UserAgentCore {
             let _ = message.push(Header::Contact, uri.unwrap_or_default());
         }
         let Ok(mut dialog) = Dialog::from_response(request, &message) else { return };
-        let (pin, auth, used) = (client.pin, client.auth.clone(), client.used);
+        let pin = client.pin.or_else(|| Self::pin_of_response(path, &dialog));
+        let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
         dialog.set_local_cseq(used);
         let tag = dialog.remote_tag().into();

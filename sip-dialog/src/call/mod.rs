@@ -23,7 +23,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sip_message::headers::Token;
-use sip_message::{Header, Message, StatusCode};
+use sip_message::{Header, Message, StatusCode, Uri};
 use sip_transaction::{ClientTxId, Endpoint, FlowId, Path, ServerTxId};
 
 use crate::agent::{UserAgentCore, status};
@@ -424,6 +424,27 @@ impl UserAgentCore {
     pub(crate) fn pin_for(path: Path, message: &Message) -> Option<Path> {
         let stays = message.has(Header::RecordRoute) || message.vias().count() == 1;
         (path.transport.is_connected() && stays).then_some(path)
+    }
+
+    /// The flow to keep a dialog on that a response to our request began: the connection the response came over, if that leads
+    /// to the first hop of the dialog. A proxy on the route set is that hop, whatever name it goes by there: on WebSocket or
+    /// behind NAT its URI need not be one to connect to. Without a route set the hop is the peer's Contact.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.3
+    //# For protocols that don't use TLS, if the UAC has an existing flow to
+    //# this IP address, and port with the correct protocol, then the UAC
+    //# MUST use the existing connection.
+    pub(crate) fn pin_of_response(path: Path, dialog: &Dialog) -> Option<Path> {
+        if !path.transport.is_connected() {
+            return None;
+        }
+        let leads = !dialog.route_set().is_empty() || {
+            let target = Uri::parse(dialog.remote_target().as_bytes()).ok();
+            let host = target.as_ref().and_then(|uri| uri.as_sip()).map(|uri| uri.host());
+            // A name under `invalid` is that of a peer nobody can connect to (RFC 7118 section 5).
+            let nowhere = |name: &str| name.rsplit('.').next().is_some_and(|top| top.eq_ignore_ascii_case("invalid"));
+            host.is_some_and(|host| host.ip() == Some(path.remote.ip()) || host.domain().is_some_and(nowhere))
+        };
+        leads.then_some(path)
     }
 
     pub(crate) fn command_call(&self, call: CallHandle) -> Result<&Call, CommandError> {

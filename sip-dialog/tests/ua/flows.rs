@@ -39,6 +39,68 @@ fn a_call_outlives_the_connection_it_came_over() {
     world.run_for(Duration::from_secs(60));
 }
 
+/// A call made through a proxy that listens on TCP and calls itself something nobody can look up or connect to: the trace shows whether
+/// the rest goes over the connection the INVITE went over.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.3
+//= type=test
+//# For protocols that don't use TLS, if the UAC has an existing flow to
+//# this IP address, and port with the correct protocol, then the UAC
+//# MUST use the existing connection.
+#[test]
+fn a_call_stays_on_the_connection_it_was_made_over() {
+    for (route, contact, stays) in [
+        (Some("<sip:edge.invalid;transport=ws;lr>"), "<sip:2@198.51.100.7>", true),
+        // Nobody can connect to a browser.
+        (None, "<sip:2@df7jal23ls0d.invalid;transport=ws>", true),
+        (None, "<sip:2@192.0.2.2;transport=tcp>", true),
+        // The proxy did not ask to stay: the rest goes to the peer itself.
+        (None, "<sip:2@192.0.2.3>", false),
+    ] {
+        let mut world = World::new(4);
+        let (alice, proxy) = (world.phone(1), world.raw(2));
+        world.raw(3);
+        world.net.listen(proxy, Transport::Tcp, 5060, &[]);
+        let out = origin(1).route("<sip:192.0.2.2;transport=tcp;lr>");
+        let call = world.invite(alice, Invite::new(out, "sip:2@biloxi.example").body(offer()));
+        let (tx, request) = world.request_at(proxy);
+        world.respond(proxy, tx, &request, 200, |builder| {
+            let builder = builder.header(Header::Contact, contact);
+            let builder = match route {
+                Some(route) => builder.header(Header::RecordRoute, route),
+                None => builder,
+            };
+            builder.body("application/sdp", ANSWER)
+        });
+        world.until_confirmed(alice, call);
+        let path = pinned(&mut world, alice, call);
+        assert_eq!(path.is_some_and(|path| path.transport == Transport::Tcp), stays, "{contact}");
+        world.hang_up(alice, call);
+        world.run_for(Duration::from_millis(500));
+        for what in ["ACK", "BYE"] {
+            let sent = world.net.trace().iter().find(|sent| sent.title().starts_with(what)).expect("it was sent");
+            assert_eq!(sent.transport == Transport::Tcp, stays, "{what} {contact}:\n{}", world.ladder());
+            let to = if stays { "192.0.2.2" } else { "192.0.2.3" };
+            assert_eq!(sent.to.ip().to_string(), to, "{what} {contact}");
+        }
+    }
+}
+
+#[test]
+fn a_dialog_whose_flow_is_gone_is_routed_as_any_other() {
+    let mut world = World::new(5);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.net.listen(bob, Transport::Tcp, 5060, &[]);
+    let ours = world.invite(alice, Invite::new(origin(1), "sip:2@192.0.2.2;transport=tcp").body(offer()));
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(bob, theirs);
+    let path = pinned(&mut world, alice, ours).expect("the peer itself is at its other end");
+    world.net.break_flow(alice, path.flow);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::FlowLost { .. }).then_some(()));
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+}
+
 //= https://www.rfc-editor.org/rfc/rfc5626#section-4.5
 //= type=test
 //# Each new registration MUST have the same reg-id value as the
