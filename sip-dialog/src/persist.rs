@@ -2,14 +2,17 @@
 //! process while its calls ring, stand or change.
 
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
+use sip_transaction::cores::{HashKey, Id, Slab};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
 use crate::agent::{Bound, UserAgentCore};
 use crate::codec::{Reader, Wire};
-use crate::id::{Id, Slab};
 
 const MAGIC: &[u8] = b"sip-dialog";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Places each table may have in an import, whatever the limits: bytes made up cost no more memory than that.
+const PLACES: usize = 1 << 20;
 
 /// Why a state could not be taken in. The core is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,7 @@ pub enum ImportError {
 }
 
 fn write_slab<I: Id + Wire, T: Wire>(slab: &Slab<I, T>, out: &mut Vec<u8>) {
+    slab.horizon().get().write(out);
     (slab.len() as u32).write(out);
     for (id, value) in slab.iter() {
         id.write(out);
@@ -34,16 +38,9 @@ fn write_slab<I: Id + Wire, T: Wire>(slab: &Slab<I, T>, out: &mut Vec<u8>) {
     }
 }
 
-fn read_slab<I: Id + Wire, T: Wire>(input: &mut Reader<'_>) -> Option<Slab<I, T>> {
-    let mut slab = Slab::new();
-    // The highest place first: the places are made once.
-    let mut all: Vec<(I, T)> = Wire::read(input)?;
-    while let Some((id, value)) = all.pop() {
-        if !slab.restore(id, value) {
-            return None;
-        }
-    }
-    Some(slab)
+fn read_slab<I: Id + Wire, T: Wire>(input: &mut Reader<'_>, most: u32) -> Option<Slab<I, T>> {
+    let horizon = NonZeroU32::new(u32::read(input)?)?;
+    Slab::restore(<Vec<(I, T)>>::read(input)?, horizon, most)
 }
 
 impl UserAgentCore {
@@ -56,7 +53,7 @@ impl UserAgentCore {
         let now = self.now.max(now);
         let mut out = Vec::from(MAGIC);
         VERSION.write(&mut out);
-        self.hash_key.write(&mut out);
+        out.extend_from_slice(&self.hash_key.to_bytes());
         write_slab(&self.calls, &mut out);
         write_slab(&self.dialogs, &mut out);
         write_slab(&self.registrations, &mut out);
@@ -135,13 +132,16 @@ impl UserAgentCore {
     }
 
     fn read_all(&mut self, input: &mut Reader<'_>) -> Option<()> {
-        self.hash_key = u64::read(input)? | 1;
-        self.calls = read_slab(input)?;
-        self.dialogs = read_slab(input)?;
-        self.registrations = read_slab(input)?;
-        self.subscriptions = read_slab(input)?;
-        self.publications = read_slab(input)?;
-        self.requests = read_slab(input)?;
+        self.hash_key = HashKey::new(input.array()?);
+        let limits = &self.config.limits;
+        let most = [limits.calls, limits.subscriptions, limits.requests].into_iter().flatten().fold(PLACES, usize::max);
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        self.calls = read_slab(input, most)?;
+        self.dialogs = read_slab(input, most)?;
+        self.registrations = read_slab(input, most)?;
+        self.subscriptions = read_slab(input, most)?;
+        self.publications = read_slab(input, most)?;
+        self.requests = read_slab(input, most)?;
         self.subscribing = Vec::read(input)?.into_iter().collect();
         self.clients = Vec::read(input)?.into_iter().collect();
         self.servers = Vec::read(input)?.into_iter().collect();

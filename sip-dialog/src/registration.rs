@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use sip_message::headers::{DeltaSeconds, RetryAfter};
 use sip_message::{Contact, Header, Message, Method, NameAddr, StatusCode, Uri};
+use sip_transaction::cores::{Id as _, Key};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
 use crate::agent::client::{Final, Purpose};
@@ -597,7 +598,7 @@ impl UserAgentCore {
 
     /// A keepalive over a flow was answered: it works (RFC 5626 section 4.5).
     pub(crate) fn on_keepalive_answered(&mut self, flow: FlowId) {
-        let first = (flow, Bound::Registration(RegistrationId::FIRST));
+        let first = (flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)));
         let ids: smallvec::SmallVec<[RegistrationId; 4]> = self
             .flows
             .range(first..)

@@ -114,7 +114,6 @@ extern crate alloc;
 extern crate std;
 
 mod auth;
-mod hash;
 mod id;
 mod location;
 mod proxy;

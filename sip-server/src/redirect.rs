@@ -3,8 +3,7 @@
 //! Owns the requests that wait for contacts, and their answers. Finds nothing by itself: the contacts are the host's, most
 //! often those of the location service.
 
-use crate::hash::IdHash;
-use crate::id::{Key, RedirectId, Slab};
+use crate::id::RedirectId;
 use crate::registrar::Located;
 use crate::reply::{reply, reply_bare};
 use crate::target::Target;
@@ -15,6 +14,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use hashbrown::HashMap;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
+use sip_transaction::cores::{IdHash, Slab};
 use sip_transaction::{Endpoint, Event, Instant, ServerTxId};
 
 /// What a [`Redirect`] is told at construction.
@@ -55,8 +55,8 @@ struct Waiting {
 #[derive(Default)]
 pub struct Redirect {
     config: RedirectConfig,
-    waiting: Slab<Waiting>,
-    by_tx: HashMap<ServerTxId, Key, IdHash>,
+    waiting: Slab<RedirectId, Waiting>,
+    by_tx: HashMap<ServerTxId, RedirectId, IdHash>,
     events: VecDeque<RedirectEvent>,
     now: Instant,
 }
@@ -77,7 +77,7 @@ impl Redirect {
                     reply_bare(endpoint, now, tx, &waiting.message, StatusCode::SERVICE_UNAVAILABLE);
                 } else if let Some(key) = self.waiting.insert(waiting) {
                     self.by_tx.insert(tx, key);
-                    self.events.push_back(RedirectEvent::Request { id: RedirectId(key), tx });
+                    self.events.push_back(RedirectEvent::Request { id: key, tx });
                 }
                 None
             }
@@ -115,13 +115,13 @@ impl Redirect {
 
     /// The request that waits; `None` for a stale id.
     pub fn request(&self, id: RedirectId) -> Option<&Message> {
-        self.waiting.get(id.0).map(|waiting| &*waiting.message)
+        self.waiting.get(id).map(|waiting| &*waiting.message)
     }
 
     /// Answers [`RedirectEvent::Request`]: 302 with the contacts, or what [`Located`] says instead. A stale id is passed over.
     pub fn answer(&mut self, endpoint: &mut Endpoint, now: Instant, id: RedirectId, located: Located) {
         self.now = self.now.max(now);
-        let Some(Waiting { tx, message }) = self.waiting.remove(id.0) else { return };
+        let Some(Waiting { tx, message }) = self.waiting.remove(id) else { return };
         self.by_tx.remove(&tx);
         let targets = match located {
             Located::Targets(targets) => targets,

@@ -2,12 +2,12 @@
 //!
 //! Owns key derivation, keyed MACs and the random text of tags and branches. Never asks the system for entropy.
 
-use crate::hash::HashKey;
 use alloc::string::String;
 use hmac::{Hmac, Mac as _};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sha2::Sha256;
+use sip_transaction::cores::HashKey;
 
 /// 32 digits that may stand in a token and lose nothing when compared without regard to case.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";

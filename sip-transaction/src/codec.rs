@@ -28,6 +28,11 @@ impl Writer {
         self.0.extend_from_slice(&value.to_be_bytes());
     }
 
+    /// Bytes whose number is fixed.
+    pub(crate) fn raw(&mut self, value: &[u8]) {
+        self.0.extend_from_slice(value);
+    }
+
     pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.u32(value.len() as u32);
         self.0.extend_from_slice(value);
@@ -68,7 +73,7 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 

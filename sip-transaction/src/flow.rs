@@ -1,6 +1,6 @@
 //! One flow as it is kept: a connection, or a datagram socket.
 
-use crate::id::NIL;
+use crate::cores::NIL;
 use crate::output::SendToken;
 use crate::time::Instant;
 use crate::transport::Transport;

@@ -81,12 +81,12 @@ extern crate std;
 
 mod codec;
 mod config;
+pub mod cores;
 mod counters;
 mod destination;
 mod endpoint;
 mod error;
 mod flow;
-mod hash;
 mod id;
 mod input;
 mod locate;

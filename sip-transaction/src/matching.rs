@@ -2,8 +2,9 @@
 //!
 //! A tag is a keyed hash of 128 bits over the parts the RFC compares, so that one look-up compares them all.
 
-use crate::hash::HashKey;
+use crate::cores::HashKey;
 use crate::wire::COOKIE;
+use core::hash::{BuildHasher as _, Hasher as _};
 use sip_message::{Header, Message, Method, Via};
 
 impl HashKey {
@@ -11,13 +12,13 @@ impl HashKey {
     //# If the method parameter in the CSeq header field matches the
     //# method of the request that created the transaction.
     pub(crate) fn client_tag(self, branch: &[u8], method: &[u8]) -> u128 {
-        let mut hash = self.start();
+        let mut hash = self.build_hasher();
         hash.write(b"C");
         hash.write_lowercase(branch);
         hash.end_part();
         hash.write(method);
         // 0 is the tag of what is in no table.
-        hash.finish() | 1 << 127
+        hash.finish128() | 1 << 127
     }
 
     /// The tag of the transaction that a request belongs to; an ACK belongs to its INVITE. `method` is that of the
@@ -32,9 +33,9 @@ impl HashKey {
         //# From tag, Call-ID, CSeq, and top Via header field match those of the
         //# INVITE request which created the transaction.
         // The To tag is left out: that of an ACK is the response's, and is compared there.
-        let mut hash = self.start();
+        let mut hash = self.build_hasher();
         hash.write(b"2");
-        let part = |hash: &mut crate::hash::SipHash, bytes: &[u8]| {
+        let part = |hash: &mut crate::cores::SipHasher, bytes: &[u8]| {
             hash.write(bytes);
             hash.end_part();
         };
@@ -48,7 +49,7 @@ impl HashKey {
         hash.end_part();
         part(&mut hash, branch);
         hash.write(method.as_str().as_bytes());
-        hash.finish() | 1 << 127
+        hash.finish128() | 1 << 127
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
@@ -63,14 +64,14 @@ impl HashKey {
     //# transaction, except for ACK, where the method of the request
     //# that created the transaction is INVITE.
     pub(crate) fn branch_tag(self, branch: &[u8], sent_by: &[u8], method: Method<'_>) -> u128 {
-        let mut hash = self.start();
+        let mut hash = self.build_hasher();
         hash.write(b"S");
         hash.write_lowercase(branch);
         hash.end_part();
         hash.write_lowercase(sent_by);
         hash.end_part();
         hash.write(method.as_str().as_bytes());
-        hash.finish() | 1 << 127
+        hash.finish128() | 1 << 127
     }
 }
 

@@ -5,7 +5,7 @@
 //! is at the head of one of them. The lists run through the nodes themselves: to clear a timer is to unlink its
 //! node, and nothing of it stays behind.
 
-use crate::id::NIL;
+use crate::cores::NIL;
 use crate::time::Instant;
 use alloc::vec::Vec;
 

@@ -1,7 +1,8 @@
 //! One transaction as it is kept: plain data, no pointers.
 
+use crate::cores::NIL;
 use crate::destination::Target;
-use crate::id::{FlowId, NIL};
+use crate::id::FlowId;
 use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_server};
 use crate::output::{FailCause, SendId};
 use crate::transport::Transport;

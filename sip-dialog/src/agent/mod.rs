@@ -12,11 +12,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::{BuildHasher as _, Hasher as _};
 use hashbrown::{HashMap, HashTable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_message::{Message, Method, StatusCode};
+use sip_transaction::cores::{HashKey, Id as _, IdHash, Key, Slab};
 use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId};
 
 use crate::auth::Keyring;
@@ -24,7 +25,7 @@ use crate::call::{Call, Entry};
 use crate::config::{Serves, UserAgentConfig};
 use crate::deadlines::{Deadline, Deadlines};
 use crate::event::{Event, Owner};
-use crate::id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, Slab, SubscriptionId};
+use crate::id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, SubscriptionId};
 use crate::publication::Publication;
 use crate::registration::Registration;
 use crate::request::Standalone;
@@ -32,32 +33,7 @@ use crate::subscription::Subscription;
 use client::{Client, Parked};
 use server::Server;
 
-/// Hashes the ids of transactions: they are small numbers of the endpoint's own.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
-    }
-
-    fn write_u32(&mut self, n: u32) {
-        self.write_u64(u64::from(n));
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 29;
-    }
-}
-
-pub(crate) type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+pub(crate) type IdMap<K, V> = HashMap<K, V, IdHash>;
 
 /// What is bound to a flow. Registrations first: they are looked for by flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +51,7 @@ pub struct UserAgentCore {
     pub(crate) config: Arc<UserAgentConfig>,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) now: Instant,
-    pub(crate) hash_key: u64,
+    pub(crate) hash_key: HashKey,
     pub(crate) contact: Arc<str>,
     pub(crate) supported: String,
     pub(crate) calls: Slab<CallHandle, Call>,
@@ -116,7 +92,9 @@ impl UserAgentCore {
     /// another one, from a source nobody can guess.
     pub fn new(config: Arc<UserAgentConfig>, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let hash_key = rng.next_u64() | 1;
+        let mut key = [0; 16];
+        rng.fill_bytes(&mut key);
+        let hash_key = HashKey::new(key);
         let mut supported =
             String::from(if config.reliable == crate::config::Reliable::Never { "" } else { "100rel, " });
         supported.push_str("timer, replaces, join, norefersub, 199, gruu");
@@ -245,14 +223,14 @@ impl UserAgentCore {
 
     /// Whether nothing is left of anything: no call, dialog, registration, subscription, request, transaction, deadline or event.
     pub fn is_idle(&self) -> bool {
-        self.calls.len() == 0
-            && self.dialogs.len() == 0
+        self.calls.is_empty()
+            && self.dialogs.is_empty()
             && self.index.is_empty()
-            && self.registrations.len() == 0
-            && self.subscriptions.len() == 0
+            && self.registrations.is_empty()
+            && self.subscriptions.is_empty()
             && self.subscribing.is_empty()
-            && self.publications.len() == 0
-            && self.requests.len() == 0
+            && self.publications.is_empty()
+            && self.requests.is_empty()
             && self.clients.is_empty()
             && self.servers.is_empty()
             && self.merged.is_empty()
@@ -450,7 +428,7 @@ impl UserAgentCore {
     /// A flow ended: what is bound to it goes on without.
     fn on_flow_ended(&mut self, ep: &mut Endpoint, flow: FlowId) {
         loop {
-            let next = self.flows.range((flow, Bound::Registration(RegistrationId::FIRST))..).next();
+            let next = self.flows.range((flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)))..).next();
             let Some((&(of, bound), ())) = next else { break };
             if of != flow {
                 break;
@@ -464,24 +442,14 @@ impl UserAgentCore {
     }
 }
 
-/// A keyed hash of short texts. Cheap rather than strong: what it spreads has our own random tag in it.
-fn hash(key: u64, parts: &[&[u8]]) -> u64 {
-    let mut state = key;
-    let mut mix = |word: u64| {
-        state = (state.rotate_left(29) ^ word).wrapping_mul(key);
-        state ^= state >> 31;
-    };
+/// A keyed hash of texts, some of them a peer's.
+fn hash(key: HashKey, parts: &[&[u8]]) -> u64 {
+    let mut hash = key.build_hasher();
     for part in parts {
-        for chunk in part.chunks(8) {
-            let mut word = [0; 8];
-            for (to, from) in word.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            mix(u64::from_le_bytes(word));
-        }
-        mix(part.len() as u64);
+        hash.write(part);
+        hash.end_part();
     }
-    state
+    hash.finish()
 }
 
 /// The methods this crate answers, as Allow has them.

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use sip_message::{Header, Message, Method, RequestBuilder};
 use sip_transaction::Path;
+use sip_transaction::cores::{Id as _, Key};
 
 use super::{Bound, UserAgentCore};
 use crate::auth::AuthContext;
@@ -78,7 +79,7 @@ impl UserAgentCore {
 
     /// The Contact to answer with to a request that came over a flow: that of the registration over it, if there is one.
     pub(crate) fn contact_for(&self, path: Path) -> Arc<str> {
-        let next = self.flows.range((path.flow, Bound::Registration(RegistrationId::FIRST))..).next();
+        let next = self.flows.range((path.flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)))..).next();
         match next {
             Some((&(flow, Bound::Registration(id)), ())) if flow == path.flow => {
                 self.registrations.get(id).map_or_else(|| self.contact.clone(), |found| found.dialog_contact())

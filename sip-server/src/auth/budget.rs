@@ -3,13 +3,13 @@
 //! Bounded: a fixed number of counters, each for whatever addresses hash to it under a secret key. Two sources that share
 //! one share its budget.
 
-use crate::hash::HashKey;
 use crate::secret::Random;
 use alloc::boxed::Box;
 use alloc::vec;
 use core::net::IpAddr;
 use core::time::Duration;
 use sip_transaction::Instant;
+use sip_transaction::cores::HashKey;
 
 const COUNTERS: usize = 4096;
 

@@ -8,8 +8,7 @@ mod nonce;
 #[cfg(test)]
 mod tests;
 
-use crate::hash::{HashKey, IdHash};
-use crate::id::{AuthId, Key, Slab};
+use crate::id::AuthId;
 use crate::location::aor_key;
 use crate::reply::{reply, reply_bare};
 use crate::secret::Random;
@@ -29,6 +28,7 @@ use sip_message::headers::Credentials;
 use sip_message::{
     Header, HeaderError, Message, Method, NameAddr, ParamValue, StatusCode, Uri, ValueError, ValueFault,
 };
+use sip_transaction::cores::{HashKey, IdHash, Slab};
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
 use smallvec::SmallVec;
 
@@ -225,8 +225,8 @@ pub struct DigestAuth {
     /// Address-of-record, realm and user: who may act for more than their own.
     grants: BTreeSet<(String, String, String)>,
     decoy: String,
-    waiting: Slab<Waiting>,
-    waiting_by_tx: HashMap<ServerTxId, Key, IdHash>,
+    waiting: Slab<AuthId, Waiting>,
+    waiting_by_tx: HashMap<ServerTxId, AuthId, IdHash>,
     identities: HashMap<ServerTxId, Identity, IdHash>,
     trusted: BTreeMap<FlowId, Identity>,
     events: VecDeque<AuthEvent>,
@@ -336,7 +336,7 @@ impl DigestAuth {
         id: AuthId,
         secret: Option<DigestSecret>,
     ) -> Option<Event> {
-        let Waiting { tx, path, message } = self.waiting.remove(id.0)?;
+        let Waiting { tx, path, message } = self.waiting.remove(id)?;
         self.waiting_by_tx.remove(&tx);
         match self.judge(now, &path, &message, Some(secret)) {
             Verdict::Passed(identity) => {
@@ -388,7 +388,7 @@ impl DigestAuth {
                 }
                 if let Some(key) = self.waiting.insert(Waiting { tx, path, message }) {
                     self.waiting_by_tx.insert(tx, key);
-                    self.events.push_back(AuthEvent::Credentials { id: AuthId(key), user, realm, algorithm });
+                    self.events.push_back(AuthEvent::Credentials { id: key, user, realm, algorithm });
                 }
             }
         }

@@ -4,7 +4,6 @@
 //! no memory until it is used. Of a nonce that has been used, the counts seen are kept in a window. The memory of used
 //! nonces is bounded: what is forgotten before its time makes all nonces of that age stale, so nothing can be replayed.
 
-use crate::hash::IdHash;
 use crate::secret::{Mac, Random, same};
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -12,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hashbrown::HashMap;
 use sip_transaction::Instant;
+use sip_transaction::cores::IdHash;
 
 const TIME: usize = 4;
 const SALT: usize = 8;

@@ -6,8 +6,6 @@
 use super::store::{Record, Store, StoreError};
 use super::update::{Refusal, Registration, Update};
 use super::{Binding, aor_key};
-use crate::hash::HashKey;
-use crate::id::Slab;
 use crate::secret::Random;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -16,6 +14,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use hashbrown::HashTable;
 use sip_message::uri::SipUri;
+use sip_transaction::cores::{HashKey, Key, Slab};
 use sip_transaction::{FlowId, Instant, Path};
 use smallvec::SmallVec;
 
@@ -60,7 +59,7 @@ impl Entry {
 pub struct LocationTable {
     hash: HashKey,
     by_aor: HashTable<u32>,
-    entries: Slab<Entry>,
+    entries: Slab<Key, Entry>,
     /// A heap of the entries by the end of their first binding, the next on top.
     ends: Vec<(Instant, u32)>,
     by_flow: BTreeSet<(FlowId, SocketAddr, u32)>,
@@ -168,7 +167,7 @@ impl LocationTable {
     fn create(&mut self, aor: &str) -> Option<u32> {
         let place = u32::try_from(self.ends.len()).ok()?;
         let entry = Entry { aor: aor.into(), version: 0, bindings: SmallVec::new(), place };
-        let index = self.entries.insert(entry)?.index;
+        let index = self.entries.insert(entry)?.index();
         self.ends.push((Instant::MAX, index));
         let (entries, hash) = (&self.entries, self.hash);
         let rehash = |&index: &u32| entries.at(index).map_or(0, |entry| hash.hash(entry.aor.as_bytes()));
@@ -205,7 +204,7 @@ impl LocationTable {
     }
 
     fn remove(&mut self, index: u32) {
-        let Some(entry) = self.entries.key_at(index).and_then(|key| self.entries.remove(key)) else { return };
+        let Some(entry) = self.entries.remove_at(index) else { return };
         let hash = self.hash.hash(entry.aor.as_bytes());
         if let Ok(found) = self.by_aor.find_entry(hash, |&other| other == index) {
             found.remove();
@@ -363,7 +362,7 @@ impl LocationTable {
         let flows: BTreeSet<_> = self
             .entries
             .iter()
-            .flat_map(|(key, entry)| paths(&entry.bindings).into_iter().map(move |p| (p.flow, p.remote, key.index)))
+            .flat_map(|(key, entry)| paths(&entry.bindings).into_iter().map(move |p| (p.flow, p.remote, key.index())))
             .collect();
         heap && self.ends.len() == self.entries.len()
             && self.by_aor.len() == self.entries.len()

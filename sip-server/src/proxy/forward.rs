@@ -4,7 +4,7 @@ use super::names::{Side, guess_transport};
 use super::routing::push_loop_part;
 use super::token::FlowToken;
 use super::{Branch, BranchProgress, Context, Proxy, ProxyEvent, Stage};
-use crate::id::{Key, ProxyId};
+use crate::id::ProxyId;
 use crate::target::{FlowPath, Target};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -15,7 +15,7 @@ use sip_transaction::{Destination, Endpoint, Path, SendErrorKind};
 
 impl Proxy {
     /// Takes the target set and starts its first branches.
-    pub(super) fn start(&mut self, endpoint: &mut Endpoint, key: Key, targets: Vec<Target>) {
+    pub(super) fn start(&mut self, endpoint: &mut Endpoint, key: ProxyId, targets: Vec<Target>) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.stage = Stage::Forking;
         if self.config.recurse {
@@ -64,7 +64,7 @@ impl Proxy {
     }
 
     /// Starts what branches may start now, and answers when none is left.
-    pub(super) fn advance(&mut self, endpoint: &mut Endpoint, key: Key) {
+    pub(super) fn advance(&mut self, endpoint: &mut Endpoint, key: ProxyId) {
         while let Some(batch) = self.contexts.get_mut(key).and_then(next_batch) {
             let mut started = false;
             for (target, breadth) in batch {
@@ -84,7 +84,13 @@ impl Proxy {
     }
 
     /// Starts one branch.
-    fn launch(&mut self, endpoint: &mut Endpoint, key: Key, target: &Target, breadth: u32) -> Result<(), StatusCode> {
+    fn launch(
+        &mut self,
+        endpoint: &mut Endpoint,
+        key: ProxyId,
+        target: &Target,
+        breadth: u32,
+    ) -> Result<(), StatusCode> {
         let (message, to) = self.build(endpoint, key, target, breadth)?;
         let branch = self.branch(key);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
@@ -133,7 +139,7 @@ impl Proxy {
     //= reason=the endpoint makes CANCEL and ACK with the branch of their INVITE
     //# CANCEL and non-200 ACK requests MUST have the same branch parameter value as the
     //# corresponding request they cancel or acknowledge.
-    fn branch(&mut self, key: Key) -> String {
+    fn branch(&mut self, key: ProxyId) -> String {
         let mut branch = String::with_capacity(40);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The first part MUST satisfy the constraints of Section 8.1.1.7 as described above.
@@ -151,7 +157,7 @@ impl Proxy {
     fn build(
         &mut self,
         endpoint: &Endpoint,
-        key: Key,
+        key: ProxyId,
         target: &Target,
         breadth: u32,
     ) -> Result<(Message, Destination), StatusCode> {
@@ -395,9 +401,9 @@ impl Proxy {
     }
 
     /// Tells the host that a request has had its final answer, if it knows of the request at all.
-    pub(super) fn tell_answered(&mut self, key: Key, status: StatusCode) {
+    pub(super) fn tell_answered(&mut self, key: ProxyId, status: StatusCode) {
         if self.contexts.get(key).is_some_and(|context| context.told) {
-            self.events.push_back(ProxyEvent::Answered { id: ProxyId(key), status });
+            self.events.push_back(ProxyEvent::Answered { id: key, status });
         }
     }
 }

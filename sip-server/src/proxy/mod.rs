@@ -16,8 +16,7 @@ mod token;
 
 pub use names::Advertised;
 
-use crate::hash::{HashKey, IdHash};
-use crate::id::{Key, ProxyId, Slab};
+use crate::id::ProxyId;
 use crate::registrar::Located;
 use crate::reply::reply;
 use crate::secret::Random;
@@ -33,6 +32,7 @@ use hashbrown::HashMap;
 use names::Names;
 use routing::{Rejected, Routing};
 use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::cores::{HashKey, IdHash, Slab};
 use sip_transaction::{ClientTxId, Endpoint, Event, Instant, Path, ServerTxId, Transport};
 use smallvec::SmallVec;
 use token::FlowTokens;
@@ -362,9 +362,9 @@ pub struct Proxy {
     tokens: FlowTokens,
     loop_key: HashKey,
     random: Random,
-    contexts: Slab<Context>,
-    by_server: HashMap<ServerTxId, Key, IdHash>,
-    by_client: HashMap<ClientTxId, Key, IdHash>,
+    contexts: Slab<ProxyId, Context>,
+    by_server: HashMap<ServerTxId, ProxyId, IdHash>,
+    by_client: HashMap<ClientTxId, ProxyId, IdHash>,
     events: VecDeque<ProxyEvent>,
     now: Instant,
 }
@@ -462,13 +462,13 @@ impl Proxy {
         decision: Decision,
     ) -> Result<(), NotWaiting> {
         self.now = self.now.max(now);
-        let context = self.contexts.get_mut(id.0).filter(|context| context.stage == Stage::Waiting);
+        let context = self.contexts.get_mut(id).filter(|context| context.stage == Stage::Waiting);
         let context = context.ok_or(NotWaiting)?;
         match decision {
             Decision::Targets(targets) if targets.is_empty() => {
-                self.reject(endpoint, id.0, StatusCode::TEMPORARILY_UNAVAILABLE.into());
+                self.reject(endpoint, id, StatusCode::TEMPORARILY_UNAVAILABLE.into());
             }
-            Decision::Targets(targets) => self.start(endpoint, id.0, targets),
+            Decision::Targets(targets) => self.start(endpoint, id, targets),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
             //# If the domain of the Request-URI indicates a domain this element is not responsible
             //# for, the Request-URI MUST be placed into the target set as the only target, and the
@@ -478,16 +478,16 @@ impl Proxy {
                 let uri = String::from_utf8_lossy(uri.unwrap_or_default()).into_owned();
                 let mut target = Target::new(uri);
                 target.flow = context.routing.flow;
-                self.start(endpoint, id.0, vec![target]);
+                self.start(endpoint, id, vec![target]);
             }
-            Decision::Reject { status, fields } => self.reject(endpoint, id.0, Rejected { status, fields }),
+            Decision::Reject { status, fields } => self.reject(endpoint, id, Rejected { status, fields }),
         }
         Ok(())
     }
 
     /// Tells the host nothing more of a request: somebody else decides.
     pub(crate) fn keep_quiet(&mut self, id: ProxyId) {
-        if let Some(context) = self.contexts.get_mut(id.0) {
+        if let Some(context) = self.contexts.get_mut(id) {
             context.told = false;
         }
     }
@@ -495,12 +495,12 @@ impl Proxy {
     /// The request that waits to be routed, its route preprocessed: Routes of this proxy are off. `None` for a stale id, and
     /// when no more branches can follow.
     pub fn request(&self, id: ProxyId) -> Option<&Message> {
-        self.contexts.get(id.0)?.request.as_deref()
+        self.contexts.get(id)?.request.as_deref()
     }
 
     /// Where that request came from; `None` for a stale id.
     pub fn path(&self, id: ProxyId) -> Option<Path> {
-        self.contexts.get(id.0).map(|context| context.path)
+        self.contexts.get(id).map(|context| context.path)
     }
 
     /// The next thing to say; `None` when all has been said. Changes with any other call that takes `&mut self`.
@@ -523,7 +523,7 @@ impl Proxy {
 
     /// Whether nothing is left of any request.
     pub fn is_idle(&self) -> bool {
-        self.contexts.len() == 0 && self.by_server.is_empty() && self.by_client.is_empty() && self.events.is_empty()
+        self.contexts.is_empty() && self.by_server.is_empty() && self.by_client.is_empty() && self.events.is_empty()
     }
 
     /// From now on flow tokens are made with a key from `seed`. Those made before are good until the next rotation: rotate no more often
@@ -601,15 +601,14 @@ impl Proxy {
             answered: Vec::new(),
             tried: Vec::new(),
         };
-        let Some(key) = self.contexts.insert(context) else { return };
+        let Some(id) = self.contexts.insert(context) else { return };
         if let Some(tx) = kept {
-            self.by_server.insert(tx, key);
+            self.by_server.insert(tx, id);
         }
-        let id = ProxyId(key);
-        if self.goes_without_asking(key) {
+        if self.goes_without_asking(id) {
             let _ = self.route(endpoint, self.now, id, Decision::Relay);
         } else {
-            if let Some(context) = self.contexts.get_mut(key) {
+            if let Some(context) = self.contexts.get_mut(id) {
                 context.told = true;
             }
             self.events.push_back(ProxyEvent::RouteRequest { id, tx: kept, kind: routing.kind });
@@ -617,7 +616,7 @@ impl Proxy {
     }
 
     /// Whether a Record-Route or Path of this proxy led the request here, so that its way is known.
-    fn goes_without_asking(&self, key: Key) -> bool {
+    fn goes_without_asking(&self, key: ProxyId) -> bool {
         let Some(context) = self.contexts.get(key) else { return false };
         let in_dialog = || {
             let request = context.request.as_ref();
@@ -643,7 +642,7 @@ impl Proxy {
     }
 
     /// Answers a context that has no branches.
-    fn reject(&mut self, endpoint: &mut Endpoint, key: Key, rejected: Rejected) {
+    fn reject(&mut self, endpoint: &mut Endpoint, key: ProxyId, rejected: Rejected) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.stage = Stage::Answered;
         let request = context.request.take();
@@ -659,7 +658,7 @@ impl Proxy {
     //# The proxy MUST maintain the response context until all of its associated
     //# transactions have been terminated, even after forwarding a final
     //# response.
-    fn settle(&mut self, key: Key) {
+    fn settle(&mut self, key: ProxyId) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         if context.stage == Stage::Answered {
             context.request = None;
@@ -673,7 +672,7 @@ impl Proxy {
             let told = context.told;
             self.contexts.remove(key);
             if told {
-                self.events.push_back(ProxyEvent::Ended { id: ProxyId(key) });
+                self.events.push_back(ProxyEvent::Ended { id: key });
             }
         }
     }

@@ -4,7 +4,7 @@ use super::best::{Best, Choice};
 use super::forward::add_targets;
 use super::routing::Rejected;
 use super::{BranchProgress, Proxy, RouteKind, Stage};
-use crate::id::Key;
+use crate::id::ProxyId;
 use crate::target::Target;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -19,7 +19,7 @@ impl Proxy {
     //# MUST take place:
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# The following processing MUST be performed on each response that is forwarded.
-    pub(super) fn on_response(&mut self, endpoint: &mut Endpoint, key: Key, tx: ClientTxId, mut response: Message) {
+    pub(super) fn on_response(&mut self, endpoint: &mut Endpoint, key: ProxyId, tx: ClientTxId, mut response: Message) {
         let (Some(status), Some(context)) = (response.status(), self.contexts.get_mut(key)) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# If no Via header field values remain in the response, the
@@ -82,7 +82,7 @@ impl Proxy {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# Until a final response has been sent on the server transaction, the following
     //# responses MUST be forwarded immediately:
-    fn provisional(&mut self, endpoint: &mut Endpoint, key: Key, status: StatusCode, response: Message) {
+    fn provisional(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Message) {
         let Some(context) = self.contexts.get(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# A stateful proxy MUST NOT immediately forward any other
@@ -101,7 +101,7 @@ impl Proxy {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# Any response chosen for immediate forwarding MUST be processed as described in steps
     //# "Aggregate Authorization Header Field Values" through "Record-Route".
-    fn success(&mut self, endpoint: &mut Endpoint, key: Key, status: StatusCode, response: Message) {
+    fn success(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Message) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# After a final response has been sent on the server transaction,
@@ -145,7 +145,7 @@ impl Proxy {
     }
 
     /// A client transaction is over.
-    pub(super) fn on_client_ended(&mut self, endpoint: &mut Endpoint, key: Key, tx: ClientTxId, outcome: Outcome) {
+    pub(super) fn on_client_ended(&mut self, endpoint: &mut Endpoint, key: ProxyId, tx: ClientTxId, outcome: Outcome) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         let Some(branch) = context.branches.iter_mut().find(|branch| branch.tx == Some(tx)) else { return };
         branch.tx = None;
@@ -166,7 +166,7 @@ impl Proxy {
     }
 
     /// The server transaction is over.
-    pub(super) fn on_server_ended(&mut self, endpoint: &mut Endpoint, key: Key, _: Outcome) {
+    pub(super) fn on_server_ended(&mut self, endpoint: &mut Endpoint, key: ProxyId, _: Outcome) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.server_ended = true;
         if context.stage != Stage::Answered {
@@ -187,7 +187,7 @@ impl Proxy {
     //= reason=the endpoint answers a CANCEL that matches an INVITE
     //# If a matching response context is found, the element MUST immediately return a 200
     //# (OK) response to the CANCEL request.
-    pub(super) fn cancel(&mut self, endpoint: &mut Endpoint, key: Key, cancel: &Message) {
+    pub(super) fn cancel(&mut self, endpoint: &mut Endpoint, key: ProxyId, cancel: &Message) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.cancelled = true;
         context.queue.clear();
@@ -207,7 +207,7 @@ impl Proxy {
     //# A proxy MUST cancel any pending
     //# client transactions associated with a response context when it
     //# receives a matching CANCEL request.
-    fn cancel_pending(&mut self, endpoint: &mut Endpoint, key: Key, reason: Option<&str>) {
+    fn cancel_pending(&mut self, endpoint: &mut Endpoint, key: ProxyId, reason: Option<&str>) {
         let Some(context) = self.contexts.get(key).filter(|context| context.invite) else { return };
         for branch in context.branches.iter().filter(|branch| branch.state != BranchProgress::Done) {
             if let Some(tx) = branch.tx {
@@ -223,7 +223,7 @@ impl Proxy {
     //# context's server transaction if no final responses have been
     //# immediately forwarded by the above rules and all client
     //# transactions in this response context have been terminated.
-    pub(super) fn finish(&mut self, endpoint: &mut Endpoint, key: Key) {
+    pub(super) fn finish(&mut self, endpoint: &mut Endpoint, key: ProxyId) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         if matches!(context.stage, Stage::Answered | Stage::Waiting) {
             return;
@@ -268,7 +268,7 @@ impl Proxy {
     }
 
     /// A branch has answered with a final response of its own.
-    fn note_answer(&mut self, key: Key, instance: &str, status: StatusCode) {
+    fn note_answer(&mut self, key: ProxyId, instance: &str, status: StatusCode) {
         if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::FLOW_FAILED) {
             self.promote(key, instance);
         } else if let (Some(context), false) = (self.contexts.get_mut(key), instance.is_empty()) {
@@ -277,7 +277,7 @@ impl Proxy {
     }
 
     /// A branch has failed without a response.
-    pub(super) fn note_failure(&mut self, key: Key, instance: &str, status: StatusCode) {
+    pub(super) fn note_failure(&mut self, key: ProxyId, instance: &str, status: StatusCode) {
         if let Some(context) = self.contexts.get_mut(key) {
             context.best.get_or_insert_with(|| Box::new(Best::default())).add_own(status);
         }
@@ -290,7 +290,7 @@ impl Proxy {
     //# (Flow Failed) response, the proxy SHOULD replace the failed branch
     //# with another target (if one is available) with the same AOR and
     //# instance-id, but a different reg-id.
-    fn promote(&mut self, key: Key, instance: &str) {
+    fn promote(&mut self, key: ProxyId, instance: &str) {
         let Some(context) = self.contexts.get_mut(key).filter(|_| !instance.is_empty()) else { return };
         let Some(at) = context.queue.iter().position(|target| target.instance == instance) else { return };
         let group = context.group;
@@ -301,7 +301,7 @@ impl Proxy {
     }
 
     /// Takes the contacts of a 3xx into the target set, by policy; tells whether the response is still worth keeping.
-    fn recurse(&mut self, key: Key, status: StatusCode, response: &mut Message) -> bool {
+    fn recurse(&mut self, key: ProxyId, status: StatusCode, response: &mut Message) -> bool {
         let (max, recurse) = (self.config.max_targets, self.config.recurse);
         let Some(context) = self.contexts.get_mut(key) else { return false };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5

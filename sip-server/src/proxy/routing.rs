@@ -4,7 +4,6 @@
 use super::names::Names;
 use super::token::FlowTokens;
 use super::{ProxyConfig, RouteKind};
-use crate::hash::HashKey;
 use crate::target::FlowPath;
 use alloc::string::String;
 use alloc::vec;
@@ -12,6 +11,7 @@ use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hasher};
 use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
+use sip_transaction::cores::HashKey;
 use sip_transaction::{Endpoint, Path};
 
 /// Why a request is not forwarded.

@@ -7,8 +7,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use crate::hash::IdHash;
-use crate::id::{Key, RegisterId, Slab};
+use crate::id::RegisterId;
 use crate::location::{
     Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
 };
@@ -24,6 +23,7 @@ use read::Refused;
 use sip_message::headers::Date;
 use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode};
+use sip_transaction::cores::{IdHash, Slab};
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
 use smallvec::SmallVec;
 
@@ -218,8 +218,8 @@ pub struct Registrar {
     config: RegistrarConfig,
     storage: Storage,
     gruus: Gruus,
-    waiting: Slab<Waiting>,
-    waiting_by_tx: HashMap<ServerTxId, Key, IdHash>,
+    waiting: Slab<RegisterId, Waiting>,
+    waiting_by_tx: HashMap<ServerTxId, RegisterId, IdHash>,
     events: VecDeque<RegistrarEvent>,
     next_sweep: Option<Instant>,
     now: Instant,
@@ -396,7 +396,7 @@ impl Registrar {
     /// Answers [`RegistrarEvent::Lookup`]. A stale id is passed over: its request has ended.
     pub fn found(&mut self, endpoint: &mut Endpoint, now: Instant, id: RegisterId, record: Record) {
         self.now = self.now.max(now);
-        let Some(mut waiting) = self.waiting.remove(id.0) else { return };
+        let Some(mut waiting) = self.waiting.remove(id) else { return };
         self.waiting_by_tx.remove(&waiting.tx);
         let mut bindings: SmallVec<[Binding; 1]> = record.bindings.into();
         let max = self.config.max_bindings;
@@ -427,7 +427,7 @@ impl Registrar {
     /// Answers [`RegistrarEvent::Store`]. A stale id is passed over: its request has ended.
     pub fn stored(&mut self, endpoint: &mut Endpoint, now: Instant, id: RegisterId, result: Result<(), StoreError>) {
         self.now = self.now.max(now);
-        let Some(mut waiting) = self.waiting.remove(id.0) else { return };
+        let Some(mut waiting) = self.waiting.remove(id) else { return };
         self.waiting_by_tx.remove(&waiting.tx);
         let aor = match read::registration(&self.config, &waiting.path, &waiting.message) {
             Ok(read) => read.aor,
@@ -602,7 +602,7 @@ impl Registrar {
         }
         let Some(key) = self.waiting.insert(waiting) else { return };
         self.waiting_by_tx.insert(tx, key);
-        self.events.push_back(event(RegisterId(key)));
+        self.events.push_back(event(key));
     }
 
     fn accept(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>, aor: &str, bindings: &[Binding]) {

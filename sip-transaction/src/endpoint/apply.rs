@@ -1,6 +1,7 @@
 //! Carrying out what the machines say: timers, retransmissions, ends.
 
 use super::{Ended, Endpoint};
+use crate::cores::Id;
 use crate::id::{ClientTxId, ServerTxId};
 use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noninvite_client, noninvite_server};
 use crate::output::{Event, FailCause, Outcome, Path};
@@ -123,7 +124,7 @@ impl Endpoint {
     //# Once the transaction is in the "Terminated" state, it MUST be
     //# destroyed immediately.
     pub(super) fn finish(&mut self, index: u32, outcome: Outcome) {
-        let Some(key) = self.txs.key_at(index) else { return };
+        let Some(key) = self.txs.id_at(index) else { return };
         let Some(tx) = self.txs.at(index) else { return };
         let (machine, hidden) = (tx.machine, tx.flags.has(Flags::HIDDEN));
         self.locator.forget(index);
@@ -188,7 +189,7 @@ impl Endpoint {
             self.send_request(index);
         }
         if step.actions.has(Actions::INFORM) {
-            if let Some(key) = self.txs.key_at(index) {
+            if let Some(key) = self.txs.id_at(index) {
                 self.emit(Event::TimerC { tx: ClientTxId::from_key(key) });
             }
         }
@@ -202,7 +203,7 @@ impl Endpoint {
         }
         if step.actions.has(Actions::PASS) {
             let hidden = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::HIDDEN));
-            if let Some(key) = self.txs.key_at(index).filter(|_| !hidden) {
+            if let Some(key) = self.txs.id_at(index).filter(|_| !hidden) {
                 self.emit(Event::Response { tx: ClientTxId::from_key(key), path, message });
             }
         } else if step.actions == Actions::NONE {
@@ -223,7 +224,7 @@ impl Endpoint {
             self.send_response(index);
         }
         if step.actions.has(Actions::INFORM) {
-            if let Some(key) = self.txs.key_at(index) {
+            if let Some(key) = self.txs.id_at(index) {
                 self.emit(Event::ResponseFailed { tx: ServerTxId::from_key(key) });
             }
         }

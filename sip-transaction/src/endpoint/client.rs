@@ -1,10 +1,11 @@
 //! Client transactions, and what is sent without one: from the command to the target, from the response to the user.
 
 use super::Endpoint;
+use crate::cores::{Id, Key};
 use crate::destination::{Destination, Target, To, Wanted};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
 use crate::flow::FlowState;
-use crate::id::{ClientTxId, FlowId, Key};
+use crate::id::{ClientTxId, FlowId};
 use crate::input::{CloseCause, SendCause};
 use crate::locate::Located;
 use crate::machine::{Status, invite_client, noninvite_client};
@@ -89,7 +90,7 @@ impl Endpoint {
             self.note(now, "cancel", [("tx", Argument::Number(tx.to_bits())), ("reason", reason)]);
         }
         self.advance(now);
-        let index = tx.key().index;
+        let index = tx.key().index();
         if reason.is_some_and(|reason| reason.bytes().any(|b| b < b' ' || b == 0x7f)) {
             return Err(CommandError::Malformed);
         }
@@ -153,7 +154,7 @@ impl Endpoint {
             Machine::InviteClient(invite_client::State::Proceeding) => {
                 found.flags.set(Flags::TIMER_C);
                 if !found.flags.has(Flags::CANCELLED) {
-                    self.set_timer(tx.key().index, Which::State, Timer::C, Class::C);
+                    self.set_timer(tx.key().index(), Which::State, Timer::C, Class::C);
                 }
                 Ok(())
             }
@@ -185,22 +186,22 @@ impl Endpoint {
         let Some(key) = self.insert(tx) else { return Err(SendError::new(SendErrorKind::Full, message)) };
         match plan {
             Plan::Flow(flow, remote) => {
-                if let Some(tx) = self.txs.at_mut(key.index) {
+                if let Some(tx) = self.txs.at_mut(key.index()) {
                     tx.flags.set(Flags::PINNED);
                     tx.remote = remote;
                 }
-                self.link(key.index, flow);
-                self.launch_or_wait(key.index, message);
+                self.link(key.index(), flow);
+                self.launch_or_wait(key.index(), message);
             }
-            Plan::Targets(targets) => self.begin(key.index, message, targets),
-            Plan::Locate(wanted) => match self.locate(key.index, &wanted) {
+            Plan::Targets(targets) => self.begin(key.index(), message, targets),
+            Plan::Locate(wanted) => match self.locate(key.index(), &wanted) {
                 Located::Now(targets) if targets.is_empty() => {
-                    self.erase(key.index);
+                    self.erase(key.index());
                     return Err(SendError::new(SendErrorKind::NoTransport, message));
                 }
-                Located::Now(targets) => self.begin(key.index, message, targets),
+                Located::Now(targets) => self.begin(key.index(), message, targets),
                 Located::Later => {
-                    if let Some(tx) = self.txs.at_mut(key.index) {
+                    if let Some(tx) = self.txs.at_mut(key.index()) {
                         tx.more().unsent = Some(Box::new(message));
                     }
                 }
@@ -212,7 +213,7 @@ impl Endpoint {
     fn plan(&self, message: &Message, to: To) -> Result<Plan, SendErrorKind> {
         let wanted = match to {
             To::Flow(flow, remote) => {
-                let on = self.flows.get(flow.key()).ok_or(SendErrorKind::UnknownFlow(flow))?;
+                let on = self.flows.get(flow).ok_or(SendErrorKind::UnknownFlow(flow))?;
                 let remote = match (on.state, remote) {
                     (FlowState::Socket, None) => return Err(SendErrorKind::NoTarget),
                     (FlowState::Socket, Some(remote)) => remote,
@@ -307,8 +308,7 @@ impl Endpoint {
 
     fn launch_or_wait(&mut self, index: u32, message: Message) {
         let Some(tx) = self.txs.at_mut(index) else { return };
-        let open =
-            tx.flow.and_then(|flow| self.flows.get(flow.key())).is_some_and(|on| on.state != FlowState::Connecting);
+        let open = tx.flow.and_then(|flow| self.flows.get(flow)).is_some_and(|on| on.state != FlowState::Connecting);
         if open {
             self.launch_message(index, message);
         } else {
@@ -329,7 +329,7 @@ impl Endpoint {
         let random = u128::from(self.rng.next_u64()) | u128::from(self.rng.next_u64()) << 64;
         let made = Branch::new(random);
         let Some(tx) = self.txs.at_mut(index) else { return };
-        let Some(on) = tx.flow.and_then(|flow| self.flows.get(flow.key())) else { return };
+        let Some(on) = tx.flow.and_then(|flow| self.flows.get(flow)) else { return };
         let chosen = tx.more.as_mut().and_then(|more| more.branch.take());
         let branch = chosen.as_deref().unwrap_or(made.as_str());
         let via = wire::Via {
@@ -446,10 +446,10 @@ impl Endpoint {
         cancel.transport = transport;
         cancel.message = wire::cancel(&request, reason);
         let Some(key) = self.insert(cancel) else { return };
-        self.link(key.index, flow);
-        self.enter(key.index, tag);
+        self.link(key.index(), flow);
+        self.enter(key.index(), tag);
         let step = noninvite_client::start(transport.is_reliable()).map(Machine::NonInviteClient);
-        self.client_step(key.index, step, None);
+        self.client_step(key.index(), step, None);
     }
 
     // What comes back.
@@ -471,10 +471,8 @@ impl Endpoint {
         //# If the value of the "sent-by" parameter in that header field value does not correspond to a
         //# value that the client transport is configured to insert into requests, the response MUST be silently discarded.
         let sent_on = found.and_then(|index| self.txs.at(index)).and_then(|tx| tx.flow).unwrap_or(path.flow);
-        let ours = self
-            .flows
-            .get(sent_on.key())
-            .is_some_and(|on| via.sent_by_bytes().eq_ignore_ascii_case(on.sent_by.as_bytes()));
+        let ours =
+            self.flows.get(sent_on).is_some_and(|on| via.sent_by_bytes().eq_ignore_ascii_case(on.sent_by.as_bytes()));
         if !ours {
             return Err(InputError::NotOurs);
         }
@@ -597,9 +595,9 @@ impl Endpoint {
         self.send_over(flow, remote, ack, None, None);
         let Some(key) = self.insert(old) else { return };
         self.withdraw(index);
-        self.enter(key.index, tag);
-        self.link(key.index, flow);
-        self.set_timer(key.index, Which::State, Timer::D, Class::D);
+        self.enter(key.index(), tag);
+        self.link(key.index(), flow);
+        self.set_timer(key.index(), Which::State, Timer::D, Class::D);
     }
 
     /// Moves on to the next target, if there is one. `true` if the transaction has been taken care of.
@@ -732,8 +730,8 @@ impl Endpoint {
         let key = Key::from_bits(token.0).ok_or(InputError::UnknownToken)?;
         let tx = self.txs.get(key).ok_or(InputError::UnknownToken)?;
         match tx.machine {
-            machine if machine.is_client() => self.client_transport_error(key.index, FailCause::Send(cause)),
-            _ => self.response_failed(key.index, FailCause::Send(cause)),
+            machine if machine.is_client() => self.client_transport_error(key.index(), FailCause::Send(cause)),
+            _ => self.response_failed(key.index(), FailCause::Send(cause)),
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 
 use super::Endpoint;
 use crate::codec::{Reader, Writer};
+use crate::cores::{HashKey, Id, Key, NIL, Slab};
 use crate::destination::{Target, Wanted, WantedHost};
-use crate::hash::HashKey;
-use crate::id::{FlowId, Key};
+use crate::id::FlowId;
 use crate::input::CloseCause;
 use crate::locate::Located;
 use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_server};
@@ -23,7 +23,9 @@ use core::time::Duration;
 use sip_message::Message;
 
 const MAGIC: &[u8] = b"sip-transaction";
-const VERSION: u8 = 1;
+/// Places an import may always have, whatever the limit of transactions.
+const LEAST_PLACES: usize = 1 << 16;
+const VERSION: u8 = 2;
 
 /// Why a state could not be taken in. The endpoint is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,10 +42,10 @@ pub enum ImportError {
     NotEmpty,
 }
 
-/// One transaction as it was written.
-struct Written {
-    key: Key,
-    tx: Tx,
+/// What was written of a transaction beside itself.
+struct Facts {
+    index: u32,
+    tag: u128,
     flow: Option<u32>,
     timers: [Option<(Duration, Timer)>; 2],
     wanted: Option<Wanted>,
@@ -59,20 +61,20 @@ impl Endpoint {
         let mut out = Writer::default();
         out.0.extend_from_slice(MAGIC);
         out.u8(VERSION);
-        out.u64(self.hash.k0);
-        out.u64(self.hash.k1);
+        out.raw(&self.hash.to_bytes());
         out.u32(self.flows.len() as u32);
-        for (index, flow) in self.flows.iter() {
-            out.u32(index);
+        for (id, flow) in self.flows.iter() {
+            out.u32(id.key().index());
             out.u8(flow.transport as u8);
             out.address(flow.local);
             out.address(flow.remote);
         }
+        out.u32(self.txs.horizon().get());
         out.u32(self.txs.len() as u32);
-        for (index, tx) in self.txs.iter() {
-            let Some(key) = self.txs.key_at(index) else { continue };
+        for (key, tx) in self.txs.iter() {
+            let index = key.index();
             out.u32(index);
-            out.u32(key.generation.get());
+            out.u32(key.generation().get());
             write_tx(&mut out, tx);
             for which in [Which::Retransmit, Which::State] {
                 out.option(self.timers.get(index, which), |out, (at, timer)| {
@@ -98,7 +100,7 @@ impl Endpoint {
         bytes: &[u8],
         mut flow_for: impl FnMut(&Path) -> Option<FlowId>,
     ) -> Result<(), ImportError> {
-        if self.txs.len() > 0 {
+        if !self.txs.is_empty() {
             return Err(ImportError::NotEmpty);
         }
         let mut input = Reader(bytes.strip_prefix(MAGIC).ok_or(ImportError::Malformed)?);
@@ -107,42 +109,44 @@ impl Endpoint {
             Some(version) => return Err(ImportError::Version(version)),
             None => return Err(ImportError::Malformed),
         }
-        let (hash, flows, transactions) = read_all(&mut input, &self.config).ok_or(ImportError::Malformed)?;
+        let Read { hash, flows, horizon, txs, facts } =
+            read_all(&mut input, &self.config).ok_or(ImportError::Malformed)?;
+        // Ids are places: no more of them than there may be transactions, so that bytes made up cost no more than that.
+        let most = self.config.limits.transactions.unwrap_or(NIL as usize).max(LEAST_PLACES);
+        let most = u32::try_from(most).unwrap_or(NIL);
+        self.txs = Slab::restore(txs, horizon, most).ok_or(ImportError::Malformed)?;
         self.advance(now);
         self.hash = hash;
         let mut mapped = Vec::new();
         for (index, path) in flows {
-            mapped.push((index, flow_for(&path).filter(|flow| self.flows.get(flow.key()).is_some())));
+            mapped.push((index, flow_for(&path).filter(|flow| self.flows.contains(*flow))));
         }
         // Timers go into their lists at the tail: the earliest first.
         let mut timers = Vec::new();
         let mut stranded = Vec::new();
-        for written in transactions {
-            let Written { key, tx, flow, timers: set, wanted } = written;
-            let (tag, source, had_flow) = (tx.tag, usize::from(tx.source), flow.is_some());
-            if !self.txs.insert_at(key, Tx { tag: 0, ..tx }) {
-                continue;
-            }
-            self.timers.reserve(key.index);
+        for facts in facts {
+            let Facts { index, tag, flow, timers: set, wanted } = facts;
+            let had_flow = flow.is_some();
+            self.timers.reserve(index);
             if tag != 0 {
-                self.enter(key.index, tag);
+                self.enter(index, tag);
             }
+            let source = self.txs.at(index).map_or(usize::MAX, |tx| usize::from(tx.source));
             if let Some(count) = self.sources.get_mut(source) {
                 *count += 1;
             }
             let flow = flow.and_then(|index| mapped.iter().find(|(of, _)| *of == index)).and_then(|(_, flow)| *flow);
             match flow {
-                Some(flow) => self.link(key.index, flow),
-                None if had_flow || wanted.is_some() => stranded.push((key.index, wanted)),
+                Some(flow) => self.link(index, flow),
+                None if had_flow || wanted.is_some() => stranded.push((index, wanted)),
                 None => {}
             }
             for (which, set) in [Which::Retransmit, Which::State].into_iter().zip(set) {
                 if let Some((left, timer)) = set {
-                    timers.push((self.now + left, key.index, which, timer));
+                    timers.push((self.now + left, index, which, timer));
                 }
             }
         }
-        self.txs.rebuild_free();
         timers.sort_by_key(|(at, index, ..)| (*at, *index));
         for (at, index, which, timer) in timers {
             self.timers.set(index, which, timer, Class::Odd, at);
@@ -159,7 +163,7 @@ impl Endpoint {
         }
         // Those that waited for a connection which is open here.
         let waiting: Vec<u32> =
-            self.txs.iter().filter(|(_, tx)| tx.flow.is_some() && tx.waits()).map(|(at, _)| at).collect();
+            self.txs.iter().filter(|(_, tx)| tx.flow.is_some() && tx.waits()).map(|(key, _)| key.index()).collect();
         for index in waiting {
             self.launch(index);
         }
@@ -167,36 +171,40 @@ impl Endpoint {
     }
 }
 
-type ReadAll = (HashKey, Vec<(u32, Path)>, Vec<Written>);
+/// A state as it was written.
+struct Read {
+    hash: HashKey,
+    flows: Vec<(u32, Path)>,
+    horizon: NonZeroU32,
+    txs: Vec<(Key, Tx)>,
+    facts: Vec<Facts>,
+}
 
-fn read_all(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Option<ReadAll> {
-    let hash = HashKey { k0: input.u64()?, k1: input.u64()? };
+fn read_all(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Option<Read> {
+    let hash = HashKey::new(input.array()?);
     let mut flows = Vec::new();
     for _ in 0..input.u32()? {
         let index = input.u32()?;
         let transport = transport(input.u8()?)?;
         let (local, remote) = (input.address()?, input.address()?);
-        let flow = FlowId::from_key(Key { index, generation: NonZeroU32::MIN });
+        let flow = FlowId::from_key(Key::new(index, NonZeroU32::MIN)?);
         flows.push((index, Path { flow, transport, local, remote }));
     }
-    let mut transactions = Vec::new();
+    let horizon = NonZeroU32::new(input.u32()?)?;
+    let (mut txs, mut all) = (Vec::new(), Vec::new());
     for _ in 0..input.u32()? {
-        let key = Key { index: input.u32()?, generation: NonZeroU32::new(input.u32()?)? };
-        // The slab grows to the highest index: no further than the bytes account for.
-        if key.index as usize
-            > input.0.len().saturating_add(transactions.len()).saturating_mul(64).saturating_add(1 << 16)
-        {
-            return None;
-        }
-        let (tx, flow) = read_tx(input, config)?;
+        let key = Key::new(input.u32()?, NonZeroU32::new(input.u32()?)?)?;
+        let (mut tx, flow) = read_tx(input, config)?;
         let mut timers = [None; 2];
         for timer in &mut timers {
             *timer = input.option(|input| Some((Duration::from_micros(input.u64()?), timer_of(input.u8()?)?)))?;
         }
         let wanted = input.option(read_wanted)?;
-        transactions.push(Written { key, tx, flow, timers, wanted });
+        let tag = core::mem::take(&mut tx.tag);
+        all.push(Facts { index: key.index(), tag, flow, timers, wanted });
+        txs.push((key, tx));
     }
-    input.0.is_empty().then_some((hash, flows, transactions))
+    input.0.is_empty().then_some(Read { hash, flows, horizon, txs, facts: all })
 }
 
 fn write_tx(out: &mut Writer, tx: &Tx) {
@@ -217,7 +225,7 @@ fn write_tx(out: &mut Writer, tx: &Tx) {
     out.u8(tx.transport as u8);
     out.u16(tx.source);
     out.option(tx.ttl, Writer::u8);
-    out.option(tx.flow, |out, flow| out.u32(flow.key().index));
+    out.option(tx.flow, |out, flow| out.u32(flow.key().index()));
     out.address(tx.remote);
     out.bytes(&tx.message);
     out.bytes(&tx.last);

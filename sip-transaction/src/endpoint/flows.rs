@@ -1,11 +1,11 @@
 //! Flows: sockets and connections, how they begin and end, and how one is found for a target.
 
 use super::{Chore, Endpoint};
+use crate::cores::{HashKey, NIL};
 use crate::destination::Target;
 use crate::error::{CommandError, InputError};
 use crate::flow::{Flow, FlowState};
-use crate::hash::HashKey;
-use crate::id::{FlowId, NIL};
+use crate::id::FlowId;
 use crate::input::CloseCause;
 use crate::output::{Event, FailCause, Path, SendToken};
 use crate::record::Argument;
@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::hash::{BuildHasher as _, Hasher as _};
 use core::net::{IpAddr, SocketAddr};
 use hashbrown::HashTable;
 use sip_message::StreamDecoder;
@@ -31,14 +32,14 @@ impl Connections {
     }
 
     fn hash(&self, transport: Transport, address: SocketAddr) -> u64 {
-        let mut hash = self.hash.start();
+        let mut hash = self.hash.build_hasher();
         hash.write(&[transport as u8]);
         match address.ip() {
             IpAddr::V4(ip) => hash.write(&ip.octets()),
             IpAddr::V6(ip) => hash.write(&ip.octets()),
         }
         hash.write(&address.port().to_le_bytes());
-        hash.finish() as u64
+        hash.finish()
     }
 
     fn insert(&mut self, transport: Transport, address: SocketAddr, flow: FlowId) {
@@ -239,7 +240,7 @@ impl Endpoint {
             self.note(now, "close", [("flow", Argument::Number(flow.to_bits()))]);
         }
         self.advance(now);
-        if self.flows.get(flow.key()).is_none() {
+        if self.flows.get(flow).is_none() {
             return Err(CommandError::Unknown);
         }
         self.end_flow(flow, CloseCause::Local);
@@ -262,36 +263,36 @@ impl Endpoint {
             let domains = Argument::Text(identities.join(" "));
             self.note(self.now, "identities", [("flow", Argument::Number(flow.to_bits())), ("domains", domains)]);
         }
-        self.flows.get_mut(flow.key()).ok_or(CommandError::Unknown)?.identities = identities;
+        self.flows.get_mut(flow).ok_or(CommandError::Unknown)?.identities = identities;
         Ok(())
     }
 
     /// The transport and addresses of a flow; `None` if it has ended. The remote of a socket is unspecified.
     pub fn flow_path(&self, flow: FlowId) -> Option<Path> {
-        let on = self.flows.get(flow.key())?;
+        let on = self.flows.get(flow)?;
         self.path_of(flow, on.remote)
     }
 
     /// Whether a flow can send now, rather than when it opens.
     pub fn is_open(&self, flow: FlowId) -> bool {
-        self.flows.get(flow.key()).is_some_and(|on| on.state != FlowState::Connecting)
+        self.flows.get(flow).is_some_and(|on| on.state != FlowState::Connecting)
     }
 
     /// What Via has as sent-by for requests over a flow; Contact and Record-Route can take it too.
     pub fn flow_sent_by(&self, flow: FlowId) -> Option<&str> {
-        self.flows.get(flow.key()).map(|on| &*on.sent_by)
+        self.flows.get(flow).map(|on| &*on.sent_by)
     }
 
     fn add_flow(&mut self, flow: Flow) -> Option<FlowId> {
         if self.config.limits.flows.is_some_and(|limit| self.flows.len() >= limit) {
             return None;
         }
-        self.flows.insert(flow).map(FlowId::from_key)
+        self.flows.insert(flow)
     }
 
     /// Lets requests to `address` find the connection.
     fn know(&mut self, flow: FlowId, address: SocketAddr) {
-        let Some(on) = self.flows.get_mut(flow.key()) else { return };
+        let Some(on) = self.flows.get_mut(flow) else { return };
         if !on.known_as.contains(&address) && on.known_as.len() < 4 {
             on.known_as.push(address);
             self.connections.insert(on.transport, address, flow);
@@ -300,7 +301,7 @@ impl Endpoint {
 
     /// RFC 5923 section 6: a peer that asked for `alias` is reached over the connection at the port of its sent-by.
     pub(super) fn know_alias(&mut self, path: &Path, port: u16) {
-        let allowed = self.flows.get(path.flow.key()).is_some_and(|on| !on.identities.is_empty() && !on.outgoing);
+        let allowed = self.flows.get(path.flow).is_some_and(|on| !on.identities.is_empty() && !on.outgoing);
         if allowed && path.transport == Transport::Tls {
             self.know(path.flow, SocketAddr::new(path.remote.ip(), port));
         }
@@ -313,8 +314,7 @@ impl Endpoint {
             let fits = |on: &Flow| {
                 on.state == FlowState::Socket && on.transport == target.transport && on.local.is_ipv4() == v4
             };
-            let (index, _) = self.flows.iter().find(|(_, on)| fits(on))?;
-            return self.flows.key_at(index).map(FlowId::from_key);
+            return self.flows.iter().find(|(_, on)| fits(on)).map(|(flow, _)| flow);
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
         //# If a request is destined to an IP address, port, and transport to
@@ -322,7 +322,7 @@ impl Endpoint {
         //# connection be used to send the request
         let flows = &self.flows;
         let found = self.connections.find(target.transport, target.address, |id| {
-            flows.get(id.key()).is_some_and(|on| {
+            flows.get(id).is_some_and(|on| {
                 // A connection opened for one domain is not one to another: RFC 5922 section 7.3.
                 //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
                 //# The URI used for RFC3263 server resolution matches one of the
@@ -366,7 +366,7 @@ impl Endpoint {
         token: Option<SendToken>,
     ) -> bool {
         let limit = self.config.limits.connecting_bytes;
-        let Some(on) = self.flows.get_mut(flow.key()) else { return false };
+        let Some(on) = self.flows.get_mut(flow) else { return false };
         if on.state == FlowState::Connecting {
             if limit.is_some_and(|limit| on.queued + bytes.len() > limit) {
                 return false;
@@ -380,14 +380,14 @@ impl Endpoint {
     }
 
     pub(super) fn flow_opened(&mut self, flow: FlowId, local: SocketAddr) -> Result<(), InputError> {
-        let on = self.flows.get(flow.key()).ok_or(InputError::UnknownFlow)?;
+        let on = self.flows.get(flow).ok_or(InputError::UnknownFlow)?;
         if on.state != FlowState::Connecting {
             return Err(InputError::WrongFlowKind);
         }
         let (transport, outgoing, at) = (on.transport, on.outgoing, on.connect_at);
         let sent_by = self.sent_by(transport, local, outgoing);
         self.drop_chore(at, Chore::Connect(flow));
-        let Some(on) = self.flows.get_mut(flow.key()) else { return Err(InputError::UnknownFlow) };
+        let Some(on) = self.flows.get_mut(flow) else { return Err(InputError::UnknownFlow) };
         on.state = FlowState::Open;
         on.local = local;
         on.sent_by = sent_by;
@@ -411,7 +411,7 @@ impl Endpoint {
 
     /// Ends a flow and tells everything bound to it.
     pub(super) fn end_flow(&mut self, flow: FlowId, cause: CloseCause) {
-        let Some(on) = self.flows.remove(flow.key().index) else { return };
+        let Some(on) = self.flows.remove(flow) else { return };
         for address in &on.known_as {
             self.connections.remove(on.transport, *address, flow);
         }
@@ -439,7 +439,7 @@ impl Endpoint {
     /// The decoder of a stream flow.
     pub(super) fn decoder(&mut self, flow: FlowId) -> Option<&mut StreamDecoder> {
         let parser = &self.config.parser;
-        let on = self.flows.get_mut(flow.key())?;
+        let on = self.flows.get_mut(flow)?;
         Some(on.decoder.get_or_insert_with(|| Box::new(StreamDecoder::new(parser.clone()))))
     }
 }

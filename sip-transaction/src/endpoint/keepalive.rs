@@ -44,7 +44,7 @@ impl Endpoint {
             self.note(now, "keep-alive", [flow, ("remote", remote), ("interval", interval)]);
         }
         self.advance(now);
-        let on = self.flows.get(flow.key()).ok_or(CommandError::Unknown)?;
+        let on = self.flows.get(flow).ok_or(CommandError::Unknown)?;
         match (on.state, remote) {
             (FlowState::Socket, None) => Err(CommandError::WrongFlowKind),
             (FlowState::Socket, Some(remote)) => self.keep_datagrams_alive(flow, remote, interval),
@@ -59,7 +59,7 @@ impl Endpoint {
                 if let Some(keepalive) = keepalive {
                     self.add_chore(keepalive.at, Chore::Keepalive(flow));
                 }
-                if let Some(on) = self.flows.get_mut(flow.key()) {
+                if let Some(on) = self.flows.get_mut(flow) {
                     on.keepalive = keepalive;
                 }
                 Ok(())
@@ -84,7 +84,7 @@ impl Endpoint {
     //# that 10 seconds expires), then the client MUST treat the flow as
     //# failed.
     pub(super) fn keepalive_due(&mut self, flow: FlowId, at: Instant) {
-        let Some(on) = self.flows.get_mut(flow.key()) else { return };
+        let Some(on) = self.flows.get_mut(flow) else { return };
         let Some(keepalive) = on.keepalive.filter(|keepalive| keepalive.at == at) else { return };
         if keepalive.awaits {
             return self.end_flow(flow, CloseCause::Keepalive);
@@ -92,7 +92,7 @@ impl Endpoint {
         let remote = on.remote;
         let open = on.state == FlowState::Open;
         let next = self.now + if open { self.config.timers.pong } else { keepalive.interval };
-        if let Some(on) = self.flows.get_mut(flow.key()) {
+        if let Some(on) = self.flows.get_mut(flow) {
             on.keepalive = Some(StreamKeepalive { awaits: open, at: next, ..keepalive });
         }
         self.add_chore(next, Chore::Keepalive(flow));
@@ -102,10 +102,10 @@ impl Endpoint {
     }
 
     pub(super) fn pong_in(&mut self, path: Path) {
-        let Some(keepalive) = self.flows.get(path.flow.key()).and_then(|on| on.keepalive) else { return };
+        let Some(keepalive) = self.flows.get(path.flow).and_then(|on| on.keepalive) else { return };
         self.drop_chore(keepalive.at, Chore::Keepalive(path.flow));
         let at = self.now + self.jittered(keepalive.interval);
-        if let Some(on) = self.flows.get_mut(path.flow.key()) {
+        if let Some(on) = self.flows.get_mut(path.flow) {
             on.keepalive = Some(StreamKeepalive { awaits: false, at, ..keepalive });
         }
         self.add_chore(at, Chore::Keepalive(path.flow));

@@ -10,11 +10,11 @@ mod receive;
 mod server;
 
 use crate::config::EndpointConfig;
+use crate::cores::{HashKey, Key, NIL, Slab};
 use crate::counters::Counters;
 use crate::error::InputError;
 use crate::flow::Flow;
-use crate::hash::HashKey;
-use crate::id::{ClientTxId, FlowId, Key, NIL, ServerTxId, Slab};
+use crate::id::{ClientTxId, FlowId, ServerTxId};
 use crate::input::Input;
 use crate::locate::Locator;
 use crate::output::{Event, Outcome, Path, SendToken, Transmit};
@@ -81,11 +81,11 @@ pub struct Endpoint {
     pub(crate) now: Instant,
     pub(crate) rng: ChaCha8Rng,
     pub(crate) hash: HashKey,
-    pub(crate) txs: Slab<Tx>,
+    pub(crate) txs: Slab<Key, Tx>,
     /// Low half of a tag and the index of its transaction.
     pub(crate) table: HashTable<(u64, u32)>,
     pub(crate) timers: Timers,
-    pub(crate) flows: Slab<Flow>,
+    pub(crate) flows: Slab<FlowId, Flow>,
     pub(crate) connections: flows::Connections,
     pub(crate) sources: Box<[u32]>,
     pub(crate) chores: BTreeSet<(Instant, Chore)>,
@@ -108,7 +108,9 @@ impl Endpoint {
     /// tags, and the keys of its hash tables.
     pub fn new(config: Arc<EndpointConfig>, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let hash = HashKey { k0: rng.next_u64(), k1: rng.next_u64() };
+        let mut key = [0; 16];
+        rng.fill_bytes(&mut key);
+        let hash = HashKey::new(key);
         let invalid_host = alloc::format!("{}.invalid", Tag::new(rng.next_u64()));
         let locator = Locator::new(hash, config.limits.dns_names, config.limits.dead_targets);
         Endpoint {
@@ -259,7 +261,7 @@ impl Endpoint {
 
     /// Whether nothing is left of any transaction, query or send: no table entry, no timer, no queued output.
     pub fn is_idle(&self) -> bool {
-        self.txs.len() == 0
+        self.txs.is_empty()
             && self.table.is_empty()
             && self.timers.len() == 0
             && self.transmits.is_empty()
@@ -315,7 +317,7 @@ impl Endpoint {
         ttl: Option<u8>,
         token: Option<SendToken>,
     ) {
-        let Some(on) = self.flows.get(flow.key()) else { return };
+        let Some(on) = self.flows.get(flow) else { return };
         let transmit = Transmit { flow, transport: on.transport, local: on.local, remote, bytes, ttl, token };
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, %flow, %remote, len = transmit.bytes.len(), "transmit");
@@ -335,7 +337,7 @@ impl Endpoint {
     }
 
     pub(crate) fn path_of(&self, flow: FlowId, remote: SocketAddr) -> Option<Path> {
-        let on = self.flows.get(flow.key())?;
+        let on = self.flows.get(flow)?;
         Some(Path { flow, transport: on.transport, local: on.local, remote })
     }
 
@@ -370,7 +372,7 @@ impl Endpoint {
     /// Adds a transaction to the slab, in no table and on no flow.
     pub(crate) fn insert(&mut self, tx: Tx) -> Option<Key> {
         let key = self.txs.insert(tx)?;
-        self.timers.reserve(key.index);
+        self.timers.reserve(key.index());
         Some(key)
     }
 
@@ -380,7 +382,7 @@ impl Endpoint {
         self.unlink(index);
         self.timers.clear(index, Which::Retransmit);
         self.timers.clear(index, Which::State);
-        if let Some(tx) = self.txs.remove(index) {
+        if let Some(tx) = self.txs.remove_at(index) {
             if let Some(count) = self.sources.get_mut(usize::from(tx.source)) {
                 *count = count.saturating_sub(1);
             }
@@ -390,7 +392,7 @@ impl Endpoint {
     /// Binds a transaction to a flow, so that it learns of its end.
     pub(crate) fn link(&mut self, index: u32, flow: FlowId) {
         self.unlink(index);
-        let Some(on) = self.flows.get_mut(flow.key()) else { return };
+        let Some(on) = self.flows.get_mut(flow) else { return };
         let head = core::mem::replace(&mut on.head, index);
         if let Some(first) = self.txs.at_mut(head) {
             first.prev = index;
@@ -410,7 +412,7 @@ impl Endpoint {
         match self.txs.at_mut(prev) {
             Some(before) => before.next = next,
             None => {
-                if let Some(on) = self.flows.get_mut(flow.key()) {
+                if let Some(on) = self.flows.get_mut(flow) {
                     on.head = next;
                 }
             }
@@ -448,7 +450,7 @@ impl Endpoint {
     }
 
     pub(crate) fn token(&self, index: u32) -> Option<SendToken> {
-        self.txs.key_at(index).map(|key| SendToken(key.to_bits()))
+        self.txs.id_at(index).map(|key| SendToken(key.to_bits()))
     }
 
     pub(crate) fn new_send_id(&mut self) -> u64 {

@@ -21,7 +21,7 @@ impl Endpoint {
             Input::Message { flow, bytes } => self.whole_message(flow, bytes),
             Input::FlowOpened { flow, local } => self.flow_opened(flow, local),
             Input::FlowClosed { flow, cause } => {
-                self.flows.get(flow.key()).ok_or(InputError::UnknownFlow)?;
+                self.flows.get(flow).ok_or(InputError::UnknownFlow)?;
                 self.end_flow(flow, cause);
                 Ok(())
             }
@@ -45,7 +45,7 @@ impl Endpoint {
         remote: Option<SocketAddr>,
         fits: impl Fn(FlowState, crate::Transport) -> bool,
     ) -> Result<Path, InputError> {
-        let on = self.flows.get(flow.key()).ok_or(InputError::UnknownFlow)?;
+        let on = self.flows.get(flow).ok_or(InputError::UnknownFlow)?;
         if !fits(on.state, on.transport) {
             return Err(InputError::WrongFlowKind);
         }
@@ -156,8 +156,7 @@ impl Endpoint {
 
     /// An empty line came in between messages: half of a ping, or a pong.
     fn crlf(&mut self, path: Path, run: u32) {
-        let awaited =
-            self.flows.get(path.flow.key()).and_then(|on| on.keepalive).is_some_and(|keepalive| keepalive.awaits);
+        let awaited = self.flows.get(path.flow).and_then(|on| on.keepalive).is_some_and(|keepalive| keepalive.awaits);
         if awaited {
             self.pong_in(path);
         } else if run % 2 == 0 {

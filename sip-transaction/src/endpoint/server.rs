@@ -1,9 +1,9 @@
 //! Server transactions: from the request to the user, from the user's response to the network.
 
 use super::Endpoint;
+use crate::cores::{HashKey, Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
-use crate::hash::{HashKey, SipHash};
 use crate::id::ServerTxId;
 use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
@@ -19,6 +19,7 @@ use crate::wire::{self, Tag};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use bytes::Bytes;
+use core::hash::{BuildHasher as _, Hasher as _};
 use core::net::{IpAddr, SocketAddr};
 use rand_chacha::rand_core::RngCore;
 use sip_message::{Header, Message, Method, StatusCode, Via};
@@ -106,7 +107,7 @@ impl Endpoint {
         if let Some(found) = self.txs.get_mut(tx.key()) {
             found.last = bytes;
         }
-        self.server_respond(tx.key().index, Status::of(status));
+        self.server_respond(tx.key().index(), Status::of(status));
     }
 
     /// Answers a request with a response that has no more to say than its status: no Contact, no body, and the tag of
@@ -173,7 +174,7 @@ impl Endpoint {
             //# interval that starts at T1 seconds and doubles for each
             //# retransmission until it reaches T2 seconds (T1 and T2 are defined in
             //# Section 17).
-            self.set_timer(tx.key().index, Which::Retransmit, Timer::G, Class::T1x1);
+            self.set_timer(tx.key().index(), Which::Retransmit, Timer::G, Class::T1x1);
         }
         Ok(())
     }
@@ -193,7 +194,7 @@ impl Endpoint {
             return Err(CommandError::Already);
         }
         found.flags.clear(Flags::UNTIL_ACK);
-        self.timers.clear(tx.key().index, Which::Retransmit);
+        self.timers.clear(tx.key().index(), Which::Retransmit);
         Ok(())
     }
 
@@ -212,7 +213,7 @@ impl Endpoint {
         if !found.machine.is_server() || found.flags.has(Flags::HIDDEN) {
             return Err(CommandError::Unknown);
         }
-        self.finish(tx.key().index, Outcome::Abandoned);
+        self.finish(tx.key().index(), Outcome::Abandoned);
         Ok(())
     }
 
@@ -224,10 +225,10 @@ impl Endpoint {
     }
 
     fn tag_of(&self, tag: u128) -> Tag {
-        let mut hash = self.hash.start();
+        let mut hash = self.hash.build_hasher();
         hash.write(b"tag");
         hash.write(&tag.to_le_bytes());
-        Tag::new(hash.finish() as u64)
+        Tag::new(hash.finish())
     }
 
     /// Over which flow and between which addresses the request came; `None` if the flow or the transaction has ended.
@@ -253,7 +254,7 @@ impl Endpoint {
         }
         let Ok(via) = response.top_via() else { return Err(SendError::new(SendErrorKind::Malformed, response)) };
         let (remote, ttl) = ReadVia::of(&via).response_address(&path);
-        let Some(on) = self.flows.get(path.flow.key()) else {
+        let Some(on) = self.flows.get(path.flow) else {
             return Err(SendError::new(SendErrorKind::UnknownFlow(path.flow), response));
         };
         let remote = if on.transport.is_connected() { on.remote } else { remote };
@@ -306,9 +307,9 @@ impl Endpoint {
     //# As such, whenever a proxy does not successfully contact the first server, it SHOULD act as a
     //# stateful proxy.
     pub fn stateless_branch(&self, request: &Message) -> String {
-        let mut hash = self.hash.start();
+        let mut hash = self.hash.build_hasher();
         hash.write(b"B");
-        let part = |hash: &mut SipHash, bytes: &[u8]| {
+        let part = |hash: &mut SipHasher, bytes: &[u8]| {
             hash.write(bytes);
             hash.end_part();
         };
@@ -323,7 +324,7 @@ impl Endpoint {
             hash.write(&request.cseq().map_or(0, |cseq| cseq.number).to_le_bytes());
         }
         part(&mut hash, request.request_uri_bytes().unwrap_or_default());
-        String::from(wire::Branch::new(hash.finish()).as_str())
+        String::from(wire::Branch::new(hash.finish128()).as_str())
     }
 
     // What comes in.
@@ -399,7 +400,7 @@ impl Endpoint {
         self.counters.server_transactions += 1;
         let event = Event::Request { tx: ServerTxId::from_key(key), path, message };
         self.emit(event);
-        self.apply(key.index, machine, None);
+        self.apply(key.index(), machine, None);
         Ok(())
     }
 
@@ -410,15 +411,15 @@ impl Endpoint {
         self.find(self.hash.server_tag(request, &via, ReadVia::params(&via).branch, method)).is_some()
     }
 
-    fn insert_server(&mut self, mut tx: Tx, tag: u128, path: &Path) -> Option<crate::id::Key> {
+    fn insert_server(&mut self, mut tx: Tx, tag: u128, path: &Path) -> Option<Key> {
         tx.source = self.source_of(path.remote.ip());
         let source = usize::from(tx.source);
         let key = self.insert(tx)?;
         if let Some(count) = self.sources.get_mut(source) {
             *count += 1;
         }
-        self.enter(key.index, tag);
-        self.link(key.index, path.flow);
+        self.enter(key.index(), tag);
+        self.link(key.index(), path.flow);
         Some(key)
     }
 
@@ -519,7 +520,7 @@ impl Endpoint {
     /// A request that belongs to a live transaction: sent again, or an ACK.
     fn retransmission(&mut self, index: u32, path: Path, mut message: Message) -> Result<(), InputError> {
         let ack = message.method() == Some(Method::Ack);
-        let Some(key) = self.txs.key_at(index) else { return Err(InputError::Stray) };
+        let Some(key) = self.txs.id_at(index) else { return Err(InputError::Stray) };
         let Some(tx) = self.txs.at_mut(index) else { return Err(InputError::Stray) };
         let reliable = tx.transport.is_reliable();
         // A client behind a NAT may have got another port meanwhile, or another connection.
@@ -590,7 +591,7 @@ impl Endpoint {
         remote: SocketAddr,
         message: Message,
     ) -> Result<(), InputError> {
-        let Some(key) = self.txs.key_at(invite) else { return Err(InputError::Stray) };
+        let Some(key) = self.txs.id_at(invite) else { return Err(InputError::Stray) };
         let Some(tx) = self.txs.at(invite) else { return Err(InputError::Stray) };
         let pending = tx.machine == Machine::InviteServer(invite_server::State::Proceeding);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
@@ -613,8 +614,8 @@ impl Endpoint {
         let Ok(response) = response else { return Err(InputError::Unmatchable) };
         cancel.last = wire::message(response);
         let Some(made) = self.insert_server(cancel, tag, &path) else { return Err(InputError::Overload) };
-        self.apply(made.index, step, None);
-        self.server_respond(made.index, Status::Success);
+        self.apply(made.index(), step, None);
+        self.server_respond(made.index(), Status::Success);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# If the original
         //# request was an INVITE, the UAS SHOULD immediately respond to the

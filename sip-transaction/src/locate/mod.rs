@@ -10,9 +10,10 @@ mod search;
 mod tests;
 
 use crate::config::EndpointConfig;
+use crate::cores::HashKey;
+use crate::cores::Slab;
 use crate::destination::{Target, Wanted};
-use crate::hash::HashKey;
-use crate::id::{QueryId, Slab};
+use crate::id::QueryId;
 use crate::input::{Answer, Record};
 use crate::output::RecordKind;
 use crate::time::Instant;
@@ -64,7 +65,7 @@ pub(crate) struct Locator {
     cache: Cache,
     /// By transaction.
     searches: BTreeMap<u32, Search>,
-    queries: Slab<Pending>,
+    queries: Slab<QueryId, Pending>,
     pending: BTreeMap<Asked, QueryId>,
     questions: VecDeque<Question>,
     dead: BTreeMap<(Transport, SocketAddr), Instant>,
@@ -86,7 +87,7 @@ impl Locator {
 
     /// Whether no search and no question is open.
     pub(crate) fn is_idle(&self) -> bool {
-        self.searches.is_empty() && self.queries.len() == 0
+        self.searches.is_empty() && self.queries.is_empty()
     }
 
     /// What the open search of a transaction is for.
@@ -129,7 +130,7 @@ impl Locator {
                 continue;
             }
             let pending = Pending { asked: asked.clone(), deadline: Instant::MAX };
-            let Some(query) = self.queries.insert(pending).map(QueryId::from_key) else { continue };
+            let Some(query) = self.queries.insert(pending) else { continue };
             self.questions.push_back(Question { query, name: asked.0.clone(), kind: asked.1 });
             self.pending.insert(asked, query);
         }
@@ -141,7 +142,7 @@ impl Locator {
 
     /// A question has been put; it is given up at `deadline`.
     pub(crate) fn asked(&mut self, query: QueryId, deadline: Instant) {
-        if let Some(pending) = self.queries.get_mut(query.key()) {
+        if let Some(pending) = self.queries.get_mut(query) {
             pending.deadline = deadline;
         }
     }
@@ -155,8 +156,7 @@ impl Locator {
         query: QueryId,
         answer: Answer<'_>,
     ) -> Option<Done> {
-        self.queries.get(query.key())?;
-        let Pending { asked, deadline } = self.queries.remove(query.key().index)?;
+        let Pending { asked, deadline } = self.queries.remove(query)?;
         self.pending.remove(&asked);
         let records: &[Record] = match answer {
             Answer::Records(records) => {
