@@ -389,8 +389,9 @@ fn name_word(word: u64) -> (u64, Option<usize>) {
     if mark == 0 {
         return (word | LOWER, None);
     }
-    let bits = mark.trailing_zeros() & !7;
-    ((word | LOWER) & ((1 << bits) - 1), Some((bits / 8) as usize))
+    // The lowest mark is the top bit of the colon's byte.
+    let before = ((mark & mark.wrapping_neg()) >> 7) - 1;
+    ((word | LOWER) & before, Some((mark.trailing_zeros() / 8) as usize))
 }
 
 #[inline(always)]

@@ -106,6 +106,7 @@ impl Index {
     }
 
     /// Whether `header` occurs in more than one field.
+    #[inline]
     pub(crate) fn is_repeated(&self, header: Header) -> bool {
         match header as usize {
             hot @ 0..HOT => self.repeated & 1 << hot != 0,

@@ -73,18 +73,6 @@ pub(crate) struct Start {
     pub(crate) edited: bool,
 }
 
-impl Start {
-    /// Of no message.
-    const NONE: Start = Start {
-        kind: Kind::Request(MethodTag::Other),
-        line: 0,
-        line_len: 0,
-        span: (0, 0),
-        version_2: false,
-        edited: false,
-    };
-}
-
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Request(MethodTag),
@@ -121,7 +109,7 @@ impl Message {
     ///
     /// A [`ParseError`] tells the framing fault, its offset and the status owed. That the header fields are well formed
     /// is [`check_grammar`](Message::check_grammar)'s to say, or each typed read's.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: Bytes) -> Result<Message, ParseError> {
         Self::parse_with(bytes, &ParserConfig::DEFAULT)
     }
@@ -131,29 +119,19 @@ impl Message {
     /// # Errors
     ///
     /// As [`parse`](Message::parse).
-    #[inline]
+    #[inline(always)]
     pub fn parse_with(bytes: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
         let from = skip_empty_lines(&bytes);
         let error = |kind, offset| ParseError { kind, offset, header: None, response: false };
-        if from == bytes.len() {
+        let len = bytes.len();
+        if from == len {
             return Err(error(FramingFault::Empty, 0));
         }
-        if bytes.len() > config.message_len() {
+        if len > config.message_len() {
             return Err(error(FramingFault::MessageTooLong, config.message_len()));
         }
-        // Filled in where it stands: its index is too large to be moved about.
-        let mut message = Message {
-            bytes,
-            arena: Vec::new(),
-            start: Start::NONE,
-            index: Index::new(),
-            head_end: 0,
-            body: (0, 0),
-            new_body: None,
-            edited: false,
-        };
-        let head = parse::head(&message.bytes, from, config, &mut message.index)?;
-        let len = message.bytes.len();
+        let mut index = Index::new();
+        let head = parse::head(&bytes, from, config, &mut index)?;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
         //# If there are
         //# additional bytes in the transport packet beyond the end of the body,
@@ -173,36 +151,25 @@ impl Message {
             Some(n) => head.body + n as usize,
             None => len,
         };
-        message.start = head.start;
-        message.head_end = message.last_line_end();
-        message.body = (head.body as u32, end as u32);
-        // A head that lacks its empty line leaves with one.
-        message.edited = message.head_end == message.body.0;
-        Ok(message)
+        Ok(Message::assemble(bytes, head.start, index, head.body, end))
     }
 
     /// A message from a head that has been parsed; its body lies at `body..end` of `bytes`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn assemble(bytes: Bytes, start: Start, index: Index, body: usize, end: usize) -> Message {
-        let mut message = Message {
+        let start_end = start.line + u32::from(start.line_len);
+        let head_end = index.entries().last().map_or(start_end, Entry::line_end);
+        Message {
             bytes,
             arena: Vec::new(),
             start,
             index,
-            head_end: 0,
+            head_end,
             body: (body as u32, end as u32),
             new_body: None,
-            edited: false,
-        };
-        message.head_end = message.last_line_end();
-        message
-    }
-
-    /// Where the last line of the head ends, before any edit.
-    #[inline]
-    fn last_line_end(&self) -> u32 {
-        let start_end = self.start.line + u32::from(self.start.line_len);
-        self.index.entries().last().map_or(start_end, Entry::line_end)
+            // A head that lacks its empty line leaves with one.
+            edited: head_end == body as u32,
+        }
     }
 
     /// The start line.

@@ -112,13 +112,12 @@ impl<'a> FieldValue<'a> for NameAddr<'a> {
                 }
             }
         };
-        let rest = v.get(open + 1..).unwrap_or_default();
-        let Some(close) = memchr::memchr(b'>', rest) else { return error(ValueFault::Unclosed, open) };
-        let behind = open + 1 + close + 1;
+        let Some(close) = scan::find(v, open + 1, b'>') else { return error(ValueFault::Unclosed, open) };
+        let behind = close + 1;
         let params = v.get(behind..).unwrap_or_default();
         Ok(NameAddr {
             display: scan::trim_end(v.get(..open).unwrap_or_default()),
-            uri: rest.get(..close).unwrap_or_default(),
+            uri: v.get(open + 1..close).unwrap_or_default(),
             uri_offset: open + 1,
             bracketed: true,
             params: Params::new(params, behind),

@@ -35,13 +35,39 @@ impl<'a> Params<'a> {
     /// A parameter before it is malformed.
     #[inline]
     pub fn get(&self, name: &str) -> Result<Option<Param<'a>>, ValueError> {
-        for param in *self {
-            let param = param?;
-            if param.name.eq_ignore_ascii_case(name) {
-                return Ok(Some(param));
+        Ok(self.find(name)?.map(Raw::param))
+    }
+
+    #[inline]
+    fn find(&self, name: &str) -> Result<Option<Raw<'a>>, ValueError> {
+        let mut rest = *self;
+        while let Some(raw) = rest.next_raw()? {
+            if raw.name.eq_ignore_ascii_case(name.as_bytes()) {
+                return Ok(Some(raw));
             }
         }
         Ok(None)
+    }
+
+    /// Takes the first parameter off.
+    #[inline]
+    fn next_raw(&mut self) -> Result<Option<Raw<'a>>, ValueError> {
+        let v = self.rest;
+        let at = if v.first() == Some(&b';') { 0 } else { scan::skip(v, 0, scan::LWS) };
+        if at == v.len() {
+            return Ok(None);
+        }
+        match one(v, at) {
+            Ok((raw, end)) => {
+                self.rest = v.get(end..).unwrap_or_default();
+                self.offset += end;
+                Ok(Some(raw))
+            }
+            Err((kind, at)) => {
+                self.rest = &[];
+                Err(ValueError::new(kind, self.offset + at))
+            }
+        }
     }
 
     /// The value of the first parameter named `name`; `None` also if it has no value.
@@ -70,15 +96,11 @@ impl<'a> Params<'a> {
     /// As [`get`](Params::get), and if the value is missing or not a token.
     #[inline]
     pub fn token(&self, name: &str) -> Result<Option<&'a str>, ValueError> {
-        let Some(param) = self.get(name)? else { return Ok(None) };
-        self.token_of(&param).map(Some)
-    }
-
-    /// The value of `param`, one of these parameters, as a `token`.
-    #[inline]
-    fn token_of(&self, param: &Param<'a>) -> Result<&'a str, ValueError> {
-        self.check_token(param)?;
-        Ok(scan::text(param.value.map_or(&[], |value| value.0)))
+        match self.find(name)? {
+            None => Ok(None),
+            Some(Raw { value: Some(value), token: true, .. }) => Ok(Some(scan::text(value))),
+            Some(raw) => Err(ValueError::new(ValueFault::Param, self.offset_of(&raw.param()))),
+        }
     }
 
     /// Whether the value of `param`, one of these parameters, is a `token`.
@@ -167,23 +189,26 @@ impl<'a> Iterator for Params<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let v = self.rest;
-        let at = scan::skip(v, 0, scan::LWS);
-        if at == v.len() {
-            return None;
+        match self.next_raw() {
+            Ok(raw) => raw.map(|raw| Ok(raw.param())),
+            Err(error) => Some(Err(error)),
         }
-        match one(v, at) {
-            Ok((param, end)) => {
-                self.rest = v.get(end..).unwrap_or_default();
-                self.offset += end;
-                Some(Ok(param))
-            }
-            Err((kind, at)) => {
-                let error = ValueError::new(kind, self.offset + at);
-                self.rest = &[];
-                Some(Err(error))
-            }
-        }
+    }
+}
+
+/// A parameter as it was read.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    name: &'a [u8],
+    value: Option<&'a [u8]>,
+    /// Whether the value is a `token`.
+    token: bool,
+}
+
+impl<'a> Raw<'a> {
+    #[inline]
+    fn param(self) -> Param<'a> {
+        Param { name: scan::text(self.name), value: self.value.map(ParamValue) }
     }
 }
 
@@ -191,31 +216,38 @@ type At<T> = Result<T, (ValueFault, usize)>;
 
 /// The parameter whose semicolon is at `v[at]`, and where it ends.
 #[inline]
-fn one(v: &[u8], at: usize) -> At<(Param<'_>, usize)> {
+fn one(v: &[u8], at: usize) -> At<(Raw<'_>, usize)> {
     if v.get(at) != Some(&b';') {
         return Err((ValueFault::Trailing, at));
     }
-    let name_at = scan::skip(v, at + 1, scan::LWS);
+    let mut name_at = at + 1;
+    if v.get(name_at).is_some_and(|&b| scan::is(b, scan::LWS)) {
+        name_at = scan::skip(v, name_at, scan::LWS);
+    }
     let name_end = scan::skip(v, name_at, scan::TOKEN);
     let name = v.get(name_at..name_end).unwrap_or_default();
     if name.is_empty() {
         return Err((ValueFault::Param, name_at));
     }
-    let name = scan::text(name);
     let mut end = name_end;
     if v.get(end).is_some_and(|&b| scan::is(b, scan::LWS)) {
         end = scan::skip(v, end, scan::LWS);
     }
     if v.get(end) != Some(&b'=') {
-        return Ok((Param { name, value: None }, name_end));
+        return Ok((Raw { name, value: None, token: false }, name_end));
     }
     let mut from = end + 1;
     if v.get(from).is_some_and(|&b| scan::is(b, scan::LWS)) {
         from = scan::skip(v, from, scan::LWS);
     }
-    let end = if v.get(from) == Some(&b'"') { quoted_string(v, from)? } else { scan::skip(v, from, scan::PARAM_VALUE) };
+    let token_end = scan::skip(v, from, scan::TOKEN);
+    let end = match v.get(token_end) {
+        Some(b'"') if token_end == from => quoted_string(v, from)?,
+        Some(b'[' | b']' | b':') => scan::skip(v, token_end, scan::PARAM_VALUE),
+        _ => token_end,
+    };
     match v.get(from..end) {
-        Some(value) if !value.is_empty() => Ok((Param { name, value: Some(ParamValue(value)) }, end)),
+        Some(value) if !value.is_empty() => Ok((Raw { name, value: Some(value), token: end == token_end }, end)),
         _ => Err((ValueFault::Param, from)),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) type Fault = (FramingFault, usize);
 /// Parses the head that begins at `v[from]`, start line first, into `index`.
 ///
 /// The caller has skipped empty lines. Offsets in the error count from the start of `v`.
-#[inline]
+#[inline(never)]
 pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Index) -> Result<Head, ParseError> {
     let response = v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"));
     let error = |(kind, offset): Fault| ParseError { kind, offset, header: None, response };
@@ -103,6 +103,10 @@ fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usiz
 /// ends, CRLF, and no fold. `None` says nothing of what is wrong, if anything is.
 #[inline(always)]
 fn plain_line(v: &[u8], from: usize, max_len: usize) -> Option<Entry> {
+    // The empty line that ends the head is no header line: this is known without a look for a name.
+    if *v.get(from)? == b'\r' {
+        return None;
+    }
     let name = header::scan_name(v, from)?;
     let value = from + name.colon + 2;
     let end = scan::find_control(v, value);
@@ -290,22 +294,21 @@ fn version(v: &[u8]) -> Option<bool> {
 //# The "chunked" transfer encoding of HTTP/1.1 MUST NOT be used for SIP.
 #[inline]
 fn content_length(v: &[u8], index: &Index) -> Result<Option<u64>, Fault> {
-    let Some(first) = index.first(Header::ContentLength) else { return Ok(None) };
-    let mut length = None;
-    for entry in index.entries().get(first..).unwrap_or_default() {
-        if entry.tag != Header::ContentLength as u8 {
-            continue;
-        }
-        let at = entry.line as usize + usize::from(entry.value);
-        let value = v.get(at..entry.line as usize + usize::from(entry.value_end)).unwrap_or_default();
-        let n = scan::decimal(value).ok_or((FramingFault::ContentLength, at))?;
-        match length {
-            Some(other) if other != n => return Err((FramingFault::ContentLengthConflict, at)),
-            _ => length = Some(n),
-        }
-        if !index.is_repeated(Header::ContentLength) {
-            break;
+    let Some(first) = index.first_entry(Header::ContentLength) else { return Ok(None) };
+    let length = length_of(v, first)?;
+    if index.is_repeated(Header::ContentLength) {
+        for entry in index.entries().iter().filter(|entry| entry.tag == Header::ContentLength as u8) {
+            if length_of(v, entry)? != length {
+                return Err((FramingFault::ContentLengthConflict, entry.fault_offset()));
+            }
         }
     }
-    Ok(length)
+    Ok(Some(length))
+}
+
+#[inline]
+fn length_of(v: &[u8], entry: &Entry) -> Result<u64, Fault> {
+    let line = entry.line as usize;
+    let value = v.get(line + usize::from(entry.value)..line + usize::from(entry.value_end)).unwrap_or_default();
+    scan::decimal(value).ok_or((FramingFault::ContentLength, entry.fault_offset()))
 }

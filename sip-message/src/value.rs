@@ -126,7 +126,7 @@ fn at(header: Header, offset: usize, error: ValueError) -> HeaderError {
 /// Commas in quoted strings and angle brackets do not count.
 #[inline]
 pub(crate) fn split_list(v: &[u8]) -> (&[u8], Option<usize>) {
-    match memchr::memchr(b',', v) {
+    match scan::find(v, 0, b',') {
         None => (v, None),
         Some(_) => split_at_comma(v),
     }

@@ -208,9 +208,8 @@ impl<'a> FieldValue<'a> for Via<'a> {
         if at == transport_end {
             return Err(ValueError::new(ValueFault::Character, at));
         }
-        let rest = v.get(at..).unwrap_or_default();
-        let len = rest.iter().position(|&b| b == b';').unwrap_or(rest.len());
-        let sent_by = scan::trim_end(rest.get(..len).unwrap_or_default());
+        let end = scan::find(v, at, b';').unwrap_or(v.len());
+        let sent_by = scan::trim_end(v.get(at..end).unwrap_or_default());
         if sent_by.is_empty() {
             return Err(ValueError::new(ValueFault::Incomplete, at));
         }
@@ -218,7 +217,7 @@ impl<'a> FieldValue<'a> for Via<'a> {
             transport: ViaTransport::of(transport),
             sent_by,
             sent_by_offset: at,
-            params: Params::new(rest.get(len..).unwrap_or_default(), at + len),
+            params: Params::new(v.get(end..).unwrap_or_default(), end),
         })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns no state. `%` is in no class: [`run`] takes it only in front of two hexadecimal digits.
 
+use crate::scan;
+
 /// `user` of a SIP URI.
 pub(super) const USER: u8 = 1;
 /// `password` of a SIP URI.
@@ -69,18 +71,18 @@ pub(super) fn is(b: u8, class: u8) -> bool {
     CLASS[b as usize] & class != 0
 }
 
+/// Index of the first byte at or after `from` that is no letter or digit.
+#[inline(always)]
+pub(super) fn alnum_end(v: &[u8], from: usize) -> usize {
+    scan::skip_in(&CLASS, v, from, ALNUM)
+}
+
 /// Index of the first byte at or after `from` that is neither in `class` nor part of a `%` escape.
 #[inline(always)]
 pub(super) fn run(v: &[u8], from: usize, class: u8) -> usize {
-    let mut at = from;
-    while let Some(&b) = v.get(at) {
-        if is(b, class) {
-            at += 1;
-        } else if b == b'%' && escape_at(v, at).is_some() {
-            at += 3;
-        } else {
-            break;
-        }
+    let mut at = scan::skip_in(&CLASS, v, from, class);
+    while v.get(at) == Some(&b'%') && escape_at(v, at).is_some() {
+        at = scan::skip_in(&CLASS, v, at + 3, class);
     }
     at
 }

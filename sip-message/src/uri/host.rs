@@ -137,32 +137,33 @@ pub(super) fn parse(v: &[u8], from: usize, config: &UriConfig) -> Result<(HostKi
     if v.get(from) == Some(&b'[') {
         return ipv6_reference(v, from, config);
     }
-    // The label that began last, and the byte before the current one.
     let mut label = from;
-    let mut before = b'.';
-    let mut at = from;
-    while let Some(&b) = v.get(at) {
-        if !chars::is(b, ALNUM) {
-            match b {
-                b'.' if before == b'.' || before == b'-' => return Err(at),
-                // A dot may end the name; the label before it is the top label then.
-                b'.' if !v.get(at + 1).is_some_and(|&b| chars::is(b, ALNUM) || matches!(b, b'-' | b'_' | b'.')) => {
-                    return top_label(v, from, label, at, config).map(|(kind, end)| (kind, end + 1));
-                }
-                b'.' => label = at + 1,
-                b'-' if before == b'.' => return Err(at),
-                b'-' => {}
-                b'_' if config.loose_domains => {}
-                _ => break,
-            }
+    loop {
+        let end = label_end(v, label, config)?;
+        if v.get(end) != Some(&b'.') {
+            return top_label(v, from, label, end, config);
         }
-        before = b;
-        at += 1;
+        // A dot may end the name; the label before it is the top label then.
+        if !v.get(end + 1).is_some_and(|&b| chars::is(b, ALNUM) || matches!(b, b'-' | b'_' | b'.')) {
+            return top_label(v, from, label, end, config).map(|(kind, end)| (kind, end + 1));
+        }
+        label = end + 1;
     }
-    if before == b'.' || before == b'-' {
-        return Err(at);
+}
+
+/// Where the label at `v[label]` ends, or where the fault is: it is not empty, and no hyphen begins or ends it.
+#[inline(always)]
+fn label_end(v: &[u8], label: usize, config: &UriConfig) -> Result<usize, usize> {
+    let mut at = label;
+    loop {
+        at = chars::alnum_end(v, at);
+        match v.get(at) {
+            Some(b'-') if at != label => at += 1,
+            Some(b'_') if config.loose_domains => at += 1,
+            _ if at == label || v.get(at - 1) == Some(&b'-') => return Err(at),
+            _ => return Ok(at),
+        }
     }
-    top_label(v, from, label, at, config)
 }
 
 /// Decides by the label `v[label..end]`, the last of the host that began at `from`, between name and address.
