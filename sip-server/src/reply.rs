@@ -1,7 +1,7 @@
 //! Answers a core gives by itself.
 
-use sip_message::{BuildError, Message, ResponseBuilder, StatusCode};
-use sip_transaction::{Endpoint, Instant, ServerTxId};
+use sip_message::{BuildError, Header, Message, ResponseBuilder, StatusCode};
+use sip_transaction::{Endpoint, Instant, SendErrorKind, ServerTxId};
 
 /// Answers the request of `tx`, with what `add` adds to the response.
 ///
@@ -29,7 +29,22 @@ pub(crate) fn reply(
     }
 }
 
+/// Answers with a status and these fields.
+pub(crate) fn reply_fields(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    tx: ServerTxId,
+    request: &Message,
+    status: StatusCode,
+    fields: &[(Header, &str)],
+) {
+    // Refused if the transaction has had its answer, and then it owes none, or for a field that cannot stand in a message.
+    if endpoint.reply_with(now, tx, request, status, fields) == Err(SendErrorKind::Malformed) {
+        let _ = endpoint.reply(now, tx, request, status);
+    }
+}
+
 /// Answers with nothing but a status.
 pub(crate) fn reply_bare(endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, request: &Message, status: StatusCode) {
-    reply(endpoint, now, tx, request, status, |response| response);
+    reply_fields(endpoint, now, tx, request, status, &[]);
 }

@@ -9,7 +9,6 @@ use crate::proxy::{Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKi
 use crate::registrar::{Located, Registrar, RegistrarConfig, RegistrarEvent};
 use crate::secret::Mac;
 use alloc::collections::VecDeque;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec;
 use sip_message::digest::DigestSecret;
@@ -298,21 +297,12 @@ impl Server {
         self.now = self.now.max(now);
         loop {
             while let Some(event) = self.endpoint.poll_event() {
-                //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
-                //# If an element requires credentials before forwarding a request, the request MUST be
-                //# inspected as described in Section 22.3.
-                if let Some(event) = self.auth.handle(&mut self.endpoint, now, event) {
-                    self.pass_on(now, event);
-                }
+                self.take(now, event);
             }
             self.route_waiting(now);
             // What was decided may have failed at once, which is an event again.
             match self.endpoint.poll_event() {
-                Some(event) => {
-                    if let Some(event) = self.auth.handle(&mut self.endpoint, now, event) {
-                        self.pass_on(now, event);
-                    }
-                }
+                Some(event) => self.take(now, event),
                 None => break,
             }
         }
@@ -321,6 +311,16 @@ impl Server {
         }
         while let Some(event) = self.registrar.poll_event() {
             self.events.push_back(ServerEvent::Registrar(event));
+        }
+    }
+
+    fn take(&mut self, now: Instant, event: Event) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+        //# If an element requires credentials before forwarding a request, the request MUST be
+        //# inspected as described in Section 22.3.
+        match self.auth.inspect(now, &event) {
+            None => self.pass_on(now, event),
+            Some(verdict) => self.auth.deny(&mut self.endpoint, now, event, verdict),
         }
     }
 
@@ -333,8 +333,7 @@ impl Server {
             }
             _ => None,
         };
-        let info = info.map(ToString::to_string);
-        let rest = self.registrar.handle_with_info(&mut self.endpoint, now, event, info.as_deref());
+        let rest = self.registrar.handle_with_info(&mut self.endpoint, now, event, info);
         let rest = rest.and_then(|event| self.proxy.handle(&mut self.endpoint, now, event));
         match rest {
             // Answered by one of the cores: nobody else has to know.

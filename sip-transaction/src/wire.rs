@@ -284,8 +284,12 @@ pub(crate) fn response(
     tag: Option<Tag>,
     product: &str,
     retry: Option<u32>,
+    more: &[(Header, &str)],
 ) -> Bytes {
-    let mut out = Vec::with_capacity(512);
+    let copied = [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq];
+    let copied = copied.into_iter().flat_map(|header| request.fields(header)).map(|value| value.len() + 11);
+    let more_len = more.iter().map(|(header, value)| header.as_str().len() + value.len() + 4);
+    let mut out = Vec::with_capacity(96 + product.len() + copied.chain(more_len).sum::<usize>());
     let code = status.code();
     out.extend_from_slice(b"SIP/2.0 ");
     out.extend([code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
@@ -314,8 +318,11 @@ pub(crate) fn response(
     if let Some(seconds) = retry {
         print(&mut out, format_args!("Retry-After: {seconds}\r\n"));
     }
+    for (header, value) in more {
+        line(&mut out, *header, value.as_bytes());
+    }
     if !product.is_empty() {
-        print(&mut out, format_args!("Server: {product}\r\n"));
+        line(&mut out, Header::Server, product.as_bytes());
     }
     out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
     out.into()

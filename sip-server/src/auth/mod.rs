@@ -10,11 +10,12 @@ mod tests;
 
 use crate::id::AuthId;
 use crate::location::aor_key;
-use crate::reply::{reply, reply_bare};
+use crate::reply::{reply_bare, reply_fields};
 use crate::secret::Random;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use budget::Budget;
@@ -24,7 +25,7 @@ use core::time::Duration;
 use hashbrown::HashMap;
 use nonce::{NONCE_CHARS, Nonces, Worth};
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop};
-use sip_message::headers::Credentials;
+use sip_message::headers::{Credentials, DigestCredentials};
 use sip_message::{
     Header, HeaderError, Message, Method, NameAddr, ParamValue, StatusCode, Uri, ValueError, ValueFault,
 };
@@ -135,7 +136,7 @@ pub struct Identity {
     /// The user name, as in the credentials.
     pub user: Box<str>,
     /// The realm it is known in.
-    pub realm: Box<str>,
+    pub realm: Arc<str>,
     /// Whether the flow has been trusted ([`DigestAuth::trust_flow`]), rather than credentials been checked.
     pub by_flow: bool,
     /// The value of Authentication-Info for a 2xx to the request: the next nonce, when the one that was used ages.
@@ -185,10 +186,12 @@ pub enum AuthFailure {
 }
 
 /// What a request needs.
-struct Demand {
+#[derive(Clone, Copy)]
+pub(crate) struct Demand {
     /// 407 and not 401.
     proxy: bool,
-    realm: String,
+    /// Which of the domains it is of, and so which realm.
+    domain: usize,
 }
 
 /// A request that waits for the secret of its user.
@@ -198,11 +201,12 @@ struct Waiting {
     message: Message,
 }
 
-enum Verdict {
+/// What becomes of a request.
+pub(crate) enum Verdict {
     Passed(Option<Identity>),
     Challenge { demand: Demand, stale: bool },
     Refused(StatusCode),
-    Ask { user: String, realm: String, algorithm: DigestAlgorithm },
+    Ask { user: String, demand: Demand, algorithm: DigestAlgorithm },
 }
 
 /// The secret of a user, or what is known instead.
@@ -218,6 +222,8 @@ enum Secret {
 /// Requests it has no quarrel with are handed on by [`handle`](DigestAuth::handle); the others are answered.
 pub struct DigestAuth {
     config: AuthConfig,
+    /// The realm of each domain.
+    realms: Vec<Arc<str>>,
     nonces: Nonces,
     budget: Budget,
     /// By realm, a NUL and the user name.
@@ -238,7 +244,9 @@ impl DigestAuth {
     pub fn new(config: AuthConfig, seed: [u8; 32]) -> Self {
         let mut random = Random::new(&seed, "digest");
         let lifetime = u32::try_from(config.nonce_lifetime.as_secs()).unwrap_or(u32::MAX);
+        let realm = |domain: &String| Arc::from(config.realm.as_ref().unwrap_or(domain).as_str());
         DigestAuth {
+            realms: config.domains.iter().map(realm).collect(),
             nonces: Nonces::new(&seed, lifetime, config.used_nonces),
             budget: Budget::new(&seed, config.failures, config.forgive),
             users: HashMap::with_hasher(random.hash_key()),
@@ -298,33 +306,34 @@ impl DigestAuth {
 
     /// Takes an event of the endpoint. `None`: it was a request, and it has been challenged, refused or put aside.
     pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
+        match self.inspect(now, &event) {
+            None => Some(event),
+            Some(verdict) => {
+                self.deny(endpoint, now, event, verdict);
+                None
+            }
+        }
+    }
+
+    /// Looks at an event where it lies: most pass, and a message is not moved for that. `None`: it passes.
+    pub(crate) fn inspect(&mut self, now: Instant, event: &Event) -> Option<Verdict> {
         match event {
-            // Most pass: the message is not moved for that.
-            Event::Request { tx, ref path, ref message } => match self.judge(now, path, message, None) {
-                Verdict::Passed(identity) => {
-                    self.identify(tx, identity);
-                    Some(event)
-                }
-                verdict => {
-                    if let Event::Request { tx, path, message } = event {
-                        self.deny(endpoint, now, tx, path, message, verdict);
-                    }
-                    None
-                }
+            Event::Request { tx, path, message } => match self.judge(now, path, message, None) {
+                Verdict::Passed(identity) => self.identify(*tx, identity),
+                verdict => return Some(verdict),
             },
             Event::ServerEnded { tx, .. } => {
-                self.identities.remove(&tx);
-                if let Some(key) = self.waiting_by_tx.remove(&tx) {
+                self.identities.remove(tx);
+                if let Some(key) = self.waiting_by_tx.remove(tx) {
                     self.waiting.remove(key);
                 }
-                Some(event)
             }
             Event::FlowEnded { flow, .. } => {
-                self.trusted.remove(&flow);
-                Some(event)
+                self.trusted.remove(flow);
             }
-            event => Some(event),
+            _ => {}
         }
+        None
     }
 
     /// Answers [`AuthEvent::Credentials`]: the secret, or `None` if there is no such user. Gives the request back if it
@@ -344,7 +353,7 @@ impl DigestAuth {
                 Some(Event::Request { tx, path, message })
             }
             verdict => {
-                self.deny(endpoint, now, tx, path, message, verdict);
+                self.deny(endpoint, now, Event::Request { tx, path, message }, verdict);
                 None
             }
         }
@@ -368,30 +377,28 @@ impl DigestAuth {
         }
     }
 
-    /// Does what a verdict asks for that did not let the request pass.
-    fn deny(
-        &mut self,
-        endpoint: &mut Endpoint,
-        now: Instant,
-        tx: ServerTxId,
-        path: Path,
-        message: Message,
-        verdict: Verdict,
-    ) {
+    /// Does what a verdict on a request asks for that did not let it pass.
+    pub(crate) fn deny(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event, verdict: Verdict) {
+        let Event::Request { tx, path, message } = event else { return };
         match verdict {
             Verdict::Passed(_) => {}
-            Verdict::Challenge { demand, stale } => self.challenge(endpoint, now, tx, &path, &message, &demand, stale),
+            Verdict::Challenge { demand, stale } => self.challenge(endpoint, now, tx, &path, &message, demand, stale),
             Verdict::Refused(status) => reply_bare(endpoint, now, tx, &message, status),
-            Verdict::Ask { user, realm, algorithm } => {
+            Verdict::Ask { user, demand, algorithm } => {
                 if self.waiting.len() >= self.config.waiting {
                     return reply_bare(endpoint, now, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
                 }
                 if let Some(key) = self.waiting.insert(Waiting { tx, path, message }) {
                     self.waiting_by_tx.insert(tx, key);
+                    let realm = String::from(&*self.realm(demand));
                     self.events.push_back(AuthEvent::Credentials { id: key, user, realm, algorithm });
                 }
             }
         }
+    }
+
+    fn realm(&self, demand: Demand) -> Arc<str> {
+        self.realms.get(demand.domain).cloned().unwrap_or_default()
     }
 
     /// Whether a request is to be authenticated, and how.
@@ -420,21 +427,22 @@ impl DigestAuth {
         //# NOT, and instead MAY use the 407 (Proxy Authentication Required)
         let uri = if proxy { message.from().ok()?.uri().ok()? } else { message.request_uri()?.ok()? };
         let host = uri.as_sip()?.host_str();
-        let domain = config.domains.iter().find(|domain| domain.eq_ignore_ascii_case(host))?;
-        Some(Demand { proxy, realm: config.realm.as_ref().unwrap_or(domain).clone() })
+        let domain = config.domains.iter().position(|domain| domain.eq_ignore_ascii_case(host))?;
+        Some(Demand { proxy, domain })
     }
 
     fn judge(&mut self, now: Instant, path: &Path, message: &Message, given: Option<Option<DigestSecret>>) -> Verdict {
         let Some(demand) = self.demand(message) else { return Verdict::Passed(None) };
-        if let Some(identity) = self.trusted.get(&path.flow).filter(|identity| *identity.realm == *demand.realm) {
+        let realm = self.realm(demand);
+        if let Some(identity) = self.trusted.get(&path.flow).filter(|identity| identity.realm == realm) {
             return self.pass(path, message, identity.clone());
         }
         let source = path.remote.ip();
         if !self.budget.allows(source, now) {
-            self.failed(path, "", demand.realm, AuthFailure::Budget);
+            self.failed(path, "", &realm, AuthFailure::Budget);
             return Verdict::Refused(StatusCode::FORBIDDEN);
         }
-        let claim = match self.claim(message, &demand) {
+        let claim = match self.claim(message, demand, &realm) {
             Ok(Some(claim)) => claim,
             Ok(None) => return Verdict::Challenge { demand, stale: false },
             Err(_) => return Verdict::Refused(StatusCode::BAD_REQUEST),
@@ -445,13 +453,13 @@ impl DigestAuth {
         let secret = match given {
             Some(Some(secret)) => Secret::Known(secret),
             Some(None) => Secret::Unknown(self.decoy(&claim)),
-            None => self.secret(&claim, &demand.realm),
+            None => self.secret(&claim, &realm),
         };
         let (secret, known) = match secret {
             Secret::Known(secret) => (secret, true),
             Secret::Unknown(secret) => (secret, false),
             Secret::Ask => {
-                return Verdict::Ask { user: claim.user.into(), realm: demand.realm, algorithm: claim.algorithm };
+                return Verdict::Ask { user: claim.user.into(), demand, algorithm: claim.algorithm };
             }
         };
         // The algorithm is the client's choice among those offered, the secret one of that family.
@@ -460,22 +468,21 @@ impl DigestAuth {
         if !(right && known) {
             self.budget.failed(source, now);
             let cause = if known { AuthFailure::WrongPassword } else { AuthFailure::UnknownUser };
-            self.failed(path, claim.user, demand.realm.clone(), cause);
+            self.failed(path, claim.user, &realm, cause);
             return Verdict::Challenge { demand, stale: false };
         }
         let peer = self.peer(path);
-        let (nonce, worth) = match self.nonces.open(claim.nonce, now, &demand.realm, &peer) {
+        let (nonce, worth) = match self.nonces.open(claim.nonce, now, &realm, &peer) {
             Ok((nonce, worth)) if self.nonces.is_unused(&nonce, claim.count) => (nonce, worth),
             // The password is right, only the nonce will not do: RFC 7616 section 3.3.
             _ => return Verdict::Challenge { demand, stale: true },
         };
         self.nonces.use_up(&nonce, claim.count, now);
-        let mut identity =
-            Identity { user: claim.user.into(), realm: demand.realm.as_str().into(), by_flow: false, info: None };
+        let mut identity = Identity { user: claim.user.into(), realm, by_flow: false, info: None };
         if worth == Worth::Aging {
             let mut info = String::with_capacity(16 + NONCE_CHARS);
             info.push_str("nextnonce=\"");
-            self.nonces.write(&mut info, now, &demand.realm, &peer);
+            self.nonces.write(&mut info, now, &identity.realm, &peer);
             info.push('"');
             identity.info = Some(info.into());
         }
@@ -500,7 +507,7 @@ impl DigestAuth {
         if acts_for.is_ok_and(|address| self.permits(&identity, &address)) {
             return Verdict::Passed(Some(identity));
         }
-        self.failed(path, &identity.user, identity.realm.clone().into(), AuthFailure::Identity);
+        self.failed(path, &identity.user, &identity.realm, AuthFailure::Identity);
         Verdict::Refused(StatusCode::FORBIDDEN)
     }
 
@@ -521,11 +528,16 @@ impl DigestAuth {
         in_realm && own || self.grants.contains(&granted())
     }
 
-    fn failed(&mut self, path: &Path, user: &str, realm: String, cause: AuthFailure) {
+    fn failed(&mut self, path: &Path, user: &str, realm: &str, cause: AuthFailure) {
         // Nobody has to poll these: they must not pile up.
         const KEPT: usize = 1024;
         if self.events.len() < KEPT {
-            self.events.push_back(AuthEvent::Failed { source: path.remote, user: user.into(), realm, cause });
+            self.events.push_back(AuthEvent::Failed {
+                source: path.remote,
+                user: user.into(),
+                realm: realm.into(),
+                cause,
+            });
         }
     }
 
@@ -534,22 +546,18 @@ impl DigestAuth {
     //# When multiple proxies are used in a chain, a Proxy-Authorization
     //# header field value MUST NOT be consumed by any proxy whose realm does
     //# not match the "realm" parameter specified in that value.
-    fn claim<'a>(&self, message: &'a Message, demand: &Demand) -> Result<Option<Claim<'a>>, HeaderError> {
+    fn claim<'a>(&self, message: &'a Message, demand: Demand, realm: &str) -> Result<Option<Claim<'a>>, HeaderError> {
         let header = if demand.proxy { Header::ProxyAuthorization } else { Header::Authorization };
         for credentials in message.values::<Credentials<'a>>(header) {
-            let credentials = credentials?;
+            let of_value = |error: ValueError| HeaderError { header, offset: error.offset, fault: Some(error.kind) };
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22
             //# Servers MUST NOT accept credentials
             //# using the "Basic" authorization scheme, and servers also MUST NOT
             //# challenge with "Basic".
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
             //# Note, however, that SIP servers MUST NOT accept or request Basic authentication.
-            if !credentials.is_digest() {
-                continue;
-            }
-            let of_value = |error: ValueError| HeaderError { header, offset: error.offset, fault: Some(error.kind) };
-            let given = Given::read(&credentials).map_err(of_value)?;
-            if given.realm.is_none_or(|realm| *realm.unquoted() != *demand.realm.as_bytes()) {
+            let Some(given) = credentials?.digest().map_err(of_value)? else { continue };
+            if given.realm.is_none_or(|given| *given.unquoted() != *realm.as_bytes()) {
                 continue;
             }
             if let Some(claim) = self.claim_of(&given).map_err(of_value)? {
@@ -560,17 +568,16 @@ impl DigestAuth {
     }
 
     /// `None` if these credentials cannot be right: an algorithm or protection that was not offered, parts that are missing.
-    fn claim_of<'a>(&self, given: &Given<'a>) -> Result<Option<Claim<'a>>, ValueError> {
-        let token = |value: ParamValue<'a>| core::str::from_utf8(value.without_quotes()).unwrap_or_default();
+    fn claim_of<'a>(&self, given: &DigestCredentials<'a>) -> Result<Option<Claim<'a>>, ValueError> {
         let algorithm = match given.algorithm {
-            Some(value) => DigestAlgorithm::parse(token(value)),
+            Some(token) => DigestAlgorithm::parse(token.as_str()),
             None => Some(DigestAlgorithm::Md5),
         };
         let Some(algorithm) = algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
             return Ok(None);
         };
         let qop = match given.qop {
-            Some(value) => match Qop::parse(token(value)) {
+            Some(token) => match Qop::parse(token.as_str()) {
                 Some(Qop::AuthInt) if !self.config.auth_int => return Ok(None),
                 Some(qop) => Some(qop),
                 None => return Ok(None),
@@ -585,12 +592,13 @@ impl DigestAuth {
             None => return Ok(None),
         };
         let text = |value: Option<ParamValue<'a>>| value.map(ParamValue::without_quotes);
-        let (count, nc) = match qop {
-            None => (None, &b""[..]),
-            Some(_) => {
-                let Some(nc) = text(given.nc) else { return Ok(None) };
-                let count = NonceCount::parse(nc).ok_or(ValueError { kind: ValueFault::Number, offset: 0 })?;
-                (Some(count), nc)
+        let (count, nc) = match (qop, given.nc) {
+            (None, _) => (None, &b""[..]),
+            (Some(_), None) => return Ok(None),
+            (Some(_), Some(nc)) => {
+                let count =
+                    NonceCount::parse(nc.as_bytes()).ok_or(ValueError { kind: ValueFault::Number, offset: 0 })?;
+                (Some(count), nc.as_bytes())
             }
         };
         let cnonce = text(given.cnonce);
@@ -598,10 +606,9 @@ impl DigestAuth {
             return Ok(None);
         }
         let user = text(given.username).and_then(|user| core::str::from_utf8(user).ok());
-        let response = text(given.response);
-        match (user, text(given.nonce), text(given.uri), response) {
+        match (user, text(given.nonce), text(given.uri), given.response) {
             (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => {
-                let cnonce = cnonce.unwrap_or_default();
+                let (cnonce, response) = (cnonce.unwrap_or_default(), response.as_bytes());
                 Ok(Some(Claim { algorithm, qop, user, nonce, uri, nc, count, cnonce, response }))
             }
             _ => Ok(None),
@@ -612,10 +619,11 @@ impl DigestAuth {
         match self.users.get(user_key(realm, claim.user).as_slice()) {
             Some(secrets) => {
                 let fits = |secret: &&DigestSecret| family(secret.algorithm()) == family(claim.algorithm);
-                let found = secrets
-                    .iter()
-                    .find(fits)
-                    .and_then(|secret| DigestSecret::from_hex(claim.algorithm, secret.reveal().as_bytes()));
+                let found = secrets.iter().find(fits).and_then(|secret| match secret.algorithm() == claim.algorithm {
+                    true => Some(*secret),
+                    // The same digits serve the `-sess` form.
+                    false => DigestSecret::from_hex(claim.algorithm, secret.reveal().as_bytes()),
+                });
                 found.map_or_else(|| Secret::Unknown(self.decoy(claim)), Secret::Known)
             }
             None if self.config.ask => Secret::Ask,
@@ -649,7 +657,7 @@ impl DigestAuth {
         tx: ServerTxId,
         path: &Path,
         message: &Message,
-        demand: &Demand,
+        demand: Demand,
         stale: bool,
     ) {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
@@ -664,19 +672,19 @@ impl DigestAuth {
             true => (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Header::ProxyAuthenticate),
             false => (StatusCode::UNAUTHORIZED, Header::WwwAuthenticate),
         };
-        let peer = self.peer(path);
+        let (realm, peer) = (self.realm(demand), self.peer(path));
         let mut values: SmallVec<[String; 2]> = SmallVec::new();
-        for algorithm in self.config.algorithms.clone() {
-            let mut value = String::with_capacity(96 + demand.realm.len() + NONCE_CHARS);
+        for algorithm in &self.config.algorithms {
+            let mut value = String::with_capacity(96 + realm.len() + NONCE_CHARS);
             value.push_str("Digest realm=\"");
-            for c in demand.realm.chars() {
+            for c in realm.chars() {
                 if matches!(c, '"' | '\\') {
                     value.push('\\');
                 }
                 value.push(c);
             }
             value.push_str("\", nonce=\"");
-            self.nonces.write(&mut value, now, &demand.realm, &peer);
+            self.nonces.write(&mut value, now, &realm, &peer);
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
             //# However, servers MUST always
             //# send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
@@ -688,52 +696,8 @@ impl DigestAuth {
             }
             values.push(value);
         }
-        reply(endpoint, now, tx, message, status, |mut response| {
-            for value in &values {
-                response = response.header(header, value);
-            }
-            response
-        });
-    }
-}
-
-/// The parameters of credentials, found in one pass. Of one that is repeated the first counts.
-#[derive(Default)]
-struct Given<'a> {
-    realm: Option<ParamValue<'a>>,
-    username: Option<ParamValue<'a>>,
-    nonce: Option<ParamValue<'a>>,
-    uri: Option<ParamValue<'a>>,
-    response: Option<ParamValue<'a>>,
-    algorithm: Option<ParamValue<'a>>,
-    cnonce: Option<ParamValue<'a>>,
-    qop: Option<ParamValue<'a>>,
-    nc: Option<ParamValue<'a>>,
-}
-
-impl<'a> Given<'a> {
-    fn read(credentials: &Credentials<'a>) -> Result<Given<'a>, ValueError> {
-        let mut given = Given::default();
-        for param in credentials.params() {
-            let param = param?;
-            let is = |name: &str| param.name.eq_ignore_ascii_case(name);
-            let place = match param.name.as_bytes().first().map(u8::to_ascii_lowercase) {
-                Some(b'r') if is("realm") => &mut given.realm,
-                Some(b'r') if is("response") => &mut given.response,
-                Some(b'u') if is("username") => &mut given.username,
-                Some(b'u') if is("uri") => &mut given.uri,
-                Some(b'n') if is("nonce") => &mut given.nonce,
-                Some(b'n') if is("nc") => &mut given.nc,
-                Some(b'a') if is("algorithm") => &mut given.algorithm,
-                Some(b'c') if is("cnonce") => &mut given.cnonce,
-                Some(b'q') if is("qop") => &mut given.qop,
-                _ => continue,
-            };
-            if place.is_none() {
-                *place = param.value;
-            }
-        }
-        Ok(given)
+        let fields: SmallVec<[(Header, &str); 2]> = values.iter().map(|value| (header, value.as_str())).collect();
+        reply_fields(endpoint, now, tx, message, status, &fields);
     }
 }
 

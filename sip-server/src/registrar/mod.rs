@@ -11,8 +11,9 @@ use crate::id::RegisterId;
 use crate::location::{
     Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
 };
-use crate::reply::{reply, reply_bare};
+use crate::reply::reply_fields;
 use crate::target::Target;
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -292,20 +293,10 @@ impl Registrar {
         info: Option<&str>,
     ) -> Option<Event> {
         self.now = self.now.max(now);
+        if self.takes(endpoint, &event, info) {
+            return None;
+        }
         match event {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-            //# 1. The registrar inspects the Request-URI to determine whether it
-            //# has access to bindings for the domain identified in the
-            //# Request-URI.  If not, and if the server also acts as a proxy
-            //# server, the server SHOULD forward the request to the addressed
-            //# domain, following the general behavior for proxying messages
-            //# described in Section 16.
-            Event::Request { tx, ref path, ref message }
-                if matches!(self.storage, Storage::Table(_)) && self.is_for(message) =>
-            {
-                self.register(endpoint, &Asker { tx, path, message, info });
-                None
-            }
             Event::Request { tx, path, message } if self.is_for(&message) => {
                 let waiting = Waiting {
                     tx,
@@ -319,11 +310,28 @@ impl Registrar {
                 self.look_up(endpoint, waiting);
                 None
             }
+            event => Some(event),
+        }
+    }
+
+    /// The part of [`handle`](Registrar::handle) that keeps nothing of the event. Tells whether it was a REGISTER and has been answered.
+    fn takes(&mut self, endpoint: &mut Endpoint, event: &Event, info: Option<&str>) -> bool {
+        match event {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            //# 1. The registrar inspects the Request-URI to determine whether it
+            //# has access to bindings for the domain identified in the
+            //# Request-URI.  If not, and if the server also acts as a proxy
+            //# server, the server SHOULD forward the request to the addressed
+            //# domain, following the general behavior for proxying messages
+            //# described in Section 16.
+            Event::Request { tx, path, message } if self.table().is_some() && self.is_for(message) => {
+                self.register(endpoint, &Asker { tx: *tx, path, message, info });
+                return true;
+            }
             Event::ServerEnded { tx, .. } => {
-                if let Some(key) = self.waiting_by_tx.remove(&tx) {
+                if let Some(key) = self.waiting_by_tx.remove(tx) {
                     self.waiting.remove(key);
                 }
-                Some(event)
             }
             //= https://www.rfc-editor.org/rfc/rfc5626#section-7
             //# If a proxy or registrar receives information from the network that
@@ -336,19 +344,18 @@ impl Registrar {
             Event::FlowEnded { flow, .. } => {
                 let events = &mut self.events;
                 match &mut self.storage {
-                    Storage::Table(table) => table.flow_ended(flow, &mut tell(events, Change::FlowEnded)),
-                    Storage::External => events.push_back(RegistrarEvent::FlowEnded { flow }),
+                    Storage::Table(table) => table.flow_ended(*flow, &mut tell(events, Change::FlowEnded)),
+                    Storage::External => events.push_back(RegistrarEvent::FlowEnded { flow: *flow }),
                 }
-                Some(event)
             }
             Event::KeepaliveFailed { path } => {
                 if let Storage::Table(table) = &mut self.storage {
-                    table.path_ended(&path, &mut tell(&mut self.events, Change::FlowEnded));
+                    table.path_ended(path, &mut tell(&mut self.events, Change::FlowEnded));
                 }
-                Some(event)
             }
-            event => Some(event),
+            _ => {}
         }
+        false
     }
 
     fn is_for(&self, message: &Message) -> bool {
@@ -613,16 +620,9 @@ impl Registrar {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
     //# A registrar MUST not generate 6xx responses.
     fn refuse(&self, endpoint: &mut Endpoint, asker: &Asker<'_>, refused: Refused) {
-        let (status, fields) = (refused.status, refused.fields);
-        if fields.is_empty() {
-            return reply_bare(endpoint, self.now, asker.tx, asker.message, status);
-        }
-        reply(endpoint, self.now, asker.tx, asker.message, status, |mut response| {
-            for (header, value) in &fields {
-                response = response.header(*header, value);
-            }
-            response
-        });
+        let fields: SmallVec<[(Header, &str); 1]> =
+            refused.fields.iter().map(|(header, value)| (*header, value.as_str())).collect();
+        reply_fields(endpoint, self.now, asker.tx, asker.message, refused.status, &fields);
     }
 }
 
@@ -654,59 +654,71 @@ impl Answer<'_> {
         let Answer { config, gruus, now } = self;
         let message = asker.message;
         let gruu = config.gruu && message.supports("gruu");
-        let mut line = String::new();
+        // What is written for this answer alone stands in one text.
+        let mut text = String::with_capacity(96 * bindings.len().min(16));
+        let mut contacts: SmallVec<[usize; 4]> = SmallVec::new();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+        //# The response MUST
+        //# contain Contact header field values enumerating all current
+        //# bindings.  Each Contact value MUST feature an "expires"
+        //# parameter indicating its expiration interval chosen by the
+        //# registrar.
+        for binding in bindings.iter().filter(|binding| binding.expires() > now) {
+            write_contact(&mut text, binding, now);
+            if gruu && !binding.instance().is_empty() {
+                write_gruus(&mut text, gruus, aor, binding);
+            }
+            contacts.push(text.len());
+        }
+        let contacts_end = text.len();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+        //# The response SHOULD include a Date header field.
+        let unix = config.unix_epoch.map(|epoch| epoch + (now.as_micros() / 1_000_000) as i64);
+        if let Some(date) = unix.and_then(Date::from_unix) {
+            let _ = write!(text, "{date}");
+        }
+        let date_end = text.len();
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+        //# If the Contact header did not contain a "reg-id" Contact header field parameter or
+        //# if that parameter was ignored (as described above), the registrar MUST NOT include
+        //# the outbound option-tag in the Require header field of its response.
+        let outbound = read::registers_flow(message) && message.supports("outbound");
+        if let Some(seconds) = config.flow_timer.filter(|_| outbound) {
+            let _ = write!(text, "{seconds}");
+        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
         //# Registrars MUST ignore the Record-Route header field if it is
         //# included in a REGISTER request.  Registrars MUST NOT include a
         //# Record-Route header field in any response to a REGISTER request.
-        reply(endpoint, now, asker.tx, message, StatusCode::OK, |mut response| {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-            //# The response MUST
-            //# contain Contact header field values enumerating all current
-            //# bindings.  Each Contact value MUST feature an "expires"
-            //# parameter indicating its expiration interval chosen by the
-            //# registrar.
-            for binding in bindings.iter().filter(|binding| binding.expires() > now) {
-                line.clear();
-                write_contact(&mut line, binding, now);
-                if gruu && !binding.instance().is_empty() {
-                    write_gruus(&mut line, gruus, aor, binding);
-                }
-                response = response.header(Header::Contact, &line);
-            }
-            // The Path goes back: RFC 3327 section 5.3.
-            response = response.copy_all(message, Header::Path);
-            for route in &config.service_route {
-                response = response.header(Header::ServiceRoute, route);
-            }
+        let path: SmallVec<[Cow<'_, str>; 2]> = message.fields(Header::Path).map(read::unfolded).collect();
+        let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
+        let mut fields: SmallVec<[(Header, &str); 8]> = SmallVec::new();
+        let mut from = 0;
+        for to in contacts {
+            fields.push((Header::Contact, part(from, to)));
+            from = to;
+        }
+        // The Path goes back: RFC 3327 section 5.3.
+        fields.extend(path.iter().map(|path| (Header::Path, &**path)));
+        fields.extend(config.service_route.iter().map(|route| (Header::ServiceRoute, route.as_str())));
+        if outbound {
             //= https://www.rfc-editor.org/rfc/rfc5626#section-6
-            //# If the Contact header did not contain a "reg-id" Contact header field parameter or
-            //# if that parameter was ignored (as described above), the registrar MUST NOT include
-            //# the outbound option-tag in the Require header field of its response.
-            if read::registers_flow(message) && message.supports("outbound") {
-                //= https://www.rfc-editor.org/rfc/rfc5626#section-6
-                //# Provided that the UAC had included an outbound
-                //# option-tag (defined in Section 11.4) in a Supported header field
-                //# value in the REGISTER request, the registrar MUST include the
-                //# outbound option-tag in a Require header field value in its response
-                //# to that REGISTER request.
-                response = response.header(Header::Require, "outbound");
-                if let Some(seconds) = config.flow_timer {
-                    response = response.header(Header::FlowTimer, seconds);
-                }
+            //# Provided that the UAC had included an outbound
+            //# option-tag (defined in Section 11.4) in a Supported header field
+            //# value in the REGISTER request, the registrar MUST include the
+            //# outbound option-tag in a Require header field value in its response
+            //# to that REGISTER request.
+            fields.push((Header::Require, "outbound"));
+            if date_end < text.len() {
+                fields.push((Header::FlowTimer, part(date_end, text.len())));
             }
-            response = response.header(Header::Supported, "path, outbound");
-            if let Some(info) = asker.info {
-                response = response.header(Header::AuthenticationInfo, info);
-            }
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-            //# The response SHOULD include a Date header field.
-            let unix = config.unix_epoch.map(|epoch| epoch + (now.as_micros() / 1_000_000) as i64);
-            match unix.and_then(Date::from_unix) {
-                Some(date) => response.header(Header::Date, date),
-                None => response,
-            }
-        });
+        }
+        fields.push((Header::Supported, "path, outbound"));
+        fields.extend(asker.info.map(|info| (Header::AuthenticationInfo, info)));
+        if contacts_end < date_end {
+            fields.push((Header::Date, part(contacts_end, date_end)));
+        }
+        reply_fields(endpoint, now, asker.tx, message, StatusCode::OK, &fields);
     }
 }
 
@@ -714,7 +726,10 @@ fn write_contact(line: &mut String, binding: &Binding, now: Instant) {
     // A second that has begun counts: a client that refreshes in time is never told 0.
     let left = binding.expires_in(now);
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-    let _ = write!(line, "<{}>{}", binding.contact(), binding.params());
+    line.push('<');
+    line.push_str(binding.contact());
+    line.push('>');
+    line.push_str(binding.params());
     if binding.q() < 1000 {
         let _ = write!(line, ";q=0.{:03}", binding.q());
     }

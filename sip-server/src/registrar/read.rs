@@ -91,7 +91,12 @@ fn aor(config: &RegistrarConfig, message: &Message) -> Result<String, Refused> {
 //# When receiving a REGISTER request, the registrar MUST check from its
 //# Via header field if the registrar is the first hop or not.
 fn is_first_hop(message: &Message) -> bool {
-    message.vias().count() == 1
+    // A comma in the only field may stand between two values, or in a quoted parameter.
+    let mut fields = message.fields(Header::Via);
+    match (fields.next(), fields.next()) {
+        (Some(only), None) if !only.contains(&b',') => true,
+        _ => message.vias().count() == 1,
+    }
 }
 
 /// Whether the first hop supports outbound: it is this registrar, or it has said so with `ob` in its Path.
@@ -251,7 +256,11 @@ fn contact_asked<'a>(
         //# 403, since this would cause a routing loop.  If the contact URI is a
         //# GRUU for the AOR in the To header field of the REGISTER request, the
         //# registrar MUST reject the request with a 403, for the same reason.
-        let own = Uri::parse(aor.as_bytes()).is_ok_and(|own| own.equivalent(&uri));
+        // Names that differ need no comparison by the rules; numbers have several spellings.
+        let host = sip.host_str();
+        let elsewhere =
+            sip.host().domain().is_some() && !aor.rsplit('@').next().unwrap_or(aor).eq_ignore_ascii_case(host);
+        let own = !elsewhere && Uri::parse(aor.as_bytes()).is_ok_and(|own| own.equivalent(&uri));
         if seconds > 0 && (own || sip.gr().is_some() && aor_key(sip) == aor) {
             return Err(FORBIDDEN());
         }
@@ -297,7 +306,10 @@ fn contact_asked<'a>(
 //# store enough information to uniquely identify the network flow over
 //# which the request arrived.
 fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) -> bool {
-    let Some(uri) = uri.as_sip().filter(|_| is_first_hop(message)) else { return false };
+    let Some(uri) = uri.as_sip() else { return false };
+    if !is_first_hop(message) {
+        return false;
+    }
     if reg_id > 0 || path.transport.is_websocket() {
         return true;
     }
@@ -330,8 +342,17 @@ fn push_params(out: &mut String, params: Params<'_>, kept: impl Fn(&str) -> bool
         out.push_str(param.name);
         if let Some(value) = param.value {
             out.push('=');
-            out.push_str(&String::from_utf8_lossy(value.as_bytes()));
+            out.push_str(&unfolded(value.as_bytes()));
         }
     }
     Ok(())
+}
+
+/// What stood over several lines in one (RFC 3261 section 7.3.1), as text.
+pub(super) fn unfolded(value: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(value);
+    match text.bytes().any(|b| matches!(b, b'\r' | b'\n')) {
+        true => Cow::Owned(text.replace(['\r', '\n'], " ")),
+        false => text,
+    }
 }
