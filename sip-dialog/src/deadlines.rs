@@ -2,7 +2,9 @@
 
 use alloc::collections::BTreeMap;
 use core::time::Duration;
+use hashbrown::HashMap;
 use sip_transaction::Instant;
+use sip_transaction::cores::IdHash;
 
 use crate::codec::wire;
 use crate::event::Owner;
@@ -45,7 +47,8 @@ pub(crate) enum Deadline {
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
     order: BTreeMap<(Instant, Deadline), ()>,
-    at: BTreeMap<Deadline, Instant>,
+    /// When each of them is, by itself: never walked.
+    at: HashMap<Deadline, Instant, IdHash>,
 }
 
 impl Deadlines {

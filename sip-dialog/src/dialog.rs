@@ -5,21 +5,21 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
-use sip_message::{Header, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
+use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
 
-use crate::codec::{Reader, Wire, wire};
+use crate::codec::{Reader, Wire};
 use crate::error::DialogError;
 
 /// A dialog: the relation of two user agents that gives their requests an order and a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialog {
-    call_id: Box<str>,
-    /// The values of From and To in requests we send, tags included.
-    local: Box<str>,
-    remote: Box<str>,
-    local_tag: Span,
-    remote_tag: Span,
+    /// From, To and Call-ID of the requests we send. The tags end From and To.
+    head: Lines,
+    /// The lengths of the tags; 0 for the null tag of RFC 2543.
+    local_tag: u16,
+    remote_tag: u16,
     /// The Contact URI of the peer.
     target: Box<str>,
     /// The values of Route, in order, with commas between them. Empty if there are none.
@@ -31,10 +31,6 @@ pub struct Dialog {
     initiator: bool,
 }
 
-/// Where a tag lies in the value that has it; empty for the null tag of RFC 2543.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span(u16, u16);
-
 /// What an in-dialog request that came in is to its dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -44,35 +40,19 @@ pub enum Order {
     Late,
 }
 
-/// The value for From or To: as it came, made fit to be written again, and where its tag lies.
-fn written(value: &NameAddr<'_>, new_tag: Option<&str>) -> Result<(Box<str>, Span), DialogError> {
-    let mut out = String::new();
-    if let Some(name) = value.display_name() {
-        out.push('"');
-        for c in name.chars() {
-            if matches!(c, '"' | '\\') {
-                out.push('\\');
-            }
-            // What no quoted string may hold came in folded or escaped: white space will do.
-            out.push(if c.is_control() { ' ' } else { c });
-        }
-        out.push_str("\" ");
-    }
-    let uri = value.uri().map_err(|_| DialogError::Malformed)?;
-    let _ = write!(out, "<{uri}>");
-    let own = value.tag().map_err(|_| DialogError::Malformed)?;
-    let mut span = Span(0, 0);
-    if let Some(tag) = own.or(new_tag) {
-        out.push_str(";tag=");
-        let from = out.len();
-        out.push_str(tag);
-        span = Span(small(from)?, small(out.len())?);
-    }
-    Ok((out.into(), span))
-}
-
-fn small(n: usize) -> Result<u16, DialogError> {
-    u16::try_from(n).map_err(|_| DialogError::Malformed)
+/// From, To and Call-ID of our requests, from those of a message and the tags, and how long these are.
+fn head(
+    message: &Message,
+    local: (&NameAddr<'_>, &str),
+    remote: (&NameAddr<'_>, &str),
+) -> Result<(Lines, u16, u16), DialogError> {
+    let given = |tag: &'_ str| !tag.is_empty();
+    let small = |tag: &str| u16::try_from(tag.len()).map_err(|_| DialogError::Malformed);
+    let mut head = Lines::new();
+    let (from, to) =
+        ((local.0, Some(local.1).filter(|tag| given(tag))), (remote.0, Some(remote.1).filter(|tag| given(tag))));
+    head.push_dialog(message, from, to).map_err(|_| DialogError::Malformed)?;
+    Ok((head, small(local.1)?, small(remote.1)?))
 }
 
 /// The Record-Route values as they will stand in Route.
@@ -149,14 +129,19 @@ impl Dialog {
         //# To field in the response to the request (which always includes a tag),
         //# and the remote tag component of the dialog ID MUST be set to the tag
         //# from the From field in the request.
-        let (local, local_tag) = written(&request.to().map_err(malformed)?, Some(local_tag))?;
+        let (to, from) = (request.to().map_err(malformed)?, request.from().map_err(malformed)?);
+        let local_tag = to.tag().map_err(|_| DialogError::Malformed)?.unwrap_or(local_tag);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# A UAS MUST be prepared to receive a request without a tag in the From
         //# field, in which case the tag is considered to have a value of null.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The remote URI MUST be set to the URI in the From field, and the local
         //# URI MUST be set to the URI in the To field.
-        let (remote, remote_tag) = written(&request.from().map_err(malformed)?, None)?;
+        let remote_tag = from.tag().map_err(|_| DialogError::Malformed)?.unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+        //# The call identifier component of the dialog ID MUST be set to the value
+        //# of the Call-ID in the request.
+        let (head, local_tag, remote_tag) = head(request, (&to, local_tag), (&from, remote_tag))?;
         let top = request.record_routes().next().and_then(Result::ok);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The remote target MUST be set to the URI from the Contact header field
@@ -166,12 +151,7 @@ impl Dialog {
         let secure = request.request_uri().and_then(Result::ok).is_some_and(is_sips)
             || top.and_then(|route| route.uri().ok()).is_some_and(is_sips);
         Ok(Dialog {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
-            //# The call identifier component of the dialog ID MUST be set to the value
-            //# of the Call-ID in the request.
-            call_id: request.call_id().map_err(malformed)?.into(),
-            local,
-            remote,
+            head,
             local_tag,
             remote_tag,
             target,
@@ -211,11 +191,16 @@ impl Dialog {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# The remote URI MUST be set to the URI in the To field, and the local URI
         //# MUST be set to the URI in the From field.
-        let (local, local_tag) = written(&response.from().map_err(malformed)?, None)?;
+        let (to, from) = (response.to().map_err(malformed)?, response.from().map_err(malformed)?);
+        let local_tag = from.tag().map_err(|_| DialogError::Malformed)?.unwrap_or_default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# A UAC MUST be prepared to receive a response without a tag in the To
         //# field, in which case the tag is considered to have a value of null.
-        let (remote, remote_tag) = written(&response.to().map_err(malformed)?, None)?;
+        let remote_tag = to.tag().map_err(|_| DialogError::Malformed)?.unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+        //# The call identifier component of the dialog ID MUST be set to the value
+        //# of the Call-ID in the request.
+        let (head, local_tag, remote_tag) = head(response, (&from, local_tag), (&to, remote_tag))?;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# The remote target MUST be set to the URI from the Contact header field
         //# of the response.
@@ -231,12 +216,7 @@ impl Dialog {
         let is_sips = |uri: Uri<'_>| uri.as_sip().is_some_and(|uri| uri.is_sips());
         let secure = request.request_uri().and_then(Result::ok).is_some_and(is_sips);
         Ok(Dialog {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
-            //# The call identifier component of the dialog ID MUST be set to the value
-            //# of the Call-ID in the request.
-            call_id: response.call_id().map_err(malformed)?.into(),
-            local,
-            remote,
+            head,
             local_tag,
             remote_tag,
             target,
@@ -277,27 +257,35 @@ impl Dialog {
 
     /// The Call-ID.
     pub fn call_id(&self) -> &str {
-        &self.call_id
+        text(self.value(Header::CallId))
     }
 
     /// Our tag.
     pub fn local_tag(&self) -> &str {
-        self.local.get(usize::from(self.local_tag.0)..usize::from(self.local_tag.1)).unwrap_or_default()
+        text(self.local_tag_bytes())
     }
 
     /// The peer's tag; empty for the null tag of RFC 2543.
     pub fn remote_tag(&self) -> &str {
-        self.remote.get(usize::from(self.remote_tag.0)..usize::from(self.remote_tag.1)).unwrap_or_default()
+        text(tail(self.value(Header::To), self.remote_tag))
     }
 
     /// The value of From in our requests: who we are.
     pub fn local(&self) -> &str {
-        &self.local
+        text(self.value(Header::From))
     }
 
     /// The value of To in our requests: who the peer is.
     pub fn remote(&self) -> &str {
-        &self.remote
+        text(self.value(Header::To))
+    }
+
+    fn value(&self, header: Header) -> &[u8] {
+        self.head.field(header).unwrap_or_default()
+    }
+
+    pub(crate) fn local_tag_bytes(&self) -> &[u8] {
+        tail(self.value(Header::From), self.local_tag)
     }
 
     /// The remote target: the URI the peer gave in Contact.
@@ -337,7 +325,9 @@ impl Dialog {
 
     /// Whether `call_id`, our tag and the peer's are this dialog's.
     pub fn is(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> bool {
-        *self.call_id == *call_id && self.local_tag() == local_tag && self.remote_tag() == remote_tag
+        self.local_tag_bytes() == local_tag.as_bytes()
+            && tail(self.value(Header::To), self.remote_tag) == remote_tag.as_bytes()
+            && self.value(Header::CallId) == call_id.as_bytes()
     }
 
     /// Spends the next sequence number: the only place that does.
@@ -395,7 +385,6 @@ impl Dialog {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
             //# The tag in the From header field of the request MUST be set to the local
             //# tag of the dialog ID.
-            .header(Header::From, &self.local)
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
             //# The URI in the To field of the request MUST be set to the remote URI
             //# from the dialog state.
@@ -405,10 +394,9 @@ impl Dialog {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
             //# If the value of the remote or local tags is null, the tag parameter MUST
             //# be omitted from the To or From header fields, respectively.
-            .header(Header::To, &self.remote)
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
             //# The Call-ID of the request MUST be set to the Call-ID of the dialog.
-            .header(Header::CallId, &self.call_id)
+            .lines(&self.head)
             .cseq(number)
     }
 
@@ -568,19 +556,62 @@ fn first_route(route_set: &str) -> (&str, &str) {
     }
 }
 
-impl Wire for Span {
-    fn write(&self, out: &mut alloc::vec::Vec<u8>) {
-        (self.0, self.1).write(out);
+/// The last `len` bytes of a value.
+fn tail(value: &[u8], len: u16) -> &[u8] {
+    value.len().checked_sub(usize::from(len)).and_then(|at| value.get(at..)).unwrap_or_default()
+}
+
+/// What was written from text, as text.
+fn text(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Wire for Dialog {
+    fn write(&self, out: &mut Vec<u8>) {
+        for header in [Header::CallId, Header::From, Header::To] {
+            Box::<str>::from(text(self.value(header))).write(out);
+        }
+        for (header, tag) in [(Header::From, self.local_tag), (Header::To, self.remote_tag)] {
+            let end = if tag == 0 { 0 } else { self.value(header).len() as u16 };
+            (end - tag, end).write(out);
+        }
+        self.target.write(out);
+        self.route_set.write(out);
+        (self.local_cseq, self.remote_cseq).write(out);
+        self.early.write(out);
+        self.secure.write(out);
+        self.initiator.write(out);
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
-        Wire::read(input).map(|(from, to)| Span(from, to))
+        let (call_id, local, remote) = <(Box<str>, Box<str>, Box<str>)>::read(input)?;
+        let mut head = Lines::new();
+        for (header, value) in [(Header::From, &local), (Header::To, &remote), (Header::CallId, &call_id)] {
+            head.push(header, value).ok()?;
+        }
+        let mut tag = |value: &str| {
+            let (from, end) = <(u16, u16)>::read(input)?;
+            (end == 0 || usize::from(end) == value.len()).then(|| end.checked_sub(from)).flatten()
+        };
+        let (local_tag, remote_tag) = (tag(&local)?, tag(&remote)?);
+        let target = Wire::read(input)?;
+        let route_set = Wire::read(input)?;
+        let (local_cseq, remote_cseq) = Wire::read(input)?;
+        let (early, secure, initiator) = Wire::read(input)?;
+        Some(Dialog {
+            head,
+            local_tag,
+            remote_tag,
+            target,
+            route_set,
+            local_cseq,
+            remote_cseq,
+            early,
+            secure,
+            initiator,
+        })
     }
 }
-
-wire!(struct Dialog {
-    call_id, local, remote, local_tag, remote_tag, target, route_set, local_cseq, remote_cseq, early, secure, initiator,
-});
 
 #[cfg(test)]
 mod tests;

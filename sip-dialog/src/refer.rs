@@ -15,7 +15,7 @@ use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 use crate::agent::UserAgentCore;
 use crate::agent::client::Purpose;
 use crate::agent::server::Served;
-use crate::agent::{ALLOW, status};
+use crate::agent::status;
 use crate::body::Body;
 use crate::call::{CallState, Entry, Peer};
 use crate::deadlines::Deadline;
@@ -324,7 +324,7 @@ impl UserAgentCore {
             .response(ep, tx, request, StatusCode::ACCEPTED)
             .copy_all(request, Header::RecordRoute)
             .header(Header::Contact, &sub.contact)
-            .header(Header::Allow, ALLOW);
+            .lines(&self.allow_line);
         if sub.silent {
             //= https://www.rfc-editor.org/rfc/rfc4488#section-4
             //# If the REFER-Recipient supports the extension and is willing to process

@@ -21,7 +21,7 @@ use sip_transaction::cores::{Id as _, Key};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
 use crate::agent::client::{Final, Purpose};
-use crate::agent::{ALLOW, Bound, UserAgentCore, status};
+use crate::agent::{Bound, UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::call::caller::with_tag;
 use crate::codec::wire;
@@ -421,7 +421,7 @@ impl UserAgentCore {
         //# its support by including the 'path' option-tag in a Supported header
         //# field value in its REGISTER requests.
         let supported = if found.outbound { "path, outbound, gruu" } else { "path, gruu" };
-        builder = builder.header(Header::Supported, supported).header(Header::Allow, ALLOW);
+        builder = builder.header(Header::Supported, supported).lines(&self.allow_line);
         builder = wanted.headers.on_request(builder);
         let (path, auth) = (found.path, found.auth.take());
         if found.state != State::Leaving {

@@ -108,7 +108,7 @@ impl UserAgentCore {
         //# MESSAGE requests do not initiate dialogs.  User Agents MUST NOT
         //# insert Contact header fields into MESSAGE requests.
         if method != Method::Message {
-            builder = builder.header(Header::Contact, &way.contact).header(Header::Allow, ALLOW);
+            builder = builder.header(Header::Contact, &way.contact).lines(&self.allow_line);
         }
         builder = request.headers.on_request(self.dress(builder));
         if let Some(body) = request.body {

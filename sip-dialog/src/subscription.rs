@@ -18,7 +18,7 @@ use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
 use crate::agent::client::{Final, Purpose};
 use crate::agent::server::Served;
-use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::call::Entry;
 use crate::call::callee::Reply;
@@ -734,7 +734,7 @@ impl UserAgentCore {
         let builder = self.response(ep, tx, request, StatusCode::OK).copy_all(request, Header::RecordRoute);
         let response = builder
             .header(Header::Contact, &sub.contact)
-            .header(Header::Allow, ALLOW)
+            .lines(&self.allow_line)
             .header(Header::Expires, granted)
             .build()?;
         let dialog = match sub.dialog {

@@ -6,11 +6,11 @@
 use crate::compose::{self, BuildError, BuildFault, Sink, fault};
 use crate::header::{Header, HeaderName};
 use crate::index::{Entry, Index};
+use crate::lines::Lines;
 use crate::message::{HeaderField, Kind, Message, Start};
 use crate::method::{Method, MethodTag};
 use crate::scan;
 use crate::status::StatusCode;
-use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt::{Display, Write};
@@ -71,6 +71,18 @@ impl Draft {
         }
     }
 
+    /// Appends lines that were checked when they were made.
+    fn lines(&mut self, lines: &Lines) {
+        let (bytes, entries) = lines.parts();
+        let Ok(from) = u32::try_from(self.out.len()) else {
+            return self.fail(BuildError::new(BuildFault::TooLong, None));
+        };
+        self.out.extend_from_slice(bytes);
+        for entry in entries {
+            self.index.push(Entry { line: from + entry.line, ..*entry });
+        }
+    }
+
     fn body(&mut self, content_type: impl Display, body: Bytes) {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-7.4.1
         //# The Internet media type of the message body MUST be given by the
@@ -114,7 +126,9 @@ impl Draft {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.14
         //# If no body is present in a message, then the
         //# Content-Length header field value MUST be set to zero.
-        let entry = compose::line(&mut out, HeaderName::Known(Header::ContentLength), self.body.len())?;
+        let too_long = |_| BuildError::new(BuildFault::TooLong, None);
+        let body_len = u32::try_from(self.body.len()).map_err(too_long)?;
+        let entry = compose::number_line(&mut out, Header::ContentLength, body_len)?;
         self.index.push(entry);
         out.extend_from_slice(b"\r\n");
         let head = out.len();
@@ -179,32 +193,44 @@ impl RequestBuilder {
     }
 
     /// Adds a field behind those before it.
+    #[inline]
     pub fn header<'n>(mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Self {
         self.draft.header(name.into(), value);
         self
     }
 
     /// Adds CSeq with this number and the request's method.
+    #[inline]
     pub fn cseq(mut self, number: u32) -> Self {
-        let method_len = usize::from(self.draft.start.span.0).saturating_sub(1);
-        let method = scan::text(self.draft.out.get(..method_len).unwrap_or_default()).to_owned();
-        self.draft.header(HeaderName::Known(Header::CSeq), format_args!("{number} {method}"));
+        let method = 0..usize::from(self.draft.start.span.0).saturating_sub(1);
+        let line = compose::cseq_line(&mut self.draft.out, number, method);
+        self.draft.take(line);
+        self
+    }
+
+    /// Adds fields that were checked before, in their order.
+    #[inline]
+    pub fn lines(mut self, lines: &Lines) -> Self {
+        self.draft.lines(lines);
         self
     }
 
     /// Adds a field that is a byte-for-byte copy of one of another message.
+    #[inline]
     pub fn copy(mut self, field: &HeaderField<'_>) -> Self {
         self.draft.copy(field.entry, field.line());
         self
     }
 
     /// Adds all fields of `header` that `message` has, byte for byte.
+    #[inline]
     pub fn copy_all(mut self, message: &Message, header: Header) -> Self {
         self.draft.copy_all(message, header);
         self
     }
 
     /// Sets the body and adds its Content-Type.
+    #[inline]
     pub fn body(mut self, content_type: impl Display, body: impl Into<Bytes>) -> Self {
         self.draft.body(content_type, body.into());
         self
@@ -221,7 +247,8 @@ impl RequestBuilder {
         //# A UAC MUST insert a Max-Forwards header field into each request it
         //# originates with a value that SHOULD be 70.
         if !self.draft.index.has(Header::MaxForwards) {
-            self.draft.header(HeaderName::Known(Header::MaxForwards), 70);
+            let line = compose::number_line(&mut self.draft.out, Header::MaxForwards, 70);
+            self.draft.take(line);
         }
         let message = self.draft.finish()?;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
@@ -340,12 +367,21 @@ impl ResponseBuilder {
     }
 
     /// Adds a field behind those before it.
+    #[inline]
     pub fn header<'n>(mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Self {
         self.draft.header(name.into(), value);
         self
     }
 
+    /// Adds fields that were checked before, in their order.
+    #[inline]
+    pub fn lines(mut self, lines: &Lines) -> Self {
+        self.draft.lines(lines);
+        self
+    }
+
     /// Adds a field that is a byte-for-byte copy of one of another message.
+    #[inline]
     pub fn copy(mut self, field: &HeaderField<'_>) -> Self {
         self.draft.copy(field.entry, field.line());
         self
@@ -353,12 +389,14 @@ impl ResponseBuilder {
 
     /// Adds all fields of `header` that `message` has, byte for byte: the Record-Route fields of the request in a
     /// response that establishes a dialog (RFC 3261 section 12.1.1).
+    #[inline]
     pub fn copy_all(mut self, message: &Message, header: Header) -> Self {
         self.draft.copy_all(message, header);
         self
     }
 
     /// Sets the body and adds its Content-Type.
+    #[inline]
     pub fn body(mut self, content_type: impl Display, body: impl Into<Bytes>) -> Self {
         self.draft.body(content_type, body.into());
         self

@@ -7,6 +7,7 @@ use crate::error::{ValueError, ValueFault};
 use crate::header::{Header, HeaderName};
 use crate::headers;
 use crate::index::{Entry, OTHER};
+use crate::name_addr::NameAddr;
 use crate::params;
 use crate::scan;
 use crate::uri::Uri;
@@ -119,6 +120,95 @@ pub(crate) fn number_line(out: &mut Vec<u8>, header: Header, number: u32) -> Res
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     let mut digits = [0; 10];
+    out.extend_from_slice(decimal(number, &mut digits));
+    finish_line(out, from, name.len(), Some(header))
+}
+
+/// Appends a line with the name and URI of `address` and this tag. The address was read, so that only the tag is checked.
+pub(crate) fn address_line(
+    out: &mut Vec<u8>,
+    header: Header,
+    address: &NameAddr<'_>,
+    tag: Option<&str>,
+) -> Result<Entry, BuildError> {
+    let wrong = |error| BuildError::new(BuildFault::Value(error), Some(header));
+    let uri = address.uri().map_err(wrong)?;
+    if tag.is_some_and(|tag| !scan::all(tag.as_bytes(), scan::TOKEN)) {
+        return Err(BuildError::new(of_value(ValueFault::Param), Some(header)));
+    }
+    let (from, name) = (out.len(), header.as_str());
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    let display = scan::trim(address.display_bytes());
+    if is_plain(display) && core::str::from_utf8(display).is_ok() {
+        out.extend_from_slice(display);
+    } else if let Some(display) = address.display_name() {
+        out.push(b'"');
+        for c in display.chars() {
+            if matches!(c, '"' | '\\') {
+                out.push(b'\\');
+            }
+            // What no quoted string may hold came in folded or escaped: white space will do.
+            let _ = Sink(out).write_char(if c.is_control() { ' ' } else { c });
+        }
+        out.push(b'"');
+    }
+    if !display.is_empty() {
+        out.push(b' ');
+    }
+    out.push(b'<');
+    out.extend_from_slice(uri.as_str().as_bytes());
+    out.push(b'>');
+    if let Some(tag) = tag {
+        out.extend_from_slice(b";tag=");
+        out.extend_from_slice(tag.as_bytes());
+    }
+    read_value(out, header, from, name.len())
+}
+
+/// Appends a line with a value that was read from a message, so that its grammar need not be checked again.
+pub(crate) fn read_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> Result<Entry, BuildError> {
+    let (from, name) = (out.len(), header.as_str());
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    read_value(out, header, from, name.len())
+}
+
+/// Ends a line whose value has been read before: only what could end the line early is looked for.
+fn read_value(out: &mut Vec<u8>, header: Header, from: usize, name_len: usize) -> Result<Entry, BuildError> {
+    let value = out.get(from + name_len + 2..).unwrap_or_default();
+    debug_assert_eq!(check(Some(header), value), Ok(()), "it was read");
+    if let Some(offset) = value.iter().position(|&b| is_control(b)) {
+        out.truncate(from);
+        return Err(BuildError::new(BuildFault::Control { offset }, Some(header)));
+    }
+    finish_line(out, from, name_len, Some(header))
+}
+
+/// Whether nothing in a value can end its line.
+fn is_plain(value: &[u8]) -> bool {
+    // Without a way out of the loop, it looks at many bytes at once.
+    !value.iter().fold(false, |any, &b| any | is_control(b))
+}
+
+fn is_control(b: u8) -> bool {
+    (b < 0x20 && b != b'\t') || b == 0x7f
+}
+
+/// Appends CSeq with this number and the method that stands at `method` in `out`, a token.
+pub(crate) fn cseq_line(out: &mut Vec<u8>, number: u32, method: core::ops::Range<usize>) -> Result<Entry, BuildError> {
+    let (from, name) = (out.len(), Header::CSeq.as_str());
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    let mut digits = [0; 10];
+    out.extend_from_slice(decimal(number, &mut digits));
+    out.push(b' ');
+    out.extend_from_within(method);
+    finish_line(out, from, name.len(), Some(Header::CSeq))
+}
+
+fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
     let mut at = digits.len();
     let mut left = number;
     for digit in digits.iter_mut().rev() {
@@ -129,8 +219,7 @@ pub(crate) fn number_line(out: &mut Vec<u8>, header: Header, number: u32) -> Res
             break;
         }
     }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
-    finish_line(out, from, name.len(), Some(header))
+    digits.get(at..).unwrap_or_default()
 }
 
 fn checked_line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
@@ -202,10 +291,8 @@ pub(crate) fn finish_line(
 
 /// Whether `value` may stand in a line of `header`.
 pub(crate) fn check(header: Option<Header>, value: &[u8]) -> Result<(), BuildError> {
-    let control = |b: u8| (b < 0x20 && b != b'\t') || b == 0x7f;
-    // Without a way out of the loop, it looks at many bytes at once.
-    if value.iter().fold(false, |any, &b| any | control(b)) {
-        let offset = value.iter().position(|&b| control(b)).unwrap_or(0);
+    if !is_plain(value) {
+        let offset = value.iter().position(|&b| is_control(b)).unwrap_or(0);
         return Err(BuildError::new(BuildFault::Control { offset }, header));
     }
     let value = scan::trim(value);

@@ -6,7 +6,7 @@ use core::fmt::Display;
 use sip_message::{Header, HeaderName, Message, Method, RequestBuilder, StatusCode};
 use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
 
-use super::{ALLOW, UserAgentCore, status};
+use super::{UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
 use crate::codec::{Pin, wire};
 use crate::deadlines::Deadline;
@@ -160,7 +160,7 @@ impl UserAgentCore {
 
     /// Adds the fields that every request of this core has: User-Agent.
     pub(crate) fn dress(&self, builder: RequestBuilder) -> RequestBuilder {
-        if self.config.product.is_empty() { builder } else { builder.header(Header::UserAgent, &self.config.product) }
+        builder.lines(&self.agent_line)
     }
 
     /// Adds Contact, Allow and Supported.
@@ -180,10 +180,7 @@ impl UserAgentCore {
     //# include a Supported header field in each request (except ACK), listing
     //# the option tag 'timer' [2].
     pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: impl Display) -> RequestBuilder {
-        self.dress(builder)
-            .header(Header::Contact, contact)
-            .header(Header::Allow, ALLOW)
-            .header(Header::Supported, &self.supported)
+        self.dress(builder).header(Header::Contact, contact).lines(&self.ability_lines)
     }
 
     pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, message: Message) {

@@ -16,7 +16,7 @@ use core::hash::{BuildHasher as _, Hasher as _};
 use hashbrown::{HashMap, HashTable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use sip_message::{Message, Method, StatusCode};
+use sip_message::{Header, Lines, Message, Method, StatusCode};
 use sip_transaction::cores::{HashKey, Id as _, IdHash, Key, Slab};
 use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId};
 
@@ -53,6 +53,11 @@ pub struct UserAgentCore {
     pub(crate) now: Instant,
     pub(crate) hash_key: HashKey,
     pub(crate) contact: Arc<str>,
+    /// Lines of our own: User-Agent, Server, Allow, and Allow with Supported.
+    pub(crate) agent_line: Lines,
+    pub(crate) server_line: Lines,
+    pub(crate) allow_line: Lines,
+    pub(crate) ability_lines: Lines,
     pub(crate) supported: String,
     pub(crate) calls: Slab<CallHandle, Call>,
     pub(crate) dialogs: Slab<DialogId, Entry>,
@@ -102,7 +107,21 @@ impl UserAgentCore {
             supported.push_str(", ");
             supported.push_str(extension);
         }
+        // What no header field can hold is left out.
+        let line = |header, value: &str| {
+            let mut lines = Lines::new();
+            let _ = lines.push(header, value);
+            lines
+        };
+        let product = |header| if config.product.is_empty() { Lines::new() } else { line(header, &config.product) };
+        let allow_line = line(Header::Allow, ALLOW);
+        let mut ability_lines = allow_line.clone();
+        let _ = ability_lines.push(Header::Supported, &supported);
         UserAgentCore {
+            agent_line: product(Header::UserAgent),
+            server_line: product(Header::Server),
+            allow_line,
+            ability_lines,
             contact: config.contact.as_str().into(),
             config,
             rng,
@@ -314,10 +333,9 @@ impl UserAgentCore {
     /// Puts a dialog that is in its table into the index.
     pub(crate) fn index_dialog(&mut self, id: DialogId) {
         let Some(entry) = self.dialogs.get(id) else { return };
-        let spread = self.hash(&[entry.dialog.local_tag().as_bytes()]);
+        let spread = self.hash(&[entry.dialog.local_tag_bytes()]);
         let (dialogs, key) = (&self.dialogs, self.hash_key);
-        let rehash =
-            |id: &DialogId| dialogs.get(*id).map_or(0, |entry| hash(key, &[entry.dialog.local_tag().as_bytes()]));
+        let rehash = |id: &DialogId| dialogs.get(*id).map_or(0, |entry| hash(key, &[entry.dialog.local_tag_bytes()]));
         self.index.insert_unique(spread, id, rehash);
     }
 
@@ -343,7 +361,7 @@ impl UserAgentCore {
 
     /// Takes a dialog out of the tables.
     pub(crate) fn remove_dialog(&mut self, id: DialogId) -> Option<Entry> {
-        let hash = self.hash(&[self.dialogs.get(id)?.dialog.local_tag().as_bytes()]);
+        let hash = self.hash(&[self.dialogs.get(id)?.dialog.local_tag_bytes()]);
         if let Ok(found) = self.index.find_entry(hash, |other| *other == id) {
             found.remove();
         }

@@ -5,7 +5,7 @@ use sip_message::headers::Token;
 use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
 
-use super::{ALLOW, UserAgentCore, is_standalone, status};
+use super::{UserAgentCore, is_standalone, status};
 use crate::codec::wire;
 use crate::config::Reliable;
 use crate::dialog::Order;
@@ -58,7 +58,7 @@ impl UserAgentCore {
             // The transaction is gone, and so will be the response.
             None => builder.to_tag("0"),
         };
-        if self.config.product.is_empty() { builder } else { builder.header(Header::Server, &self.config.product) }
+        builder.lines(&self.server_line)
     }
 
     /// Sends a response made from a builder. What cannot be built or sent is dropped: the transaction layer answers for it in
@@ -219,7 +219,7 @@ impl UserAgentCore {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.1
             //# The UAS MUST also add an Allow header field to the 405 (Method Not
             //# Allowed) response.
-            FaultKind::MethodNotAllowed => builder = builder.header(Header::Allow, ALLOW),
+            FaultKind::MethodNotAllowed => builder = builder.lines(&self.allow_line),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
             //# The response MUST contain an Accept header field listing the types of
             //# all bodies it understands, in the event the request contained bodies of
@@ -260,7 +260,7 @@ impl UserAgentCore {
             (method, call) if is_standalone(method) => self.on_standalone(ep, tx, message, call),
             _ => {
                 let builder = self.response(ep, tx, &message, StatusCode::METHOD_NOT_ALLOWED);
-                self.finish(ep, tx, builder.header(Header::Allow, ALLOW));
+                self.finish(ep, tx, builder.lines(&self.allow_line));
             }
         }
     }
@@ -274,7 +274,7 @@ impl UserAgentCore {
         let code = if full { StatusCode::BUSY_HERE } else { StatusCode::OK };
         let mut builder = self
             .response(ep, tx, &message, code)
-            .header(Header::Allow, ALLOW)
+            .lines(&self.allow_line)
             .header(Header::Accept, self.config.accept.join(", "))
             .header(Header::AcceptEncoding, "identity")
             .header(Header::AcceptLanguage, "*")

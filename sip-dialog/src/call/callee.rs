@@ -11,7 +11,7 @@ use sip_transaction::{Endpoint, Instant, Outcome, Path, ServerTxId};
 use super::{Call, CallState, Entry, Peer, Role};
 use crate::agent::server::Served;
 use crate::agent::way::{secured, wants_sips};
-use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::codec::wire;
 use crate::config::Reliable;
@@ -307,7 +307,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# Each of these MUST indicate the same dialog ID.
         let builder = self.response(ep, tx, &request, progress.status).copy_all(&request, Header::RecordRoute);
-        let mut builder = builder.header(Header::Contact, contact).header(Header::Allow, ALLOW);
+        let mut builder = builder.header(Header::Contact, contact).lines(&self.allow_line);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {
             builder = body.on_response(builder);
@@ -424,10 +424,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
         //# A 2xx response to an INVITE SHOULD contain the Allow header field and
         //# the Supported header field, and MAY contain the Accept header field.
-        builder = builder
-            .header(Header::Contact, &entry.contact)
-            .header(Header::Allow, ALLOW)
-            .header(Header::Supported, &self.supported);
+        builder = builder.header(Header::Contact, &entry.contact).lines(&self.ability_lines);
         builder = fields.on_response(builder);
         if !self.config.info_packages.is_empty() {
             builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));

@@ -9,7 +9,7 @@ use super::callee::Reply;
 use super::{Call, CallState, Peer};
 use crate::agent::client::{Final, Purpose};
 use crate::agent::server::Served;
-use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
@@ -551,10 +551,7 @@ impl UserAgentCore {
         let mut oa = entry.oa;
         let mut builder = self.response(ep, asked.tx, &asked.request, StatusCode::OK);
         if asked.kind != Kind::Prack {
-            builder = builder
-                .header(Header::Contact, &entry.contact)
-                .header(Header::Allow, ALLOW)
-                .header(Header::Supported, &self.supported);
+            builder = builder.header(Header::Contact, &entry.contact).lines(&self.ability_lines);
             builder = asked.timer.on_response(builder);
         }
         builder = headers.on_response(builder);

@@ -22,7 +22,6 @@ pub(crate) mod survive;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use sip_message::headers::Token;
 use sip_message::{Header, Message, StatusCode, Uri};
 use sip_transaction::{ClientTxId, Endpoint, FlowId, Path, ServerTxId};
 
@@ -36,7 +35,7 @@ use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Event, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
-use crate::session_timer::{SessionTimer, has_token};
+use crate::session_timer::SessionTimer;
 use callee::Ringing;
 use caller::Calling;
 use change::{Asked, Change};
@@ -125,31 +124,43 @@ impl Peer {
     pub(crate) const REPLACES: u8 = 8;
     pub(crate) const NOREFERSUB: u8 = 16;
 
+    /// What option tags in Supported say.
+    const TAGS: [(u8, &[u8]); 4] = [
+        (Peer::TIMER, b"timer"),
+        (Peer::RELIABLE, b"100rel"),
+        (Peer::REPLACES, b"replaces"),
+        (Peer::NOREFERSUB, b"norefersub"),
+    ];
+
     pub(crate) fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
     }
 
-    fn set(&mut self, flag: u8, on: bool) {
-        self.0 = if on { self.0 | flag } else { self.0 & !flag };
-    }
-
     fn learn(&mut self, message: &Message) {
         if message.has(Header::Allow) {
-            let update =
-                message.values::<Token<'_>>(Header::Allow).any(|token| token.is_ok_and(|t| t.as_str() == "UPDATE"));
-            self.set(Peer::UPDATE, update);
+            self.0 &= !Peer::UPDATE;
+            for token in tokens(message, Header::Allow) {
+                if token == b"UPDATE" {
+                    self.0 |= Peer::UPDATE;
+                }
+            }
         }
         if message.has(Header::Supported) {
-            for (flag, tag) in [
-                (Peer::TIMER, "timer"),
-                (Peer::RELIABLE, "100rel"),
-                (Peer::REPLACES, "replaces"),
-                (Peer::NOREFERSUB, "norefersub"),
-            ] {
-                self.set(flag, has_token(message, Header::Supported, tag));
+            self.0 &= Peer::UPDATE;
+            for token in tokens(message, Header::Supported) {
+                for (flag, tag) in Peer::TAGS {
+                    if token.eq_ignore_ascii_case(tag) {
+                        self.0 |= flag;
+                    }
+                }
             }
         }
     }
+}
+
+/// The values of a field that lists tokens.
+fn tokens(message: &Message, header: Header) -> impl Iterator<Item = &[u8]> {
+    message.fields(header).flat_map(|field| field.split(|b| *b == b',')).map(|token| token.trim_ascii())
 }
 
 /// A dialog and what hangs on it.

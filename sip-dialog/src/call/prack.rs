@@ -11,7 +11,7 @@ use super::callee::Progress;
 use super::change::{Asked, Kind};
 use crate::agent::client::{Final, Purpose};
 use crate::agent::server::Served;
-use crate::agent::{ALLOW, UserAgentCore, status};
+use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
@@ -172,7 +172,7 @@ impl UserAgentCore {
             .response(ep, tx, request, progress.status)
             .copy_all(request, Header::RecordRoute)
             .header(Header::Contact, &entry.contact)
-            .header(Header::Allow, ALLOW)
+            .lines(&self.allow_line)
             .header(Header::Require, "100rel")
             .header(Header::RSeq, rseq);
         builder = progress.headers.on_response(builder);

@@ -19,7 +19,7 @@ fn ok(more: &str) -> Message {
     ))
 }
 
-fn routes(message: &Message) -> alloc::vec::Vec<String> {
+fn routes(message: &Message) -> Vec<String> {
     message.fields(Header::Route).map(|value| String::from_utf8(value.to_vec()).unwrap()).collect()
 }
 
