@@ -314,6 +314,7 @@ impl Server {
         }
     }
 
+    #[inline]
     fn take(&mut self, now: Instant, event: Event) {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
         //# If an element requires credentials before forwarding a request, the request MUST be
@@ -333,7 +334,10 @@ impl Server {
             }
             _ => None,
         };
-        let rest = self.registrar.handle_with_info(&mut self.endpoint, now, event, info);
+        if self.registrar.takes(&mut self.endpoint, now, &event, info) {
+            return;
+        }
+        let rest = self.registrar.keeps(&mut self.endpoint, event, info);
         let rest = rest.and_then(|event| self.proxy.handle(&mut self.endpoint, now, event));
         match rest {
             // Answered by one of the cores: nobody else has to know.

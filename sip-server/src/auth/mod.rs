@@ -548,6 +548,16 @@ impl DigestAuth {
     //# not match the "realm" parameter specified in that value.
     fn claim<'a>(&self, message: &'a Message, demand: Demand, realm: &str) -> Result<Option<Claim<'a>>, HeaderError> {
         let header = if demand.proxy { Header::ProxyAuthorization } else { Header::Authorization };
+        // Most often the first field holds the credentials meant, alone; what does not is gone through value by value.
+        if let Ok(Some(given)) =
+            message.value::<Credentials<'a>>(header).map(|first| first.and_then(|c| c.digest().ok()?))
+        {
+            if given.realm.is_some_and(|given| *given.unquoted() == *realm.as_bytes()) {
+                if let Ok(Some(claim)) = self.claim_of(&given) {
+                    return Ok(Some(claim));
+                }
+            }
+        }
         for credentials in message.values::<Credentials<'a>>(header) {
             let of_value = |error: ValueError| HeaderError { header, offset: error.offset, fault: Some(error.kind) };
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22

@@ -292,11 +292,16 @@ impl Registrar {
         event: Event,
         info: Option<&str>,
     ) -> Option<Event> {
-        self.now = self.now.max(now);
-        if self.takes(endpoint, &event, info) {
-            return None;
+        match self.takes(endpoint, now, &event, info) {
+            true => None,
+            false => self.keeps(endpoint, event, info),
         }
+    }
+
+    /// The rest of [`handle`](Registrar::handle): what waits for an external store is kept.
+    pub(crate) fn keeps(&mut self, endpoint: &mut Endpoint, event: Event, info: Option<&str>) -> Option<Event> {
         match event {
+            event if self.table().is_some() => Some(event),
             Event::Request { tx, path, message } if self.is_for(&message) => {
                 let waiting = Waiting {
                     tx,
@@ -315,7 +320,8 @@ impl Registrar {
     }
 
     /// The part of [`handle`](Registrar::handle) that keeps nothing of the event. Tells whether it was a REGISTER and has been answered.
-    fn takes(&mut self, endpoint: &mut Endpoint, event: &Event, info: Option<&str>) -> bool {
+    pub(crate) fn takes(&mut self, endpoint: &mut Endpoint, now: Instant, event: &Event, info: Option<&str>) -> bool {
+        self.now = self.now.max(now);
         match event {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
             //# 1. The registrar inspects the Request-URI to determine whether it
