@@ -239,6 +239,7 @@ impl Connection {
     /// Changes no other answer, with one exception: when the peer has closed or broken a rule, that takes effect behind
     /// the events before it, so that the host can answer each message as if its bytes had come alone. The call that
     /// returns [`Event::Closed`] then queues the Close frame.
+    #[inline]
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
         if self.events.is_empty() {

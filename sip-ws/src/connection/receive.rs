@@ -8,9 +8,9 @@ use super::{Connection, End, Phase};
 use crate::{
     close::{CloseCode, CloseFrame, Violation},
     config::Role,
-    event::Event,
+    event::Kind,
     frame::{self, Header, MAX_HEADER, Opcode},
-    mask::apply_mask,
+    mask::{apply_mask, masked_copy},
     sip::{self, Content},
     time::Instant,
     utf8::{self, Utf8Stream},
@@ -49,9 +49,10 @@ impl Source for &[u8] {
     fn take_payload(&mut self, count: usize, key: Option<[u8; 4]>) -> (Bytes, bool) {
         let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
         *self = rest;
-        let mut payload = taken.to_vec();
-        let is_ascii = key.is_some_and(|key| apply_mask(&mut payload, key, 0));
-        (Bytes::from(payload), is_ascii)
+        match key {
+            Some(key) => masked_copy(taken, key),
+            None => (Bytes::copy_from_slice(taken), false),
+        }
     }
 }
 
@@ -387,12 +388,10 @@ impl Connection {
     #[inline(always)]
     fn deliver(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
         self.counters.messages_in += 1;
-        let event = match (self.is_sip, is_text) {
-            (true, _) => return self.deliver_sip(is_text, payload),
-            (false, true) => Event::Text(payload),
-            (false, false) => Event::Binary(payload),
-        };
-        self.events.push(event);
+        if self.is_sip {
+            return self.deliver_sip(is_text, payload);
+        }
+        self.events.push_bytes(if is_text { Kind::Text } else { Kind::Binary }, payload);
         Ok(())
     }
 
@@ -401,7 +400,7 @@ impl Connection {
     //# WebSocket Servers MUST accept both text and binary frames.
     fn deliver_sip(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
         match sip::classify(&payload)? {
-            Content::Message(blank) => self.events.push(Event::Sip(payload.slice(blank..))),
+            Content::Message(blank) => self.events.push_bytes(Kind::Sip, payload.slice(blank..)),
             // RFC 5626 section 3.5.1; RFC 7118 section 6 keeps it usable.
             Content::Ping => {
                 self.pay_control()?;
@@ -427,11 +426,11 @@ impl Connection {
                 //# response, unless it already received a Close frame.
                 self.counters.pings_in += 1;
                 self.answer_ping(&payload);
-                self.events.push(Event::Ping(payload.freeze()));
+                self.events.push_bytes(Kind::Ping, payload.freeze());
             }
             Opcode::Pong => {
                 self.counters.pongs_in += 1;
-                self.events.push(Event::Pong(payload.freeze()));
+                self.events.push_bytes(Kind::Pong, payload.freeze());
             }
             Opcode::Close => self.take_close(&payload)?,
             Opcode::Continuation | Opcode::Text | Opcode::Binary => {}
