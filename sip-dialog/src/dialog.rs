@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
 
+use crate::agent::way::is_sips;
 use crate::codec::{Reader, Wire};
 use crate::error::DialogError;
 
@@ -80,11 +81,15 @@ fn routes(message: &Message, reverse: bool) -> Result<Box<str>, DialogError> {
     Ok(values.join(", ").into())
 }
 
-fn contact(message: &Message) -> Result<Option<Box<str>>, DialogError> {
+/// The URI of Contact; `None` if there is none, or if it is the one that is `known`.
+fn contact(message: &Message, known: &str) -> Result<Option<Box<str>>, DialogError> {
     let mut contacts = message.contacts();
     let Some(first) = contacts.next() else { return Ok(None) };
     let first = first.map_err(|_| DialogError::Malformed)?;
     let address = first.address().ok_or(DialogError::Malformed)?;
+    if address.uri_bytes() == known.as_bytes() {
+        return Ok(None);
+    }
     let uri = address.uri().map_err(|_| DialogError::Malformed)?;
     Ok(Some(uri.as_str().into()))
 }
@@ -146,10 +151,9 @@ impl Dialog {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The remote target MUST be set to the URI from the Contact header field
         //# of the request.
-        let target = contact(request)?.ok_or(DialogError::NoContact)?;
-        let is_sips = |uri: Uri<'_>| uri.as_sip().is_some_and(|uri| uri.is_sips());
-        let secure = request.request_uri().and_then(Result::ok).is_some_and(is_sips)
-            || top.and_then(|route| route.uri().ok()).is_some_and(is_sips);
+        let target = contact(request, "")?.ok_or(DialogError::NoContact)?;
+        let secure =
+            request.request_uri_bytes().is_some_and(is_sips) || top.is_some_and(|route| is_sips(route.uri_bytes()));
         Ok(Dialog {
             head,
             local_tag,
@@ -204,7 +208,7 @@ impl Dialog {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# The remote target MUST be set to the URI from the Contact header field
         //# of the response.
-        let target = match contact(response)? {
+        let target = match contact(response, "")? {
             Some(target) => target,
             // Provisional responses of old user agents lack it; the 2xx will bring it.
             None if early => {
@@ -213,8 +217,7 @@ impl Dialog {
             }
             None => return Err(DialogError::NoContact),
         };
-        let is_sips = |uri: Uri<'_>| uri.as_sip().is_some_and(|uri| uri.is_sips());
-        let secure = request.request_uri().and_then(Result::ok).is_some_and(is_sips);
+        let secure = request.request_uri_bytes().is_some_and(is_sips);
         Ok(Dialog {
             head,
             local_tag,
@@ -449,13 +452,10 @@ impl Dialog {
     //# dialog's remote target URI with the URI from the Contact header field in
     //# that request, if present.
     pub fn refresh_target(&mut self, message: &Message) -> Result<bool, DialogError> {
-        match contact(message)? {
-            Some(target) if target != self.target => {
-                self.target = target;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
+        let target = contact(message, &self.target)?;
+        let changed = target.is_some();
+        self.target = target.unwrap_or_else(|| core::mem::take(&mut self.target));
+        Ok(changed)
     }
 
     /// Confirms an early dialog by the 2xx to the request that made it; the route set is that of the 2xx.

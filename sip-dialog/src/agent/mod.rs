@@ -399,12 +399,12 @@ impl UserAgentCore {
 
     /// Whether a request is this core's to answer.
     fn claims(&self, message: &Message) -> bool {
-        let Ok(to) = message.to() else { return self.config.serves == Serves::Everything };
+        if self.config.serves == Serves::Everything {
+            return true;
+        }
+        let Ok(to) = message.to() else { return false };
         if let Ok(Some(tag)) = to.tag() {
-            if self.dialog_of(message).is_some() || self.subscribing.contains_key(tag) {
-                return true;
-            }
-            return self.config.serves == Serves::Everything;
+            return self.dialog_of(message).is_some() || self.subscribing.contains_key(tag);
         }
         match &self.config.serves {
             Serves::Everything => true,

@@ -72,8 +72,16 @@ impl UserAgentCore {
 
     /// Answers with a status and nothing more.
     pub(crate) fn reply(&mut self, ep: &mut Endpoint, tx: ServerTxId, request: &Message, status: StatusCode) {
-        let builder = self.response(ep, tx, request, status);
-        self.finish(ep, tx, builder);
+        let product = self.config.product.as_str();
+        let theirs = ep.config().product.as_str();
+        if product.is_empty() || theirs == product {
+            let _ = ep.reply(self.now, tx, request, status);
+        } else if theirs.is_empty() {
+            let _ = ep.reply_with(self.now, tx, request, status, &[(Header::Server, product)]);
+        } else {
+            let builder = self.response(ep, tx, request, status);
+            self.finish(ep, tx, builder);
+        }
     }
 
     /// Answers 500 with a Retry-After between 0 and 10 seconds.

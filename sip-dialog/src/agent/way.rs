@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use sip_message::{Header, Message, Method, RequestBuilder};
+use sip_message::{Contact, Header, Message, Method, RequestBuilder};
 use sip_transaction::Path;
 use sip_transaction::cores::{Id as _, Key};
 
@@ -43,17 +43,21 @@ pub(crate) fn secured(contact: &Arc<str>, secure: bool) -> Arc<str> {
 //# any, or the Contact header field if there was no Record-Route header
 //# field, the Contact header field in the response MUST be a SIPS URI.
 pub(crate) fn wants_sips(request: &Message) -> bool {
-    let is_sips = |uri: &sip_message::Uri<'_>| uri.as_sip().is_some_and(|uri| uri.is_sips());
-    if request.request_uri().and_then(Result::ok).is_some_and(|uri| is_sips(&uri)) {
+    if request.request_uri_bytes().is_some_and(is_sips) {
         return true;
     }
     match request.record_routes().next() {
-        Some(route) => route.ok().and_then(|route| route.uri().ok()).is_some_and(|uri| is_sips(&uri)),
+        Some(route) => route.is_ok_and(|route| is_sips(route.uri_bytes())),
         None => {
             let contact = request.contacts().next().and_then(Result::ok);
-            contact.as_ref().and_then(|c| c.address()).and_then(|a| a.uri().ok()).is_some_and(|uri| is_sips(&uri))
+            contact.as_ref().and_then(Contact::address).is_some_and(|address| is_sips(address.uri_bytes()))
         }
     }
+}
+
+/// Whether this begins as a SIPS URI does.
+pub(crate) fn is_sips(uri: &[u8]) -> bool {
+    uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
 }
 
 impl UserAgentCore {

@@ -297,17 +297,19 @@ impl UserAgentCore {
             }
             return self.send_reliable(ep, call, tx, dialog, progress);
         }
-        let request = ringing.request.clone();
-        let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
+        let Some(entry) = self.dialogs.get(dialog) else { return Err(CommandError::Unknown) };
         // An offer must go out reliably, and the answer binds only then: this is a preview.
         if progress.body.is_some() && !entry.oa.may_send(Place::Provisional) {
             return Err(CommandError::BodyNotAllowed);
         }
-        let contact = entry.contact.clone();
+        let Some(ringing) = self.calls.get(call).and_then(|found| found.ringing.as_ref()) else {
+            return Err(CommandError::WrongState);
+        };
+        let request = &ringing.request;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# Each of these MUST indicate the same dialog ID.
-        let builder = self.response(ep, tx, &request, progress.status).copy_all(&request, Header::RecordRoute);
-        let mut builder = builder.header(Header::Contact, contact).lines(&self.allow_line);
+        let builder = self.response(ep, tx, request, progress.status).copy_all(request, Header::RecordRoute);
+        let mut builder = builder.header(Header::Contact, &entry.contact).lines(&self.allow_line);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {
             builder = body.on_response(builder);

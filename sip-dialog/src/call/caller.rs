@@ -453,7 +453,7 @@ impl UserAgentCore {
             }
         }
         self.report_progress(ep, call, &message);
-        self.call_event(call, CallEvent::Accepted { dialog, message: Some(message.clone()), session });
+        self.call_event(call, CallEvent::Accepted { dialog, message: Some(message), session });
         if let Some(length) = self.config.call_length {
             self.deadlines.after(Deadline::CallLength(call), self.now, length);
         }

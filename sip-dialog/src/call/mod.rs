@@ -139,28 +139,34 @@ impl Peer {
     fn learn(&mut self, message: &Message) {
         if message.has(Header::Allow) {
             self.0 &= !Peer::UPDATE;
-            for token in tokens(message, Header::Allow) {
+            each_token(message, Header::Allow, |token| {
                 if token == b"UPDATE" {
                     self.0 |= Peer::UPDATE;
                 }
-            }
+            });
         }
         if message.has(Header::Supported) {
             self.0 &= Peer::UPDATE;
-            for token in tokens(message, Header::Supported) {
+            each_token(message, Header::Supported, |token| {
                 for (flag, tag) in Peer::TAGS {
                     if token.eq_ignore_ascii_case(tag) {
                         self.0 |= flag;
                     }
                 }
-            }
+            });
         }
     }
 }
 
 /// The values of a field that lists tokens.
-fn tokens(message: &Message, header: Header) -> impl Iterator<Item = &[u8]> {
-    message.fields(header).flat_map(|field| field.split(|b| *b == b',')).map(|token| token.trim_ascii())
+fn each_token(message: &Message, header: Header, mut take: impl FnMut(&[u8])) {
+    for field in message.fields(header) {
+        let mut from = 0;
+        for end in memchr::memchr_iter(b',', field).chain([field.len()]) {
+            take(field.get(from..end).unwrap_or_default().trim_ascii());
+            from = end + 1;
+        }
+    }
 }
 
 /// A dialog and what hangs on it.

@@ -194,6 +194,12 @@ impl Hasher for IdHasher {
         self.write_u64(u64::from(n));
     }
 
+    /// The discriminants of enums.
+    #[inline]
+    fn write_isize(&mut self, n: isize) {
+        self.write_u64(n as u64);
+    }
+
     #[inline]
     fn write_u64(&mut self, n: u64) {
         let mixed = (self.0.rotate_left(32) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
