@@ -44,8 +44,8 @@ impl Outbox {
             self.close_tail();
         }
         self.queued += len;
-        if self.tail.is_empty() {
-            self.tail.reserve_exact(len);
+        if self.tail.capacity() == 0 {
+            self.tail = Vec::with_capacity(len);
         }
         &mut self.tail
     }
@@ -67,25 +67,31 @@ impl Outbox {
         self.urgent.replace(frame).is_some()
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<Bytes> {
+        if self.chunks.is_empty() && self.urgent.is_none() {
+            if self.tail.is_empty() {
+                return None;
+            }
+            self.queued = 0;
+            return Some(Bytes::from(core::mem::take(&mut self.tail)));
+        }
+        self.pop_of_many()
+    }
+
+    fn pop_of_many(&mut self) -> Option<Bytes> {
         if !self.inside_frame {
             if let Some(frame) = self.urgent.take() {
                 return Some(frame);
             }
         }
-        let bytes = if let Some(chunk) = self.chunks.pop_front() {
-            self.inside_frame = chunk.is_header;
-            if self.chunks.is_empty() {
-                self.chunks = VecDeque::new();
-            }
-            chunk.bytes
-        } else if self.tail.is_empty() {
-            return None;
-        } else {
-            Bytes::from(core::mem::take(&mut self.tail))
-        };
-        self.queued -= bytes.len();
-        Some(bytes)
+        let chunk = self.chunks.pop_front()?;
+        self.inside_frame = chunk.is_header;
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+        self.queued -= chunk.bytes.len();
+        Some(chunk.bytes)
     }
 
     /// Moves everything that waits to the end of `out`.

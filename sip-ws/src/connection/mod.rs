@@ -222,6 +222,7 @@ impl Connection {
     /// A host that cannot write does not poll: what waits here is counted against [`Config::max_queued_output`]. After
     /// it [`poll_event`](Self::poll_event) may have [`Event::Writable`].
     #[must_use]
+    #[inline]
     pub fn poll_transmit(&mut self) -> Option<Bytes> {
         let bytes = self.outbox.pop();
         self.note_room();

@@ -25,6 +25,8 @@ pub(super) trait Source {
     fn skip(&mut self, count: usize);
     /// Takes the next `count` bytes, at most all, as a buffer that can be changed.
     fn take(&mut self, count: usize) -> BytesMut;
+    /// Takes the next `count` bytes, at most all, to the end of `out`.
+    fn take_into(&mut self, count: usize, out: &mut BytesMut);
     /// Takes a whole payload and unmasks it; says if it is known to be ASCII. Without a key nothing is known.
     fn take_payload(&mut self, count: usize, key: Option<[u8; 4]>) -> (Bytes, bool);
 }
@@ -43,6 +45,12 @@ impl Source for &[u8] {
         let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
         *self = rest;
         BytesMut::from(taken)
+    }
+
+    fn take_into(&mut self, count: usize, out: &mut BytesMut) {
+        let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
+        *self = rest;
+        out.extend_from_slice(taken);
     }
 
     #[inline(always)]
@@ -68,6 +76,16 @@ impl Source for BytesMut {
     #[inline]
     fn take(&mut self, count: usize) -> BytesMut {
         if count >= self.len() { core::mem::take(self) } else { self.split_to(count) }
+    }
+
+    fn take_into(&mut self, count: usize, out: &mut BytesMut) {
+        if out.is_empty() {
+            *out = Source::take(self, count);
+        } else {
+            let count = count.min(self.len());
+            out.extend_from_slice(self.get(..count).unwrap_or_default());
+            self.advance(count);
+        }
     }
 
     #[inline(always)]
@@ -264,22 +282,13 @@ impl Connection {
             }
             return self.deliver(is_text, payload);
         }
-        let mut payload = source.take(header.len);
-        let is_ascii = self.unmask(&mut payload, header.mask, 0);
         if header.opcode.is_control() {
+            let mut payload = source.take(header.len);
+            unmask(self.rules.role, &mut payload, header.mask, 0);
             return self.take_control(header.opcode, payload);
         }
-        self.add_piece(header, payload, is_ascii)?;
+        self.add_piece(header, 0, header.len, source)?;
         self.end_of_frame(header)
-    }
-
-    /// Unmasks, and says whether the result is known to be ASCII. A client has nothing to unmask and knows nothing.
-    #[inline(always)]
-    fn unmask(&self, payload: &mut [u8], key: [u8; 4], offset: usize) -> bool {
-        match self.rules.role {
-            Role::Server => apply_mask(payload, key, offset),
-            Role::Client => false,
-        }
     }
 
     /// A piece of the payload of the frame that is not complete.
@@ -287,22 +296,22 @@ impl Connection {
         let Some(frame) = &mut self.receiver.frame else { return Ok(()) };
         let header = frame.header;
         let offset = frame.received;
-        let mut piece = source.take((header.len - offset).min(source.peek().len()));
-        frame.received += piece.len();
+        let count = (header.len - offset).min(source.peek().len());
+        frame.received += count;
         let is_complete = frame.received == header.len;
-        let is_ascii = self.unmask(&mut piece, header.mask, offset);
         if header.opcode.is_control() {
-            let Some(frame) = &mut self.receiver.frame else { return Ok(()) };
-            frame.control.extend_from_slice(&piece);
+            frame.control.extend_from_slice(source.peek().get(..count).unwrap_or_default());
+            source.skip(count);
             if is_complete {
-                let payload = core::mem::take(&mut frame.control);
+                let mut payload = core::mem::take(&mut frame.control);
                 self.receiver.frame = None;
+                unmask(self.rules.role, &mut payload, header.mask, 0);
                 return self.take_control(header.opcode, payload);
             }
             return Ok(());
         }
         // The header belongs to the whole frame: only its first piece opens a message.
-        self.add_piece(header, piece, is_ascii)?;
+        self.add_piece(header, offset, count, source)?;
         if is_complete {
             self.receiver.frame = None;
             return self.end_of_frame(header);
@@ -310,8 +319,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Adds bytes of a data frame to its message.
-    fn add_piece(&mut self, header: Header, piece: BytesMut, is_ascii: bool) -> Result<(), Violation> {
+    /// Adds `count` bytes of a data frame to its message, which stand `offset` bytes behind the beginning of its payload.
+    fn add_piece(
+        &mut self,
+        header: Header,
+        offset: usize,
+        count: usize,
+        source: &mut impl Source,
+    ) -> Result<(), Violation> {
         //= https://www.rfc-editor.org/rfc/rfc6455#section-6.2
         //# Upon receiving a data frame (Section 5.6), the endpoint MUST note the
         //# /type/ of the data as defined by the opcode (frame-opcode) from
@@ -331,6 +346,8 @@ impl Connection {
         #[cfg(feature = "deflate")]
         if message.compressed {
             let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
+            let mut piece = source.take(count);
+            unmask(self.rules.role, &mut piece, header.mask, offset);
             let before = message.data.len();
             let inflated = codec.inflate(&piece, &mut message.data, self.config.max_message);
             // What is wrong first is reported, however the piece was cut.
@@ -339,19 +356,18 @@ impl Connection {
         //= https://www.rfc-editor.org/rfc/rfc7692#section-6.2
         //# An endpoint MUST use the following algorithm to receive a message in the
         //# form of an uncompressed message.
-        if message.is_text && !(is_ascii && message.utf8.is_complete()) {
-            message.utf8.feed(&piece).map_err(|_| Violation::InvalidUtf8)?;
-        }
         //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
         //# Message fragments MUST be delivered to the recipient in the order sent
         //# by the sender.
         //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
         //# Clients and servers MUST support receiving both fragmented and
         //# unfragmented messages.
-        if message.data.is_empty() {
-            message.data = piece;
-        } else {
-            message.data.extend_from_slice(&piece);
+        let before = message.data.len();
+        source.take_into(count, &mut message.data);
+        let piece = message.data.get_mut(before..).unwrap_or_default();
+        let is_ascii = unmask(self.rules.role, piece, header.mask, offset);
+        if message.is_text && !(is_ascii && message.utf8.is_complete()) {
+            message.utf8.feed(piece).map_err(|_| Violation::InvalidUtf8)?;
         }
         Ok(())
     }
@@ -457,6 +473,15 @@ impl Connection {
         };
         self.end_behind_events(End::Close(received));
         Ok(())
+    }
+}
+
+/// Unmasks what a reader of this role has received, and says whether the result is known to be ASCII: of what is not
+/// masked nothing is known.
+fn unmask(role: Role, payload: &mut [u8], key: [u8; 4], offset: usize) -> bool {
+    match role {
+        Role::Server => apply_mask(payload, key, offset),
+        Role::Client => false,
     }
 }
 
