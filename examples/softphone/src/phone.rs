@@ -1,25 +1,28 @@
 //! The telephone: what is done with each event of the user agent, with each key, and with the time.
 
+mod calls;
+mod setup;
+
 use crate::media::Media;
 use crate::net::{FromNet, Net, random_seed};
-use crate::options::{Command, Options, host};
+use crate::options::{Command, Options};
 use crate::report::{Report, Value};
 use bytes::Bytes;
+use setup::{both, contact, instance, way_out};
 use sip_dialog::{
-    Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Meaning, Origin, OutgoingRequest,
-    Output, Owner, Progress, Refer, Register, RegistrationEnd, RegistrationEvent, RegistrationId, Reply, RequestEvent,
-    RequestId, Subscribe, SubscriptionEnd, SubscriptionEvent, SubscriptionId, Tone, UserAgent, UserAgentConfig,
-    sipfrag_status,
+    Body, CallHandle, CommandError, Credentials, Event, Origin, OutgoingRequest, Output, Owner, Refer, Register,
+    RegistrationEnd, RegistrationEvent, RegistrationId, Reply, RequestEvent, RequestId, Subscribe, SubscriptionEnd,
+    SubscriptionEvent, SubscriptionId, Tone, UserAgent, UserAgentConfig, sipfrag_status,
 };
 use sip_message::{Header, Message, StatusCode};
 use sip_transaction::{
     Answer, CloseCause, EndpointConfig, Event as Below, FlowId, Input, Instant, SendCause, Transmit, Transport, ladder,
 };
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UdpSocket, lookup_host};
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 /// How long a run that is over waits for what the peer may still send.
@@ -298,46 +301,6 @@ impl Phone {
             Some(id) => self.request = Some(id),
             None => self.end_with(code::TROUBLE),
         }
-    }
-
-    async fn new_media(&mut self) -> Option<Media> {
-        let seed = random_seed().map(|seed| u64::from_le_bytes(std::array::from_fn(|n| seed[n]))).unwrap_or(1);
-        match Media::open(self.local.ip(), seed).await {
-            Ok(media) => Some(media),
-            Err(error) => {
-                let text = error.to_string();
-                self.tell("failed", &[("what", "rtp".into()), ("why", (&text).into())], &format!("no RTP: {text}"));
-                None
-            }
-        }
-    }
-
-    async fn call(&mut self, who: &str) -> Option<CallHandle> {
-        let uri = self.uri(who);
-        let invite = Invite::new(self.origin(), &uri);
-        let call = self.invite(invite, &uri).await?;
-        let values = [("call", Value::from(self.calls[&call].number)), ("to", (&uri).into())];
-        self.tell("calling", &values, &format!("calling {uri}"));
-        Some(call)
-    }
-
-    async fn invite(&mut self, invite: Invite, peer: &str) -> Option<CallHandle> {
-        let mut media = self.new_media().await?;
-        let invite = invite.body(Body::sdp(media.offer()));
-        let now = self.now();
-        let (core, endpoint) = self.ua.parts();
-        let call = core.invite(endpoint, now, invite);
-        let call = self.done("call", call)?;
-        self.keep(call, media, peer.to_owned(), None);
-        Some(call)
-    }
-
-    fn keep(&mut self, call: CallHandle, media: Media, peer: String, waiting: Option<Message>) {
-        self.made += 1;
-        let incoming = waiting.is_some();
-        let kept = Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false };
-        self.calls.insert(call, kept);
-        self.order.push(call);
     }
 
     /// The call the keys are for.
@@ -620,265 +583,6 @@ impl Phone {
         }
     }
 
-    fn transfer_report(&mut self, call: CallHandle, status: StatusCode) {
-        let number = self.number(call);
-        let values = [("call", Value::from(number)), ("status", u64::from(status.code()).into())];
-        self.tell("transfer", &values, &format!("call {number}: transfer: {}", status.code()));
-        if status.is_success() {
-            self.hang_up(call);
-        }
-    }
-
-    async fn in_call(&mut self, call: CallHandle, event: CallEvent) {
-        let number = self.number(call);
-        let of = ("call", Value::from(number));
-        match event {
-            CallEvent::Incoming { message, offer, replaces, .. } => self.incoming(call, message, offer, replaces).await,
-            CallEvent::Progress { message, session, .. } => {
-                let status = message.status().map_or(0, StatusCode::code);
-                let ringing = if status == 180 { "ringing" } else { "progress" };
-                self.tell(ringing, &[of, ("status", u64::from(status).into())], &format!("call {number}: {ringing}"));
-                self.session(call, &message, session);
-            }
-            CallEvent::Accepted { message, session, .. } => {
-                if let Some(kept) = self.calls.get_mut(&call) {
-                    kept.answered = true;
-                }
-                self.tell("answered", &[of], &format!("call {number}: answered"));
-                if let Some(message) = message {
-                    self.session(call, &message, session);
-                }
-                let begun = std::time::Instant::now();
-                if let Some(stay) = self.options.stay {
-                    self.alarms.push((begun + stay, Alarm::HangUp(call)));
-                }
-                if let Some(after) = self.options.hold_after {
-                    self.alarms.push((begun + after, Alarm::Turn(call)));
-                    self.alarms.push((begun + 2 * after, Alarm::Turn(call)));
-                }
-            }
-            CallEvent::Confirmed { message, session } => {
-                self.tell("confirmed", &[of], &format!("call {number}: talking"));
-                if let Some(message) = message {
-                    self.session(call, &message, session);
-                }
-            }
-            CallEvent::Acknowledged { message, session } | CallEvent::Answered { message, session } => {
-                self.session(call, &message, session);
-            }
-            CallEvent::Offer { message } => self.session(call, &message, Some(Meaning::Offer)),
-            CallEvent::OfferWanted { .. } => {
-                let Some(kept) = self.calls.get_mut(&call) else { return };
-                let offer = kept.media.offer();
-                self.answer_offer(call, Some(offer));
-            }
-            CallEvent::ChangeFailed { status, .. } => {
-                if let Some(kept) = self.calls.get_mut(&call) {
-                    if std::mem::take(&mut kept.turning) {
-                        let held = kept.media.is_held();
-                        kept.media.set_held(!held);
-                    }
-                }
-                let values = [of, ("status", u64::from(status.code()).into())];
-                self.tell("change refused", &values, &format!("call {number}: change refused: {}", status.code()));
-            }
-            CallEvent::Hold { by_peer, held } => {
-                let who = if by_peer { "peer" } else { "us" };
-                let event = if held { "held" } else { "resumed" };
-                self.tell(event, &[of, ("by", who.into())], &format!("call {number}: {event} by {who}"));
-            }
-            CallEvent::Dtmf { tone, .. } => {
-                let tone = tone.as_char().to_string();
-                self.tell("tone", &[of, ("tone", (&tone).into())], &format!("call {number}: tone {tone}"));
-            }
-            CallEvent::Refer { subscription, message } => self.referred(call, subscription, &message).await,
-            CallEvent::Redirected { targets, .. } => {
-                let list = targets.join(" ");
-                self.tell("redirected", &[of, ("to", (&list).into())], &format!("call {number}: redirected to {list}"));
-            }
-            CallEvent::FlowLost { .. } => {
-                self.tell("connection lost", &[of], &format!("call {number}: connection lost"));
-            }
-            CallEvent::Ended { cause, accepted, .. } => self.ended(call, cause, accepted),
-            _ => {}
-        }
-    }
-
-    async fn incoming(&mut self, call: CallHandle, message: Message, offer: bool, replaces: Option<CallHandle>) {
-        let now = self.now();
-        let from = peer(&message);
-        let refuse = if self.options.busy || self.leaving.is_some() { StatusCode::new(486) } else { None };
-        let media = if refuse.is_none() { self.new_media().await } else { None };
-        let Some(mut media) = media else {
-            let status = refuse.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            let (core, endpoint) = self.ua.parts();
-            let _ = core.reject(endpoint, now, call, status, Reply::new());
-            self.tell("refused", &[("from", (&from).into())], &format!("{from} calls: refused"));
-            return;
-        };
-        // What cannot be talked about is said before anybody is disturbed; an answer is made when it is wanted.
-        if offer && media.answer(message.body()).is_err() {
-            let (core, endpoint) = self.ua.parts();
-            let _ = core.reject(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new());
-            self.tell("refused", &[("from", (&from).into())], &format!("{from} calls: nothing in common, refused"));
-            return;
-        }
-        let waiting = message.clone();
-        self.keep(call, media, from.clone(), Some(waiting));
-        let number = self.number(call);
-        let values = [("call", Value::from(number)), ("from", (&from).into())];
-        self.tell("incoming", &values, &format!("call {number}: {from} calls; a answers, b refuses"));
-        let (core, endpoint) = self.ua.parts();
-        let rung = core.progress(endpoint, now, call, Progress::ringing());
-        self.done("ring", rung);
-        if self.options.auto || replaces.is_some() {
-            self.answer(call);
-        }
-    }
-
-    fn answer(&mut self, call: CallHandle) {
-        let now = self.now();
-        let Some(kept) = self.calls.get_mut(&call) else { return };
-        let Some(message) = kept.waiting.take() else { return };
-        let sdp = match sip_dialog::carries_session(&message) {
-            true => kept.media.answer(message.body()).ok(),
-            false => Some(kept.media.offer()),
-        };
-        let reply = match sdp {
-            Some(sdp) => Reply::new().body(Body::sdp(sdp)),
-            None => Reply::new(),
-        };
-        let (core, endpoint) = self.ua.parts();
-        let accepted = core.accept(endpoint, now, call, reply);
-        self.done("answer", accepted);
-    }
-
-    /// A session description of the peer.
-    fn session(&mut self, call: CallHandle, message: &Message, meaning: Option<Meaning>) {
-        let Some(kept) = self.calls.get_mut(&call) else { return };
-        match meaning {
-            Some(Meaning::Answer) => {
-                kept.turning = false;
-                if kept.media.answered(message.body()).is_err() {
-                    let number = kept.number;
-                    self.tell(
-                        "no media",
-                        &[("call", number.into())],
-                        &format!("call {number}: the answer leaves no sound"),
-                    );
-                    self.hang_up(call);
-                }
-            }
-            Some(Meaning::Offer) => {
-                let answer = kept.media.answer(message.body()).ok();
-                self.answer_offer(call, answer);
-            }
-            _ => {}
-        }
-    }
-
-    /// Gives the description that is owed, or refuses: there is none.
-    fn answer_offer(&mut self, call: CallHandle, sdp: Option<Vec<u8>>) {
-        let now = self.now();
-        let (core, endpoint) = self.ua.parts();
-        let answered = match sdp {
-            Some(sdp) => core.answer(endpoint, now, call, Body::sdp(sdp)),
-            None => core.refuse(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new()),
-        };
-        self.done("answer the offer", answered);
-    }
-
-    /// The peer wants us to call somebody else.
-    async fn referred(&mut self, call: CallHandle, subscription: SubscriptionId, message: &Message) {
-        let now = self.now();
-        let number = self.number(call);
-        let Some(invite) = Invite::of_refer(self.origin(), message) else {
-            let (core, endpoint) = self.ua.parts();
-            let _ = core.reject_subscription(endpoint, now, subscription, StatusCode::BAD_REQUEST, Reply::new());
-            return;
-        };
-        let to = text(message, Header::ReferTo).unwrap_or_default();
-        let values = [("call", Value::from(number)), ("to", (&to).into())];
-        self.tell("transferred", &values, &format!("call {number}: transferred to {to}"));
-        let (core, endpoint) = self.ua.parts();
-        let accepted = core.accept_refer(endpoint, now, subscription);
-        if self.done("accept the transfer", accepted).is_some() {
-            self.invite(invite.for_refer(subscription), &to).await;
-        }
-    }
-
-    fn ended(&mut self, call: CallHandle, cause: EndCause, accepted: bool) {
-        self.order.retain(|known| *known != call);
-        self.alarms.retain(|(_, alarm)| !matches!(alarm, Alarm::HangUp(of) | Alarm::Turn(of) if *of == call));
-        let Some(kept) = self.calls.remove(&call) else { return };
-        let (sent, received) = kept.media.counts();
-        let (text, code) = match cause {
-            EndCause::HungUp => ("hung up".to_owned(), code::DONE),
-            EndCause::PeerHungUp => ("the other side hung up".to_owned(), code::DONE),
-            EndCause::Cancelled => ("given up".to_owned(), code::NO_ANSWER),
-            EndCause::PeerCancelled => ("the caller gave up".to_owned(), code::NO_ANSWER),
-            EndCause::Rejected(status) => (format!("refused with {}", status.code()), code::DONE),
-            EndCause::PeerRejected(status) => (format!("refused: {}", status.code()), code_of(status.code())),
-            EndCause::Replaced => ("replaced by another call".to_owned(), code::DONE),
-            EndCause::PeerRedirected => ("redirected".to_owned(), code::REFUSED),
-            EndCause::NoAnswer | EndCause::TimedOut => ("no answer".to_owned(), code::NO_ANSWER),
-            EndCause::Unreachable => ("not to be reached".to_owned(), code::NOBODY),
-            EndCause::Unauthorized => ("not authorized".to_owned(), code::UNAUTHORIZED),
-            other => (format!("lost: {other:?}"), code::LOST),
-        };
-        let number = kept.number;
-        let values = [
-            ("call", Value::from(number)),
-            ("why", (&text).into()),
-            ("peer", (&kept.peer).into()),
-            ("rtp_sent", sent.into()),
-            ("rtp_received", received.into()),
-        ];
-        let line = format!("call {number}: {text}; {sent} RTP packets sent, {received} received");
-        self.tell("ended", &values, &line);
-        if matches!(self.options.command, Command::Call(_)) && self.calls.is_empty() {
-            self.end_with(code);
-        } else if matches!(self.options.command, Command::Call(_)) && !accepted && !kept.incoming && number == 1 {
-            self.code = Some(code);
-        }
-        if kept.incoming {
-            self.counted += 1;
-            if self.options.calls.is_some_and(|most| self.counted >= most) {
-                self.end_with(code::DONE);
-            }
-        }
-    }
-
-    fn hang_up(&mut self, call: CallHandle) {
-        let now = self.now();
-        let unanswered = self.calls.get(&call).is_some_and(|kept| kept.incoming && !kept.answered);
-        let (core, endpoint) = self.ua.parts();
-        let done = if unanswered {
-            core.reject(endpoint, now, call, StatusCode::BUSY_HERE, Reply::new())
-        } else {
-            core.hang_up(endpoint, now, call, None)
-        };
-        self.done("hang up", done);
-    }
-
-    /// Holds a call, or takes it back.
-    fn turn(&mut self, call: CallHandle) {
-        let now = self.now();
-        let Some(kept) = self.calls.get_mut(&call) else { return };
-        let held = !kept.media.is_held();
-        kept.media.set_held(held);
-        kept.turning = true;
-        let offer = Body::sdp(kept.media.offer());
-        let (core, endpoint) = self.ua.parts();
-        let turned = if held { core.hold(endpoint, now, call, offer) } else { core.resume(endpoint, now, call, offer) };
-        if self.done(if held { "hold" } else { "resume" }, turned).is_none() {
-            if let Some(kept) = self.calls.get_mut(&call) {
-                kept.media.set_held(!held);
-                kept.turning = false;
-            }
-        }
-    }
-
     async fn key(&mut self, line: &str) {
         let now = self.now();
         let (key, rest) = line.split_once(' ').map_or((line, ""), |(key, rest)| (key, rest.trim()));
@@ -1039,79 +743,6 @@ fn text(message: &Message, header: Header) -> Option<String> {
 /// Who sent a request.
 fn peer(message: &Message) -> String {
     message.from().map_or_else(|_| "somebody".into(), |from| String::from_utf8_lossy(from.uri_bytes()).into_owned())
-}
-
-/// The Contact: how others reach this telephone.
-fn contact(options: &Options, local: SocketAddr, seed: &[u8; 32]) -> String {
-    let (user, ip, port) = (&options.user, host(local.ip()), local.port());
-    match options.transport {
-        Transport::Udp => format!("<sip:{user}@{ip}:{port}>"),
-        // Nobody connects to a WebSocket client: the host is a name for nobody (RFC 7118 section 5).
-        Transport::Ws | Transport::Wss => {
-            let name: String = seed[..6].iter().map(|byte| char::from(b'a' + byte % 26)).collect();
-            format!("<sip:{user}@{name}.invalid;transport=ws>")
-        }
-        transport => format!("<sip:{user}@{ip}:{port};transport={}>", transport.via().to_ascii_lowercase()),
-    }
-}
-
-/// An instance id that is the same at each start of the same telephone on the same address.
-fn instance(aor: &str, local: SocketAddr) -> String {
-    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    let (a, b) = (hasher.hash_one((aor, local)), hasher.hash_one((local, aor)));
-    // A version 8 UUID (RFC 9562 section 5.8): all but version and variant is ours to choose.
-    format!(
-        "urn:uuid:{:08x}-{:04x}-8{:03x}-{:04x}-{:012x}",
-        a >> 32,
-        a >> 16 & 0xffff,
-        a & 0xfff,
-        b >> 48 & 0x3fff | 0x8000,
-        b & 0xffff_ffff_ffff
-    )
-}
-
-/// The address of this host that leads to the server, or to whom is called.
-async fn way_out(options: &Options) -> Result<IpAddr, String> {
-    let port = |given: Option<u16>| given.unwrap_or(5060);
-    let place = match (&options.server, &options.command) {
-        (Some((host, given)), _) => Some((host.clone(), port(*given))),
-        (None, Command::Call(who) | Command::Message(who, _) | Command::Options(who) | Command::Subscribe(who)) => {
-            let uri = sip_message::Uri::parse(who.as_bytes()).map_err(|_| format!("{who}: not a SIP URI"))?;
-            let uri = uri.as_sip().ok_or_else(|| format!("{who}: without a server, only SIP URIs can be reached"))?;
-            Some((uri.host_str().to_owned(), port(uri.port())))
-        }
-        (None, _) => None,
-    };
-    let Some((name, port)) = place else { return Ok(Ipv4Addr::LOCALHOST.into()) };
-    let found = lookup_host((name.trim_matches(['[', ']']), port)).await;
-    // A domain may have SRV records alone: then any way out will do.
-    let target = found.ok().and_then(|mut list| {
-        let first = list.next()?;
-        Some(if first.is_ipv4() { first } else { list.find(SocketAddr::is_ipv4).unwrap_or(first) })
-    });
-    let target = target.unwrap_or_else(|| SocketAddr::from(([192, 0, 2, 1], 9)));
-    let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0u16; 8], 0).into() };
-    // No packet is sent: the system only looks up its routes.
-    let socket = StdUdpSocket::bind(any).and_then(|socket| socket.connect(target).map(|()| socket));
-    let local = socket.and_then(|socket| socket.local_addr());
-    local.map(|local| local.ip()).map_err(|error| format!("no way to {name}: {error}; name one with --bind IP"))
-}
-
-/// A UDP socket and a TCP listener on the same port.
-async fn both(ip: IpAddr, port: u16) -> std::io::Result<(UdpSocket, TcpListener)> {
-    let mut last = None;
-    for _ in 0..16 {
-        let socket = UdpSocket::bind((ip, port)).await?;
-        match TcpListener::bind(socket.local_addr()?).await {
-            Ok(listener) => return Ok((socket, listener)),
-            Err(error) => last = Some(error),
-        }
-        if port != 0 {
-            break;
-        }
-    }
-    Err(last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into()))
 }
 
 #[cfg(test)]
