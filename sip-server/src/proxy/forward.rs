@@ -18,6 +18,9 @@ impl Proxy {
     pub(super) fn start(&mut self, endpoint: &mut Endpoint, key: ProxyId, targets: Vec<Target>) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.stage = Stage::Forking;
+        if let ([_], Some(_), false) = (targets.as_slice(), context.tx, self.config.recurse) {
+            return self.start_only(endpoint, key, targets);
+        }
         if self.config.recurse {
             context.tried.extend(targets.iter().map(|target| target.uri.clone()));
         }
@@ -61,6 +64,19 @@ impl Proxy {
             context.stage = Stage::Answered;
         }
         self.settle(key);
+    }
+
+    /// Starts the branch of the only target there is.
+    fn start_only(&mut self, endpoint: &mut Endpoint, key: ProxyId, targets: Vec<Target>) {
+        for target in targets {
+            let Some(context) = self.contexts.get_mut(key).filter(|context| !context.cancelled) else { return };
+            (context.targets, context.group) = (1, target.q);
+            let breadth = context.routing.max_breadth;
+            if let Err(status) = self.launch(endpoint, key, &target, breadth) {
+                self.note_failure(key, &target.instance, status);
+                self.advance(endpoint, key);
+            }
+        }
     }
 
     /// Starts what branches may start now, and answers when none is left.
@@ -140,7 +156,7 @@ impl Proxy {
     //# CANCEL and non-200 ACK requests MUST have the same branch parameter value as the
     //# corresponding request they cancel or acknowledge.
     fn branch(&mut self, key: ProxyId) -> String {
-        let mut branch = String::with_capacity(40);
+        let mut branch = String::with_capacity(7 + 16 + 14);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The first part MUST satisfy the constraints of Section 8.1.1.7 as described above.
         //= https://www.rfc-editor.org/rfc/rfc5393#section-4.2.1
@@ -184,9 +200,8 @@ impl Proxy {
         //# the URI for this target.
         let mut over_tls = None;
         if request.request_uri_bytes() != Some(target.uri.as_bytes()) {
-            let was_sips = is_sips(request.request_uri().and_then(Result::ok).as_ref());
             let uri = Uri::parse(target.uri.as_bytes()).map_err(|_| StatusCode::BAD_GATEWAY)?;
-            let (uri, secure) = request_uri(&uri, was_sips)?;
+            let (uri, secure) = request_uri(&uri, routing.sips)?;
             message.set_request_uri(&uri).map_err(|_| failed)?;
             over_tls = secure.then(|| target.uri.clone());
         }
@@ -285,14 +300,15 @@ impl Proxy {
         //# this request (assuming the request creates a dialog), it MUST insert a Record-Route
         //# header field value into the copy before any existing Record-Route header field
         //# values, even if a Route header field is already present.
-        let next = next_hop(message);
+        let asked = message.request_uri().and_then(Result::ok);
+        let next = if message.has(Header::Route) { next_hop(message) } else { asked };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# If the
         //# Request-URI contains a SIPS URI, or the topmost Route header
         //# field value (after the post processing of bullet 6) contains a
         //# SIPS URI, the URI placed into the Record-Route header field
         //# MUST be a SIPS URI.
-        let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref()) || is_sips(next.as_ref());
+        let secure = is_sips(asked.as_ref()) || is_sips(next.as_ref());
         let out_transport = out.map(|out| out.transport).or_else(|| next.as_ref().and_then(guess_transport));
         let token_in = token_in(message, path);
         let token_out = out.filter(|out| !is_where_it_says(&target.uri, out));

@@ -38,6 +38,8 @@ pub(super) struct Routing {
     pub(super) max_breadth: u32,
     /// Whether the Request-URI is a GRUU.
     pub(super) gruu: bool,
+    /// Whether the Request-URI is a `sips:` URI.
+    pub(super) sips: bool,
 }
 
 /// What the checks need to know of the proxy.
@@ -55,18 +57,36 @@ impl Context<'_> {
     //# Before an element can proxy a request, it MUST verify the message's
     //# validity.
     pub(super) fn prepare(&self, message: &mut Message, path: &Path) -> Result<Routing, Rejected> {
-        validate(self.config, message)?;
+        validate(message)?;
+        let mut uri = match message.request_uri() {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+            //# If the Request-URI has a URI whose scheme is not understood by
+            //# the proxy, the proxy SHOULD reject the request with a 416
+            //# (Unsupported URI Scheme) response.
+            Some(Ok(uri @ (Uri::Sip(_) | Uri::Tel(_)))) => self.asked(&uri, path),
+            Some(Ok(_)) => return Err(StatusCode::UNSUPPORTED_URI_SCHEME.into()),
+            _ => return Err(StatusCode::BAD_REQUEST.into()),
+        };
+        validate_rest(self.config, message)?;
+        if uri.own_record || uri.maddr {
+            if uri.own_record {
+                self.repair_strict_route(message)?;
+            }
+            self.strip_maddr(message, path)?;
+            if let Some(Ok(changed)) = message.request_uri() {
+                uri = self.asked(&changed, path);
+            }
+        }
         let taken = self.preprocess(message, path)?;
         let loop_hash = loop_hash(self.loop_key, message);
         check_loop(message, loop_hash)?;
         let max_breadth = max_breadth(self.config, message)?;
-        let Some(Ok(Uri::Sip(uri))) = message.request_uri() else {
+        let Asked { local, gruu, sips, sip, .. } = uri;
+        if !sip {
             // `tel:` and its like are for whoever knows numbers.
             let kind = RouteKind::Local;
-            return Ok(Routing { kind, flow: None, loop_hash, max_breadth, gruu: false });
-        };
-        let local = self.is_responsible(&uri);
-        let gruu = local && uri.gr().is_some();
+            return Ok(Routing { kind, flow: None, loop_hash, max_breadth, gruu, sips });
+        }
         // A GRUU of ours names the instance, wherever it is now: its lost flow is not needed.
         if taken.lost && !gruu {
             //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
@@ -80,7 +100,21 @@ impl Context<'_> {
             None if taken.own => RouteKind::Routed,
             None => RouteKind::Foreign,
         };
-        Ok(Routing { kind, flow: taken.flow, loop_hash, max_breadth, gruu })
+        Ok(Routing { kind, flow: taken.flow, loop_hash, max_breadth, gruu, sips })
+    }
+
+    /// What a Request-URI says that matters here, read once.
+    fn asked(&self, uri: &Uri<'_>, path: &Path) -> Asked {
+        let Some(uri) = uri.as_sip() else { return Asked::default() };
+        let local = self.is_responsible(uri);
+        Asked {
+            sip: true,
+            sips: uri.is_sips(),
+            local,
+            gruu: local && uri.gr().is_some(),
+            own_record: uri.lr() && self.names.is_own(uri, path),
+            maddr: !matches!(uri.maddr(), Ok(None)),
+        }
     }
 
     fn is_responsible(&self, uri: &SipUri<'_>) -> bool {
@@ -88,8 +122,6 @@ impl Context<'_> {
     }
 
     fn preprocess(&self, message: &mut Message, path: &Path) -> Result<Taken, Rejected> {
-        self.repair_strict_route(message, path)?;
-        self.strip_maddr(message, path)?;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
         //# The proxy MUST then proceed as if it received this modified request.
         let mut taken = Taken::default();
@@ -130,13 +162,8 @@ impl Context<'_> {
     //# the proxy MUST replace the Request-URI in the request with the last
     //# value from the Route header field, and remove that value from the
     //# Route header field.
-    fn repair_strict_route(&self, message: &mut Message, path: &Path) -> Result<(), Rejected> {
-        let placed = match message.request_uri() {
-            Some(Ok(Uri::Sip(uri))) => uri.lr() && self.names.is_own(&uri, path),
-            _ => false,
-        };
-        let last = message.routes().count().checked_sub(1);
-        let (true, Some(last)) = (placed, last) else { return Ok(()) };
+    fn repair_strict_route(&self, message: &mut Message) -> Result<(), Rejected> {
+        let Some(last) = message.routes().count().checked_sub(1) else { return Ok(()) };
         let own = String::from_utf8_lossy(message.request_uri_bytes().unwrap_or_default()).into_owned();
         let uri = match message.routes().nth(last) {
             Some(Ok(route)) => String::from_utf8_lossy(route.uri_bytes()).into_owned(),
@@ -196,6 +223,19 @@ impl Context<'_> {
     }
 }
 
+/// What a Request-URI says: nothing, if it is no `sip:` or `sips:` URI.
+#[derive(Clone, Copy, Default)]
+struct Asked {
+    sip: bool,
+    sips: bool,
+    /// Of a domain of this proxy.
+    local: bool,
+    gruu: bool,
+    /// It is one of this proxy's Record-Routes.
+    own_record: bool,
+    maddr: bool,
+}
+
 /// What the Route values of this proxy said.
 #[derive(Default)]
 struct Taken {
@@ -215,7 +255,7 @@ struct Taken {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
 //# An element MUST NOT refuse to proxy a request because it contains a method or header
 //# field it does not know about.
-fn validate(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {
+fn validate(message: &Message) -> Result<(), Rejected> {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
     //# Any components involved in the remainder of these Request
     //# Validation steps or the Request Forwarding section MUST be
@@ -229,15 +269,11 @@ fn validate(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {
     if !well_formed {
         return Err(StatusCode::BAD_REQUEST.into());
     }
-    match message.request_uri() {
-        Some(Ok(Uri::Sip(_) | Uri::Tel(_))) => {}
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
-        //# If the Request-URI has a URI whose scheme is not understood by
-        //# the proxy, the proxy SHOULD reject the request with a 416
-        //# (Unsupported URI Scheme) response.
-        Some(Ok(_)) => return Err(StatusCode::UNSUPPORTED_URI_SCHEME.into()),
-        _ => return Err(StatusCode::BAD_REQUEST.into()),
-    }
+    Ok(())
+}
+
+/// The checks of section 16.3 behind that of the Request-URI.
+fn validate_rest(config: &ProxyConfig, message: &Message) -> Result<(), Rejected> {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
     //# If the request contains a Max-Forwards header field with a
     //# field value of zero (0), the element MUST NOT forward the
@@ -310,11 +346,10 @@ fn loop_hash(key: HashKey, message: &Message) -> u64 {
         message.fields(header).for_each(&mut part);
         part(&[]);
     }
-    let tag = |address: Result<sip_message::NameAddr<'_>, sip_message::HeaderError>| {
-        address.ok().and_then(|address| address.tag().ok().flatten().map(String::from)).unwrap_or_default()
-    };
-    part(tag(message.from()).as_bytes());
-    part(tag(message.to()).as_bytes());
+    for address in [message.from(), message.to()] {
+        let tag = address.ok().and_then(|address| address.tag().ok().flatten());
+        part(tag.unwrap_or_default().as_bytes());
+    }
     part(&message.cseq().map_or(0, |cseq| cseq.number).to_be_bytes());
     hash.finish()
 }

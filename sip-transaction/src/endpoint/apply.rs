@@ -7,6 +7,7 @@ use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noni
 use crate::output::{Event, FailCause, Outcome, Path};
 use crate::timers::{Class, Timer, Which};
 use crate::tx::{Flags, Machine};
+use bytes::Bytes;
 use sip_message::{Message, StatusCode};
 
 impl Endpoint {
@@ -69,6 +70,14 @@ impl Endpoint {
         if let Ok(machine) = next {
             if let Some(tx) = self.txs.at_mut(index) {
                 tx.machine = machine;
+                // Neither is ever sent again, nor acknowledged or cancelled by what stands in its request.
+                if matches!(
+                    machine,
+                    Machine::InviteClient(invite_client::State::Accepted)
+                        | Machine::NonInviteClient(noninvite_client::State::Completed)
+                ) {
+                    tx.message = Bytes::new();
+                }
             }
         }
         let noninvite = matches!(next, Ok(Machine::NonInviteServer(_)));

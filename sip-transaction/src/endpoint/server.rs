@@ -97,7 +97,7 @@ impl Endpoint {
     /// Whether a response has the topmost Via and the method of a transaction's request.
     fn answers(&self, tx: ServerTxId, response: &Message) -> bool {
         let (Ok(via), Ok(cseq)) = (response.top_via(), response.cseq()) else { return false };
-        let branch = ReadVia::params(&via).branch;
+        let branch = ReadVia::branch(&via);
         let Some(found) = self.txs.get(tx.key()) else { return false };
         // What RFC 2543 clients are matched by stands in no response.
         !is_rfc3261(branch) || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method) == found.tag
@@ -366,7 +366,7 @@ impl Endpoint {
             Some(stamped) => Ok(hash.branch_tag(stamped.branch, stamped.sent_by, method)),
             None => {
                 let via = message.top_via().map_err(|_| InputError::Unmatchable)?;
-                Ok(hash.server_tag(&message, &via, ReadVia::params(&via).branch, method))
+                Ok(hash.server_tag(&message, &via, ReadVia::branch(&via), method))
             }
         };
         let tag = of(self.hash, if kind == Kind::Ack { Method::Invite } else { method })?;
@@ -430,7 +430,7 @@ impl Endpoint {
     pub(super) fn has_server(&self, request: &Message) -> bool {
         let (Some(method), Ok(via)) = (request.method(), request.top_via()) else { return false };
         let method = if method == Method::Ack { Method::Invite } else { method };
-        self.find(self.hash.server_tag(request, &via, ReadVia::params(&via).branch, method)).is_some()
+        self.find(self.hash.server_tag(request, &via, ReadVia::branch(&via), method)).is_some()
     }
 
     fn insert_server(&mut self, mut tx: Tx, tag: u128, path: &Path) -> Option<Key> {
@@ -886,6 +886,14 @@ impl<'a> ReadVia<'a> {
             (read.ip, read.port) = (host.ip(), port);
         }
         read
+    }
+
+    /// The branch alone; empty without one.
+    fn branch(via: &Via<'a>) -> &'a [u8] {
+        let params = via.params().map_while(Result::ok);
+        let mut branches = params.filter(|param| param.name.eq_ignore_ascii_case("branch"));
+        let token = branches.find_map(|param| param.value.filter(|value| !value.is_quoted()));
+        token.map(|value| value.as_bytes()).unwrap_or_default()
     }
 
     /// The same without the sent-by.

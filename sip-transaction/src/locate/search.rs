@@ -99,7 +99,8 @@ impl Search {
                     return Ok(Vec::new());
                 }
                 let address = SocketAddr::new(*ip, port.unwrap_or(fixed.default_port()));
-                return Ok(Vec::from([target(fixed, address, &ip.to_string())]));
+                let server_name = is_named(fixed).then(|| ip.to_string());
+                return Ok(Vec::from([Target { transport: fixed, address, server_name }]));
             }
             WantedHost::Name(name) => name,
         };
@@ -335,8 +336,12 @@ fn target(transport: Transport, address: SocketAddr, domain: &str) -> Target {
     //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
     //# Similarly, the domain name in the SRV query and the domain name in the target in the SRV record MUST
     //# both be valid based on the same site certificate.
-    let named = transport.is_secure() || transport.is_websocket();
-    Target { transport, address, server_name: named.then(|| String::from(domain)) }
+    Target { transport, address, server_name: is_named(transport).then(|| String::from(domain)) }
+}
+
+/// Whether a connection needs to know the name it is made for.
+fn is_named(transport: Transport) -> bool {
+    transport.is_secure() || transport.is_websocket()
 }
 
 /// SplitMix64: draws that depend on the search alone.
