@@ -46,9 +46,9 @@ pub(crate) fn shared_conn(conn: ConnId) -> Option<FlowId> {
     FlowId::from_bits(((bits >> 32) + 1) << 32 | (bits & 0xffff_ffff))
 }
 
-/// The shared id of a datagram socket. No connection gets there.
+/// The shared id of a datagram socket. No connection gets there: it is of the last generation that ids can have.
 pub(crate) fn shared_socket(socket: usize) -> Option<FlowId> {
-    FlowId::from_bits(0xffff_ffff << 32 | socket as u64)
+    FlowId::from_bits(0x7fff_ffff << 32 | socket as u64)
 }
 
 impl FlowMap {
