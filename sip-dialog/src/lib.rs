@@ -104,6 +104,7 @@ mod event;
 mod glare;
 mod id;
 mod identity;
+mod left_out;
 mod offer_answer;
 mod origin;
 mod persist;

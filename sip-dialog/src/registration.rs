@@ -16,7 +16,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 use sip_message::headers::{DeltaSeconds, RetryAfter};
-use sip_message::{Contact, Header, Message, Method, NameAddr, StatusCode, Uri};
+use sip_message::{Contact, FieldValue as _, Header, Message, Method, NameAddr, StatusCode, Uri};
 use sip_transaction::cores::{Id as _, Key};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
@@ -27,7 +27,7 @@ use crate::call::caller::with_tag;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog;
-use crate::error::CommandError;
+use crate::error::{CommandError, DialogError};
 use crate::event::{Event, Owner, RegistrationEnd, RegistrationEvent};
 use crate::id::RegistrationId;
 use crate::origin::{ExtraHeaders, Origin};
@@ -67,9 +67,17 @@ pub struct Register {
 impl Register {
     /// Registers the Contact of `origin` for its From, the address-of-record, at `registrar`, the URI of a domain; for an hour.
     pub fn new(origin: Origin, registrar: impl Into<String>) -> Self {
+        let mut registrar: String = registrar.into();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+        //# The "userinfo" and "@" components of the SIP URI MUST NOT be present.
+        if let (Some(scheme), Some(at)) = (registrar.find(':'), registrar.find('@')) {
+            if scheme < at {
+                registrar.drain(scheme + 1..=at);
+            }
+        }
         Register {
             origin,
-            registrar: registrar.into(),
+            registrar,
             expires: 3600,
             instance: None,
             reg_id: None,
@@ -214,6 +222,18 @@ impl UserAgentCore {
         register: Register,
     ) -> Result<RegistrationId, CommandError> {
         self.advance(now);
+        let malformed = || CommandError::Dialog(DialogError::Malformed);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+        //# This address-of-record MUST be a SIP URI or SIPS URI.
+        let from = NameAddr::parse_value(register.origin.from.as_bytes()).map_err(|_| malformed())?;
+        if from.uri().map_err(|_| malformed())?.as_sip().is_none() {
+            return Err(malformed());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-10
+        //# The value of the reg-id MUST NOT be 0 and MUST be less than 2^31.
+        if register.reg_id.is_some_and(|id| !(1..1 << 31).contains(&id)) {
+            return Err(malformed());
+        }
         let contact: Arc<str> = match &register.origin.contact {
             Some(contact) => contact.as_str().into(),
             None => self.contact.clone(),
@@ -365,7 +385,15 @@ impl UserAgentCore {
         let wanted = &found.wanted;
         let routes = wanted.origin.routes.join(", ");
         //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
-        //# The "userinfo" and "@" components of the SIP URI MUST NOT be present.
+        //# The Record-Route header field has no meaning in REGISTER requests or
+        //# responses, and MUST be ignored if present.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+        //# In particular, the UAC MUST NOT create a new route set based on the
+        //# presence or absence of a Record-Route header field in any response to a
+        //# REGISTER request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+        //# The following header fields, except Contact, MUST be included in a
+        //# REGISTER request.
         let (uri, route) = dialog::request_line(&wanted.registrar, &routes);
         let mut builder = Message::request(Method::Register, uri);
         if let Some(route) = route {
@@ -427,7 +455,7 @@ impl UserAgentCore {
         if found.state != State::Leaving {
             found.state = State::Trying;
         }
-        let message = self.dress(builder).build()?;
+        let message = builder.lines(&self.agent_line).build()?;
         let tx = self.send(ep, message, path, Purpose::Register(id), None, auth)?;
         if let Some(found) = self.registrations.get_mut(id) {
             found.tx = Some(tx);

@@ -112,12 +112,36 @@ impl UserAgentCore {
             context.begin();
             context.apply(&mut message, &cnonce)?;
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.7
+        //# When the UAC creates a request, it MUST insert a Via into that request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.7
+        //# The protocol name and protocol version in the header field MUST be SIP
+        //# and 2.0, respectively.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.7
+        //# The Via header field value MUST contain a branch parameter.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.7
+        //# The branch parameter value MUST be unique across space and time for all
+        //# requests sent by the UA.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.7
+        //# The branch ID inserted by an element compliant with this specification
+        //# MUST always begin with the characters "z9hG4bK".
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+        //# Unless there is local policy specifying otherwise, the destination MUST
+        //# be determined by applying the DNS procedures described in [4] as
+        //# follows.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+        //# Finally, once the new request has been constructed, it is sent using a
+        //# new client transaction, and therefore MUST have a new branch ID in the
+        //# top Via field as discussed in Section 8.1.1.7.
         let kept = Box::new(message.clone());
-        let tx = match (ep.request(self.now, message, destination(pin)), dialog) {
+        let target = dialog.and_then(|id| self.dialogs.get(id)).map(|entry| entry.dialog.remote_target());
+        let to = destination(pin, &message, target);
+        let tx = match (ep.request(self.now, message, to), dialog) {
             (Ok(tx), _) => tx,
             // The flow of a dialog has just ended; nobody has told us yet. The dialog has a route set all the same.
             (Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }), Some(_)) => {
-                ep.request(self.now, *message, Destination::route()).map_err(|error| error.kind)?
+                let to = destination(None, &message, target);
+                ep.request(self.now, *message, to).map_err(|error| error.kind)?
             }
             (Err(error), _) => return Err(error.kind.into()),
         };
@@ -158,9 +182,20 @@ impl UserAgentCore {
         self.send(ep, message, pin, purpose, Some(dialog), None)
     }
 
-    /// Adds the fields that every request of this core has: User-Agent.
+    /// Adds the fields that every request of this core has but ACK and REGISTER: User-Agent and Supported.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.1
+    //# A UAC that supports the session timer extension defined here MUST
+    //# include a Supported header field in each request (except ACK), listing
+    //# the option tag 'timer' [2].
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.1
+    //# It MUST do so even if the UAC is not requesting usage of the session
+    //# timer for this session.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.1
+    //# The Supported header field containing 'timer' MUST still be included,
+    //# even if the Require or Proxy-Require header fields are present
+    //# containing 'timer'.
     pub(crate) fn dress(&self, builder: RequestBuilder) -> RequestBuilder {
-        builder.lines(&self.agent_line)
+        builder.lines(&self.request_lines)
     }
 
     /// Adds Contact, Allow and Supported.
@@ -175,12 +210,8 @@ impl UserAgentCore {
     //# request listing the option tags (Section 19.2) for those extensions.
     //= https://www.rfc-editor.org/rfc/rfc3262#section-4
     //# The UAC SHOULD include this in all INVITE requests.
-    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.1
-    //# A UAC that supports the session timer extension defined here MUST
-    //# include a Supported header field in each request (except ACK), listing
-    //# the option tag 'timer' [2].
     pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: impl Display) -> RequestBuilder {
-        self.dress(builder).header(Header::Contact, contact).lines(&self.ability_lines)
+        self.dress(builder).header(Header::Contact, contact).lines(&self.allow_line)
     }
 
     pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, message: Message) {
@@ -346,7 +377,7 @@ impl UserAgentCore {
             None => Ok(()),
         });
         let sent = match applied {
-            Ok(()) => ep.request(self.now, (*message).clone(), destination(client.pin)).ok(),
+            Ok(()) => ep.request(self.now, (*message).clone(), destination(client.pin, &message, None)).ok(),
             Err(_) => None,
         };
         let Some(tx) = sent else {
@@ -375,7 +406,8 @@ impl UserAgentCore {
             context.begin();
             context.apply(&mut message, &cnonce)?;
         }
-        let tx = ep.request(self.now, (*message).clone(), destination(pin)).map_err(|error| error.kind)?;
+        let to = destination(pin, &message, None);
+        let tx = ep.request(self.now, (*message).clone(), to).map_err(|error| error.kind)?;
         let client = Client {
             purpose,
             request: Some(message),
@@ -496,14 +528,33 @@ impl UserAgentCore {
 /// Sends the ACK for a 2xx over the flow of its dialog, or by its route set if that flow has just ended. If that fails too, it is
 /// as if the ACK were lost: the next 2xx asks for it again.
 pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: Message, pin: Option<Path>) {
-    if let Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }) = ep.send(now, ack, destination(pin)) {
-        let _ = ep.send(now, *message, Destination::route());
+    let to = destination(pin, &ack, None);
+    if let Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }) = ep.send(now, ack, to) {
+        let to = destination(None, &message, None);
+        let _ = ep.send(now, *message, to);
     }
 }
 
-/// Over a flow, or by route set and Request-URI.
-pub(crate) fn destination(pin: Option<Path>) -> Destination {
-    pin.map_or_else(Destination::route, Destination::path)
+/// Over a flow, or by route set and Request-URI. A dialog knows its remote target: where the Request-URI is another, it is that of a
+/// strict router. Without that, a topmost Route without `lr` tells: no loose router is behind the Request-URI then.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+//# If the first element in the route set indicated a strict router
+//# (resulting in forming the request as described in Section 12.2.1.1), the
+//# procedures MUST be applied to the Request-URI of the request.
+pub(crate) fn destination(pin: Option<Path>, message: &Message, target: Option<&str>) -> Destination {
+    if let Some(path) = pin {
+        return Destination::path(path);
+    }
+    let uri = message.request_uri_bytes().unwrap_or_default();
+    let Some(Ok(top)) = message.routes().next() else { return Destination::route() };
+    let strict = match target {
+        Some(target) => uri != target.as_bytes(),
+        None => top.uri().is_ok_and(|uri| uri.as_sip().is_some_and(|uri| !uri.lr())),
+    };
+    match core::str::from_utf8(uri) {
+        Ok(uri) if strict => Destination::next_hop(uri),
+        _ => Destination::route(),
+    }
 }
 
 /// Writes another sequence number into a request.

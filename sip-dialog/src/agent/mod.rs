@@ -53,8 +53,9 @@ pub struct UserAgentCore {
     pub(crate) now: Instant,
     pub(crate) hash_key: HashKey,
     pub(crate) contact: Arc<str>,
-    /// Lines of our own: User-Agent, Server, Allow, and Allow with Supported.
+    /// Lines of our own: User-Agent, that with Supported, Server, Allow, and that with Supported.
     pub(crate) agent_line: Lines,
+    pub(crate) request_lines: Lines,
     pub(crate) server_line: Lines,
     pub(crate) allow_line: Lines,
     pub(crate) ability_lines: Lines,
@@ -102,6 +103,21 @@ impl UserAgentCore {
         let hash_key = HashKey::new(key);
         let mut supported =
             String::from(if config.reliable == crate::config::Reliable::Never { "" } else { "100rel, " });
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
+        //# The option tags listed MUST only refer to extensions defined in
+        //# standards-track RFCs.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
+        //# As with the Supported header field, the option tags in the Require and
+        //# Proxy-Require header fields MUST only refer to extensions defined in
+        //# standards-track RFCs.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# If the UAC does not wish to insist on usage of reliable provisional
+        //# responses, but merely indicate that it supports them if the UAS needs to
+        //# send one, a Supported header MUST be included in the request with the
+        //# option tag 100rel.
+        //= https://www.rfc-editor.org/rfc/rfc3891#section-6.2
+        //# UAs which support the Replaces header MUST include the "replaces" option
+        //# tag in a Supported header field.
         supported.push_str("timer, replaces, join, norefersub, 199, gruu");
         for extension in &config.extensions {
             supported.push_str(", ");
@@ -117,8 +133,12 @@ impl UserAgentCore {
         let allow_line = line(Header::Allow, ALLOW);
         let mut ability_lines = allow_line.clone();
         let _ = ability_lines.push(Header::Supported, &supported);
+        let agent_line = product(Header::UserAgent);
+        let mut request_lines = agent_line.clone();
+        let _ = request_lines.push(Header::Supported, &supported);
         UserAgentCore {
-            agent_line: product(Header::UserAgent),
+            agent_line,
+            request_lines,
             server_line: product(Header::Server),
             allow_line,
             ability_lines,
@@ -473,6 +493,9 @@ fn hash(key: HashKey, parts: &[&[u8]]) -> u64 {
 /// The methods this crate answers, as Allow has them.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.1
 //# A UA that supports INVITE MUST also support ACK, CANCEL and BYE.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.1
+//# The Allow header field MUST list the set of methods supported by the UAS
+//# generating the message.
 pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE";
 

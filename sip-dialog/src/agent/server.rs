@@ -53,6 +53,9 @@ impl UserAgentCore {
         status: StatusCode,
     ) -> ResponseBuilder {
         let builder = Message::response(request, status);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+        //# The same tag MUST be used for all responses to that request, both final
+        //# and provisional (again excepting the 100 (Trying)).
         let builder = match ep.local_tag(tx) {
             Some(tag) => builder.to_tag(tag.as_str()),
             // The transaction is gone, and so will be the response.
@@ -112,6 +115,17 @@ impl UserAgentCore {
     /// A request that is this core's.
     pub(crate) fn on_request(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Message) {
         self.serve(tx, Served::Done);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.1
+        //# Once a request is authenticated (or authentication is skipped), the UAS
+        //# MUST inspect the method of the request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2
+        //# If a UAS does not understand a header field in a request (that is, the
+        //# header field is not defined in this specification or in any supported
+        //# extension), the server MUST ignore that header field and continue
+        //# processing the message.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2
+        //# If a request is accepted, all state changes associated with it MUST be
+        //# performed.
         let Some(method) = message.method() else { return };
         // No state is changed by a request that is refused here.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2
@@ -195,7 +209,7 @@ impl UserAgentCore {
         }
         extensions.extend(config.extensions.iter().map(alloc::string::String::as_str));
         let mut types: smallvec::SmallVec<[&str; 8]> = smallvec::SmallVec::new();
-        types.extend(config.accept.iter().map(alloc::string::String::as_str));
+        types.extend(config.accept.iter().map(|accepted| if accepted == "*/*" { "*" } else { accepted.as_str() }));
         let accepts = Capabilities {
             schemes: &["sip", "sips", "tel", "urn"],
             // Methods the host may know are left to it where it takes everything.

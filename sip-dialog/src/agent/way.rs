@@ -104,6 +104,9 @@ impl UserAgentCore {
         target: &str,
         to: Option<&str>,
     ) -> Result<(RequestBuilder, String), CommandError> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
+        //# It MUST be the same for all requests and responses sent by either UA in
+        //# a dialog.
         let (tag, call_id) = (self.token(), self.token());
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.1
         //# When a pre-existing route set is present, the procedures for populating

@@ -203,6 +203,9 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# If the request has a Request-URI or a topmost Route header field value
         //# with a SIPS URI, the Contact header field MUST contain a SIPS URI.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
+        //# If the Request-URI or top Route header field value contains a SIPS URI,
+        //# the Contact header field MUST contain a SIPS URI as well.
         let top = way.routes.trim_start_matches('<');
         let secure = [invite.target.as_str(), top]
             .iter()
@@ -223,6 +226,15 @@ impl UserAgentCore {
         //# header field of the request.
         builder = self.dress_session(builder, &way.contact);
         builder = fields.on_request(builder);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
+        //# If the UAC wishes to insist that a UAS understand an extension that the
+        //# UAC will apply to the request in order to process the request, it MUST
+        //# insert a Require header field into the request listing the option tag
+        //# for that extension.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+        //# A Require header with the value 100rel MUST NOT be present in any
+        //# requests excepting INVITE, although extensions to SIP may allow its
+        //# usage with other request methods.
         if invite.require_reliable {
             builder = builder.header(Header::Require, "100rel");
         }
@@ -514,7 +526,7 @@ impl UserAgentCore {
         mut builder: sip_message::RequestBuilder,
         pin: Option<Path>,
     ) {
-        builder = self.dress(builder);
+        builder = builder.lines(&self.agent_line);
         let Some(client) = self.clients.get_mut(&tx) else { return };
         if let Some(request) = &client.request {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);

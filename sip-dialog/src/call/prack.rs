@@ -40,6 +40,9 @@ pub(crate) enum Order {
 
 impl UserAgentCore {
     /// Where a provisional response that came in stands in the row.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+    //# This sequence number MUST be maintained until a final response is
+    //# received for the initial request.
     pub(crate) fn reliable_order(&mut self, dialog: DialogId, message: &Message) -> Order {
         //= https://www.rfc-editor.org/rfc/rfc3262#section-4
         //# If the response is a 100 (Trying) (as opposed to 101 to 199), this

@@ -16,6 +16,7 @@ mod cancel;
 mod change;
 mod flows;
 mod forks;
+mod form;
 mod persist;
 mod races;
 mod random;

@@ -172,6 +172,15 @@ fn hand_made(method: Method<'_>, cseq: u32, to: &str) -> sip_message::RequestBui
 //# An agent responding to a REFER method MUST return a 400 (Bad Request) if
 //# the request contained zero or more than one Refer-To header field
 //# values.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
+//= type=test
+//# If the request has no tag in the To header field, the UAS core MUST
+//# check the request against ongoing transactions.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-3
+//= type=test
+//# Likewise, if the Replaces header field matches a dialog which was not
+//# created with an INVITE, the UAS MUST reject the request with a 481
+//# response.
 #[test]
 fn what_belongs_nowhere_is_refused() {
     let mut world = World::new(5);
@@ -282,6 +291,10 @@ fn an_endpoint_may_be_shared() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
 //= type=test
 //# If the "secure" flag is true, that URI MUST be a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
+//= type=test
+//# If the Request-URI or top Route header field value contains a SIPS URI,
+//# the Contact header field MUST contain a SIPS URI as well.
 #[test]
 fn a_call_to_a_sips_uri_has_sips_contacts() {
     let mut world = World::new(7);

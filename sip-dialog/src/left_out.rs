@@ -1,0 +1,805 @@
+//! What the RFCs ask for and this crate leaves to others, each with the reason. There is no code here.
+
+// RFC 3264: what is said in a session description, and what is done with it.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The offer (and answer) MUST be a valid SDP message, as defined by RFC
+//# 2327 [1], with one exception.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The numeric value of the session id and version in the o line MUST be
+//# representable with a 64 bit signed integer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The initial value of the version MUST be less than (2**62)-1, to avoid
+//# rollovers.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# Although the SDP specification allows for multiple session descriptions
+//# to be concatenated together into a large SDP message, an SDP message
+//# used in the offer/answer model MUST contain exactly one session
+//# description.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If the offerer wishes to only send media on a stream to its peer, it
+//# MUST mark the stream as sendonly with the "a=sendonly" attribute.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If the offerer wishes to only receive media from its peer, it MUST mark
+//# the stream as recvonly.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If the offerer wishes to communicate, but wishes to neither send nor
+//# receive media at this time, it MUST mark the stream with an "a=inactive"
+//# attribute.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# A port number of zero in the offer indicates that the stream is offered
+//# but MUST NOT be used.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# However, for sendonly and sendrecv streams, the answer might indicate
+//# different payload type numbers for the same codecs, in which case, the
+//# offerer MUST send with the payload type numbers from the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# In all cases, the formats in the "m=" line MUST be listed in order of
+//# preference, with the first format listed being preferred.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The ptime attribute MUST be greater than zero.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# First, when receiving multiple streams of the same type, each stream
+//# MUST be mapped to at least one sink for the purpose of presentation to
+//# the user.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# Another constraint is that when multiple streams are received and sent
+//# to the same sink, they MUST be combined in some media specific way.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# The third constraint is that if multiple sources are mapped to the same
+//# stream, those sources MUST be combined in some media specific way before
+//# they are sent on the stream.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# Once the offerer has sent the offer, it MUST be prepared to receive
+//# media for any recvonly streams described by that offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+//= type=exception
+//= reason=media are the host's
+//# It MUST be prepared to send and receive media for any sendrecv streams
+//# in the offer, and send media for any sendonly streams in the offer (of
+//# course, it cannot actually send until the peer provides an answer with
+//# the needed address and port information).
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If the answer is different from the offer in any way (different IP
+//# addresses, ports, etc.), the origin line MUST be different in the
+//# answer, since the answer is generated by a different entity.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# For each "m=" line in the offer, there MUST be a corresponding "m=" line
+//# in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The answer MUST contain exactly the same number of "m=" lines as the
+//# offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# This implies that if the offer contained zero "m=" lines, the answer
+//# MUST contain zero "m=" lines.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The "t=" line in the answer MUST equal that of the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=media are the host's
+//# If a stream is rejected, the offerer and answerer MUST NOT generate
+//# media (or RTCP packets) for that stream.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# To reject an offered stream, the port number in the corresponding stream
+//# in the answer MUST be set to zero.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# At least one MUST be present, as specified by SDP.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If a stream is offered with a unicast address, the answer for that
+//# stream MUST contain a unicast address.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The media type of the stream in the answer MUST match that of the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If a stream is offered as sendonly, the corresponding stream MUST be
+//# marked as recvonly or inactive in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If a media stream is listed as recvonly in the offer, the answer MUST be
+//# marked as sendonly or inactive in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If an offered media stream is listed as inactive, it MUST be marked as
+//# inactive in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# For streams marked as recvonly in the answer, the "m=" line MUST contain
+//# at least one media format the answerer is willing to receive with from
+//# amongst those listed in the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# For streams marked as sendonly in the answer, the "m=" line MUST contain
+//# at least one media format the answerer is willing to send from amongst
+//# those listed in the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# For streams marked as sendrecv in the answer, the "m=" line MUST contain
+//# at least one codec the answerer is willing to both send and receive,
+//# from amongst those listed in the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# This address and port MUST be present even for sendonly streams; in the
+//# case of RTP, the port one higher is still used to receive RTCP.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# Even if the same payload type number is used, the answer MUST contain
+//# rtpmap attributes to define the payload type mappings for dynamic
+//# payload types, and SHOULD contain mappings for static payload types.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The media formats in the "m=" line MUST be listed in order of
+//# preference, with the first format listed being preferred.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# This means that the same fmtp parameters with the same values MUST be
+//# present in the answer if the media format they describe is present in
+//# the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If the answerer has no media formats in common for a particular offered
+//# stream, the answerer MUST reject that media stream by setting the port
+//# to zero.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=media are the host's
+//# Once the answerer has sent the answer, it MUST be prepared to receive
+//# media for any recvonly streams described by that answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=media are the host's
+//# It MUST be prepared to send and receive media for any sendrecv streams
+//# in the answer, and it MAY send media immediately.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=media are the host's
+//# The answerer MUST be prepared to receive media for recvonly or sendrecv
+//# streams using any media formats listed for those streams in the answer,
+//# and it MAY send media immediately.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=media are the host's
+//# The answerer MUST send using a media format in the offer that is also
+//# listed in the answer,
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+//= type=exception
+//= reason=media are the host's
+//# In the case of RTP, it MUST use the payload type numbers from the offer,
+//# even if they differ from those in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If a multicast stream is accepted, the address and port information in
+//# the answer MUST match that of the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# Similarly, the directionality information in the answer (sendonly,
+//# recvonly, or sendrecv) MUST equal that of the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The set of media formats in the answer MUST be equal to or be a subset
+//# of those in the offer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The ptime and bandwidth attributes in the answer MUST equal the ones in
+//# the offer, if present.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-7
+//= type=exception
+//= reason=media are the host's
+//# It MUST send using a media format listed in the answer, and it SHOULD
+//# use the first media format listed in the answer when it does send.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-7
+//= type=exception
+//= reason=explains a requirement made elsewhere
+//# The reason this is a SHOULD, and not a MUST (its also a SHOULD, and not
+//# a MUST, for the answerer), is because there will oftentimes be a need to
+//# change codecs on the fly.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If the version in the origin line does not increment, the SDP MUST be
+//# identical to the SDP with that version number.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8
+//= type=exception
+//= reason=media are the host's
+//# The answerer MUST be prepared to receive an offer that contains SDP with
+//# a version that has not changed; this is effectively a no-op.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# However, the answerer MUST generate a valid answer (which MAY be the
+//# same as the previous SDP from the answerer, or MAY be different),
+//# according to the procedures defined in Section 6.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# If an SDP is offered, which is different from the previous SDP, the new
+//# SDP MUST have a matching media stream for each media stream in the
+//# previous SDP.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# In other words, if the previous SDP had N "m=" lines, the new SDP MUST
+//# have at least N "m=" lines.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# Deleted media streams from a previous SDP MUST NOT be removed in a new
+//# SDP; however, attributes for these streams need not be present.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.1
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# New media descriptions MUST appear below any existing media sections.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# A stream that is offered with a port of zero MUST be marked with port
+//# zero in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.1
+//= type=exception
+//= reason=media are the host's
+//# The offerer MUST be prepared to receive media on both the old and new
+//# ports as soon as the offer is sent.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.1
+//= type=exception
+//= reason=media are the host's
+//# If the answerer changes the port from the previous SDP, it MUST be
+//# prepared to receive media on both the old and new ports as soon as the
+//# answer is sent.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.1
+//= type=exception
+//= reason=media are the host's
+//# The answerer MUST NOT cease listening for media on the old port until
+//# media arrives on the new port.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.1
+//= type=exception
+//= reason=media are the host's
+//# The same is true for an offerer that sends an updated offer with a new
+//# port; it MUST NOT cease listening for media on the old port until media
+//# arrives on the new port.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# However, in the case of RTP, the mapping from a particular dynamic
+//# payload type number to a particular codec within that media stream MUST
+//# NOT change for the duration of a session.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# For example, if A generates an offer with G.711 assigned to dynamic
+//# payload type number 46, payload type number 46 MUST refer to G.711 from
+//# that point forward in any offers or answers for that media stream within
+//# the session.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
+//= type=exception
+//= reason=media are the host's
+//# Similarly, as described in Section 6, as soon as it sends its answer,
+//# the answerer MUST begin sending media using any formats in the offer
+//# that were also present in the answer, and SHOULD use the most preferred
+//# format in the offer that was also listed in the answer (assuming the
+//# stream allows for sending), and MUST NOT send using any formats that are
+//# not in the offer, even if they were present in a previous SDP from the
+//# peer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
+//= type=exception
+//= reason=media are the host's
+//# Similarly, when the offerer receives the answer, it MUST begin sending
+//# media using any formats in the answer, and SHOULD use the most preferred
+//# one (assuming the stream allows for sending), and MUST NOT send using
+//# any formats that are not in the answer, even if they were present in a
+//# previous SDP from the peer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.3
+//= type=exception
+//= reason=media are the host's
+//# The offerer MUST be prepared to receive media with both the old and new
+//# types until the answer is received, and media with the new type is
+//# received and reaches the top of the playout buffer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.3.4
+//= type=exception
+//= reason=media are the host's
+//# Generally, an agent MUST send media (if the directionality of the stream
+//# allows) using the new parameters once the SDP with the change is
+//# received.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# Of course, when used, the port number MUST NOT be zero, which would
+//# specify that the stream has been disabled.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-9
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# It MUST be a valid SDP, except that it MAY omit both "e=" and "p="
+//# lines.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-9
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The "t=" line MUST be equal to "0 0".
+//= https://www.rfc-editor.org/rfc/rfc3264#section-9
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# For each media type supported by the agent, there MUST be a
+//# corresponding media description of that type.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-9
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The session ID in the origin field MUST be unique for each SDP
+//# constructed to indicate media capabilities.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-9
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# The port MUST be set to zero, but the connection address is arbitrary.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-9
+//= type=exception
+//= reason=session descriptions are the host's, which makes and reads them
+//# In the case of RTP, if dynamic payload types are used, an rtpmap
+//= https://www.rfc-editor.org/rfc/rfc3264#section-11
+//= type=exception
+//= reason=for the protocol that carries offers and answers: RFC 3261 is that one
+//# Because of the attacks described above, that protocol MUST provide a
+//# means for end-to-end authentication and integrity protection of offers
+//# and answers.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-11
+//= type=exception
+//= reason=explains a requirement made elsewhere
+//# However, media injection attacks can alternatively be resolved through
+//# authenticated media exchange, and therefore the encryption requirement
+//# is a SHOULD instead of a MUST.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-11
+//= type=exception
+//= reason=for the protocol that carries offers and answers: RFC 3261 is that one
+//# Therefore, the application protocol MUST provide a secure way to
+//# sequence offers and answers, and to detect and reject old offers or
+//# answers.
+
+// RFC 4028: session timers in proxies.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-4
+//= type=exception
+//= reason=explains a requirement made elsewhere
+//# However, the 30 minute minimum is listed as a SHOULD, and not as a MUST,
+//# since the exact value for this number is dependent on many network
+//# factors, including network bandwidths and latencies, computing power,
+//# memory availability, network topology, and, of course, the application
+//# scenario.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8
+//= type=exception
+//= reason=no proxy is in this crate
+//# Stateless proxies MUST NOT attempt to request session timers.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# The proxy MUST NOT include a refresher parameter in the header field
+//# value.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# If the request already had a Session-Expires header field, the proxy MAY
+//# reduce its value but MUST NOT set it to a duration lower than the value
+//# in the Min-SE header field in the request, if it is present.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# If the value of the Session-Expires header field is greater than or
+//# equal to the value in the Min-SE header field (recall that the default
+//# is 90 seconds when the Min-SE header field is not present), the proxy
+//# MUST NOT increase the value of the Session-Expires header field.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# If the value of the Session-Expires header field is lower than the value
+//# of the Min-SE header field (possibly because the proxy increased the
+//# value of the Min-SE header field, as described below), the proxy MUST
+//# increase the value of the Session-Expires header field to make it equal
+//# to Min-SE header field value.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# The proxy MUST NOT insert or modify the value of the 'refresher'
+//# parameter in the Session-Expires header field.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# When sending the 422 response, the proxy MUST include a Min-SE header
+//# field with the value of its minimum interval.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# That minimum MUST NOT be lower than 90 seconds.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# If a Min-SE header field is already present, the proxy SHOULD increase
+//# (but MUST NOT decrease) the value to its minimum interval.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# The proxy MUST then increase the Session-Expires header field value to
+//# be equal to the value in the Min-SE header field, as described above.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# A proxy MUST NOT insert a Min-SE header field or modify the value of an
+//# existing header field in a proxied request if that request contains a
+//# Supported header field with the value 'timer'.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# Assuming that the proxy has requested a session timer (and thus has
+//# possibly inserted the Session-Expires header field or reduced it), the
+//# proxy MUST remember that it is using a session timer, and also remember
+//# the value of the Session-Expires header field from the proxied request.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# This MUST be remembered for the duration of the transaction.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.1
+//= type=exception
+//= reason=no proxy is in this crate
+//# The proxy MUST remember, for the duration of the transaction, whether
+//# the request contained the Supported header field with the value 'timer'.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.2
+//= type=exception
+//= reason=no proxy is in this crate
+//# This proxy MUST insert a Session-Expires header field into the response
+//# with the value it remembered from the forwarded request.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.2
+//= type=exception
+//= reason=no proxy is in this crate
+//# It MUST set the value of the 'refresher' parameter to 'uac'.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.2
+//= type=exception
+//= reason=no proxy is in this crate
+//# The proxy MUST add the 'timer'
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.2
+//= type=exception
+//= reason=no proxy is in this crate
+//# This session expiration MUST update any existing session expiration for
+//# the session.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.2
+//= type=exception
+//= reason=no proxy is in this crate
+//# The proxy MUST NOT modify the value of the Session-Expires header field
+//# received in the response (assuming one was present) before forwarding it
+//# upstream.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-8.3
+//= type=exception
+//= reason=no proxy is in this crate
+//# Unlike the UA, it MUST NOT send a BYE.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-9
+//= type=exception
+//= reason=explains a requirement made elsewhere
+//# Since the call will still succeed without the UAC sending a BYE,
+//# insertion of the Require is a SHOULD here, and not a MUST.
+
+// RFC 5626: what the host and the layers below do.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+//= type=exception
+//= reason=the instance id is the host's, which keeps it
+//# Each UA MUST have an Instance Identifier Uniform Resource Name (URN)
+//# [RFC2141] that uniquely identifies the device.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+//= type=exception
+//= reason=the instance id is the host's, which keeps it
+//# This URN MUST be persistent across power cycles of the device.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+//= type=exception
+//= reason=the instance id is the host's, which keeps it
+//# The instance ID MUST NOT change as the device moves from one network to
+//# another.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+//= type=exception
+//= reason=the instance id is the host's, which keeps it
+//# If a URN scheme other than UUID is used, the UA MUST only use URNs for
+//# which an RFC (from the IETF stream) defines how the specific URN needs
+//# to be constructed and used in the "+sip.instance" Contact header field
+//# parameter for outbound behavior.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=exception
+//= reason=the host registers once for each proxy it is configured with, as many as it likes
+//# However, a UA MUST support sets with at least two outbound proxy URIs
+//# and SHOULD support sets with up to four URIs.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=exception
+//= reason=the host registers once for each proxy it is configured with, as many as it likes
+//# If the set has more than one URI, the UAC MUST send a REGISTER request
+//# to at least two of the default outbound proxies from the set.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=exception
+//= reason=the host numbers its flows, and keeps the numbers
+//# The sequence of reg-id values does not have to be sequential but MUST be
+//# exactly the same sequence of reg-id values each time the UA instance
+//# power cycles or reboots, so that the reg-id values will collide with the
+//# previously used reg-id values.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.3
+//= type=exception
+//= reason=the host registers itself: whoever registers for others gives no reg-id
+//# In an initial registration or re-registration, a UA MUST NOT include a
+//# "reg-id" header field parameter in the Contact header field if the
+//# registering UA is not the same instance as the UA referred to by the
+//# target Contact header field.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.3
+//= type=exception
+//= reason=the host makes connections and checks certificates (RFC 5922)
+//# For TLS protocols, there MUST also be a match between the host
+//# production in the next hop and one of the URIs contained in the
+//# subjectAltName in the peer certificate.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-8
+//= type=exception
+//= reason=it has no such option: keepalives follow from Flow-Timer, outbound and what the host says
+//# UACs MUST NOT use an ambiguous configuration option such as "Work
+//# through NATs?" or "Do keep-alives?" to imply next-hop STUN support.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-11.6
+//= type=exception
+//= reason=no proxy is in this crate
+//# Proxies MUST NOT send a 439 response to any requests that do not contain
+//# a "reg-id" parameter and an outbound option tag in a Supported header
+//# field.
+
+// RFC 6665: what event packages are to define.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# If no "Expires" header field is present in a SUBSCRIBE request, the
+//# implied default MUST be defined by the event package being used.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.3
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Event packages MUST define the behavior for SUBSCRIBE requests without
+//# "Accept" header fields; usually, this will connote a single, default
+//# body type.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-3.2.1
+//= type=exception
+//= reason=the host makes the bodies, from the SUBSCRIBE it was handed
+//# When present, the body of the NOTIFY request MUST be formatted into one
+//# of the body formats specified in the "Accept" header field of the
+//# corresponding SUBSCRIBE request (or the default type according to the
+//# event package description, if no "Accept" header field was specified).
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.4
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Event package specifications MUST define this "neutral state" in such a
+//# way that makes sense for their application (see Section 5.4.7).
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.3
+//= type=exception
+//= reason=no proxy is in this crate
+//# If a proxy wishes to see all of the SUBSCRIBE and NOTIFY requests for a
+//# given dialog, it MUST add a "Record-Route" header field to the initial
+//# SUBSCRIBE request and all NOTIFY requests.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.3
+//= type=exception
+//= reason=no proxy is in this crate
+//# Proxies that did not add a "Record-Route" header field to the initial
+//# SUBSCRIBE request MUST NOT add a "Record-Route" header field to any of
+//# the associated NOTIFY requests.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+//= type=exception
+//= reason=no proxy is in this crate
+//# Note that "Allow-Events" header fields MUST NOT be inserted by proxies.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.5.1
+//= type=exception
+//= reason=the host says whether it has a GRUU, by registering first: whoever cannot get one must still notify
+//# Notifiers MUST implement the Globally Routable User Agent URI (GRUU)
+//# extension defined in [RFC5627], and MUST use a GRUU as their local
+//# target.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.3.2
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Any event package that supports delta changes to states MUST include a
+//# version number that increases by exactly one for each NOTIFY transaction
+//# in a subscription.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Note that any behavior designated with "SHOULD" or "MUST" in this
+//# document is not allowed to be weakened by extension documents; however,
+//# such documents may elect to strengthen "SHOULD" requirements to "MUST"
+//# requirements if required by their application.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.1
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# This section, which MUST be present, defines the token name to be used
+//# to designate the event package.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.1
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# It MUST include the information that appears in the IANA registration of
+//# the token.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.2
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# If parameters are to be used on the "Event" header field to modify the
+//# behavior of the event package, the syntax and semantics of such header
+//# fields MUST be clearly defined.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.2
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Any "Event" header field parameters defined by an event package MUST be
+//# registered in the "Header Field Parameters and Parameter Values"
+//# registry defined by [RFC3968].
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.2
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# An "Event" header field parameter, once registered in conjunction with
+//# an event package, MUST NOT be reused with any other event package.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.4
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Such packages MUST also define a default "Expires" value to be used if
+//# none is specified.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.5
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Each package MUST define what type or types of event bodies are expected
+//# in NOTIFY requests.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.5
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Such packages MUST specify or cite detailed specifications for the
+//# syntax and semantics associated with such event bodies.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.5
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Event packages also MUST define which media type is to be assumed if
+//# none are specified in the "Accept" header field of the SUBSCRIBE
+//# request.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.9
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Each event package MUST specify whether forked SUBSCRIBE requests are
+//# allowed to install multiple subscriptions.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.9
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# In the case that multiple subscriptions are allowed, the event package
+//# MUST specify whether merging of the notifications to form a single state
+//# is required, and how such merging is to be performed.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.9
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Note that it is possible that some event packages may be defined in such
+//# a way that each dialog is tied to a mutually exclusive state that is
+//# unaffected by the other dialogs; this MUST be clearly stated if it is
+//# the case.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.10
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Each event package is expected to define a requirement ("SHOULD" or
+//# "MUST" strength) that defines an absolute maximum on the rate at which
+//# notifications are allowed to be generated by a single notifier.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-5.4.11
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# Such packages MUST specify how notifiers aggregate information and how
+//# they provide authentication and authorization.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-6.2
+//= type=exception
+//= reason=whom to tell the truth is the host's to decide, and what else to tell
+//# While the subsequent NOTIFY request may not convey true state, it MUST
+//# appear to contain a potentially correct piece of data from the point of
+//# view of the subscriber, indistinguishable from a valid response.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-8.2.1
+//= type=exception
+//= reason=for whoever specifies an event package: what packages mean is the host's
+//# These values will be defined by individual event packages and MUST be
+//# registered with the IANA.
+//= https://www.rfc-editor.org/rfc/rfc6665#appendix-B.6
+//= type=exception
+//= reason=explains a requirement made elsewhere
+//# Changed strength of including of "expires" in a NOTIFY from "SHOULD" to
+//# "MUST" in Section 4.2.2.
+
+// RFC 3891: who may replace a call.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-3
+//= type=exception
+//= reason=the host authorizes: it is told which call is to be replaced before it answers
+//# If the Replaces header field matches an active dialog, the UA MUST
+//# verify that the initiator of the new INVITE is authorized to replace the
+//# matched dialog.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-4
+//= type=exception
+//= reason=the host names the dialog to replace
+//# A UAC MUST NOT send an INVITE with a Replaces header field that attempts
+//# to replace an early dialog which was not originated by the target of the
+//# INVITE with a Replaces header field.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-8
+//= type=exception
+//= reason=the host authorizes: it is told which call is to be replaced before it answers
+//# As such, invitations with the Replaces header MUST only be accepted if
+//# the peer requesting replacement has been properly authenticated using a
+//# standard SIP mechanism (Digest or S/MIME), and authorized to request a
+//# replacement of the target dialog.
+
+// RFC 3261: roles that other crates have.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
+//= type=exception
+//= reason=which extensions proxies must know is the host's to say, in a header field of its own
+//# If the UAC wishes to apply an extension to the request and insist that
+//# any proxies that are traversed understand that extension, it MUST insert
+//# a Proxy-Require header field into the request listing the option tag for
+//# that extension.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
+//= type=exception
+//= reason=100 is sent by sip-transaction, which answers for its delay
+//# This value MUST contain the difference between the time of sending of
+//# the response and receipt of the request, measured in seconds.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+//= type=exception
+//= reason=no user agent server without transactions is in this crate
+//# A stateless UAS MUST NOT send provisional (1xx) responses.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+//= type=exception
+//= reason=no user agent server without transactions is in this crate
+//# A stateless UAS MUST NOT retransmit responses.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+//= type=exception
+//= reason=no user agent server without transactions is in this crate
+//# A stateless UAS MUST ignore ACK requests.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+//= type=exception
+//= reason=no user agent server without transactions is in this crate
+//# A stateless UAS MUST ignore CANCEL requests.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+//= type=exception
+//= reason=no user agent server without transactions is in this crate
+//# To header tags MUST be generated for responses in a stateless manner -
+//# in a manner that will generate the same tag for the same request
+//# consistently.
