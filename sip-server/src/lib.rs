@@ -114,8 +114,10 @@ extern crate alloc;
 extern crate std;
 
 mod auth;
+mod codec;
 mod id;
 mod location;
+mod persist;
 mod proxy;
 mod redirect;
 mod registrar;

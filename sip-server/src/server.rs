@@ -292,8 +292,13 @@ impl Server {
             && self.events.is_empty()
     }
 
+    /// The cores whose state can leave.
+    pub(crate) fn parts_mut(&mut self) -> (&mut Endpoint, &mut Registrar, &mut Proxy) {
+        (&mut self.endpoint, &mut self.registrar, &mut self.proxy)
+    }
+
     /// Does all that the endpoint's events ask for.
-    fn drain(&mut self, now: Instant) {
+    pub(crate) fn drain(&mut self, now: Instant) {
         self.now = self.now.max(now);
         loop {
             while let Some(event) = self.endpoint.poll_event() {
@@ -337,7 +342,10 @@ impl Server {
         if self.registrar.takes(&mut self.endpoint, now, &event, info) {
             return;
         }
-        let rest = self.registrar.keeps(&mut self.endpoint, event, info);
+        let rest = match self.external_store {
+            true => self.registrar.keeps(&mut self.endpoint, event, info),
+            false => Some(event),
+        };
         let rest = rest.and_then(|event| self.proxy.handle(&mut self.endpoint, now, event));
         match rest {
             // Answered by one of the cores: nobody else has to know.

@@ -1,5 +1,6 @@
 //! Which of several final responses goes back (RFC 3261 section 16.7 steps 6 and 7).
 
+use crate::codec::{Reader, Writer};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -71,6 +72,27 @@ impl Best {
         if self.own.is_none_or(|own| rank(status) < rank(own)) {
             self.own = Some(status);
         }
+    }
+
+    /// As bytes for [`read`](Best::read).
+    pub(super) fn write(&self, out: &mut Writer) {
+        out.option(self.response.as_ref(), Writer::message);
+        out.option(self.own, Writer::status);
+        out.each(self.challenges.iter(), |out, (header, value)| {
+            out.bool(*header == Header::ProxyAuthenticate);
+            out.text(value);
+        });
+    }
+
+    pub(super) fn read(input: &mut Reader<'_>) -> Option<Best> {
+        Some(Best {
+            response: input.option(Reader::message)?,
+            own: input.option(Reader::status)?,
+            challenges: input.each(|input| {
+                let header = if input.bool()? { Header::ProxyAuthenticate } else { Header::WwwAuthenticate };
+                Some((header, input.string()?))
+            })?,
+        })
     }
 
     fn keep_challenges(&mut self, response: &Message) {

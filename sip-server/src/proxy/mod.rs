@@ -6,6 +6,7 @@
 //! not.
 
 mod best;
+pub(crate) mod contexts;
 mod forward;
 mod names;
 mod respond;
@@ -286,7 +287,7 @@ impl From<Located> for Decision {
 pub struct NotWaiting;
 
 /// One request and its branches: the response context of RFC 3261 section 16.7.
-struct Context {
+pub(crate) struct Context {
     /// `None`: forwarded without a transaction.
     tx: Option<ServerTxId>,
     path: Path,
@@ -357,16 +358,16 @@ impl Context {
 
 /// A proxy.
 pub struct Proxy {
-    config: ProxyConfig,
+    pub(crate) config: ProxyConfig,
     names: Names,
     tokens: FlowTokens,
-    loop_key: HashKey,
+    pub(crate) loop_key: HashKey,
     random: Random,
-    contexts: Slab<ProxyId, Context>,
+    pub(crate) contexts: Slab<ProxyId, Context>,
     by_server: HashMap<ServerTxId, ProxyId, IdHash>,
     by_client: HashMap<ClientTxId, ProxyId, IdHash>,
     events: VecDeque<ProxyEvent>,
-    now: Instant,
+    pub(crate) now: Instant,
 }
 
 impl Proxy {
