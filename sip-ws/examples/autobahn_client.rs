@@ -4,101 +4,75 @@
 // A host has sockets, threads, a clock and a terminal.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::print_stdout, clippy::print_stderr)]
 
-use sip_ws::{ClientRequest, Config, Connection, Event, Input, Instant, Message, Url};
-use std::{
-    error::Error,
-    io::{self, Read, Write},
-    net::TcpStream,
-    sync::Arc,
-    time::Duration,
-};
+mod echo;
+
+use sip_ws::{ClientRequest, Config, Connection, Event, Instant, Url};
+use std::{error::Error, net::TcpStream, process::ExitCode, sync::Arc};
 
 const AGENT: &str = "sip-ws";
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let base = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:9001".into());
-    let config = Arc::new(config());
-    let mut count = 0_u32;
-    run(&format!("{base}/getCaseCount"), &config, 0, &mut |text| count = text.parse().unwrap_or_default())?;
+const USAGE: &str = "\
+usage: autobahn_client [URL]
+
+Runs all cases of the Autobahn fuzzing server at URL, which is ws://127.0.0.1:9001 unless given: it sends back every
+message. The server writes the report.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let base = match arguments.as_slice() {
+        [] => "ws://127.0.0.1:9001",
+        [help] if help == "--help" || help == "-h" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        [url] if !url.starts_with('-') => url.trim_end_matches('/'),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run_all(base) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("autobahn_client: {base}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_all(base: &str) -> Result<(), Box<dyn Error>> {
+    let config = Arc::new(echo::config());
+    let mut count = None;
+    run(&format!("{base}/getCaseCount"), &config, 0, &mut |text| count = text.parse().ok())?;
+    let count: u32 = count.ok_or("the server does not say how many cases it has")?;
     println!("{count} cases");
     for case in 1..=count {
         let url = format!("{base}/runCase?case={case}&agent={AGENT}");
         if let Err(error) = run(&url, &config, case, &mut |_| {}) {
-            println!("case {case}: {error}");
+            eprintln!("autobahn_client: case {case}: {error}");
         }
     }
     run(&format!("{base}/updateReports?agent={AGENT}"), &config, 0, &mut |_| {})
 }
 
-/// The suite sends messages of 16 MiB, in up to 262,144 frames.
-fn config() -> Config {
-    let mut config = Config::default();
-    config.max_frame = 32 << 20;
-    config.max_message = 32 << 20;
-    config.max_queued_output = 64 << 20;
-    config.max_fragments = 1 << 20;
-    config.message_timeout = Duration::from_secs(600);
-    #[cfg(feature = "deflate")]
-    {
-        let mut deflate = sip_ws::Deflate::default();
-        deflate.send_context = true;
-        deflate.receive_context = true;
-        deflate.min_size = 0;
-        config.deflate = Some(deflate);
-    }
-    config
-}
-
 /// Opens a connection and echoes messages until it ends. Case 0 is no case: its messages are for us.
 fn run(url: &str, config: &Arc<Config>, case: u32, hear: &mut dyn FnMut(&str)) -> Result<(), Box<dyn Error>> {
     let url: Url = url.parse()?;
+    if url.is_secure() {
+        return Err("wss needs TLS, which this example does without".into());
+    }
     let mut socket = TcpStream::connect((url.host(), url.port()))?;
-    socket.set_nodelay(true)?;
-    let epoch = std::time::Instant::now();
-    let now = || Instant::from_std(epoch, std::time::Instant::now());
-    let mut connection = Connection::client(now(), Arc::clone(config), &ClientRequest::new(url), seed(case))?;
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let mut ended = false;
-        while let Some(event) = connection.poll_event() {
-            match event {
-                Event::Text(text) if case == 0 => hear(&String::from_utf8_lossy(&text)),
-                Event::Text(text) => echo(&mut connection, now(), Message::Text(text))?,
-                Event::Binary(bytes) => echo(&mut connection, now(), Message::Binary(bytes))?,
-                Event::Closed(_) => ended = true,
-                _ => {}
-            }
+    let request = ClientRequest::new(url);
+    let connection = Connection::client(Instant::ZERO, Arc::clone(config), &request, seed(case))?;
+    echo::run(connection, &mut socket, |connection, now, event| match event {
+        Event::Text(text) if case == 0 => {
+            hear(&String::from_utf8_lossy(&text));
+            Ok(())
         }
-        while let Some(bytes) = connection.poll_transmit() {
-            if socket.write_all(&bytes).is_err() {
-                break;
-            }
-        }
-        if ended {
-            return Ok(());
-        }
-        let wait = connection.next_deadline().map(|deadline| deadline.saturating_duration_since(now()));
-        socket.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-        let taken = match socket.read(&mut buffer) {
-            Ok(0) => connection.handle_input(now(), Input::Eof),
-            Ok(count) => connection.handle_input(now(), buffer.get(..count).unwrap_or_default()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                connection.handle_timeout(now());
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(_) => connection.handle_input(now(), Input::Eof),
-        };
-        taken.map_err(|error| error.to_string())?;
-    }
-}
-
-/// A closing handshake may have begun while the message was on its way: then it is dropped.
-fn echo(connection: &mut Connection, now: Instant, message: Message) -> Result<(), Box<dyn Error>> {
-    match connection.send(now, message) {
-        Err(error) if connection.is_open() => Err(error.into()),
-        _ => Ok(()),
-    }
+        event => echo::echo(connection, now, event),
+    })?;
+    Ok(())
 }
 
 /// Good enough against a test suite; a real client takes its seed from the operating system.

@@ -5,7 +5,7 @@
 mod common;
 
 use bytes::BytesMut;
-use common::{Parsed, REQUEST, close_body, masked, output, parse};
+use common::{Parsed, REQUEST, client, close_body, cut, events, frame, masked, output, parse};
 use proptest::prelude::*;
 use sip_ws::{Accept, Config, Connection, Event, Input, Instant, Message};
 
@@ -38,16 +38,21 @@ fn run(pieces: &[&[u8]], owned: bool, config: &Config) -> (Vec<Event>, Vec<u8>) 
     (seen, out)
 }
 
-/// Cuts `bytes` at these places (taken modulo its length).
-fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
-    let mut places: Vec<usize> = places.iter().map(|place| place % (bytes.len() + 1)).collect();
-    places.extend([0, bytes.len()]);
-    places.sort_unstable();
-    places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+/// Feeds pieces to a client; returns all events and all output.
+fn run_client(pieces: &[&[u8]], owned: bool, config: &Config) -> (Vec<Event>, Vec<u8>) {
+    let mut client = client(config.clone());
+    let (mut seen, mut out) = (Vec::new(), Vec::new());
+    for piece in pieces {
+        let input = if owned { Input::Owned(BytesMut::from(*piece)) } else { Input::Bytes(piece) };
+        client.handle_input(Instant::ZERO, input).expect("room");
+        seen.extend(events(&mut client));
+        out.extend(output(&mut client));
+    }
+    (seen, out)
 }
 
-/// One frame, mostly valid where it stands.
-fn any_frame() -> impl Strategy<Value = Vec<u8>> {
+/// One frame, mostly valid where it stands, written by `encode`.
+fn any_frame(encode: fn(u8, &[u8]) -> Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let payload = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..300),
         "\\PC{0,80}".prop_map(String::into_bytes),
@@ -59,12 +64,12 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
         3 => prop_oneof![Just(0x89_u8), Just(0x8a)],
         1 => any::<u8>(),
     ];
-    (first, payload).prop_map(|(first, payload)| {
+    (first, payload).prop_map(move |(first, payload)| {
         let is_control = first & 0x08 != 0;
         let payload = if is_control { &payload[..payload.len().min(125)] } else { &payload[..] };
         match first {
-            0x88 => masked(first, &close_body(1000, "end")),
-            first => masked(first, payload),
+            0x88 => encode(first, &close_body(1000, "end")),
+            first => encode(first, payload),
         }
     })
 }
@@ -74,7 +79,7 @@ proptest! {
 
     #[test]
     fn frames(
-        frames in proptest::collection::vec(any_frame(), 1..12),
+        frames in proptest::collection::vec(any_frame(masked), 1..12),
         places in proptest::collection::vec(any::<usize>(), 0..20),
         owned: bool,
     ) {
@@ -87,7 +92,21 @@ proptest! {
     }
 
     #[test]
-    fn one_byte_at_a_time(frames in proptest::collection::vec(any_frame(), 1..4), owned: bool) {
+    fn frames_of_a_server(
+        frames in proptest::collection::vec(any_frame(frame), 1..12),
+        places in proptest::collection::vec(any::<usize>(), 0..20),
+        owned: bool,
+    ) {
+        let mut config = Config::default();
+        config.control_rate = None;
+        config.max_message = 100_000;
+        let bytes = frames.concat();
+        let whole = run_client(&[&bytes], false, &config);
+        prop_assert_eq!(&run_client(&cut(&bytes, &places), owned, &config), &whole);
+    }
+
+    #[test]
+    fn one_byte_at_a_time(frames in proptest::collection::vec(any_frame(masked), 1..4), owned: bool) {
         let config = Config::default();
         let bytes = frames.concat();
         let whole = run_open(&[&bytes], true, &config);

@@ -1,8 +1,8 @@
 //! What the tests share: hand-made frames, and a client and a server joined back to back on virtual time.
 // Each test binary uses its own part; and these helpers are only ever called in tests.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use sip_ws::{Accept, ClientRequest, Config, Connection, Event, Input, Instant};
+use sip_ws::{Accept, ClientRequest, Config, Connection, Event, Input, Instant, Totals};
 use std::time::Duration;
 
 /// The key of the examples in RFC 6455 section 5.7.
@@ -95,6 +95,29 @@ pub fn events(connection: &mut Connection) -> Vec<Event> {
 
 pub fn output(connection: &mut Connection) -> Vec<u8> {
     std::iter::from_fn(|| connection.poll_transmit()).flatten().collect()
+}
+
+/// The end of a connection: its cause's name as counted, and the close code or HTTP status sent. Nothing is left of it.
+pub fn end(connection: &mut Connection) -> (&'static str, Option<u16>) {
+    let mut totals = Totals::default();
+    for event in events(connection) {
+        if let Event::Closed(closed) = event {
+            totals.record(connection.counters(), &closed);
+        }
+    }
+    let out = output(connection);
+    let code = match out.strip_prefix(b"HTTP/1.1 ") {
+        Some(head) => std::str::from_utf8(&head[..3]).unwrap().parse().ok(),
+        None => {
+            let mut frames = parse(&out);
+            frames.pop().map(|frame| u16::from_be_bytes([frame.payload[0], frame.payload[1]]))
+        }
+    };
+    let causes: Vec<_> = totals.causes().collect();
+    let [(name, 1)] = causes.as_slice() else { panic!("{causes:?}") };
+    assert_eq!(totals.ended(name), 1);
+    assert!(connection.memory() < 1024, "{}", connection.memory());
+    (name, code)
 }
 
 /// A server whose handshake is done and whose queues are empty.
@@ -212,4 +235,12 @@ impl Pair {
         }
         self.now = end;
     }
+}
+
+/// Cuts `bytes` at these places (taken modulo its length).
+pub fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
+    let mut places: Vec<usize> = places.iter().map(|place| place % (bytes.len() + 1)).collect();
+    places.extend([0, bytes.len()]);
+    places.sort_unstable();
+    places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
 }
