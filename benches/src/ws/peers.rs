@@ -230,4 +230,14 @@ pub(super) fn memory(report: &mut Report) {
         server
     });
     figure("tokio-websockets", counted.live, kept.get_ref().written.capacity());
+    let (kept, counted) = alloc::measure(|| {
+        let mut server = Box::new(FragmentCollector::new(fast_server(&cases[1])));
+        drop(now(server.read_frame()).expect("a frame"));
+        now(server.write_frame(Frame::binary(Payload::Borrowed(&cases[1].payload)))).expect("room");
+        server
+    });
+    figure("fastwebsockets", counted.live, kept.into_inner().written.capacity());
+    // Its user keeps the buffer.
+    let own = size_of::<(WebsocketFrameDecoder, WebsocketFrameEncoder)>();
+    report.figure("idle server", "memory", "websocket-sans-io", own as f64, "bytes", None);
 }
