@@ -13,6 +13,8 @@ usage: benches GROUP... [--tsv] [--quick]
   --quick  a short run that shows only that all works
   --linear CASE SIZE TIMES
            nothing but the work of one case of growth, for an instruction counter
+  --life uas|uac|invite-uas|invite-uac LIVE TIMES
+           nothing but transactions, so many live at a time, for an instruction counter or a profiler
 ";
 
 fn main() -> ExitCode {
@@ -45,6 +47,11 @@ fn run() -> Result<(), lexopt::Error> {
                 let case = CASES.iter().find(|case| case.name == name).ok_or_else(|| format!("no case {name:?}"))?;
                 case.run(size.parse()?, times.parse()?);
                 return Ok(());
+            }
+            Long("life") => {
+                let (kind, live, times) = (arguments.value()?.string()?, arguments.value()?, arguments.value()?);
+                let found = benches::transaction::lives(&kind, live.parse()?, times.parse()?);
+                return found.ok_or_else(|| format!("no kind {kind:?}").into());
             }
             Value(name) => names.push(name.string()?),
             _ => return Err(argument.unexpected()),

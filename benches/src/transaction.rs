@@ -89,6 +89,8 @@ struct Run {
     out: Message,
     /// The response to `out`, and where its branch is.
     response: Template,
+    /// Bytes sent for the last transaction.
+    sent: usize,
 }
 
 impl Run {
@@ -137,6 +139,7 @@ impl Run {
             ack: Template::new(text("ACK", ";tag=8321234356")),
             out,
             response: Template::new(response),
+            sent: 0,
         };
         for _ in 0..live + live / 4 {
             run.one();
@@ -155,7 +158,7 @@ impl Run {
 
     fn drain(&mut self) {
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            black_box(&transmit);
+            self.sent += black_box(&transmit).bytes.len();
         }
         while let Some(event) = self.endpoint.poll_event() {
             black_box(&event);
@@ -166,6 +169,7 @@ impl Run {
     fn one(&mut self) {
         self.now += self.step;
         self.number += 1;
+        self.sent = 0;
         match self.kind {
             Kind::Uas | Kind::InviteUas => {
                 let mut request = std::mem::replace(&mut self.request, Template { bytes: Vec::new(), at: 0 });
@@ -188,6 +192,7 @@ impl Run {
                 self.endpoint.request(self.now, self.out.clone(), to).expect("it is well formed");
                 let mut response = std::mem::replace(&mut self.response, Template { bytes: Vec::new(), at: 0 });
                 while let Some(transmit) = self.endpoint.poll_transmit() {
+                    self.sent += transmit.bytes.len();
                     // What came after the cookie stands in both at a place of its own.
                     let from = memchr::memmem::find(&transmit.bytes, b"z9hG4bK").expect("a branch") + 7;
                     response.bytes[response.at..response.at + 20].copy_from_slice(&transmit.bytes[from..from + 20]);
@@ -201,6 +206,20 @@ impl Run {
         }
         self.drain();
     }
+}
+
+/// Nothing but transactions of one kind, `times` of them while `live` live. `None` if there is no such kind.
+pub fn lives(kind: &str, live: usize, times: u64) -> Option<()> {
+    let kind = match kind {
+        "uas" => Kind::Uas,
+        "uac" => Kind::Uac,
+        "invite-uas" => Kind::InviteUas,
+        "invite-uac" => Kind::InviteUac,
+        _ => return None,
+    };
+    let mut run = Run::new(kind, live);
+    (0..times).for_each(|_| run.one());
+    Some(())
 }
 
 /// Runs the group.
@@ -237,5 +256,8 @@ pub fn run(report: &mut Report) {
         let (run, weighed) = alloc::measure(|| Run::new(kind, live));
         let each = weighed.live as f64 / run.endpoint.transactions() as f64;
         report.figure(kind.name(), "memory", "sip-transaction", each, "bytes", None);
+        // What was sent is kept to be sent again, but for a request that has been answered.
+        let kept = if kind == Kind::Uac { 0.0 } else { run.sent as f64 };
+        report.figure(kind.name(), "memory beyond messages", "sip-transaction", each - kept, "bytes", None);
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that can be chosen about an endpoint, with finite defaults.
 
+use crate::timers::{CLASSES, Class};
 use crate::transport::Transport;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -150,6 +151,30 @@ impl Timers {
     /// 64 * T1: timers B, F, H, J, L and M.
     pub fn t1x64(&self) -> Duration {
         self.t1.saturating_mul(64)
+    }
+
+    /// How long the timers of each class last, by the class's number.
+    pub(crate) fn micros(&self) -> [u64; CLASSES] {
+        Class::ALL.map(|class| {
+            let duration = match class {
+                Class::T1x1 => self.t1,
+                Class::T1x2 => self.t1.saturating_mul(2),
+                Class::T1x4 => self.t1.saturating_mul(4),
+                Class::T1x8 => self.t1.saturating_mul(8),
+                Class::T1x16 => self.t1.saturating_mul(16),
+                Class::T1x32 => self.t1.saturating_mul(32),
+                Class::T1x64 => self.t1x64(),
+                Class::T2 => self.t2,
+                Class::T4 => self.t4,
+                Class::C => self.c,
+                Class::D => self.d,
+                Class::Trying => self.trying,
+                Class::UntilT2 => self.until_t2(),
+                Class::Answer => self.answer,
+                Class::Odd => Duration::ZERO,
+            };
+            u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+        })
     }
 
     /// How long after the first request Timer E has grown to T2: when RFC 4320 section 4.1 wants a 100.

@@ -6,38 +6,44 @@
 use crate::matching::is_rfc3261;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::fmt::Write as _;
 use core::net::{IpAddr, SocketAddr};
 
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
 
-/// A datagram whose topmost Via has been completed.
-pub(crate) struct Stamped<'a> {
-    /// The datagram with `received` and `rport`.
-    pub(crate) bytes: Bytes,
-    /// The branch, which has the magic cookie, and the sent-by, both as they came.
+/// What a Via of the usual form says: one value without folds, quotes, commas and white space.
+pub(crate) struct Usual<'a> {
+    /// The branch, which has the magic cookie and is a token, and the sent-by, both as they came.
     pub(crate) branch: &'a [u8],
     pub(crate) sent_by: &'a [u8],
+    /// Where `rport` ends, if it has no value.
+    rport: Option<usize>,
+    /// It has `received`, `maddr` or an `rport` with a value: more than `rport` may have to be changed.
+    more: bool,
+    /// Where the value ends.
+    end: usize,
 }
 
-/// The datagram with `received` and `rport` in its topmost Via; `None` if it is not of the usual form.
-pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Stamped<'_>> {
-    let first = memchr::memchr(b'\n', bytes)? + 1;
-    if bytes.starts_with(b"SIP/") || first < 3 {
-        return None;
-    }
-    let value = bytes.get(first..)?.strip_prefix(VIA)?;
-    // One walk over the value: what each byte is, and where each parameter begins.
-    let (mut rport, mut branch, mut sent_by) = (None, None, None);
+/// Reads the whole value of a Via, whatever its transport.
+pub(crate) fn usual_field(value: &[u8]) -> Option<Usual<'_>> {
+    let rest = value.strip_prefix(b"SIP/2.0/")?;
+    let space = rest.iter().position(|&b| b == b' ')?;
+    let via = usual(rest.get(space + 1..)?)?;
+    (space + 1 + via.end == rest.len() && !via.sent_by.is_empty()).then_some(via)
+}
+
+/// Reads the value of a Via from its sent-by on, up to the end of its line or of the bytes.
+pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
+    let (mut rport, mut branch, mut sent_by, mut more) = (None, None, None, false);
     let mut from = 0;
-    let mut end = None;
-    for (at, &b) in value.iter().enumerate() {
-        match CLASS.get(usize::from(b)).copied().unwrap_or(OTHER) {
-            PLAIN => continue,
-            OTHER => return None,
-            _ => {}
+    // One walk over the value, from one end of a part to the next.
+    let end = loop {
+        let rest = value.get(from..)?;
+        let len = rest.iter().position(|&b| class(b) >= ENDS).unwrap_or(rest.len());
+        let (part, after) = rest.split_at_checked(len)?;
+        let ends = after.first().copied().unwrap_or(b'\r');
+        if class(ends) == OTHER {
+            return None;
         }
-        let part = value.get(from..at)?;
         if sent_by.is_none() {
             sent_by = Some(part);
         } else {
@@ -49,66 +55,77 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<Stamped<'_>> {
                     branch = part.get(b"branch=".len()..);
                 }
                 [b'r' | b'R', b'p' | b'P', ..] if has_prefix(part, b"rport") => {
-                    if rport.is_some() || part.len() > b"rport".len() {
-                        return None;
-                    }
-                    rport = Some(at);
+                    more |= rport.is_some() || part.len() > b"rport".len();
+                    rport = Some(from + len);
                 }
-                [b'r' | b'R', b'e' | b'E', ..] if has_prefix(part, b"received") => return None,
-                [b'm' | b'M', ..] if has_prefix(part, b"maddr") => return None,
+                [b'r' | b'R', b'e' | b'E', ..] if has_prefix(part, b"received") => more = true,
+                [b'm' | b'M', ..] if has_prefix(part, b"maddr") => more = true,
                 [] => return None,
                 _ => {}
             }
         }
-        from = at + 1;
-        if b == b'\r' {
-            end = Some(at);
-            break;
+        if ends == b'\r' {
+            break from + len;
         }
-    }
-    if !matches!(value.get(end?..)?, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
+        from += len + 1;
+    };
+    let is_token = |text: &[u8]| text.iter().fold(TOKEN, |all, &b| all | class(b)) == TOKEN;
+    let branch = branch.filter(|branch| is_rfc3261(branch) && is_token(branch))?;
+    Some(Usual { branch, sent_by: sent_by?, rport, more, end })
+}
+
+/// The datagram with `received` and `rport` in its topmost Via, and what that says; `None` if it is not of the usual form.
+pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<'_>)> {
+    let first = memchr::memchr(b'\n', bytes)? + 1;
+    if bytes.starts_with(b"SIP/") || first < 3 {
         return None;
     }
-    let token = |b: &u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b);
-    let branch = branch.filter(|branch: &&[u8]| is_rfc3261(branch) && branch.iter().all(token))?;
-    let at = first + VIA.len() + rport?;
+    let value = bytes.get(first..)?.strip_prefix(VIA)?;
+    let via = usual(value).filter(|via| !via.more)?;
+    if !matches!(value.get(via.end..)?, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
+        return None;
+    }
+    let at = first + VIA.len() + via.rport?;
     let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
-    let mut out = Vec::with_capacity(bytes.len() + 64);
-    out.extend_from_slice(before);
-    let mut text = Text { bytes: [0; 40], len: 0 };
-    text.byte(b'=');
-    text.decimal(remote.port());
-    out.extend_from_slice(text.take());
-    out.extend_from_slice(b";received=");
+    let mut text = Text { bytes: [0; 80], len: 0 };
+    text.decimal(b'=', remote.port());
+    text.bytes(b";received=");
     match remote.ip() {
         IpAddr::V4(ip) => {
             let [a, b, c, d] = ip.octets();
-            text.decimal(a.into());
+            text.decimal(0, a.into());
             for octet in [b, c, d] {
-                text.byte(b'.');
-                text.decimal(octet.into());
+                text.decimal(b'.', octet.into());
             }
-            out.extend_from_slice(text.take());
         }
-        IpAddr::V6(ip) => {
-            // Writing to a vector cannot fail.
-            let _ = write!(Out(&mut out), "{ip}");
-        }
+        IpAddr::V6(ip) => alloc::format!("{ip}").as_bytes().chunks(8).for_each(|part| text.bytes(part)),
     }
+    let text = text.written();
+    let mut out = Vec::with_capacity(bytes.len() + text.len());
+    out.extend_from_slice(before);
+    out.extend_from_slice(text);
     out.extend_from_slice(after);
-    Some(Stamped { bytes: out.into(), branch, sent_by: sent_by? })
+    Some((out.into(), via))
 }
 
-/// Bytes that stand for themselves in a value of the usual form; those that end a part; all others.
-const PLAIN: u8 = 0;
-const ENDS: u8 = 1;
-const OTHER: u8 = 2;
+/// Bytes of tokens; others that stand for themselves in a value of the usual form; those that end a part; all others.
+const TOKEN: u8 = 0;
+const PLAIN: u8 = 1;
+const ENDS: u8 = 2;
+const OTHER: u8 = 3;
+
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASS.get(usize::from(byte)).copied().unwrap_or(OTHER)
+}
 
 static CLASS: [u8; 256] = {
     let mut class = [OTHER; 256];
     let mut b = 0x21;
     while b < 0x7f {
         class[b] = match b as u8 {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => TOKEN,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => TOKEN,
             b';' => ENDS,
             b'"' | b',' | b'\\' => OTHER,
             _ => PLAIN,
@@ -123,44 +140,54 @@ fn has_prefix(text: &[u8], prefix: &[u8]) -> bool {
     text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-/// A short text being put together.
+/// A short text being put together: `=`, a port, `;received=` and an address of at most 39 characters.
 struct Text {
-    bytes: [u8; 40],
+    bytes: [u8; 80],
     len: usize,
 }
 
 impl Text {
-    fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.len) {
-            *place = byte;
-            self.len += 1;
+    /// Appends at most 16 bytes.
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        let mut word = [0; 16];
+        for (to, from) in word.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        self.word(u128::from_le_bytes(word), bytes.len());
+    }
+
+    /// Appends the low `len` bytes of a word, the lowest first.
+    #[inline]
+    fn word(&mut self, word: u128, len: usize) {
+        if let Some(place) = self.bytes.get_mut(self.len..self.len + 16) {
+            place.copy_from_slice(&word.to_le_bytes());
+            self.len += len;
         }
     }
 
-    fn decimal(&mut self, number: u16) {
-        let mut begun = false;
-        for unit in [10_000, 1_000, 100, 10] {
-            let digit = number / unit % 10;
-            begun |= digit > 0;
-            if begun {
-                self.byte(b'0' + digit as u8);
+    /// Appends a byte, unless it is 0, and a number.
+    #[inline]
+    fn decimal(&mut self, before: u8, mut number: u16) {
+        // From the last digit to the first.
+        let (mut digits, mut len) = (0u64, 0);
+        loop {
+            digits = digits << 8 | u64::from(b'0' + (number % 10) as u8);
+            number /= 10;
+            len += 1;
+            if number == 0 {
+                break;
             }
         }
-        self.byte(b'0' + (number % 10) as u8);
+        if before != 0 {
+            digits = digits << 8 | u64::from(before);
+            len += 1;
+        }
+        self.word(digits.into(), len);
     }
 
-    fn take(&mut self) -> &[u8] {
-        let len = core::mem::take(&mut self.len);
-        self.bytes.get(..len).unwrap_or_default()
-    }
-}
-
-struct Out<'a>(&'a mut Vec<u8>);
-
-impl core::fmt::Write for Out<'_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
-        Ok(())
+    fn written(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
     }
 }
 
@@ -179,12 +206,12 @@ mod tests {
 
     fn stamp(head: &str) -> Option<String> {
         let text = request(head);
-        let stamped = stamped(text.as_bytes(), REMOTE.parse().unwrap())?;
-        let message = Message::parse(stamped.bytes.clone()).unwrap();
+        let (bytes, read) = stamped(text.as_bytes(), REMOTE.parse().unwrap())?;
+        let message = Message::parse(bytes.clone()).unwrap();
         let via = message.top_via().unwrap();
-        assert_eq!(via.branch().unwrap().unwrap().as_bytes(), stamped.branch);
-        assert_eq!(via.sent_by_bytes(), stamped.sent_by);
-        Some(String::from_utf8(stamped.bytes.to_vec()).unwrap())
+        assert_eq!(via.branch().unwrap().unwrap().as_bytes(), read.branch);
+        assert_eq!(via.sent_by_bytes(), read.sent_by);
+        Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     #[test]
@@ -209,9 +236,9 @@ mod tests {
     #[test]
     fn numbers_are_written_in_full() {
         for number in [0, 9, 10, 255, 5060, 65_535] {
-            let mut text = Text { bytes: [0; 40], len: 0 };
-            text.decimal(number);
-            assert_eq!(text.take(), format!("{number}").as_bytes());
+            let mut text = Text { bytes: [0; 80], len: 0 };
+            text.decimal(0, number);
+            assert_eq!(text.written(), format!("{number}").as_bytes());
         }
     }
 

@@ -45,6 +45,10 @@ impl Instant {
         self.0
     }
 
+    pub(crate) const fn after_micros(self, micros: u64) -> Self {
+        Instant(self.0.saturating_add(micros))
+    }
+
     /// The time from `earlier` to this instant; zero if `earlier` is later.
     pub const fn since(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -79,9 +79,27 @@ pub(crate) enum Class {
     Odd,
 }
 
-const CLASSES: usize = Class::Odd as usize + 1;
+pub(crate) const CLASSES: usize = Class::Odd as usize + 1;
 
 impl Class {
+    pub(crate) const ALL: [Class; CLASSES] = [
+        Class::T1x1,
+        Class::T1x2,
+        Class::T1x4,
+        Class::T1x8,
+        Class::T1x16,
+        Class::T1x32,
+        Class::T1x64,
+        Class::T2,
+        Class::T4,
+        Class::C,
+        Class::D,
+        Class::Trying,
+        Class::UntilT2,
+        Class::Answer,
+        Class::Odd,
+    ];
+
     /// T1 << `step`, at most T1 << 6.
     pub(crate) fn t1(step: u8) -> Class {
         match step {
@@ -121,7 +139,11 @@ const EMPTY: Node = Node { at: Instant::ZERO, prev: NIL, next: NIL, class: UNSET
 struct List {
     head: u32,
     tail: u32,
+    /// When the head is due: kept here so that finding the earliest of all heads touches no node.
+    at: Instant,
 }
+
+const NONE: List = List { head: NIL, tail: NIL, at: Instant::MAX };
 
 pub(crate) struct Timers {
     /// Two for each place in the slab of transactions.
@@ -134,7 +156,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Timers { nodes: Vec::new(), lists: [List { head: NIL, tail: NIL }; CLASSES], next: NIL, len: 0 }
+        Timers { nodes: Vec::new(), lists: [NONE; CLASSES], next: NIL, len: 0 }
     }
 
     /// Timers that are set.
@@ -174,7 +196,10 @@ impl Timers {
         *node = Node { at, prev, next, class: class as u8, timer };
         match self.nodes.get_mut(prev as usize) {
             Some(prev) => prev.next = id,
-            None => self.list(class as u8).head = id,
+            None => {
+                let list = self.list(class as u8);
+                (list.head, list.at) = (id, at);
+            }
         }
         match self.nodes.get_mut(next as usize) {
             Some(next) => next.prev = id,
@@ -202,7 +227,11 @@ impl Timers {
         node.class = UNSET;
         match self.nodes.get_mut(prev as usize) {
             Some(prev) => prev.next = next,
-            None => self.list(class).head = next,
+            None => {
+                let at = self.at(next);
+                let list = self.list(class);
+                (list.head, list.at) = (next, at);
+            }
         }
         match self.nodes.get_mut(next as usize) {
             Some(next) => next.prev = prev,
@@ -215,17 +244,13 @@ impl Timers {
     }
 
     fn find_next(&mut self) {
-        let mut next = NIL;
-        let mut best = Instant::MAX;
+        let mut best = NONE;
         for list in &self.lists {
-            if let Some(node) = self.nodes.get(list.head as usize) {
-                if next == NIL || node.at < best {
-                    next = list.head;
-                    best = node.at;
-                }
+            if best.head == NIL || list.at < best.at {
+                best = *list;
             }
         }
-        self.next = next;
+        self.next = best.head;
     }
 
     /// The next deadline and what it is for.
@@ -277,6 +302,11 @@ mod tests {
         assert_eq!(timers.next(), Some((ms(32_000), Timer::B)));
         timers.clear(0, Which::State);
         assert_eq!((timers.next(), timers.len()), (None, 0));
+    }
+
+    #[test]
+    fn classes_are_listed_by_their_numbers() {
+        assert!(Class::ALL.iter().enumerate().all(|(at, class)| at == *class as usize));
     }
 
     #[test]

@@ -77,6 +77,16 @@ pub(crate) struct Via<'a> {
 }
 
 impl Via<'_> {
+    /// How many bytes it comes to, or a few more.
+    fn len(&self) -> usize {
+        let rare = if self.maddr.is_some() || self.alias { 64 } else { 0 };
+        "Via: SIP/2.0/ ;branch=;rport\r\n".len()
+            + self.transport.via().len()
+            + self.sent_by.len()
+            + self.branch.len()
+            + rare
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"Via: SIP/2.0/");
         out.extend_from_slice(self.transport.via().as_bytes());
@@ -147,10 +157,10 @@ fn print(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
 /// The request with `via` on top.
 pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     let mut slices = message.slices();
-    let mut out = Vec::with_capacity(message.encoded_len() + via.sent_by.len() + via.branch.len() + 80);
+    let mut out = Vec::with_capacity(message.encoded_len() + via.len() + 8);
     let first = slices.next().unwrap_or_default();
     // The first slice begins with the start line.
-    let line_end = first.iter().position(|&b| b == b'\n').map_or(first.len(), |at| at + 1);
+    let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
     let (start, rest) = first.split_at(line_end);
     out.extend_from_slice(start);
     via.write(&mut out);
@@ -224,7 +234,12 @@ pub(crate) fn cancel(request: &Message, reason: Option<&str>) -> Bytes {
 }
 
 fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Option<&str>) -> Bytes {
-    let mut out = Vec::with_capacity(512);
+    let value = |header| request.field(header).map_or(0, <[u8]>::len);
+    let routes: usize = request.fields(Header::Route).map(|route| route.len() + 9).sum();
+    let copied = value(Header::Via) + value(Header::From) + value(Header::CallId) + to.map_or(0, <[u8]>::len);
+    let uri = request.request_uri_bytes().map_or(0, <[u8]>::len);
+    let mut out =
+        Vec::with_capacity(120 + method.len() * 2 + uri + copied + routes + reason.map_or(0, |r| r.len() + 10));
     out.extend_from_slice(method.as_bytes());
     out.push(b' ');
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
@@ -273,7 +288,7 @@ fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Op
     if let Some(reason) = reason {
         print(&mut out, format_args!("Reason: {reason}\r\n"));
     }
-    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    out.extend_from_slice(NO_BODY);
     out.into()
 }
 
@@ -286,28 +301,46 @@ pub(crate) fn response(
     retry: Option<u32>,
     more: &[(Header, &str)],
 ) -> Bytes {
-    let copied = [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq];
-    let copied = copied.into_iter().flat_map(|header| request.fields(header)).map(|value| value.len() + 11);
-    let more_len = more.iter().map(|(header, value)| header.as_str().len() + value.len() + 4);
-    let mut out = Vec::with_capacity(96 + product.len() + copied.chain(more_len).sum::<usize>());
+    let (from, call_id, cseq) =
+        (request.field(Header::From), request.field(Header::CallId), request.field(Header::CSeq));
+    let to = request.field(Header::To).unwrap_or_default();
+    // After a closing bracket nothing can stand but parameters.
+    let tag = tag.filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
+    let vias: usize = request.fields(Header::Via).map(|via| via.len() + 7).sum();
+    // What it comes to in most cases, to the byte.
+    let copied = [from, call_id, cseq].into_iter().flatten().map(<[u8]>::len).sum::<usize>() + vias + to.len();
+    let len = LEAST + status.reason().len() + copied;
+    let fields = more.iter().map(|(header, value)| header.as_str().len() + value.len() + 4).sum::<usize>();
+    let product_len = if product.is_empty() { 0 } else { product.len() + 10 };
+    let mut out = Vec::with_capacity(len + fields + product_len + tag.map_or(0, |tag| 5 + tag.0.len()));
     let code = status.code();
     out.extend_from_slice(b"SIP/2.0 ");
-    out.extend([code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
-    out.push(b' ');
+    out.extend_from_slice(&[code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
+    out.extend_from_slice(b" ");
     out.extend_from_slice(status.reason().as_bytes());
-    out.extend_from_slice(b"\r\n");
-    fields(&mut out, request, Header::Via);
-    field(&mut out, request, Header::From);
-    let to = request.field(Header::To).unwrap_or_default();
-    out.extend_from_slice(b"To: ");
+    for via in request.fields(Header::Via) {
+        out.extend_from_slice(b"\r\nVia: ");
+        out.extend_from_slice(via);
+    }
+    if let Some(from) = from {
+        out.extend_from_slice(b"\r\nFrom: ");
+        out.extend_from_slice(from);
+    }
+    out.extend_from_slice(b"\r\nTo: ");
     out.extend_from_slice(to);
-    if let Some(tag) = tag.filter(|_| !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_))))) {
+    if let Some(tag) = tag {
         out.extend_from_slice(b";tag=");
-        out.extend_from_slice(tag.as_str().as_bytes());
+        out.extend_from_slice(&tag.0);
+    }
+    if let Some(call_id) = call_id {
+        out.extend_from_slice(b"\r\nCall-ID: ");
+        out.extend_from_slice(call_id);
+    }
+    if let Some(cseq) = cseq {
+        out.extend_from_slice(b"\r\nCSeq: ");
+        out.extend_from_slice(cseq);
     }
     out.extend_from_slice(b"\r\n");
-    field(&mut out, request, Header::CallId);
-    field(&mut out, request, Header::CSeq);
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
     //# When a 100 (Trying) response is generated, any
     //# Timestamp header field present in the request MUST be copied into
@@ -324,9 +357,15 @@ pub(crate) fn response(
     if !product.is_empty() {
         line(&mut out, Header::Server, product.as_bytes());
     }
-    out.extend_from_slice(b"Content-Length: 0\r\n\r\n");
+    out.extend_from_slice(NO_BODY);
     out.into()
 }
+
+/// The end of a message without a body.
+const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
+
+/// The bytes of a response that are the same in all: the names of its fields, the status code, the end.
+const LEAST: usize = "SIP/2.0 200 \r\nFrom: \r\nTo: \r\nCall-ID: \r\nCSeq: \r\n".len() + NO_BODY.len();
 
 /// A response as the transaction user made it, with Content-Length.
 pub(crate) fn message(message: Message) -> Bytes {
@@ -336,7 +375,7 @@ pub(crate) fn message(message: Message) -> Bytes {
     let mut out = Vec::with_capacity(message.encoded_len() + 32);
     let mut slices = message.slices();
     let first = slices.next().unwrap_or_default();
-    let line_end = first.iter().position(|&b| b == b'\n').map_or(first.len(), |at| at + 1);
+    let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
     let (start, rest) = first.split_at(line_end);
     out.extend_from_slice(start);
     print(&mut out, format_args!("Content-Length: {}\r\n", message.body().len()));

@@ -64,7 +64,7 @@ impl BuildHasher for HashKey {
 }
 
 impl SipHasher {
-    #[inline]
+    #[inline(always)]
     fn round(&mut self) {
         let [mut a, mut b, mut c, mut d] = self.v;
         a = a.wrapping_add(b);
@@ -80,56 +80,54 @@ impl SipHasher {
         self.v = [a, b, c, d];
     }
 
-    #[inline]
+    #[inline(always)]
     fn mix(&mut self, word: u64) {
         self.v[3] ^= word;
         self.round();
         self.v[0] ^= word;
     }
 
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.tail |= u64::from(byte) << (self.len % 8 * 8);
-        self.len = self.len.wrapping_add(1);
-        if self.len % 8 == 0 {
-            let word = core::mem::take(&mut self.tail);
-            self.mix(word);
+    /// Takes in the low `len` bytes of `word`, one to eight; the others are zero.
+    #[inline(always)]
+    fn push(&mut self, word: u64, len: u64) {
+        let held = self.len % 8;
+        self.len = self.len.wrapping_add(len);
+        self.tail |= word << (held * 8);
+        if held + len >= 8 {
+            let full = self.tail;
+            self.mix(full);
+            self.tail = if held == 0 { 0 } else { word >> (64 - held * 8) };
         }
     }
 
     /// Takes in bytes with their ASCII letters made small: for tokens and hosts.
+    #[inline]
     pub fn write_lowercase(&mut self, bytes: &[u8]) {
-        self.run(bytes, lowercase, |byte| byte.to_ascii_lowercase());
+        self.run(bytes, lowercase);
     }
 
-    #[inline]
-    fn run(&mut self, bytes: &[u8], word: impl Fn(u64) -> u64, byte: impl Fn(u8) -> u8) {
+    #[inline(always)]
+    fn run(&mut self, bytes: &[u8], word: impl Fn(u64) -> u64) {
         let mut chunks = bytes.chunks_exact(8);
-        let shift = self.len % 8 * 8;
         for chunk in &mut chunks {
             let mut raw = [0; 8];
             raw.copy_from_slice(chunk);
-            let next = word(u64::from_le_bytes(raw));
-            if shift == 0 {
-                self.mix(next);
-            } else {
-                let full = self.tail | next << shift;
-                self.tail = next >> (64 - shift);
-                self.mix(full);
-            }
-            self.len = self.len.wrapping_add(8);
+            self.push(word(u64::from_le_bytes(raw)), 8);
         }
-        for &b in chunks.remainder() {
-            self.byte(byte(b));
+        let rest = chunks.remainder();
+        if !rest.is_empty() {
+            self.push(word(partial(rest)), rest.len() as u64);
         }
     }
 
     /// Ends one part, so that the bytes of two neighbours cannot run together.
+    #[inline]
     pub fn end_part(&mut self) {
-        self.byte(0);
+        self.push(0, 1);
     }
 
     /// Half of the hash.
+    #[inline(always)]
     fn low(&mut self) -> u64 {
         let last = self.tail | self.len << 56;
         self.mix(last);
@@ -137,6 +135,7 @@ impl SipHasher {
         self.rounds()
     }
 
+    #[inline(always)]
     fn rounds(&mut self) -> u64 {
         for _ in 0..3 {
             self.round();
@@ -145,6 +144,7 @@ impl SipHasher {
     }
 
     /// All 128 bits.
+    #[inline]
     pub fn finish128(mut self) -> u128 {
         let low = self.low();
         self.v[1] ^= 0xdd;
@@ -155,7 +155,7 @@ impl SipHasher {
 impl Hasher for SipHasher {
     #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        self.run(bytes, |word| word, |byte| byte);
+        self.run(bytes, |word| word);
     }
 
     /// The low half of [`finish128`](SipHasher::finish128).
@@ -209,6 +209,17 @@ impl Hasher for IdHasher {
     #[inline]
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+/// Up to seven bytes as a word: read from both ends, as the middle may be read twice.
+#[inline]
+fn partial(bytes: &[u8]) -> u64 {
+    match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(&low), Some(&high)) => {
+            u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << ((bytes.len() - 4) * 8)
+        }
+        _ => bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 

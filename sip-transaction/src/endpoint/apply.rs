@@ -40,23 +40,11 @@ impl Endpoint {
         }
     }
 
-    fn set(&mut self, index: u32, which: Which, set: Set, noninvite: bool) {
+    fn set(&mut self, index: u32, which: Which, set: Set, step: u8, noninvite: bool) {
         match set {
             Set::Keep => {}
-            Set::Clear => {
-                self.timers.clear(index, which);
-                if let (Which::Retransmit, Some(tx)) = (which, self.txs.at_mut(index)) {
-                    tx.step = 0;
-                }
-            }
+            Set::Clear => self.timers.clear(index, which),
             Set::Start(timer) => {
-                let mut step = 0;
-                if which == Which::Retransmit && timer != Timer::Trying {
-                    if let Some(tx) = self.txs.at_mut(index) {
-                        step = tx.step;
-                        tx.step = tx.step.saturating_add(1);
-                    }
-                }
                 let class = self.class_of(timer, step, noninvite);
                 self.set_timer(index, which, timer, class);
             }
@@ -67,25 +55,29 @@ impl Endpoint {
     /// Carries out one step of a machine. `cause` is why, if it fails.
     pub(super) fn apply(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
         let Step { next, retransmit, state, .. } = step;
-        if let Ok(machine) = next {
-            if let Some(tx) = self.txs.at_mut(index) {
-                tx.machine = machine;
-                // Neither is ever sent again, nor acknowledged or cancelled by what stands in its request.
-                if matches!(
-                    machine,
-                    Machine::InviteClient(invite_client::State::Accepted)
-                        | Machine::NonInviteClient(noninvite_client::State::Completed)
-                ) {
-                    tx.message = Bytes::new();
-                }
-            }
+        let machine = match next {
+            Ok(machine) => machine,
+            Err(end) => return self.end(index, end, cause),
+        };
+        let Some(tx) = self.txs.at_mut(index) else { return };
+        tx.machine = machine;
+        // Neither is ever sent again, nor acknowledged or cancelled by what stands in its request.
+        if matches!(
+            machine,
+            Machine::InviteClient(invite_client::State::Accepted)
+                | Machine::NonInviteClient(noninvite_client::State::Completed)
+        ) {
+            tx.message = Bytes::new();
         }
-        let noninvite = matches!(next, Ok(Machine::NonInviteServer(_)));
-        self.set(index, Which::Retransmit, retransmit, noninvite);
-        self.set(index, Which::State, state, noninvite);
-        if let Err(end) = next {
-            self.end(index, end, cause);
+        let fired = tx.step;
+        match retransmit {
+            Set::Clear => tx.step = 0,
+            Set::Start(timer) if timer != Timer::Trying => tx.step = fired.saturating_add(1),
+            _ => {}
         }
+        let noninvite = matches!(machine, Machine::NonInviteServer(_));
+        self.set(index, Which::Retransmit, retransmit, fired, noninvite);
+        self.set(index, Which::State, state, 0, noninvite);
     }
 
     fn end(&mut self, index: u32, end: End, cause: Option<FailCause>) {
@@ -206,6 +198,7 @@ impl Endpoint {
     }
 
     /// A step of a client machine that a response led to.
+    #[inline]
     pub(super) fn response_step(&mut self, index: u32, step: Step<Machine>, path: Path, message: Message) {
         if step.actions.has(Actions::ACK) {
             self.send_ack(index, &message);
@@ -213,7 +206,7 @@ impl Endpoint {
         if step.actions.has(Actions::PASS) {
             let hidden = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::HIDDEN));
             if let Some(key) = self.txs.id_at(index).filter(|_| !hidden) {
-                self.emit(Event::Response { tx: ClientTxId::from_key(key), path, message });
+                self.emit_response(ClientTxId::from_key(key), path, message);
             }
         } else if step.actions == Actions::NONE {
             self.counters.absorbed += 1;

@@ -11,6 +11,7 @@ use crate::locate::Located;
 use crate::machine::{Status, invite_client, noninvite_client};
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
+use crate::stamp;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -170,6 +171,7 @@ impl Endpoint {
         self.path_of(found.flow?, found.remote)
     }
 
+    #[inline]
     fn start(&mut self, machine: Machine, message: Message, to: Destination) -> Result<Key, SendError> {
         if self.config.limits.transactions.is_some_and(|limit| self.txs.len() >= limit) {
             return Err(SendError::new(SendErrorKind::Full, message));
@@ -306,11 +308,12 @@ impl Endpoint {
         }
     }
 
+    #[inline]
     fn launch_or_wait(&mut self, index: u32, message: Message) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let open = tx.flow.and_then(|flow| self.flows.get(flow)).is_some_and(|on| on.state != FlowState::Connecting);
         if open {
-            self.launch_message(index, message);
+            self.launch_message(index, &message);
         } else {
             tx.more().unsent = Some(Box::new(message));
         }
@@ -320,12 +323,12 @@ impl Endpoint {
     pub(super) fn launch(&mut self, index: u32) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if let Some(message) = tx.more.as_mut().and_then(|more| more.unsent.take()) {
-            self.launch_message(index, *message);
+            self.launch_message(index, &message);
         }
     }
 
     /// Puts the Via on and starts the machine. The transaction is linked to an open flow.
-    fn launch_message(&mut self, index: u32, message: Message) {
+    fn launch_message(&mut self, index: u32, message: &Message) {
         let random = u128::from(self.rng.next_u64()) | u128::from(self.rng.next_u64()) << 64;
         let made = Branch::new(random);
         let Some(tx) = self.txs.at_mut(index) else { return };
@@ -343,7 +346,7 @@ impl Endpoint {
             //# transport layer alias.
             alias: self.config.alias && on.outgoing && on.transport == Transport::Tls,
         };
-        let bytes = wire::request(&message, &via);
+        let bytes = wire::request(message, &via);
         tx.transport = on.transport;
         tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(1);
         let method = message.method().unwrap_or(Method::Invite);
@@ -457,22 +460,27 @@ impl Endpoint {
     /// A response came in.
     pub(super) fn on_response(&mut self, path: Path, message: Message) -> Result<(), InputError> {
         self.counters.responses_received += 1;
-        let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
         let Ok(cseq) = message.cseq() else { return Err(InputError::Unmatchable) };
         let Some(status) = message.status() else { return Err(InputError::Unmatchable) };
-        let branch = via.branch().ok().flatten().unwrap_or_default();
+        // The Via is this endpoint's own, most often as it was written.
+        let (branch, sent_by) = match message.field(Header::Via).and_then(stamp::usual_field) {
+            Some(via) => (via.branch, via.sent_by),
+            None => {
+                let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
+                (via.branch().ok().flatten().unwrap_or_default().as_bytes(), via.sent_by_bytes())
+            }
+        };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.3
         //# If the response has the same value of the branch parameter in
         //# the top Via header field as the branch parameter in the top
         //# Via header field of the request that created the transaction.
-        let tag = self.hash.client_tag(branch.as_bytes(), cseq.method.as_str().as_bytes());
+        let tag = self.hash.client_tag(branch, cseq.method.as_str().as_bytes());
         let found = self.find(tag);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
         //# If the value of the "sent-by" parameter in that header field value does not correspond to a
         //# value that the client transport is configured to insert into requests, the response MUST be silently discarded.
         let sent_on = found.and_then(|index| self.txs.at(index)).and_then(|tx| tx.flow).unwrap_or(path.flow);
-        let ours =
-            self.flows.get(sent_on).is_some_and(|on| via.sent_by_bytes().eq_ignore_ascii_case(on.sent_by.as_bytes()));
+        let ours = self.flows.get(sent_on).is_some_and(|on| sent_by.eq_ignore_ascii_case(on.sent_by.as_bytes()));
         if !ours {
             return Err(InputError::NotOurs);
         }
@@ -513,6 +521,7 @@ impl Endpoint {
         Ok(())
     }
 
+    #[inline]
     fn response_for(&mut self, index: u32, path: Path, status: StatusCode, message: Message) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let machine = tx.machine;

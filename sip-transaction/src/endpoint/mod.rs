@@ -20,7 +20,7 @@ use crate::locate::Locator;
 use crate::output::{Event, Outcome, Path, SendToken, Transmit};
 use crate::record::Recording;
 use crate::time::Instant;
-use crate::timers::{Class, Timer, Timers, Which};
+use crate::timers::{CLASSES, Class, Timer, Timers, Which};
 use crate::transport::Transport;
 use crate::tx::Tx;
 use crate::wire::Tag;
@@ -31,10 +31,10 @@ use alloc::sync::Arc;
 use alloc::vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
-use core::time::Duration;
 use hashbrown::HashTable;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sip_message::Message;
 
 pub use export::ImportError;
 
@@ -73,6 +73,15 @@ impl Ended {
     }
 }
 
+/// One event in the queue. What a message belongs to lies here, the message itself in a queue of its own, as all rare events in
+/// theirs: an [`Event`] is wide, and moved no more often than it must.
+enum Queued {
+    Ended(Ended),
+    Request(ServerTxId, Path),
+    Response(ClientTxId, Path),
+    Other,
+}
+
 /// The transaction and transport layer of one SIP node, without its sockets.
 ///
 /// See the [front page](crate) for what it is and how to drive it.
@@ -82,9 +91,12 @@ pub struct Endpoint {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) hash: HashKey,
     pub(crate) txs: Slab<Key, Tx>,
-    /// Low half of a tag and the index of its transaction.
-    pub(crate) table: HashTable<(u64, u32)>,
+    /// Transactions by the low half of their tags. The places are all there is in it: it is looked into at random, so it has to be
+    /// small.
+    pub(crate) table: HashTable<u32>,
     pub(crate) timers: Timers,
+    /// How long the timers of each class last.
+    micros: [u64; CLASSES],
     pub(crate) flows: Slab<FlowId, Flow>,
     pub(crate) connections: flows::Connections,
     pub(crate) sources: Box<[u32]>,
@@ -93,8 +105,8 @@ pub struct Endpoint {
     pub(crate) stun: crate::stun::Keepalives,
     transmits: VecDeque<Transmit>,
     queued_bytes: usize,
-    /// In which order events come: ends lie here, all others in `events`, which is wide.
-    order: VecDeque<Option<Ended>>,
+    order: VecDeque<Queued>,
+    messages: VecDeque<Message>,
     events: VecDeque<Event>,
     pub(crate) counters: Counters,
     next_send: u64,
@@ -112,6 +124,7 @@ impl Endpoint {
         rng.fill_bytes(&mut key);
         let hash = HashKey::new(key);
         let invalid_host = alloc::format!("{}.invalid", Tag::new(rng.next_u64()));
+        let micros = config.timers.micros();
         let locator = Locator::new(hash, config.limits.dns_names, config.limits.dead_targets);
         Endpoint {
             config,
@@ -121,6 +134,7 @@ impl Endpoint {
             txs: Slab::new(),
             table: HashTable::new(),
             timers: Timers::new(),
+            micros,
             flows: Slab::new(),
             connections: flows::Connections::new(hash),
             sources: vec![0; SOURCES].into_boxed_slice(),
@@ -130,6 +144,7 @@ impl Endpoint {
             transmits: VecDeque::new(),
             queued_bytes: 0,
             order: VecDeque::new(),
+            messages: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
             next_send: 0,
@@ -203,8 +218,10 @@ impl Endpoint {
             recording.polled_event();
         }
         match next {
-            Some(ended) => Some(ended.event()),
-            None => self.events.pop_front(),
+            Queued::Ended(ended) => Some(ended.event()),
+            Queued::Request(tx, path) => Some(Event::Request { tx, path, message: self.messages.pop_front()? }),
+            Queued::Response(tx, path) => Some(Event::Response { tx, path, message: self.messages.pop_front()? }),
+            Queued::Other => self.events.pop_front(),
         }
     }
 
@@ -294,8 +311,26 @@ impl Endpoint {
         if let Some(recording) = &mut self.recording {
             recording.event(self.now, &event);
         }
-        self.order.push_back(None);
+        self.order.push_back(Queued::Other);
         self.events.push_back(event);
+    }
+
+    /// A request that begins a transaction.
+    pub(crate) fn emit_request(&mut self, tx: ServerTxId, path: Path, message: Message) {
+        if cfg!(feature = "tracing") || self.recording.is_some() {
+            return self.emit(Event::Request { tx, path, message });
+        }
+        self.order.push_back(Queued::Request(tx, path));
+        self.messages.push_back(message);
+    }
+
+    /// A response to a request of the user's.
+    pub(crate) fn emit_response(&mut self, tx: ClientTxId, path: Path, message: Message) {
+        if cfg!(feature = "tracing") || self.recording.is_some() {
+            return self.emit(Event::Response { tx, path, message });
+        }
+        self.order.push_back(Queued::Response(tx, path));
+        self.messages.push_back(message);
     }
 
     /// The end of a transaction: as frequent as requests and responses, but small.
@@ -305,7 +340,7 @@ impl Endpoint {
         if let Some(recording) = &mut self.recording {
             recording.event(self.now, &ended.event());
         }
-        self.order.push_back(Some(ended));
+        self.order.push_back(Queued::Ended(ended));
     }
 
     /// Queues bytes for a flow that can send them.
@@ -345,16 +380,15 @@ impl Endpoint {
 
     pub(crate) fn find(&self, tag: u128) -> Option<u32> {
         let low = tag as u64;
-        self.table
-            .find(low, |&(hash, index)| hash == low && self.txs.at(index).is_some_and(|tx| tx.tag == tag))
-            .map(|&(_, index)| index)
+        self.table.find(low, |&index| self.txs.at(index).is_some_and(|tx| tx.tag == tag)).copied()
     }
 
     /// Enters a transaction into the table under `tag`.
     pub(crate) fn enter(&mut self, index: u32, tag: u128) {
         if let Some(tx) = self.txs.at_mut(index) {
             tx.tag = tag;
-            self.table.insert_unique(tag as u64, (tag as u64, index), |&(hash, _)| hash);
+            let txs = &self.txs;
+            self.table.insert_unique(tag as u64, index, |&index| txs.at(index).map_or(0, |tx| tx.tag as u64));
         }
     }
 
@@ -363,7 +397,7 @@ impl Endpoint {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let tag = core::mem::take(&mut tx.tag);
         if tag != 0 {
-            if let Ok(entry) = self.table.find_entry(tag as u64, |&(hash, at)| hash == tag as u64 && at == index) {
+            if let Ok(entry) = self.table.find_entry(tag as u64, |&at| at == index) {
                 entry.remove();
             }
         }
@@ -424,29 +458,8 @@ impl Endpoint {
 
     /// Sets a timer of a transaction.
     pub(crate) fn set_timer(&mut self, index: u32, which: Which, timer: Timer, class: Class) {
-        let at = self.now + self.duration(class);
+        let at = self.now.after_micros(self.micros.get(class as usize).copied().unwrap_or(0));
         self.timers.set(index, which, timer, class, at);
-    }
-
-    fn duration(&self, class: Class) -> Duration {
-        let timers = &self.config.timers;
-        match class {
-            Class::T1x1 => timers.t1,
-            Class::T1x2 => timers.t1.saturating_mul(2),
-            Class::T1x4 => timers.t1.saturating_mul(4),
-            Class::T1x8 => timers.t1.saturating_mul(8),
-            Class::T1x16 => timers.t1.saturating_mul(16),
-            Class::T1x32 => timers.t1.saturating_mul(32),
-            Class::T1x64 => timers.t1x64(),
-            Class::T2 => timers.t2,
-            Class::T4 => timers.t4,
-            Class::C => timers.c,
-            Class::D => timers.d,
-            Class::Trying => timers.trying,
-            Class::UntilT2 => timers.until_t2(),
-            Class::Answer => timers.answer,
-            Class::Odd => Duration::ZERO,
-        }
     }
 
     pub(crate) fn token(&self, index: u32) -> Option<SendToken> {

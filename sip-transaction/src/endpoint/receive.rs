@@ -6,7 +6,7 @@ use crate::flow::FlowState;
 use crate::id::FlowId;
 use crate::input::{CloseCause, Input};
 use crate::output::{Event, Path};
-use crate::stamp::{self, Stamped};
+use crate::stamp::{self, Usual};
 use crate::stun;
 use crate::time::Instant;
 use bytes::Bytes;
@@ -93,9 +93,12 @@ impl Endpoint {
         }
         // Most requests have their Via where it can be completed while they are copied.
         let stamped = (!path.transport.is_connected()).then(|| stamp::stamped(bytes, path.remote)).flatten();
-        let copy = stamped.as_ref().map_or_else(|| Bytes::copy_from_slice(bytes), |stamped| stamped.bytes.clone());
+        let (copy, via) = match stamped {
+            Some((copy, via)) => (copy, Some(via)),
+            None => (Bytes::copy_from_slice(bytes), None),
+        };
         match Message::parse_with(copy, &self.config.parser) {
-            Ok(message) => self.message(path, message, stamped.as_ref()),
+            Ok(message) => self.message(path, message, via.as_ref()),
             Err(error) => {
                 self.refuse(path, bytes, &error);
                 Err(InputError::Malformed(error))
@@ -106,7 +109,8 @@ impl Endpoint {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
     //# to send the request.
-    fn message(&mut self, path: Path, message: Message, stamped: Option<&Stamped<'_>>) -> Result<(), InputError> {
+    #[inline]
+    fn message(&mut self, path: Path, message: Message, stamped: Option<&Usual<'_>>) -> Result<(), InputError> {
         if message.is_request() { self.on_request(path, message, stamped) } else { self.on_response(path, message) }
     }
 

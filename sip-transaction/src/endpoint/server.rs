@@ -4,13 +4,13 @@ use super::Endpoint;
 use crate::cores::{HashKey, Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
-use crate::id::ServerTxId;
+use crate::id::{FlowId, ServerTxId};
 use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
 use crate::matching::is_rfc3261;
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
-use crate::stamp::Stamped;
+use crate::stamp::Usual;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -243,14 +243,7 @@ impl Endpoint {
     /// answered the INVITE, which RFC 3261 section 9.2 wants to be the same. `None` for a stale id.
     pub fn local_tag(&self, tx: ServerTxId) -> Option<Tag> {
         let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_server())?;
-        Some(self.tag_of(found.tag))
-    }
-
-    fn tag_of(&self, tag: u128) -> Tag {
-        let mut hash = self.hash.build_hasher();
-        hash.write(b"tag");
-        hash.write(&tag.to_le_bytes());
-        Tag::new(hash.finish())
+        Some(tag_of(found.tag))
     }
 
     /// Over which flow and between which addresses the request came; `None` if the flow or the transaction has ended.
@@ -352,11 +345,12 @@ impl Endpoint {
     // What comes in.
 
     /// A request came in.
+    #[inline]
     pub(super) fn on_request(
         &mut self,
         path: Path,
         mut message: Message,
-        stamped: Option<&Stamped<'_>>,
+        stamped: Option<&Usual<'_>>,
     ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
@@ -374,9 +368,10 @@ impl Endpoint {
             return self.retransmission(index, path, message);
         }
         let cancelled = if kind == Kind::Cancel { Some(of(self.hash, Method::Invite)?) } else { None };
-        let read = match (stamped, message.top_via()) {
-            (None, Ok(via)) => ReadVia::of(&via),
-            _ => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
+        let via = if stamped.is_none() { message.top_via().ok() } else { None };
+        let read = match &via {
+            Some(via) => ReadVia::of(via),
+            None => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
         };
         // The rest of what Via says, before the message is changed.
         let (remote, ttl) = read.response_address(&path);
@@ -388,8 +383,9 @@ impl Endpoint {
         //# header field value.
         let differs = stamped.is_none() && read.ip != Some(path.remote.ip());
         let rport = read.rport == Some(None);
+        let source = self.source_of(path.remote.ip());
         if kind != Kind::Ack {
-            if let Some(refusal) = self.refusal(&path, &message, kind) {
+            if let Some(refusal) = self.refusal(&path, source, &message, kind) {
                 return Err(refusal);
             }
         }
@@ -405,7 +401,7 @@ impl Endpoint {
             }
             Kind::Cancel => {
                 if let Some(invite) = cancelled.and_then(|tag| self.find(tag)) {
-                    return self.on_cancel(invite, tag, path, remote, message);
+                    return self.on_cancel(invite, (tag, source), path, remote, message);
                 }
             }
             Kind::Invite | Kind::Other => {}
@@ -418,10 +414,10 @@ impl Endpoint {
         tx.transport = path.transport;
         (tx.remote, tx.ttl) = (remote, ttl);
         tx.message = raw;
-        let Some(key) = self.insert_server(tx, tag, &path) else { return Err(InputError::Overload) };
+        tx.source = source;
+        let Some(key) = self.insert_server(tx, tag, path.flow) else { return Err(InputError::Overload) };
         self.counters.server_transactions += 1;
-        let event = Event::Request { tx: ServerTxId::from_key(key), path, message };
-        self.emit(event);
+        self.emit_request(ServerTxId::from_key(key), path, message);
         self.apply(key.index(), machine, None);
         Ok(())
     }
@@ -433,20 +429,22 @@ impl Endpoint {
         self.find(self.hash.server_tag(request, &via, ReadVia::branch(&via), method)).is_some()
     }
 
-    fn insert_server(&mut self, mut tx: Tx, tag: u128, path: &Path) -> Option<Key> {
-        tx.source = self.source_of(path.remote.ip());
+    fn insert_server(&mut self, tx: Tx, tag: u128, flow: FlowId) -> Option<Key> {
         let source = usize::from(tx.source);
         let key = self.insert(tx)?;
         if let Some(count) = self.sources.get_mut(source) {
             *count += 1;
         }
         self.enter(key.index(), tag);
-        self.link(key.index(), path.flow);
+        self.link(key.index(), flow);
         Some(key)
     }
 
-    /// Which counter a source address has. Few addresses share one, and nobody can tell which.
+    /// Which counter a source address has, if sources are counted. Few addresses share one, and nobody can tell which.
     fn source_of(&self, ip: IpAddr) -> u16 {
+        if self.config.limits.per_source.is_none() {
+            return u16::MAX;
+        }
         let hash = match ip {
             IpAddr::V4(ip) => self.hash.hash(&ip.octets()),
             // A network of 64 bits is one source.
@@ -456,9 +454,9 @@ impl Endpoint {
     }
 
     /// Whether a new request must be turned away; if so, it has been answered.
-    fn refusal(&mut self, path: &Path, message: &Message, kind: Kind) -> Option<InputError> {
+    fn refusal(&mut self, path: &Path, source: u16, message: &Message, kind: Kind) -> Option<InputError> {
         let limits = &self.config.limits;
-        let live = self.sources.get(usize::from(self.source_of(path.remote.ip()))).copied().unwrap_or(0) as usize;
+        let live = self.sources.get(usize::from(source)).copied().unwrap_or(0) as usize;
         let over = |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count >= limit);
         let over_by_quarter =
             |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count >= limit + limit / 4);
@@ -485,7 +483,7 @@ impl Endpoint {
         let read = ReadVia::of(&via);
         let (remote, ttl) = read.response_address(path);
         let method = request.method().unwrap_or(Method::Options);
-        let tag = self.tag_of(self.hash.server_tag(request, &via, read.branch, method));
+        let tag = tag_of(self.hash.server_tag(request, &via, read.branch, method));
         let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| {
             let (least, most) = self.config.limits.retry_after;
             let range = most.saturating_sub(least).saturating_add(1);
@@ -608,7 +606,7 @@ impl Endpoint {
     fn on_cancel(
         &mut self,
         invite: u32,
-        tag: u128,
+        (tag, source): (u128, u16),
         path: Path,
         remote: SocketAddr,
         message: Message,
@@ -621,7 +619,7 @@ impl Endpoint {
         //# in the response to the original request SHOULD be the same.
         let sent = Message::parse_with(tx.last.clone(), &self.config.parser).ok();
         let sent_tag = sent.as_ref().and_then(|sent| sent.to().ok()?.tag().ok().flatten());
-        let local_tag = self.tag_of(tx.tag);
+        let local_tag = tag_of(tx.tag);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# Regardless of the method of the original request, as long as the
         //# CANCEL matched an existing transaction, the UAS answers the CANCEL
@@ -635,7 +633,8 @@ impl Endpoint {
         (cancel.transport, cancel.remote) = (path.transport, remote);
         let Ok(response) = response else { return Err(InputError::Unmatchable) };
         cancel.last = wire::message(response);
-        let Some(made) = self.insert_server(cancel, tag, &path) else { return Err(InputError::Overload) };
+        cancel.source = source;
+        let Some(made) = self.insert_server(cancel, tag, path.flow) else { return Err(InputError::Overload) };
         self.apply(made.index(), step, None);
         self.server_respond(made.index(), Status::Success);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
@@ -691,7 +690,7 @@ impl Endpoint {
         //# Section 8.2.6, except that the insertion of tags in the To header
         //# field of the response (when none was present in the request) is
         //# downgraded from MAY to SHOULD NOT.
-        let tag = (status != StatusCode::TRYING).then(|| self.tag_of(tx.tag));
+        let tag = (status != StatusCode::TRYING).then(|| tag_of(tx.tag));
         let bytes = wire::response(&request, status, tag, &self.config.product, None, &[]);
         if let Some(tx) = self.txs.at_mut(index) {
             tx.last = bytes;
@@ -963,6 +962,11 @@ impl<'a> ReadVia<'a> {
         // Without `received`, the sent-by is the source address itself.
         (SocketAddr::new(path.remote.ip(), port), None)
     }
+}
+
+/// The tag for To that goes with a transaction: of the half of its keyed hash that finds nothing in any table.
+fn tag_of(tag: u128) -> Tag {
+    Tag::new((tag >> 64) as u64)
 }
 
 /// The address a Via itself names, without DNS: `received` and `rport`, or a numeric sent-by.
