@@ -1,12 +1,13 @@
 //! Says what is wrong with SIP messages: `cargo run -p sip-message --example lint -- FILE...`
 //!
-//! Each file holds one message as it would come in one datagram. One line per file; exit status 1 if any message is not
-//! ok, 2 if a file cannot be read or none is given.
-
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+//! Each file holds one message as it would come in one datagram. One line per file; exit status 1 if any is not ok or
+//! cannot be read, 2 if none is given.
 
 use bytes::Bytes;
 use sip_message::{Capabilities, Fault, Message, ParserConfig};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -15,46 +16,69 @@ usage: lint FILE...
 Reads one SIP message from each file, as from one datagram, and prints
   FILE: ok
   FILE: framing|grammar|semantics STATUS reason (header, byte offset)
-STATUS is what a user agent owes in answer, - where nothing is owed.";
+STATUS is what a user agent owes in answer, - where nothing is owed.
+A missing empty line behind the last header field is forgiven: files lose it easily.
+FILE may be -, for standard input. Exits 1 if any is not ok or cannot be read.";
 
 fn check(bytes: Bytes) -> Result<(), Fault> {
-    // Files lose a last empty line easily.
     let config = ParserConfig { missing_empty_line: true, ..ParserConfig::default() };
     let message = Message::parse_with(bytes, &config)?;
     message.check_grammar()?;
     message.check_semantics(&Capabilities::COMMON)
 }
 
-fn main() -> ExitCode {
-    let files: Vec<_> = std::env::args_os().skip(1).collect();
-    if files.is_empty() || files.iter().any(|file| file == "--help" || file == "-h") {
-        eprintln!("{USAGE}");
-        return ExitCode::from(if files.is_empty() { 2 } else { 0 });
+fn read(file: &OsStr) -> io::Result<Bytes> {
+    if file != "-" {
+        return std::fs::read(file).map(Bytes::from);
     }
-    let mut worst = 0;
-    for file in files {
-        let name = std::path::Path::new(&file).display().to_string();
-        let bytes = match std::fs::read(&file) {
-            Ok(bytes) => Bytes::from(bytes),
-            Err(error) => {
-                eprintln!("{name}: {error}");
-                worst = 2;
-                continue;
-            }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes.into())
+}
+
+/// What the line of a file says behind its name.
+fn verdict(bytes: Bytes) -> Result<(), String> {
+    check(bytes.clone()).map_err(|fault| {
+        let status = fault.status.map_or_else(|| "-".to_owned(), |status| status.code().to_string());
+        let place = match fault.header {
+            Some(header) => header.as_str(),
+            None if !bytes.get(..fault.offset).unwrap_or(&bytes).contains(&b'\n') => "start line",
+            None => "head",
         };
-        match check(bytes.clone()) {
-            Ok(()) => println!("{name}: ok"),
-            Err(fault) => {
-                let status = fault.status.map_or_else(|| "-".to_owned(), |status| status.code().to_string());
-                let place = match fault.header {
-                    Some(header) => header.as_str(),
-                    None if !bytes.get(..fault.offset).unwrap_or(&bytes).contains(&b'\n') => "start line",
-                    None => "head",
-                };
-                println!("{name}: {} {status} {} ({place}, byte {})", fault.depth, fault.kind, fault.offset);
-                worst = worst.max(1);
+        format!("{} {status} {} ({place}, byte {})", fault.depth, fault.kind, fault.offset)
+    })
+}
+
+/// Does what `main` does, with the output and the faults of the machine going to `out` and `err`; the exit status.
+pub(crate) fn run(files: &[OsString], out: &mut impl Write, err: &mut impl Write) -> io::Result<u8> {
+    if files.is_empty() {
+        writeln!(err, "{USAGE}")?;
+        return Ok(2);
+    }
+    if files.iter().any(|file| file == "--help" || file == "-h") {
+        writeln!(out, "{USAGE}")?;
+        return Ok(0);
+    }
+    let mut status = 0;
+    for file in files {
+        let name = Path::new(file).display();
+        match read(file).map(verdict) {
+            Ok(Ok(())) => writeln!(out, "{name}: ok")?,
+            Ok(Err(fault)) => {
+                writeln!(out, "{name}: {fault}")?;
+                status = 1;
+            }
+            Err(error) => {
+                writeln!(err, "{name}: {error}")?;
+                status = 1;
             }
         }
     }
-    ExitCode::from(worst)
+    Ok(status)
+}
+
+fn main() -> ExitCode {
+    let files: Vec<_> = std::env::args_os().skip(1).collect();
+    // Where the output cannot be written, its reader has gone.
+    run(&files, &mut io::stdout().lock(), &mut io::stderr().lock()).map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -495,8 +495,9 @@ impl Message {
         //# field value matching the top Via value in the request being
         //# cancelled.
         let via = self.top_via_raw().ok_or(fault(BuildFault::NotApplicable, Header::Via))?;
-        let mut builder = RequestBuilder::new(method, |out| compose::copied_request_uri(out, compose::Raw(uri)))
-            .header(Header::Via, via);
+        let mut builder = RequestBuilder::new(method, |out| compose::copied_request_uri(out, compose::Raw(uri)));
+        let via = compose::unfolded_line(&mut builder.draft.out, Header::Via, via);
+        builder.draft.take(via);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
         //# If the INVITE request whose response is being acknowledged had Route
         //# header fields, those header fields MUST appear in the ACK.

@@ -5,7 +5,7 @@
 
 use crate::error::{Depth, HeaderError, ParseError, ValueError, ValueFault};
 use crate::header::Header;
-use crate::headers;
+use crate::headers::{self, ContentDisposition, Token};
 use crate::index::Entry;
 use crate::message::Message;
 use crate::method::Method;
@@ -13,7 +13,6 @@ use crate::name_addr::Contact;
 use crate::scan;
 use crate::status::StatusCode;
 use crate::uri::{Host, Uri};
-use crate::value::split_list;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -62,6 +61,8 @@ pub enum FaultKind {
     Extension,
     /// The body is of a type that is not accepted.
     ContentType,
+    /// The body has a content coding that is not accepted.
+    ContentEncoding,
     /// Accept rules out every type an answer could have.
     NotAcceptable,
     /// A Via branch that is the magic cookie and nothing else.
@@ -87,6 +88,7 @@ impl fmt::Display for FaultKind {
             FaultKind::MethodNotAllowed => "the method is not supported",
             FaultKind::Extension => "the extension is not supported",
             FaultKind::ContentType => "the body type is not supported",
+            FaultKind::ContentEncoding => "the content coding is not supported",
             FaultKind::NotAcceptable => "no body type is acceptable",
             FaultKind::Branch => "the branch identifies no transaction",
             FaultKind::Broadcast => "the response would go to a broadcast address",
@@ -146,6 +148,8 @@ pub struct Capabilities<'a> {
     /// Body types that a body with `handling=required` may have, and that an answer could have; `*` stands for any
     /// subtype. 415 and 406 otherwise.
     pub content_types: &'a [&'a str],
+    /// Content codings beside `identity` that such a body may have: 415 otherwise.
+    pub content_encodings: &'a [&'a str],
 }
 
 impl Capabilities<'_> {
@@ -213,6 +217,7 @@ impl Capabilities<'_> {
             "text/*",
             "image/*",
         ],
+        content_encodings: &[],
     };
 }
 
@@ -262,7 +267,38 @@ impl Header {
         Header::TargetDialog,
         Header::Timestamp,
         Header::UserAgent,
+        Header::AnswerMode,
+        Header::GeolocationError,
+        Header::GeolocationRouting,
+        Header::IdentityInfo,
+        Header::PAnswerState,
+        Header::PCalledPartyId,
+        Header::PChargingVector,
+        Header::PrivAnswerMode,
+        Header::Privacy,
+        Header::ReferEventsAt,
+        Header::SessionId,
+        Header::SuppressIfMatch,
     ];
+
+    /// Whether this is one of [`SINGLE`](Header::SINGLE).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //# Multiple header field rows with the same field-name MAY be present in
+    //# a message if and only if the entire field-value for that header field
+    //# is defined as a comma-separated list (that is, if follows the grammar
+    //# defined in Section 7.3).
+    #[inline]
+    pub(crate) const fn is_single(self) -> bool {
+        const SET: u128 = {
+            let (mut set, mut at) = (0, 0);
+            while at < Header::SINGLE.len() {
+                set |= 1 << Header::SINGLE[at] as u32;
+                at += 1;
+            }
+            set
+        };
+        SET & 1 << self as u32 != 0
+    }
 }
 
 impl Message {
@@ -285,8 +321,8 @@ impl Message {
         match self.request_uri() {
             Some(Err(error)) => return Err(fault(FaultKind::RequestUri, None, span + error.offset)),
             Some(Ok(uri)) => {
-                if has_headers(&uri) {
-                    return Err(fault(FaultKind::RequestUri, None, span));
+                if let Some(at) = headers_at(&uri) {
+                    return Err(fault(FaultKind::RequestUri, None, span + at));
                 }
             }
             None => {
@@ -373,7 +409,9 @@ impl Message {
         }
         for &header in Header::SINGLE {
             if self.index.is_repeated(header) {
-                return Err(self.fault(FaultKind::Repeated, Some(header), StatusCode::BAD_REQUEST));
+                let fault = self.fault(FaultKind::Repeated, Some(header), StatusCode::BAD_REQUEST);
+                let second = self.index.entries().iter().filter(|entry| entry.tag == header as u8).nth(1);
+                return Err(Fault { offset: second.map_or(fault.offset, Entry::fault_offset), ..fault });
             }
         }
         self.from()?;
@@ -411,12 +449,17 @@ impl Message {
     }
 
     fn check_vias(&self) -> Result<(), Fault> {
-        for via in self.vias() {
+        let mut vias = self.vias();
+        while let Some((at, via)) = vias.next_at() {
             let via = via?;
-            let fault = |kind| self.fault(kind, Some(Header::Via), StatusCode::BAD_REQUEST);
-            let value = |error: ValueError| fault(FaultKind::Value(error.kind));
+            let fault = |kind, offset| Fault {
+                offset: at + offset,
+                ..self.fault(kind, Some(Header::Via), StatusCode::BAD_REQUEST)
+            };
+            let value = |error: ValueError| fault(FaultKind::Value(error.kind), error.offset);
             if via.branch().map_err(value)?.is_some_and(|branch| branch.eq_ignore_ascii_case("z9hG4bK")) {
-                return Err(fault(FaultKind::Branch));
+                let branch = via.params().get("branch").map_err(value)?;
+                return Err(fault(FaultKind::Branch, branch.map_or(0, |branch| via.params().offset_of(&branch))));
             }
             let sent_by = match via.sent_by().map_err(value)?.0 {
                 Host::Ipv4(address) => Some(IpAddr::V4(address)),
@@ -425,7 +468,7 @@ impl Message {
             };
             let received = via.received().map_err(value)?;
             if [sent_by, received].into_iter().flatten().any(is_group) {
-                return Err(fault(FaultKind::Broadcast));
+                return Err(fault(FaultKind::Broadcast, 0));
             }
         }
         Ok(())
@@ -463,24 +506,25 @@ impl Message {
                 [(Header::Require, Some(accepts.extensions)), (Header::ProxyRequire, accepts.proxy_extensions)]
             {
                 let Some(known) = known else { continue };
-                for element in self.fields(header).flat_map(Elements) {
-                    if !element.is_empty() && !known.iter().any(|tag| tag.as_bytes().eq_ignore_ascii_case(element)) {
-                        return Err(self.fault(FaultKind::Extension, Some(header), StatusCode::BAD_EXTENSION));
+                let mut tags = self.values::<Token<'_>>(header);
+                while let Some((offset, tag)) = tags.next_at() {
+                    let fits = match tag {
+                        Ok(tag) => known.iter().any(|known| tag == *known),
+                        // Nothing is asked for between two commas.
+                        Err(error) => error.fault == Some(ValueFault::Empty),
+                    };
+                    if !fits {
+                        let fault = self.fault(FaultKind::Extension, Some(header), StatusCode::BAD_EXTENSION);
+                        return Err(Fault { offset, ..fault });
                     }
                 }
             }
         }
         self.check_body(accepts)?;
-        if method == Method::Invite && !self.fields(Header::Accept).flat_map(Elements).all(|v| v.is_empty()) {
-            let accepted = self.fields(Header::Accept).flat_map(Elements).any(|range| {
-                let range = media_range(range);
-                [&b"application/sdp"[..], b"application/*", b"*/*", b"multipart/*", b"multipart/mixed"]
-                    .iter()
-                    .any(|v| v.eq_ignore_ascii_case(range))
-            });
-            if !accepted {
-                return Err(self.fault(FaultKind::NotAcceptable, Some(Header::Accept), StatusCode::NOT_ACCEPTABLE));
-            }
+        // An answer is a session description, or holds one.
+        let answers = ["application/sdp", "multipart/mixed"];
+        if method == Method::Invite && answers.iter().all(|answer| self.accept_quality(answer) == 0) {
+            return Err(self.fault(FaultKind::NotAcceptable, Some(Header::Accept), StatusCode::NOT_ACCEPTABLE));
         }
         Ok(())
     }
@@ -490,17 +534,23 @@ impl Message {
     //# fields or an expiration time other than zero, the request is
     //# invalid, and the server MUST return a 400 (Invalid Request) and
     fn check_contacts(&self, method: Method<'_>) -> Result<(), Fault> {
-        let mut any = false;
+        let mut any = None;
         let mut count = 0;
-        for contact in self.contacts() {
-            any |= matches!(contact?, Contact::Any);
+        let mut contacts = self.contacts();
+        while let Some((at, contact)) = contacts.next_at() {
+            if matches!(contact?, Contact::Any) {
+                any = any.or(Some(at));
+            }
             count += 1;
         }
         let zero = self.field(Header::Expires).and_then(scan::decimal) == Some(0);
-        if any && (count > 1 || method != Method::Register || !zero) {
-            return Err(self.fault(FaultKind::ContactAny, Some(Header::Contact), StatusCode::BAD_REQUEST));
+        match any {
+            Some(offset) if count > 1 || method != Method::Register || !zero => {
+                let fault = self.fault(FaultKind::ContactAny, Some(Header::Contact), StatusCode::BAD_REQUEST);
+                Err(Fault { offset, ..fault })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
@@ -514,57 +564,29 @@ impl Message {
         if self.body().is_empty() {
             return Ok(());
         }
-        let Some(content_type) = self.field(Header::ContentType) else { return Ok(()) };
-        let optional = self.field(Header::ContentDisposition).is_some_and(|value| {
-            value.split(|&b| b == b';').skip(1).any(|param| {
-                let mut parts = param.splitn(2, |&b| b == b'=').map(scan::trim);
-                parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"handling"))
-                    && parts.next().is_some_and(|value| value.eq_ignore_ascii_case(b"optional"))
-            })
-        });
-        let held = media_range(content_type);
-        let known = accepts.content_types.iter().any(|known| {
-            let known = known.as_bytes();
-            match known.strip_suffix(b"*") {
-                Some(kind) => held.get(..kind.len()).is_some_and(|v| v.eq_ignore_ascii_case(kind)),
-                None => held.eq_ignore_ascii_case(known),
-            }
-        });
-        if optional || known {
+        let Some(held) = self.content_type()? else { return Ok(()) };
+        // A Content-Disposition that cannot be read makes nothing optional.
+        let required = |disposition: ContentDisposition<'_>| disposition.is_required().unwrap_or(true);
+        if !self.content_disposition().ok().flatten().is_none_or(required) {
             return Ok(());
         }
-        Err(self.fault(FaultKind::ContentType, Some(Header::ContentType), StatusCode::UNSUPPORTED_MEDIA_TYPE))
+        let known = accepts.content_types.iter().any(|known| match known.split_once('/') {
+            Some((kind, subtype)) => held.kind() == kind && (subtype == "*" || held.subtype() == subtype),
+            None => false,
+        });
+        let refused = |kind, header| self.fault(kind, Some(header), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        if !known {
+            return Err(refused(FaultKind::ContentType, Header::ContentType));
+        }
+        let mut codings = self.content_encoding();
+        while let Some((offset, coding)) = codings.next_at() {
+            let coding = coding?;
+            if coding != "identity" && !accepts.content_encodings.iter().any(|known| coding == *known) {
+                return Err(Fault { offset, ..refused(FaultKind::ContentEncoding, Header::ContentEncoding) });
+            }
+        }
+        Ok(())
     }
-}
-
-/// The elements of a comma-separated value, white space off.
-struct Elements<'a>(&'a [u8]);
-
-impl<'a> IntoIterator for Elements<'a> {
-    type Item = &'a [u8];
-    type IntoIter = ElementsIter<'a>;
-
-    fn into_iter(self) -> ElementsIter<'a> {
-        ElementsIter(Some(self.0))
-    }
-}
-
-struct ElementsIter<'a>(Option<&'a [u8]>);
-
-impl<'a> Iterator for ElementsIter<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let v = self.0.take()?;
-        let (element, rest) = split_list(v);
-        self.0 = rest.and_then(|at| v.get(at..));
-        Some(scan::trim(element))
-    }
-}
-
-/// The type and subtype of a media type, without parameters and white space at the ends.
-fn media_range(v: &[u8]) -> &[u8] {
-    scan::trim(v.split(|&b| b == b';').next().unwrap_or_default())
 }
 
 fn is_text(b: u8) -> bool {
@@ -579,9 +601,8 @@ fn is_group(address: IpAddr) -> bool {
     }
 }
 
-fn has_headers(uri: &Uri<'_>) -> bool {
-    match uri {
-        Uri::Sip(uri) => uri.headers().next().is_some(),
-        _ => false,
-    }
+/// Where the headers of a URI begin, if it has any: a Request-URI has none.
+fn headers_at(uri: &Uri<'_>) -> Option<usize> {
+    let headers = uri.as_sip()?.headers().as_str().len();
+    (headers > 0).then(|| uri.as_bytes().len() - headers)
 }

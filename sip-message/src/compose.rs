@@ -166,6 +166,21 @@ pub(crate) fn address_line(
     read_value(out, header, from, name.len())
 }
 
+/// Appends a line with this value, folds as the white space they are, if it may stand there.
+pub(crate) fn unfolded_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> Result<Entry, BuildError> {
+    let (from, name) = (out.len(), header.as_str());
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    let value_from = out.len();
+    // White space stands behind each line end of a fold.
+    out.extend(value.iter().filter(|b| !matches!(b, b'\r' | b'\n')));
+    if let Err(error) = check(Some(header), out.get(value_from..).unwrap_or_default()) {
+        out.truncate(from);
+        return Err(error);
+    }
+    finish_line(out, from, name.len(), Some(header))
+}
+
 /// Appends a line with a value that was read from a message, so that its grammar need not be checked again.
 pub(crate) fn read_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> Result<Entry, BuildError> {
     let (from, name) = (out.len(), header.as_str());

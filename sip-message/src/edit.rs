@@ -3,7 +3,7 @@
 //! Edited lines go to the message's arena as whole lines; the index points at them. An edit that fails leaves the
 //! message as it was. The first edit allocates the arena; those that follow fit in it as a rule.
 
-use crate::compose::{self, BuildError, BuildFault, Raw, Sink, fault};
+use crate::compose::{self, BuildError, BuildFault, Sink, fault};
 use crate::error::{ValueError, ValueFault};
 use crate::header::{Header, HeaderName};
 use crate::headers;
@@ -25,7 +25,9 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// The name is no token, the value is not one this header can have, or it is a second Content-Length or one that
+    /// The name is no token, the value is not one this header can have, [`BuildFault::Repeated`] for a second field of
+    /// a header that may stand once only (From, To, Call-ID, CSeq, Max-Forwards, Content-Length and others whose value
+    /// is not a list: [`set`](Message::set) replaces those), or [`BuildFault::LengthMismatch`] for a Content-Length that
     /// differs from the length of the body.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
     //# Multiple header field rows with these names MAY be present in a
@@ -55,10 +57,13 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// [`BuildFault::Repeated`] for Content-Length; [`BuildFault::TooLong`] when the edited lines exceed 4 GiB.
+    /// [`BuildFault::Repeated`] for Content-Length, and for a second field of a header that may stand once only;
+    /// [`BuildFault::TooLong`] when the edited lines exceed 4 GiB.
     pub fn push_field(&mut self, field: &HeaderField<'_>) -> Result<(), BuildError> {
-        if field.entry.header() == Some(Header::ContentLength) {
-            return Err(fault(BuildFault::Repeated, Header::ContentLength));
+        match field.entry.header() {
+            Some(Header::ContentLength) => return Err(fault(BuildFault::Repeated, Header::ContentLength)),
+            Some(header) => self.check_room(header)?,
+            None => {}
         }
         self.reserve();
         let mut entry = compose::copied_line(&mut self.arena, field.entry, field.line())?;
@@ -92,11 +97,11 @@ impl Message {
     }
 
     /// Replaces the value number `at` of a list header, counted over all its fields from 0, and leaves the others as
-    /// they are. Counted are the values that [`values`](Message::values) gives.
+    /// they are. Counted are the values that [`values`](Message::values) gives; `value` may be several, comma between.
     ///
     /// # Errors
     ///
-    /// [`BuildFault::NotApplicable`] if there are not so many values; else as [`push`](Message::push).
+    /// [`BuildFault::NotApplicable`] if there are not so many values; else as [`set`](Message::set).
     pub fn set_value(&mut self, header: Header, at: usize, value: impl Display) -> Result<(), BuildError> {
         let (number, span, _) = self.find_value(header, at).ok_or(fault(BuildFault::NotApplicable, header))?;
         let from = self.arena.len();
@@ -324,6 +329,8 @@ impl Message {
     /// The content type is malformed, or as [`replace_body`](Message::replace_body).
     pub fn set_body(&mut self, content_type: impl Display, body: impl Into<Bytes>) -> Result<(), BuildError> {
         let body = body.into();
+        // Nothing is changed for a body that will not do.
+        u32::try_from(body.len()).map_err(|_| fault(BuildFault::TooLong, Header::ContentLength))?;
         self.set(Header::ContentType, content_type)?;
         self.replace_body(body)
     }
@@ -393,10 +400,19 @@ impl Message {
 
     /// Writes a line to the arena that is to stand beside others of its name.
     fn compose_new(&mut self, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
-        if name.known() == Some(Header::ContentLength) && self.has(Header::ContentLength) {
-            return Err(fault(BuildFault::Repeated, Header::ContentLength));
+        if let Some(header) = name.known() {
+            self.check_room(header)?;
         }
         self.compose(name, value)
+    }
+
+    /// Whether another field of `header` may join those there are.
+    #[inline]
+    fn check_room(&self, header: Header) -> Result<(), BuildError> {
+        match header.is_single() && self.index.has(header) {
+            true => Err(fault(BuildFault::Repeated, header)),
+            false => Ok(()),
+        }
     }
 
     /// Puts a field of this number in the place of all fields of `header`.
@@ -516,10 +532,10 @@ impl Message {
         }
     }
 
-    /// The topmost Via value alone, as text for another message.
-    pub(crate) fn top_via_raw(&self) -> Option<Raw<'_>> {
+    /// The topmost Via value alone.
+    pub(crate) fn top_via_raw(&self) -> Option<&[u8]> {
         let value = self.field(Header::Via)?;
-        Some(Raw(scan::trim(split_list(value).0)))
+        Some(scan::trim(split_list(value).0))
     }
 }
 

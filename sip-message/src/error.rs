@@ -55,8 +55,10 @@ reasons! {
         TruncatedBody = "the body is shorter than Content-Length",
         /// The message exceeds [`ParserConfig::max_message_len`](crate::ParserConfig::max_message_len).
         MessageTooLong = "the message is too long",
-        /// A line exceeds [`ParserConfig::max_header_len`](crate::ParserConfig::max_header_len).
-        HeaderTooLong = "the line is too long",
+        /// The start line exceeds [`ParserConfig::max_header_len`](crate::ParserConfig::max_header_len).
+        StartLineTooLong = "the start line is too long",
+        /// A header field exceeds [`ParserConfig::max_header_len`](crate::ParserConfig::max_header_len).
+        HeaderTooLong = "the header field is too long",
         /// More header fields than [`ParserConfig::max_headers`](crate::ParserConfig::max_headers).
         TooManyHeaders = "too many header fields",
         /// More continuation lines than [`ParserConfig::max_folds`](crate::ParserConfig::max_folds).
@@ -112,7 +114,7 @@ impl ParseError {
         match self.kind {
             FramingFault::Empty => None,
             FramingFault::MessageTooLong => Some(StatusCode::REQUEST_ENTITY_TOO_LARGE),
-            FramingFault::HeaderTooLong if self.offset == 0 => Some(StatusCode::REQUEST_URI_TOO_LONG),
+            FramingFault::StartLineTooLong => Some(StatusCode::REQUEST_URI_TOO_LONG),
             _ => Some(StatusCode::BAD_REQUEST),
         }
     }

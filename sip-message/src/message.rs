@@ -122,7 +122,7 @@ impl Message {
     #[inline(always)]
     pub fn parse_with(bytes: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
         let from = skip_empty_lines(&bytes);
-        let error = |kind, offset| ParseError { kind, offset, header: None, response: false };
+        let error = |kind, offset| ParseError { kind, offset, header: None, response: begins_response(&bytes, from) };
         let len = bytes.len();
         if from == len {
             return Err(error(FramingFault::Empty, 0));
@@ -329,6 +329,12 @@ impl Message {
         let from = self.start.line as usize;
         self.source(self.start.edited).get(from..from + usize::from(self.start.line_len)).unwrap_or_default()
     }
+}
+
+/// Whether what begins at `v[from]` is a response rather than a request.
+#[inline]
+pub(crate) fn begins_response(v: &[u8], from: usize) -> bool {
+    v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"))
 }
 
 /// Length of the empty lines that `v` begins with.

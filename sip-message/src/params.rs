@@ -173,15 +173,30 @@ impl<'a> Params<'a> {
         //# Even though an arbitrary number of parameter pairs may be attached to
         //# a header field value, any given parameter-name MUST NOT appear more
         //# than once.
-        let lower = |name: &&[u8], other: &&[u8]| {
-            name.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
-        };
-        if names.len() > 1 {
-            names.sort_unstable_by(lower);
+        match repeated(&mut names) {
+            None => Ok(()),
+            Some(name) => {
+                let at = (name.as_ptr() as usize).saturating_sub(self.rest.as_ptr() as usize);
+                Err(ValueError::new(ValueFault::Param, self.offset + at))
+            }
         }
-        let twice = names.windows(2).any(|pair| matches!(pair, [a, b] if a.eq_ignore_ascii_case(b)));
-        if twice { Err(ValueError::new(ValueFault::Param, self.offset)) } else { Ok(()) }
     }
+}
+
+/// The first of `names`, slices of one text in their order there, that stood before it already.
+pub(crate) fn repeated<'a>(names: &mut [&'a [u8]]) -> Option<&'a [u8]> {
+    if names.len() < 2 {
+        return None;
+    }
+    names.sort_unstable_by(|a, b| {
+        let by_name = a.iter().map(u8::to_ascii_lowercase).cmp(b.iter().map(u8::to_ascii_lowercase));
+        by_name.then(a.as_ptr().cmp(&b.as_ptr()))
+    });
+    let again = names.windows(2).filter_map(|pair| match pair {
+        [a, b] if a.eq_ignore_ascii_case(b) => Some(*b),
+        _ => None,
+    });
+    again.min_by_key(|name| name.as_ptr())
 }
 
 impl<'a> Iterator for Params<'a> {

@@ -6,7 +6,7 @@ use crate::config::ParserConfig;
 use crate::error::{FramingFault, ParseError};
 use crate::header::{self, Header};
 use crate::index::{Entry, Index, OTHER};
-use crate::message::{Kind, Start};
+use crate::message::{Kind, Start, begins_response};
 use crate::method::MethodTag;
 use crate::scan;
 use crate::status::StatusCode;
@@ -25,10 +25,13 @@ pub(crate) type Fault = (FramingFault, usize);
 /// The caller has skipped empty lines. Offsets in the error count from the start of `v`.
 #[inline(never)]
 pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Index) -> Result<Head, ParseError> {
-    let response = v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"));
+    let response = begins_response(v, from);
     let error = |(kind, offset): Fault| ParseError { kind, offset, header: None, response };
 
-    let (start, mut at) = start_line(v, from, config, response).map_err(error)?;
+    let (start, mut at) = start_line(v, from, config, response).map_err(|fault| match fault {
+        (FramingFault::HeaderTooLong, at) => error((FramingFault::StartLineTooLong, at)),
+        fault => error(fault),
+    })?;
     let max_len = config.header_len();
     let mut left = config.max_headers;
     loop {

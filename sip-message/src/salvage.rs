@@ -3,7 +3,7 @@
 use crate::builder::ResponseBuilder;
 use crate::cseq::CSeq;
 use crate::header::Header;
-use crate::message::Message;
+use crate::message::{Message, begins_response};
 use crate::method::Method;
 use crate::scan;
 use crate::status::StatusCode;
@@ -59,7 +59,7 @@ pub fn salvage(bytes: &[u8]) -> Option<Salvaged> {
     while let [b'\r' | b'\n', tail @ ..] = rest {
         rest = tail;
     }
-    if rest.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/")) {
+    if begins_response(rest, 0) || rest.starts_with(b"ACK ") {
         return None;
     }
     let mut out = Vec::with_capacity(512);

@@ -6,7 +6,7 @@ use crate::config::ParserConfig;
 use crate::error::{FramingFault, ParseError};
 use crate::header::Header;
 use crate::index::Index;
-use crate::message::{Kind, Message, Start};
+use crate::message::{Kind, Message, Start, begins_response};
 use crate::parse;
 use bytes::{Bytes, BytesMut};
 use core::fmt;
@@ -218,7 +218,8 @@ impl StreamDecoder {
             let lf = self.searched + lf;
             match (self.buffer.get(lf + 1), self.buffer.get(lf + 2)) {
                 (Some(b'\r'), Some(b'\n')) => return Some(lf + 3),
-                (Some(b'\n'), _) if self.config.bare_lf => return Some(lf + 2),
+                // Lines that end in LF alone, allowed or not: what is refused is refused now, not when memory ends.
+                (Some(b'\n'), _) => return Some(lf + 2),
                 // What decides is not here yet.
                 (None, _) | (Some(b'\r'), None) => {
                     self.searched = lf;
@@ -240,6 +241,7 @@ impl StreamDecoder {
                 | FramingFault::HeaderName
                 | FramingFault::TooManyHeaders
                 | FramingFault::TooManyFolds
+                | FramingFault::StartLineTooLong
                 | FramingFault::HeaderTooLong
         );
         let head = self.buffer.get(..end).unwrap_or_default();
@@ -259,7 +261,7 @@ impl StreamDecoder {
         end: usize,
         skip: Option<u64>,
     ) -> StreamError {
-        let response = self.buffer.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/"));
+        let response = begins_response(&self.buffer, 0);
         let error = ParseError { kind, offset, header, response };
         let head = self.take(end);
         let Some(length) = skip else {

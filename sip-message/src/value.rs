@@ -101,6 +101,18 @@ impl<'a, T: FieldValue<'a>> Values<'a, T> {
         let alone = first && self.rest.is_none();
         Some((value, offset + lead, alone))
     }
+
+    /// The next value, and where it stands: its offset for errors.
+    #[inline]
+    pub(crate) fn next_at(&mut self) -> Option<(usize, Result<T, HeaderError>)> {
+        loop {
+            let (v, offset, alone) = self.next_raw()?;
+            if v.is_empty() && alone && headers::may_be_empty(self.header) {
+                continue;
+            }
+            return Some((offset, T::parse_value(v).map_err(|error| at(self.header, offset, error))));
+        }
+    }
 }
 
 impl<'a, T: FieldValue<'a>> Iterator for Values<'a, T> {
@@ -108,13 +120,7 @@ impl<'a, T: FieldValue<'a>> Iterator for Values<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (v, offset, alone) = self.next_raw()?;
-            if v.is_empty() && alone && headers::may_be_empty(self.header) {
-                continue;
-            }
-            return Some(T::parse_value(v).map_err(|error| at(self.header, offset, error)));
-        }
+        self.next_at().map(|(_, value)| value)
     }
 }
 

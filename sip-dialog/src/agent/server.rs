@@ -217,6 +217,7 @@ impl UserAgentCore {
             extensions: &extensions,
             proxy_extensions: None,
             content_types: &types,
+            ..Capabilities::COMMON
         };
         let Err(fault) = message.check_semantics(&accepts) else { return Ok(()) };
         let Some(owed) = fault.status else { return Err(None) };

@@ -6,7 +6,7 @@ use crate::config::ParserConfig;
 use crate::error::{HeaderError, ValueFault};
 use crate::header::Header;
 use crate::headers;
-use crate::message::{Kind, Message, StartLine};
+use crate::message::{Kind, Message, StartLine, begins_response};
 use crate::parse;
 use crate::scan;
 use crate::status::StatusCode;
@@ -127,7 +127,7 @@ impl<'a> SipFrag<'a> {
 
 /// The start line that `line` is, if it is one of SIP/2.0.
 fn start_line(line: &[u8]) -> Option<StartLine<'_>> {
-    let response = line.get(..4).is_some_and(|v| v.eq_ignore_ascii_case(b"SIP/"));
+    let response = begins_response(line, 0);
     let parsed = if response { parse::status_line(line, &ParserConfig::DEFAULT) } else { parse::request_line(line) };
     let (kind, span, true) = parsed.ok()? else { return None };
     let text = line.get(span.0..span.1)?;

@@ -6,7 +6,7 @@ use super::check::Check;
 use super::lex::{self, Read, fault, slice};
 use super::tokens::Token;
 use crate::error::{ValueError, ValueFault};
-use crate::params::{Param, ParamValue};
+use crate::params::{self, Param, ParamValue};
 use crate::scan;
 use crate::value::FieldValue;
 use alloc::borrow::Cow;
@@ -94,12 +94,9 @@ impl<'a> AuthParams<'a> {
         for param in *self {
             names.push(param?.name.as_bytes());
         }
-        let lower = |name: &&[u8], other: &&[u8]| {
-            name.iter().map(u8::to_ascii_lowercase).cmp(other.iter().map(u8::to_ascii_lowercase))
-        };
-        names.sort_unstable_by(lower);
-        if names.windows(2).any(|pair| matches!(pair, [a, b] if a.eq_ignore_ascii_case(b))) {
-            return fault(ValueFault::Param, self.offset);
+        if let Some(name) = params::repeated(&mut names) {
+            let at = (name.as_ptr() as usize).saturating_sub(self.rest.as_ptr() as usize);
+            return fault(ValueFault::Param, self.offset + at);
         }
         //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
         //# If a parameter or its value is improper, or required parameters are

@@ -118,7 +118,7 @@ fn each<'a, T: FieldValue<'a>>(v: &'a [u8], check: impl Fn(&T) -> Read<()>) -> R
 fn identity(v: &[u8]) -> Read<()> {
     let bare = v.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(v);
     let base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'+' | b'=');
-    if !bare.is_empty() && bare.iter().all(base64) { Ok(()) } else { one::<Identity<'_>>(v) }
+    if !bare.is_empty() && bare.iter().all(base64) { Ok(()) } else { list::<Identity<'_>>(v) }
 }
 
 /// Checks the value of one whole field of `header`, commas and all; `None` if its grammar is not known.

@@ -22,7 +22,7 @@ const BAD_ADDRESS: &[(&str, F, usize)] = &[
     ("<sip:a@b>;", F::Param, 10),
     ("<sip:a@b> x", F::Trailing, 10),
     ("<>", F::Uri, 1),
-    ("<sip:a@b>, <sip:c@d>;x=1;X=2", F::Param, 20),
+    ("<sip:a@b>, <sip:c@d>;x=1;X=2", F::Param, 25),
 ];
 const TAGS: &[&str] = &["100rel", "100rel,timer", "100rel\r\n , timer"];
 const BAD_TAGS: &[(&str, F, usize)] = &[
@@ -85,7 +85,7 @@ const BAD_CHALLENGES: &[(&str, F, usize)] = &[
     ("Digest realm=\"a\", nonce=\"b", F::Unclosed, 24),
     ("Digest realm=\"a\" nonce=\"b\"", F::Trailing, 17),
     ("Digest realm=\"a\",", F::Incomplete, 17),
-    ("Digest realm=\"a\", nonce=\"b\", realm=\"c\"", F::Param, 7),
+    ("Digest realm=\"a\", nonce=\"b\", realm=\"c\"", F::Param, 29),
     ("Digest realm=\"a\", nonce=\"b\", algorithm=\"M D\"", F::Param, 39),
     ("Digest realm, nonce=\"b\"", F::Param, 12),
     ("Digest =\"a\"", F::Character, 7),
@@ -117,7 +117,7 @@ const BAD_REPLACES: &[(&str, F, usize)] = &[
     ("a@b", F::Incomplete, 3),
     ("a@b;to-tag=1", F::Incomplete, 12),
     ("a@b;to-tag;from-tag=2", F::Param, 4),
-    ("a@b;to-tag=1;to-tag=1;from-tag=2", F::Param, 3),
+    ("a@b;to-tag=1;to-tag=1;from-tag=2", F::Param, 13),
     ("a@b c;to-tag=1;from-tag=2", F::Character, 3),
     ("a@b;to-tag=\"1\";from-tag=2", F::Param, 11),
 ];
@@ -144,8 +144,8 @@ const BAD_FEATURES: &[(&str, F, usize)] = &[
     //= type=test
     //# Despite the BNF, there MUST NOT be more than one req-param or
     //# explicit-param in an ac-params.
-    ("*;require;require", F::Param, 1),
-    ("*;explicit;EXPLICIT", F::Param, 1),
+    ("*;require;require", F::Param, 10),
+    ("*;explicit;EXPLICIT", F::Param, 11),
 ];
 const MODE: &[&str] = &["Manual", "Auto;require"];
 const BAD_MODE: &[(&str, F, usize)] = &[("", F::Empty, 0), ("Auto require", F::Trailing, 5), ("Auto;", F::Param, 5)];
@@ -477,7 +477,7 @@ const TABLE: &[Row] = &[
             ("SIP;cause=x", F::Number, 10),
             ("SIP;cause", F::Number, 4),
             ("SIP;text=Terminated", F::Param, 9),
-            ("SIP;cause=1;cause=2", F::Param, 3),
+            ("SIP;cause=1;cause=2", F::Param, 12),
             ("SIP,", F::Empty, 4),
         ],
     ),

@@ -127,20 +127,25 @@ impl Names {
 //# included in a URI, any given parameter-name MUST NOT appear
 //# more than once.
 pub(super) fn no_repeats(params: &[u8], count: usize, offset: usize) -> Result<(), UriError> {
-    let error = Err(UriError::new(UriFault::Param, offset));
+    let place = |name: &[u8]| offset + (name.as_ptr() as usize).saturating_sub(params.as_ptr() as usize);
+    let error = |name| Err(UriError::new(UriFault::Param, place(name)));
     if count <= 6 {
         let mut params = UriParams(params);
         while let Some(param) = params.next() {
-            if params.get_same(param.name).is_some() {
-                return error;
+            if let Some(again) = params.get_same(param.name) {
+                return error(again.name.0);
             }
         }
         return Ok(());
     }
     let mut names: SmallVec<[&[u8]; 32]> = UriParams(params).map(|param| param.name.0).collect();
-    names.sort_unstable_by(|a, b| Units(a).map(chars::fold).cmp(Units(b).map(chars::fold)));
-    let twice = names.windows(2).any(|pair| matches!(pair, [a, b] if chars::same_ignoring_case(a, b)));
-    if twice { error } else { Ok(()) }
+    let by_name = |a: &[u8], b: &[u8]| Units(a).map(chars::fold).cmp(Units(b).map(chars::fold));
+    names.sort_unstable_by(|a, b| by_name(a, b).then(a.as_ptr().cmp(&b.as_ptr())));
+    let again = names.windows(2).filter_map(|pair| match pair {
+        [a, b] if chars::same_ignoring_case(a, b) => Some(*b),
+        _ => None,
+    });
+    again.min_by_key(|name| name.as_ptr()).map_or(Ok(()), error)
 }
 
 /// One header of a URI: to become a header field of a request formed from it, or its body.
