@@ -277,6 +277,37 @@ fn lines_that_came_with_lf_alone_are_answered_with_crlf() {
     assert_eq!(response.call_id(), Ok("1"));
 }
 
+/// The Via of an INVITE that came in, of any spelling, leaves in its CANCEL and ACK with the same meaning.
+#[test]
+fn the_via_of_a_follow_up_is_that_of_the_invite() {
+    let of = |line: &[u8]| {
+        let mut text = b"INVITE sip:bob@biloxi.com SIP/2.0\r\n".to_vec();
+        text.extend_from_slice(line);
+        text.extend_from_slice(
+            b"\r\nTo: <sip:bob@biloxi.com>\r\nFrom: <sip:a@b>;tag=1\r\nCall-ID: 1\r\nCSeq: 7 INVITE\r\n\r\n",
+        );
+        Message::parse(text.into()).unwrap().cancel()
+    };
+    for (line, value) in [
+        (
+            &b"v: SIP/2.0/UDP a;branch=z9hG4bK1;x=\"y, z\", SIP/2.0/UDP b"[..],
+            &b"SIP/2.0/UDP a;branch=z9hG4bK1;x=\"y, z\""[..],
+        ),
+        (b"Via: SIP/2.0/UDP a\r\n ;branch=z9hG4bK1\r\n\t,SIP/2.0/UDP b", b"SIP/2.0/UDP a ;branch=z9hG4bK1"),
+        (b"Via: SIP/2.0/UDP a;branch=z9hG4bK1;x=\"\xe9\xff\"", b"SIP/2.0/UDP a;branch=z9hG4bK1;x=\"\xe9\xff\""),
+    ] {
+        let cancel = of(line).unwrap();
+        assert_eq!(cancel.fields(Header::Via).collect::<Vec<_>>(), [value]);
+        assert_eq!(cancel.top_via().unwrap().branch(), Ok(Some("z9hG4bK1")));
+        cancel.check_grammar().unwrap();
+        assert_eq!(Message::parse(cancel.to_bytes()).unwrap().field(Header::Via), Some(value));
+    }
+    // No request goes out with a Via that cannot be read.
+    for line in [&b"Via: SIP/2.0/UDP a;;x"[..], b"Via: nonsense", b"Via: SIP/2.0/UDP a;branch=\"\x01\"", b"X: y"] {
+        assert!(of(line).is_err(), "{}", line.escape_ascii());
+    }
+}
+
 #[test]
 fn ack_and_cancel_follow_an_invite_alone() {
     let invite = invite().build().unwrap();

@@ -259,6 +259,60 @@ fn content_length_is_that_of_the_body_and_there_once() {
 }
 
 #[test]
+fn a_header_that_stands_once_is_pushed_once() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //= type=test
+    //# Multiple header field rows with the same field-name MAY be present in
+    //# a message if and only if the entire field-value for that header field
+    //# is defined as a comma-separated list (that is, if follows the grammar
+    //# defined in Section 7.3).
+    let once = [
+        ("From", "<sip:a@b>;tag=2"),
+        ("t", "<sip:a@b>"),
+        ("CALL-ID", "2"),
+        ("CSeq", "2 INVITE"),
+        ("Max-Forwards", "5"),
+        ("c", "text/html"),
+        ("Expires", "5"),
+        ("User-Agent", "x"),
+        ("s", "x"),
+        ("Event", "presence"),
+        ("r", "<sip:a@b>"),
+        ("Replaces", "a;to-tag=1;from-tag=2"),
+        ("x", "90"),
+        ("Privacy", "id"),
+        ("Date", "Sat, 13 Nov 2010 23:29:00 GMT"),
+        ("RAck", "1 1 INVITE"),
+        ("SIP-If-Match", "x"),
+        ("Subscription-State", "active"),
+    ];
+    for (name, value) in once {
+        let mut message = invite();
+        if !message.has(name) {
+            message.push(name, value).unwrap();
+        }
+        let before = text(&message);
+        let error = message.push(name, value).unwrap_err();
+        assert_eq!((error.kind, error.header), (BuildFault::Repeated, HeaderName::from(name).known()), "{name}");
+        assert_eq!(message.push_front(HeaderName::Other(name), value).unwrap_err().kind, BuildFault::Repeated);
+        let copy = message.clone();
+        let field = copy.headers().find(|field| field.name() == HeaderName::from(name)).unwrap();
+        assert_eq!(message.push_field(&field).unwrap_err().kind, BuildFault::Repeated, "{name}");
+        assert_eq!(text(&message), before, "{name}");
+        message.set(name, value).unwrap();
+        assert_eq!(message.fields(name).count(), 1);
+    }
+    let mut message = invite();
+    for (name, value) in
+        [("Contact", "<sip:a@b>"), ("Warning", "399 a \"b\""), ("Authorization", "Basic eA=="), ("X-A", "b")]
+    {
+        message.push(name, value).unwrap();
+        message.push(name, value).unwrap();
+        assert_eq!(message.fields(name).count(), 2);
+    }
+}
+
+#[test]
 fn the_empty_line_that_was_missing_is_there_when_the_message_leaves() {
     let head = &INVITE.as_bytes()[..INVITE.len() - "Content-Length: 4\r\n\r\nbody".len()];
     let config = ParserConfig { missing_empty_line: true, ..ParserConfig::default() };

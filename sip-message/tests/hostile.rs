@@ -192,6 +192,7 @@ fn salvage_finds_what_an_answer_needs_and_nothing_it_cannot_trust() {
     assert_eq!(answer.top_via().unwrap().branch(), Ok(Some("z9hG4bK1")));
     assert_eq!(answer.cseq().unwrap().number, 1);
     assert!(salvage(broken.replace("INVITE", "ACK").as_bytes()).is_none());
+    assert!(salvage(broken.replacen("INVITE", "ACK", 1).as_bytes()).is_none());
     assert!(salvage(b"SIP/2.0 1000 x\r\n").is_none());
     for gone in ["Via", "To", "From", "Call-ID", "CSeq"] {
         assert!(salvage(broken.replace(&format!("{gone}: "), "X: ").as_bytes()).is_none(), "{gone}");

@@ -134,6 +134,27 @@ fn a_lone_cr_or_lf_ends_the_stream() {
     }
 }
 
+/// A peer whose lines end in LF alone learns it at the end of its first head, not when memory does; and with its head,
+/// from which it can be answered.
+#[test]
+fn a_stream_with_lf_line_ends_is_refused_at_the_end_of_its_first_head() {
+    let stream = message("hello").replace("\r\n", "\n");
+    let head = stream.find("\n\n").unwrap() + 2;
+    for split in [1, 7, head, stream.len()] {
+        let items = decode(ParserConfig::default(), stream.as_bytes().chunks(split));
+        assert_eq!(items.len(), 1, "{split}");
+        assert!(matches!(items[..], [Item::Fatal(FramingFault::BareLf, _)]), "{items:?}");
+    }
+    let mut decoder = StreamDecoder::new(ParserConfig::default());
+    decoder.push(&stream.as_bytes()[..head]);
+    let Some(Err(error)) = decoder.next_item() else { panic!("no error") };
+    assert_eq!(error.head, stream.as_bytes()[..head]);
+    assert!(sip_message::salvage(&error.head).is_some());
+    let lenient = ParserConfig { bare_lf: true, ..ParserConfig::default() };
+    let items = decode(lenient, stream.as_bytes().chunks(5));
+    assert!(matches!(items[..], [Item::Message(..)]), "{items:?}");
+}
+
 #[test]
 fn the_head_of_a_refused_message_can_be_answered() {
     let mut decoder = StreamDecoder::new(ParserConfig::default());

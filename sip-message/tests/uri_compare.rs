@@ -220,6 +220,11 @@ fn other_schemes() {
     same("urn:Example:a", "URN:example:a");
     differ("urn:example:a", "urn:example:A");
     differ("urn:example:a", "urn:examples:a");
+    same("urn:example:a%2cb", "URN:EXAMPLE:a%2Cb");
+    differ("urn:example:a%2cB", "urn:example:a%2Cb");
+    differ("urn:example:a%2cb", "urn:example:a,b");
+    same("urn:example:a?=b", "urn:example:a?+c#d");
+    differ("urn:example:a?=b", "urn:example:a/?=b");
     same("HTTP://a/b", "http://a/b");
     differ("http://a/b", "http://a/B");
     differ("http:a", "https:a");

@@ -23,8 +23,8 @@ use smallvec::SmallVec;
 impl Uri<'_> {
     /// Whether both URIs name the same resource by the rules of their scheme: RFC 3261 section 19.1.4 for `sip:` and
     /// `sips:`, RFC 3966 section 4 for `tel:`. Of any other scheme, the scheme is compared without regard to case and
-    /// the rest byte by byte; likewise the namespace of a URN, and all of a `service` or `uuid` URN, without regard
-    /// to case.
+    /// the rest byte by byte; likewise the namespace of a URN, its escapes, and all of a `service` or `uuid` URN,
+    /// without regard to case, and without what stands behind `?` or `#` in a URN (RFC 8141 section 3.1).
     ///
     /// Reflexive and symmetric. For SIP URIs it is not transitive: see [`SipUri::equivalent`].
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
@@ -351,19 +351,30 @@ impl UrnUri<'_> {
         ["service", "uuid"].iter().any(|namespace| self.namespace().eq_ignore_ascii_case(namespace))
     }
 
+    /// The name itself, without what RFC 8141 lets stand behind it and leaves out of comparisons.
+    fn name(&self) -> &[u8] {
+        let v = self.specific().as_bytes();
+        v.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default()
+    }
+
     fn equivalent(&self, other: &UrnUri<'_>) -> bool {
+        let (a, b) = (self.name(), other.name());
         self.namespace().eq_ignore_ascii_case(other.namespace())
-            && match self.ignores_case() {
-                true => self.specific().eq_ignore_ascii_case(other.specific()),
-                false => self.specific() == other.specific(),
-            }
+            && a.eq_ignore_ascii_case(b)
+            && (self.ignores_case() || same_but_escapes(a, b))
     }
 
     fn hash_canonical<H: Hasher>(&self, state: &mut H) {
-        for b in self.as_bytes() {
+        for b in self.namespace().bytes().chain([b':']).chain(self.name().iter().copied()) {
             state.write_u8(b.to_ascii_lowercase());
         }
     }
+}
+
+/// Whether two texts that differ in case at most differ in the digits of `%` escapes alone.
+fn same_but_escapes(a: &[u8], b: &[u8]) -> bool {
+    let escaped = |at: usize| (1..=2).any(|back| at.checked_sub(back).is_some_and(|at| a.get(at) == Some(&b'%')));
+    a.iter().zip(b).enumerate().all(|(at, (x, y))| x == y || escaped(at))
 }
 
 impl OtherUri<'_> {
