@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// Bytes of the transport, lent. Each message is copied into an allocation of its own, of just its size.
+    /// Bytes of the transport, lent. Each message is copied into an allocation of its own, and unmasked on the way.
     Bytes(&'a [u8]),
     /// Bytes of the transport, given away. A frame that lies whole in them is unmasked in place and handed out as a
     /// slice of the same allocation: nothing is copied, but that slice keeps the whole buffer alive.

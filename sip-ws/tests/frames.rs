@@ -273,6 +273,23 @@ fn large_owned_messages_are_sent_without_a_copy() {
     assert_eq!(server.poll_transmit(), None);
 }
 
+#[test]
+fn a_client_masks_in_place_what_is_its_own_and_else_a_copy() {
+    let mut client = client(Config::default());
+    let payload: Vec<u8> = (0..10_003_u32).map(|i| (i * 7) as u8).collect();
+    let shared = Bytes::from(payload.clone());
+    client.send(Instant::ZERO, Message::Binary(shared.clone())).unwrap();
+    assert_eq!(parse(&output(&mut client))[0].payload, payload);
+    assert_eq!(shared, payload);
+    let place = shared.as_ptr();
+    client.send(Instant::ZERO, Message::Binary(shared)).unwrap();
+    let mut out = client.poll_transmit().unwrap().to_vec();
+    let masked = client.poll_transmit().unwrap();
+    assert_eq!(masked.as_ptr(), place);
+    out.extend_from_slice(&masked);
+    assert_eq!(parse(&out)[0].payload, payload);
+}
+
 //= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
 //= type=test
 //# The endpoint MUST ensure the WebSocket connection is in the OPEN

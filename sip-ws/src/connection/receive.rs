@@ -414,9 +414,12 @@ impl Connection {
     //= https://www.rfc-editor.org/rfc/rfc7118#section-4.2
     //# Therefore, SIP WebSocket Clients and SIP
     //# WebSocket Servers MUST accept both text and binary frames.
-    fn deliver_sip(&mut self, is_text: bool, payload: Bytes) -> Result<(), Violation> {
+    fn deliver_sip(&mut self, is_text: bool, mut payload: Bytes) -> Result<(), Violation> {
         match sip::classify(&payload)? {
-            Content::Message(blank) => self.events.push_bytes(Kind::Sip, payload.slice(blank..)),
+            Content::Message(blank) => {
+                payload.advance(blank);
+                self.events.push_bytes(Kind::Sip, payload);
+            }
             // RFC 5626 section 3.5.1; RFC 7118 section 6 keeps it usable.
             Content::Ping => {
                 self.pay_control()?;

@@ -5,7 +5,7 @@ use crate::{
     close::{Cause, CloseFrame, Closed},
     config::Role,
     frame::{self, MAX_CONTROL, MAX_HEADER, Opcode},
-    mask::apply_mask,
+    mask::{apply_mask, masked_copy},
     outbox::Outbox,
     sip::{self, Content},
     time::Instant,
@@ -298,11 +298,13 @@ impl Connection {
         self.counters.bytes_out += (header.len() + payload.len()) as u64;
         let payload = match mask {
             None => payload,
-            Some(key) => {
-                let mut payload = payload.try_into_mut().unwrap_or_else(|shared| shared.as_ref().into());
-                apply_mask(&mut payload, key, 0);
-                payload.freeze()
-            }
+            Some(key) => match payload.try_into_mut() {
+                Ok(mut own) => {
+                    apply_mask(&mut own, key, 0);
+                    own.freeze()
+                }
+                Err(shared) => masked_copy(&shared, key).0,
+            },
         };
         self.outbox.push(header, payload);
     }
