@@ -11,7 +11,7 @@ mod peers;
 use crate::alloc;
 use crate::report::{Contender, Report};
 use bytes::{Bytes, BytesMut};
-use sip_ws::{Accept, Config, Connection, Event, Input, Instant};
+use sip_ws::{Accept, ClientRequest, Config, Connection, Event, Input, Instant};
 use std::hint::black_box;
 
 const OURS: &str = "sip-ws";
@@ -164,9 +164,26 @@ fn open() -> Connection {
     server
 }
 
-fn take(server: &mut Connection, input: Input<'_>) -> Bytes {
-    server.handle_input(Instant::ZERO, input).expect("room");
-    match server.poll_event() {
+/// A client that has got its answer, from a server of ours.
+fn open_client() -> Connection {
+    let request = ClientRequest::new("ws://a/".parse().expect("a URL"));
+    let mut client = Connection::client(Instant::ZERO, Config::default(), &request, [1; 32]).expect("no subprotocols");
+    let mut server = Connection::server(Instant::ZERO, Config::default());
+    while let Some(bytes) = client.poll_transmit() {
+        server.handle_input(Instant::ZERO, &bytes[..]).expect("room");
+    }
+    server.accept(Instant::ZERO, Accept::new()).expect("an upgrade");
+    while let Some(bytes) = server.poll_transmit() {
+        client.handle_input(Instant::ZERO, &bytes[..]).expect("room");
+    }
+    while client.poll_event().is_some() {}
+    assert!(client.is_open());
+    client
+}
+
+fn take(connection: &mut Connection, input: Input<'_>) -> Bytes {
+    connection.handle_input(Instant::ZERO, input).expect("room");
+    match connection.poll_event() {
         Some(Event::Text(bytes) | Event::Binary(bytes)) => bytes,
         other => panic!("{other:?}"),
     }
@@ -251,6 +268,18 @@ fn memory(report: &mut Report) {
         Box::new(server)
     });
     report.figure("idle server", "memory", OURS, counted.live as f64, "bytes", None);
+    drop(kept);
+    let (kept, counted) = alloc::measure(|| {
+        let mut client = open_client();
+        client.send_binary(Instant::ZERO, &[0; 600]).expect("room");
+        while client.poll_transmit().is_some() {}
+        let mut frame = Vec::new();
+        put_header(&mut frame, 0x82, 0, 600);
+        frame.resize(frame.len() + 600, 0);
+        take(&mut client, Input::Bytes(&frame));
+        Box::new(client)
+    });
+    report.figure("idle client", "memory", OURS, counted.live as f64, "bytes", None);
     drop(kept);
     #[cfg(feature = "ws-peers")]
     peers::memory(report);
