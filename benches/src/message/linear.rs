@@ -7,7 +7,7 @@ use crate::instructions;
 use crate::report::{Contender, Report};
 use bytes::Bytes;
 use sip_message::uri::Uri;
-use sip_message::{Capabilities, Header, Message, NameAddr, ParserConfig, StreamDecoder, Via, salvage};
+use sip_message::{Capabilities, Header, Message, NameAddr, ParserConfig, StreamDecoder, salvage};
 use std::hash::{DefaultHasher, Hasher};
 use std::hint::black_box;
 
@@ -22,6 +22,32 @@ pub struct Case {
 pub const CASES: &[Case] = &[
     Case { name: "headers", make: |n| with(|head| (0..n).for_each(|i| line(head, &format!("X-{i:05}: v")))) },
     Case { name: "header-repeats", make: |n| with(|head| (0..n).for_each(|_| line(head, "Route: <sip:a@b;lr>"))) },
+    Case { name: "via-fields", make: |n| with(|head| (0..n).for_each(|i| line(head, &via(i)))) },
+    Case {
+        name: "via-commas",
+        make: |n| with(|head| line(head, &format!("Via: {}", ["SIP/2.0/UDP h"].repeat(n).join(",")))),
+    },
+    Case {
+        name: "via-parameters",
+        make: |n| with(|head| line(head, &format!("Via: SIP/2.0/UDP h{};ttl=1", params(n)))),
+    },
+    Case {
+        name: "challenges",
+        make: |n| with(|head| line(head, &format!("WWW-Authenticate: {}", ["D a=b"].repeat(n).join(",")))),
+    },
+    Case {
+        name: "challenge-parameters",
+        make: |n| with(|head| line(head, &format!("WWW-Authenticate: Digest x=y{}", params(n).replace(';', ",")))),
+    },
+    Case {
+        name: "tokens",
+        make: |n| with(|head| line(head, &format!("Supported: {}", ["100rel"].repeat(n).join(",")))),
+    },
+    Case {
+        name: "accept-ranges",
+        make: |n| with(|head| line(head, &format!("Accept: {}", ["a/b;q=0"].repeat(n).join(",")))),
+    },
+    Case { name: "call-id", make: |n| with(|head| line(head, &format!("Replaces: {}{}", "a".repeat(n), params(n)))) },
     Case { name: "folds", make: |n| with(|head| line(head, &format!("Subject: a{}", "\r\n b".repeat(n)))) },
     Case {
         name: "commas",
@@ -93,6 +119,10 @@ fn multipart(parts: &str) -> Vec<u8> {
     with_body(|head| line(head, "Content-Type: multipart/mixed;boundary=b"), &format!("{parts}\r\n--b--\r\n"))
 }
 
+fn via(i: usize) -> String {
+    format!("Via: SIP/2.0/UDP h;branch=z9hG4bK{i:05};received=192.0.2.1;rport=5060")
+}
+
 /// `n` parameters, each with another name.
 fn params(n: usize) -> String {
     (0..n).map(|i| format!(";p{i:05}=v")).collect()
@@ -113,7 +143,14 @@ fn work(buffer: &Bytes) {
     for header in [Header::Contact, Header::Route, Header::Allow, Header::Subject, Header::UserAgent] {
         black_box(message.fields(header).map(<[u8]>::len).sum::<usize>());
     }
-    black_box(message.values::<Via<'_>>(Header::Via).count());
+    for via in message.vias().filter_map(Result::ok) {
+        black_box((via.sent_by().is_ok(), via.branch().is_ok(), via.received().is_ok(), via.rport().is_ok()));
+        black_box((via.maddr().is_ok(), via.ttl().is_ok(), via.params().count()));
+    }
+    for challenge in message.www_authenticate().filter_map(Result::ok) {
+        black_box((challenge.realm().is_ok(), challenge.nonce().is_ok(), challenge.qop().is_ok()));
+    }
+    black_box((message.supports("none"), message.accept_quality("c/d"), message.replaces().is_ok()));
     for header in [Header::Contact, Header::Route, Header::Allow] {
         black_box(message.values::<NameAddr<'_>>(header).filter_map(Result::ok).map(read).count());
     }
