@@ -127,6 +127,10 @@ impl Dialog {
     /// # Errors
     ///
     /// The request has no Contact, or has Contact, From, To or Record-Route malformed.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1
+    //# UAs MUST assign values to the dialog ID components as described below.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+    //# This state MUST be maintained for the duration of the dialog.
     pub fn from_request(request: &Message, local_tag: &str, early: bool) -> Result<Dialog, DialogError> {
         let malformed = |_| DialogError::Malformed;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
@@ -185,6 +189,8 @@ impl Dialog {
     /// # Errors
     ///
     /// The response has no Contact though it confirms the dialog, or has Contact, From, To or Record-Route malformed.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+    //# This state MUST be maintained for the duration of the dialog.
     pub fn from_response(request: &Message, response: &Message) -> Result<Dialog, DialogError> {
         let malformed = |_| DialogError::Malformed;
         let early = response.status().is_some_and(|status| status.is_provisional());

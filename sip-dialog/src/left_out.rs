@@ -741,11 +741,6 @@
 //= reason=for whoever specifies an event package: what packages mean is the host's
 //# These values will be defined by individual event packages and MUST be
 //# registered with the IANA.
-//= https://www.rfc-editor.org/rfc/rfc6665#appendix-B.6
-//= type=exception
-//= reason=explains a requirement made elsewhere
-//# Changed strength of including of "expires" in a NOTIFY from "SHOULD" to
-//# "MUST" in Section 4.2.2.
 
 // RFC 3891: who may replace a call.
 //= https://www.rfc-editor.org/rfc/rfc3891#section-3
@@ -803,3 +798,20 @@
 //# To header tags MUST be generated for responses in a stateless manner -
 //# in a manner that will generate the same tag for the same request
 //# consistently.
+
+// What cannot happen here, or is done by whoever answers.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+//= type=exception
+//= reason=the host answers offers: it is told which are refreshes
+//# The same is true for an answer exchanged as a result of a session
+//# refresh request; if it has not changed, that MUST be indicated.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.1.1
+//= type=exception
+//= reason=the host answers, and is to do it at once
+//# In particular, notifiers MUST NOT wait for a user response before
+//# returning a final response to a SUBSCRIBE request.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-3
+//= type=exception
+//= reason=no two dialogs match: our tag of each is drawn at random, and it is part of what is matched
+//# If the Replaces header field matches more than one dialog, the UA MUST
+//# act as if no match is found.

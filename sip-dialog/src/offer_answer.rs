@@ -177,6 +177,23 @@ impl OfferAnswer {
     //= https://www.rfc-editor.org/rfc/rfc3264#section-4
     //# Furthermore, it MUST NOT generate a new offer if it has generated a
     //# prior offer for which it has not yet received an answer or a rejection.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+    //# The initial offer MUST be in either an INVITE or, if not there, in the
+    //# first reliable non-failure message from the UAS back to the UAC.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+    //# If the initial offer is in the first reliable non-failure message from
+    //# the UAS back to UAC, the answer MUST be in the acknowledgement for that
+    //# message (in this specification, ACK for a 2xx response).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+    //# All user agents that support INVITE MUST support these two exchanges.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1
+    //# It MUST provide the offer in its first non-failure reliable message back
+    //# to the UAC.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+    //# All user agents that support this extension MUST support all
+    //# offer/answer exchanges that are possible based on the rules in Section
+    //# 13.2 of RFC 3261, based on the existence of INVITE and PRACK as
+    //# requests, and 2xx and reliable 1xx as non-failure reliable responses.
     pub fn sent(&mut self, place: Place) -> Option<Meaning> {
         match (place, self.phase) {
             (Place::InviteOk | Place::Reliable, Phase::RemoteOffer(Place::Invite))

@@ -616,6 +616,22 @@ impl UserAgentCore {
             //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4
             //# The UA MUST send keep-alives at least as often as this number of
             //# seconds.
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+            //# Clients MUST support this CRLF keep-alive.
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+            //# This approach MUST only be used with connection oriented transports such
+            //# as TCP or SCTP; it MUST NOT be used with connection-less transports such
+            //# as UDP.
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+            //# This approach MUST only be used with connection-less transports, such as
+            //# UDP; it MUST NOT be used for connection-oriented transports such as TCP
+            //# and SCTP.
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+            //# Clients MUST support STUN-based keep-alives.
+            //= https://www.rfc-editor.org/rfc/rfc5626#section-8
+            //# A SIP node MUST NOT send STUN requests over a flow unless it has an
+            //# explicit indication that the target next-hop SIP server claims to
+            //# support this specification.
             let kept = ep.keep_alive(self.now, path.flow, Some(path.remote), Some(interval)).is_ok();
             if let Some(found) = self.registrations.get_mut(id) {
                 found.kept_alive = kept;

@@ -77,6 +77,10 @@ pub fn is_hold(sdp: &[u8]) -> bool {
                 None => session = direction,
             }
         } else if let Some(address) = line.strip_prefix(b"c=") {
+            //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+            //# An agent MUST be capable of receiving SDP with a connection address of
+            //# 0.0.0.0, in which case it means that neither RTP nor RTCP should be sent
+            //# to the peer.
             let null = address.ends_with(b" 0.0.0.0");
             match &mut stream {
                 Some((_, own)) => *own = Some(null),
@@ -152,6 +156,11 @@ mod tests {
     const AUDIO: &[u8] =
         b"v=0\r\no=- 1 9 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+    //= type=test
+    //# An agent MUST be capable of receiving SDP with a connection address of
+    //# 0.0.0.0, in which case it means that neither RTP nor RTCP should be sent
+    //# to the peer.
     #[test]
     fn hold_is_told_from_its_forms() {
         let held = |more: &[u8]| is_hold(&[AUDIO, more].concat());
@@ -165,6 +174,11 @@ mod tests {
         assert!(!is_hold(b""));
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-8
+    //= type=test
+    //# When issuing an offer that modifies the session, the "o=" line of the
+    //# new SDP MUST be identical to that in the previous SDP, except that the
+    //# version in the origin field MUST increment by one from the previous SDP.
     #[test]
     fn directions_of_all_streams_are_replaced() {
         let two = [AUDIO, b"a=recvonly\r\nm=video 4002 RTP/AVP 31\r\n"].concat();

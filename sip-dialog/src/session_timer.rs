@@ -142,6 +142,11 @@ impl SessionTimer {
     //= https://www.rfc-editor.org/rfc/rfc4028#section-7.2
     //# UACs MUST be prepared to receive a Session-Expires header field in a
     //# response, even if none were present in the request.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-4
+    //# In other words, SIP entities MUST be prepared to handle Session-Expires
+    //# header field values of any duration greater than 90 seconds, but
+    //# entities that insert the Session-Expires header field SHOULD NOT choose
+    //# values of less than 30 minutes.
     pub fn accepted(&mut self, response: &Message) {
         self.agreed = expires(response).map(|(interval, refresher)| {
             //= https://www.rfc-editor.org/rfc/rfc4028#section-7.2

@@ -8,8 +8,9 @@
 //! ```
 //! A dialog may carry several of them, beside a call or without one.
 
+mod notifier;
+
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 use sip_message::headers::{DeltaSeconds, Event as EventValue, EventReason, SubscriptionState, Substate};
@@ -17,11 +18,9 @@ use sip_message::{Header, Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
 use crate::agent::client::{Final, Purpose};
-use crate::agent::server::Served;
 use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::call::Entry;
-use crate::call::callee::Reply;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
@@ -227,6 +226,9 @@ impl UserAgentCore {
     /// # Errors
     ///
     /// A value is malformed; there are too many subscriptions; the next hop cannot be reached.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.5.2
+    //# Subscribers MUST NOT attempt to reuse dialogs whose remote target is a
+    //# GRUU.
     pub fn subscribe(
         &mut self,
         ep: &mut Endpoint,
@@ -379,6 +381,10 @@ impl UserAgentCore {
     pub(crate) fn on_subscribe_done(&mut self, ep: &mut Endpoint, id: SubscriptionId, outcome: Final) {
         let Some(sub) = self.subscriptions.get_mut(id) else { return };
         let Final { request, response, status: code, auth, .. } = outcome;
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-8.3.1
+        //# Implementations conformant with the current specification MUST treat an
+        //# incoming 202 response as identical to a 200 response and MUST NOT
+        //# generate 202 response codes to SUBSCRIBE or NOTIFY requests.
         if let (true, Some(response)) = (code.is_success(), response.clone()) {
             if let (Some(request), true) = (request, sub.request.is_some()) {
                 // The one that was accepted: its number is the dialog's.
@@ -500,6 +506,10 @@ impl UserAgentCore {
     //# Due to the potential for out-of-order messages, packet loss, and
     //# forking, the subscriber MUST be prepared to receive NOTIFY requests
     //# before the SUBSCRIBE transaction has completed.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.4
+    //# The subscriber MUST therefore be prepared to receive NOTIFY requests
+    //# with "From:" tags that differ from the "To:" tag received in the
+    //# SUBSCRIBE 200-class response.
     pub(crate) fn on_notify_outside(&mut self, ep: &mut Endpoint, tx: ServerTxId, _path: Path, message: Message) {
         let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
         let known = self.subscribing.get(tag).copied();
@@ -586,6 +596,14 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
         //# If the "Subscription-State" value is "terminated", the subscriber MUST
         //# consider the subscription terminated.
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+        //# The "expires" parameter has no semantics for "terminated" -- notifiers
+        //# SHOULD NOT include an "expires" parameter on a "Subscription-State"
+        //# header field with a value of "terminated", and subscribers MUST ignore
+        //# any such parameter, if present.
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
+        //# In particular, subscribers MUST NOT wait for a user response before
+        //# returning a final response to a NOTIFY request.
         if over {
             let cause = if leaving { SubscriptionEnd::Unsubscribed } else { SubscriptionEnd::Terminated { retry } };
             return self.end_sub(id, cause, Some(message));
@@ -609,331 +627,6 @@ impl UserAgentCore {
             self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(expires));
         }
     }
-
-    /// A SUBSCRIBE: a new subscription, or news of one there is.
-    pub(crate) fn on_subscribe(
-        &mut self,
-        ep: &mut Endpoint,
-        tx: ServerTxId,
-        path: Path,
-        dialog: Option<DialogId>,
-        message: Message,
-    ) {
-        let Ok(Some(event)) = message.value::<EventValue<'_>>(Header::Event) else {
-            //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.3
-            //# If a notifier does not support PINT, it SHOULD return 489 (Bad Event) to
-            //# any SUBSCRIBE requests without an "Event" header field.
-            return self.bad_event(ep, tx, &message);
-        };
-        let package = event.event_type().as_str();
-        let expires = expires_of(&message).unwrap_or(DEFAULT_EXPIRES);
-        if let Some(dialog) = dialog {
-            let subs = self.dialogs.get(dialog).map(|entry| entry.subs.clone()).unwrap_or_default();
-            let known = subs.into_iter().find(|id| {
-                self.subscriptions.get(*id).is_some_and(|sub| sub.side == Side::Notifier && sub.is(&message))
-            });
-            if let Some(id) = known {
-                return self.resubscribed(ep, tx, id, expires, message);
-            }
-        }
-        //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
-        //# If a SUBSCRIBE request for event refer is received for a subscription
-        //# that does not already exist, it MUST be rejected with a 403.
-        if package == "refer" {
-            return self.reply(ep, tx, &message, StatusCode::FORBIDDEN);
-        }
-        if !self.config.packages.iter().any(|known| known == package) {
-            return self.bad_event(ep, tx, &message);
-        }
-        if !self.sub_room() {
-            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
-        }
-        let value = text_of(&message, Header::Event);
-        let mut sub = Subscription::new(Side::Notifier, &value, expires, self.contact_for(path));
-        sub.dialog = dialog;
-        sub.asked = Some(tx);
-        sub.pin = Self::pin_for(path, &message);
-        sub.request = Some(Box::new(message.clone()));
-        if dialog.is_none() && Dialog::from_request(&message, "x", false).is_err() {
-            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
-        }
-        let Some(id) = self.subscriptions.insert(sub) else {
-            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
-        };
-        if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
-            entry.subs.push(id);
-        }
-        self.serve(tx, Served::Subscribe(id));
-        let expires = Duration::from_secs(u64::from(expires));
-        self.sub_event(id, SubscriptionEvent::Incoming { message, expires });
-    }
-
-    fn bad_event(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) {
-        let mut builder = self.response(ep, tx, message, status(489));
-        if !self.config.packages.is_empty() {
-            builder = builder.header(Header::AllowEvents, self.config.packages.join(", "));
-        }
-        self.finish(ep, tx, builder);
-    }
-
-    /// A SUBSCRIBE for a subscription there is: refreshed, or ended.
-    fn resubscribed(&mut self, ep: &mut Endpoint, tx: ServerTxId, id: SubscriptionId, expires: u32, message: Message) {
-        let Some(sub) = self.subscriptions.get_mut(id) else { return };
-        if sub.state != State::Live {
-            return self.reply_later(ep, tx, &message);
-        }
-        sub.expires = expires;
-        let (contact, dialog) = (sub.contact.clone(), sub.dialog);
-        if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
-            let _ = entry.dialog.refresh_target(&message);
-        }
-        let builder = self.response(ep, tx, &message, StatusCode::OK);
-        self.finish(ep, tx, builder.header(Header::Expires, expires).header(Header::Contact, contact));
-        if expires == 0 {
-            let termination = Termination { reason: Some("timeout"), ..Termination::default() };
-            return self.finish_notifier(ep, id, termination, SubscriptionEnd::PeerUnsubscribed);
-        }
-        let time = Duration::from_secs(u64::from(expires));
-        self.deadlines.after(Deadline::Subscribe(id), self.now, time);
-        self.sub_event(id, SubscriptionEvent::Refreshed { message, expires: time });
-        // Each SUBSCRIBE is answered by the state at once; the host may send a newer one after.
-        let last = self.subscriptions.get(id).and_then(|sub| sub.last.clone());
-        let _ = self.send_notify(ep, id, last.map(|body| *body), None);
-    }
-
-    /// Accepts a subscription: 200, and the state at once in a NOTIFY.
-    ///
-    /// `pending` says that somebody must still approve of it; [`notify`](UserAgentCore::notify) makes it active. `expires` shortens
-    /// what was asked for.
-    ///
-    /// # Errors
-    ///
-    /// The id is stale, or of a subscription that does not wait for this; a value is malformed.
-    //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
-    //# 200-class responses to SUBSCRIBE requests also MUST contain an "Expires"
-    //# header field.
-    pub fn accept_subscription(
-        &mut self,
-        ep: &mut Endpoint,
-        now: Instant,
-        id: SubscriptionId,
-        pending: bool,
-        expires: Option<u32>,
-        body: Option<Body>,
-    ) -> Result<(), CommandError> {
-        self.advance(now);
-        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
-        let (Some(tx), Some(request), false) = (sub.asked, sub.request.as_ref(), sub.refer) else {
-            return Err(CommandError::WrongState);
-        };
-        //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
-        //# The period of time in the response MAY be shorter but MUST NOT be longer
-        //# than specified in the request.
-        let granted = expires.unwrap_or(sub.expires).min(sub.expires);
-        let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
-        let builder = self.response(ep, tx, request, StatusCode::OK).copy_all(request, Header::RecordRoute);
-        let response = builder
-            .header(Header::Contact, &sub.contact)
-            .lines(&self.allow_line)
-            .header(Header::Expires, granted)
-            .build()?;
-        let dialog = match sub.dialog {
-            Some(_) => None,
-            None => Some(Dialog::from_request(request, tag.as_str(), false)?),
-        };
-        let (contact, pin) = (sub.contact.clone(), sub.pin);
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
-        self.serve(tx, Served::Done);
-        if let Some(dialog) = dialog {
-            let mut entry = Entry::new(dialog, contact, pin);
-            entry.subs.push(id);
-            let dialog = self.insert_dialog(entry).ok_or(CommandError::Full)?;
-            if let Some(sub) = self.subscriptions.get_mut(id) {
-                sub.dialog = Some(dialog);
-            }
-        }
-        if let Some(sub) = self.subscriptions.get_mut(id) {
-            sub.state = State::Live;
-            sub.asked = None;
-            sub.request = None;
-            sub.expires = granted;
-            sub.pending = pending;
-        }
-        if granted == 0 {
-            let termination = Termination { reason: Some("timeout"), retry_after: None, body };
-            self.finish_notifier(ep, id, termination, SubscriptionEnd::Expired);
-            return Ok(());
-        }
-        self.deadlines.after(Deadline::Subscribe(id), self.now, Duration::from_secs(u64::from(granted)));
-        self.send_notify(ep, id, body, None)
-    }
-
-    /// Refuses a subscription that came in.
-    ///
-    /// # Errors
-    ///
-    /// The id is stale, or of a subscription that does not wait for this; the status is none that refuses.
-    pub fn reject_subscription(
-        &mut self,
-        ep: &mut Endpoint,
-        now: Instant,
-        id: SubscriptionId,
-        code: StatusCode,
-        reply: Reply,
-    ) -> Result<(), CommandError> {
-        self.advance(now);
-        if code.code() < 300 {
-            return Err(CommandError::BadStatus);
-        }
-        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
-        let (Some(tx), Some(request)) = (sub.asked, sub.request.as_ref()) else { return Err(CommandError::WrongState) };
-        let mut builder = reply.headers.on_response(self.response(ep, tx, request, code));
-        if let Some(body) = reply.body {
-            builder = body.on_response(builder);
-        }
-        let response = builder.build()?;
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
-        self.serve(tx, Served::Done);
-        self.end_sub(id, SubscriptionEnd::Rejected(code), None);
-        Ok(())
-    }
-
-    /// The transaction of a SUBSCRIBE or REFER that waits for the host ended.
-    pub(crate) fn on_subscribe_gone(&mut self, _ep: &mut Endpoint, id: SubscriptionId) {
-        if self.subscriptions.get(id).is_some_and(|sub| sub.asked.is_some()) {
-            self.end_sub(id, SubscriptionEnd::Rejected(status(408)), None);
-        }
-    }
-
-    /// Tells the state: sends a NOTIFY. A pending subscription becomes active.
-    ///
-    /// # Errors
-    ///
-    /// The id is stale or a subscriber's; it is not accepted yet; a value is malformed.
-    pub fn notify(
-        &mut self,
-        ep: &mut Endpoint,
-        now: Instant,
-        id: SubscriptionId,
-        body: Option<Body>,
-    ) -> Result<(), CommandError> {
-        self.advance(now);
-        let sub = self.subscriptions.get_mut(id).ok_or(CommandError::Unknown)?;
-        if sub.side != Side::Notifier || sub.state != State::Live {
-            return Err(CommandError::WrongState);
-        }
-        sub.pending = false;
-        self.send_notify(ep, id, body, None)
-    }
-
-    /// Ends a subscription that we notify of, with a last NOTIFY.
-    ///
-    /// # Errors
-    ///
-    /// As [`notify`](UserAgentCore::notify).
-    pub fn terminate(
-        &mut self,
-        ep: &mut Endpoint,
-        now: Instant,
-        id: SubscriptionId,
-        termination: Termination,
-    ) -> Result<(), CommandError> {
-        self.advance(now);
-        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
-        if sub.side != Side::Notifier || sub.state != State::Live {
-            return Err(CommandError::WrongState);
-        }
-        self.finish_notifier(ep, id, termination, SubscriptionEnd::Unsubscribed);
-        Ok(())
-    }
-
-    pub(crate) fn finish_notifier(
-        &mut self,
-        ep: &mut Endpoint,
-        id: SubscriptionId,
-        termination: Termination,
-        cause: SubscriptionEnd,
-    ) {
-        let last = self.subscriptions.get(id).and_then(|sub| sub.last.clone()).map(|body| *body);
-        let body = termination.body.clone().or(last);
-        let _ = self.send_notify(ep, id, body, Some(&termination));
-        self.end_sub(id, cause, None);
-    }
-
-    /// Sends a NOTIFY with the state of the subscription, or its end.
-    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.5.2
-    //# If an "id" parameter is present in the SUBSCRIBE request used to
-    //# establish a subscription, that "id" parameter MUST also be present in
-    //# all corresponding NOTIFY requests.
-    //= https://www.rfc-editor.org/rfc/rfc6665#section-3.2.1
-    //# The package name in the "Event" header field MUST match the "Event"
-    //# header field in the corresponding SUBSCRIBE request.
-    pub(crate) fn send_notify(
-        &mut self,
-        ep: &mut Endpoint,
-        id: SubscriptionId,
-        body: Option<Body>,
-        end: Option<&Termination>,
-    ) -> Result<(), CommandError> {
-        let left = self.deadlines.get(Deadline::Subscribe(id)).map_or(0, |at| at.since(self.now).as_secs());
-        let Some(sub) = self.subscriptions.get_mut(id) else { return Err(CommandError::Unknown) };
-        if sub.silent {
-            return Ok(());
-        }
-        let dialog = sub.dialog.ok_or(CommandError::WrongState)?;
-        let mut state = match end {
-            Some(_) => String::from("terminated"),
-            None if sub.pending => format!("pending;expires={left}"),
-            None => format!("active;expires={left}"),
-        };
-        if let Some(end) = end {
-            if let Some(reason) = end.reason {
-                state.push_str(";reason=");
-                state.push_str(reason);
-            }
-            if let Some(seconds) = end.retry_after {
-                state.push_str(&format!(";retry-after={seconds}"));
-            }
-        } else if body.is_some() {
-            sub.last = body.clone().map(Box::new);
-        }
-        let (event, contact) = (sub.event.clone(), sub.contact.clone());
-        let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::WrongState)?;
-        let builder = entry.dialog.request(Method::Notify);
-        let mut builder = self
-            .dress(builder)
-            .header(Header::Contact, contact)
-            .header(Header::Event, event)
-            .header(Header::SubscriptionState, state);
-        if let Some(body) = body {
-            builder = body.on_request(builder);
-        }
-        let message = builder.build()?;
-        let purpose = if end.is_some() { Purpose::Nobody } else { Purpose::Notify(id) };
-        self.send_in_dialog(ep, dialog, message, purpose)?;
-        Ok(())
-    }
-
-    /// A NOTIFY of ours was answered.
-    pub(crate) fn on_notify_done(&mut self, _ep: &mut Endpoint, id: SubscriptionId, outcome: Final) {
-        let Some(sub) = self.subscriptions.get(id) else { return };
-        if sub.state == State::Asked {
-            return;
-        }
-        let code = outcome.status;
-        match outcome.response {
-            Some(message) if code.is_success() => self.sub_event(id, SubscriptionEvent::Notified { message }),
-            // RFC 6665 section 4.2.2: 481, and no answer at all, end it; so do the others of RFC 5057.
-            response if matches!(code.code(), 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 503 | 604) => {
-                self.end_sub(id, SubscriptionEnd::Lost(code), response);
-            }
-            _ => {}
-        }
-    }
-
-    /// The call that shared its dialog with subscriptions is over. Those live on, but those of a transfer have nobody to
-    /// tell: the target of the reports is still there, so they stay, too.
-    pub(crate) fn dialog_lost_its_call(&mut self, _ep: &mut Endpoint, _dialog: DialogId) {}
 }
 
 /// When to subscribe again after the notifier has ended a subscription; `None`: do not.

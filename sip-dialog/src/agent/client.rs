@@ -216,6 +216,8 @@ impl UserAgentCore {
 
     pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, message: Message) {
         let Some(status) = message.status() else { return };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
+        //# A UAC MUST be able to process 100 and 183 responses.
         if status.code() == 100 {
             return;
         }

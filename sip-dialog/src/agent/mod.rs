@@ -179,6 +179,9 @@ impl UserAgentCore {
                 }
                 self.on_request(ep, tx, path, message);
             }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+            //# These header fields MUST be ignored if they are present in these
+            //# requests.
             Below::Ack { tx, path, message } => match self.dialog_of(&message) {
                 Some(dialog) => self.on_ack(ep, dialog, message),
                 // The dialog of an ACK may be gone: the transaction tells whose it was. One with a To tag that is not the call's, which

@@ -204,6 +204,10 @@ impl UserAgentCore {
     fn check(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) -> Result<(), Option<StatusCode>> {
         let config = self.config.clone();
         let mut extensions: smallvec::SmallVec<[&str; 16]> = smallvec::SmallVec::from_slice(&EXTENSIONS);
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# If the UAS is unwilling to do so, it MUST reject the initial request
+        //# with a 420 (Bad Extension) and include an Unsupported header field
+        //# containing the option tag 100rel.
         if self.config.reliable == Reliable::Never {
             extensions.retain(|tag| *tag != "100rel");
         }
@@ -211,6 +215,10 @@ impl UserAgentCore {
         let mut types: smallvec::SmallVec<[&str; 8]> = smallvec::SmallVec::new();
         types.extend(config.accept.iter().map(|accepted| if accepted == "*/*" { "*" } else { accepted.as_str() }));
         let accepts = Capabilities {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
+            //# All SIP implementations MUST support the SIP URI scheme.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
+            //# Any implementation that supports TLS MUST support the SIPS URI scheme.
             schemes: &["sip", "sips", "tel", "urn"],
             // Methods the host may know are left to it where it takes everything.
             methods: None,
@@ -303,6 +311,10 @@ impl UserAgentCore {
             .header(Header::AcceptLanguage, "*")
             .header(Header::Supported, &self.supported)
             .header(Header::Contact, &self.contact);
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+        //# The "Allow-Events" header field, if present, MUST include a
+        //# comprehensive and inclusive list of tokens that indicates the event
+        //# packages for which the user agent can act as a notifier.
         if !self.config.packages.is_empty() {
             builder = builder.header(Header::AllowEvents, self.config.packages.join(", "));
         }

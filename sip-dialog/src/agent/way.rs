@@ -42,6 +42,8 @@ pub(crate) fn secured(contact: &Arc<str>, secure: bool) -> Arc<str> {
 //# Request-URI or in the top Record-Route header field value, if there was
 //# any, or the Contact header field if there was no Record-Route header
 //# field, the Contact header field in the response MUST be a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//# The URI provided in the Contact header field MUST be a SIP or SIPS URI.
 pub(crate) fn wants_sips(request: &Message) -> bool {
     if request.request_uri_bytes().is_some_and(is_sips) {
         return true;
@@ -61,6 +63,10 @@ pub(crate) fn is_sips(uri: &[u8]) -> bool {
 }
 
 impl UserAgentCore {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
+    //# That is, the Contact header field value contains the URI at which the UA
+    //# would like to receive requests, and this URI MUST be valid even if used
+    //# in subsequent requests outside of any dialogs.
     pub(crate) fn way(&self, origin: &Origin) -> Way {
         let registration = origin.registration.and_then(|id| self.registrations.get(id));
         let contact = match (&origin.contact, registration) {

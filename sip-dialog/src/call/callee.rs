@@ -149,6 +149,10 @@ impl UserAgentCore {
         //# If more than one Replaces header field is present in an INVITE, or if a
         //# Replaces header field is present in a request other than INVITE, the UAS
         //# MUST reject the request with a 400 Bad Request response.
+        //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+        //# If both a Replaces header field and another header field with
+        //# contradictory semantics are present in a request, the request MUST be
+        //# rejected with a 400 "Bad Request" response.
         if replaces > 1 || joins > 1 || replaces + joins > 1 {
             return Err(StatusCode::BAD_REQUEST);
         }
@@ -182,6 +186,12 @@ impl UserAgentCore {
         let fields = match timer.received(&message, &self.config.session_timer) {
             Ok(fields) => fields,
             Err(least) => {
+                //= https://www.rfc-editor.org/rfc/rfc4028#section-6
+                //# The 422 response MUST contain a Min-SE header field with the minimum
+                //# timer for that server.
+                //= https://www.rfc-editor.org/rfc/rfc4028#section-5
+                //# The Min-SE header field MUST NOT be used in responses except for those
+                //# with a 422 response code.
                 let builder = self.response(ep, tx, &message, status(422)).header(Header::MinSe, least);
                 self.finish(ep, tx, builder);
                 return;
@@ -206,6 +216,9 @@ impl UserAgentCore {
         //# The UAS MUST send any non-100 provisional response reliably if the
         //# initial request contained a Require header field with the option tag
         //# 100rel.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-8.1
+        //# When present in a Require header in a request, it indicates that the UAS
+        //# MUST send all provisional responses reliably.
         let require_reliable = has_token(&message, Header::Require, "100rel");
         let mut call = Call::new(Role::Callee, CallState::Ringing);
         call.server = Some(tx);
@@ -265,6 +278,13 @@ impl UserAgentCore {
         progress: Progress,
     ) -> Result<(), CommandError> {
         self.advance(now);
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# A UAS MUST NOT send new reliable provisional responses (as opposed to
+        //# retransmissions of unacknowledged ones) after sending a final response
+        //# to a request.
+        //= https://www.rfc-editor.org/rfc/rfc3262#section-3
+        //# However, it MUST NOT attempt to do so for any request that contains a
+        //# tag in the To field.
         let (tx, dialog) = self.ringing_call(call)?;
         //= https://www.rfc-editor.org/rfc/rfc3262#section-3
         //# A UAS MUST NOT attempt to send a 100 (Trying) response reliably.
@@ -280,6 +300,13 @@ impl UserAgentCore {
         //# If the request did not include either a Supported or Require header
         //# field indicating this feature, the UAS MUST NOT send the provisional
         //# response reliably.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
+        //# A UAS that wishes to apply some extension when generating the response
+        //# MUST NOT do so unless support for that extension is indicated in the
+        //# Supported header field in the request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
+        //# Of course, the server MUST NOT apply extensions not listed in the
+        //# Supported header field in the request.
         let reliable = ringing.require_reliable || (ringing.can_reliable && (progress.reliable || always));
         if reliable {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-3

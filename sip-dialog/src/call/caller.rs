@@ -526,6 +526,9 @@ impl UserAgentCore {
         mut builder: sip_message::RequestBuilder,
         pin: Option<Path>,
     ) {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+        //# An ACK request for a 2xx response MUST contain only those Require and
+        //# Proxy-Require values that were present in the initial request.
         builder = builder.lines(&self.agent_line);
         let Some(client) = self.clients.get_mut(&tx) else { return };
         if let Some(request) = &client.request {

@@ -238,6 +238,11 @@ impl UserAgentCore {
     //# It is RECOMMENDED that the UPDATE request not contain an offer [4], but
     //# a re-INVITE SHOULD contain one, even if the details of the session have
     //# not changed.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+    //# The values of Supported, Require, and Proxy-Require used in the initial
+    //# Session refresh request MUST be used.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+    //# In that case, the offer MUST indicate that it has not changed.
     pub(crate) fn on_refresh_due(&mut self, ep: &mut Endpoint, call: CallHandle) {
         let Some(found) = self.calls.get(call) else { return };
         let session = found.session.clone();
@@ -461,6 +466,13 @@ impl UserAgentCore {
     }
 
     /// An UPDATE came.
+    //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+    //# If the session description has changed, the UAS MUST adjust the session
+    //# parameters accordingly and generate an answer in the 2xx response.
+    //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+    //# However, unlike a re-INVITE, the UPDATE MUST be responded to promptly,
+    //# and therefore the user cannot generally be prompted to approve the
+    //# session changes.
     pub(crate) fn on_update(
         &mut self,
         ep: &mut Endpoint,

@@ -44,6 +44,12 @@ impl UserAgentCore {
     }
 
     /// Ends a call for `cause`, by what its state allows.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+    //# A UA MUST NOT send a BYE outside of a dialog.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+    //# The caller's UA MAY send a BYE for either confirmed or early dialogs,
+    //# and the callee's UA MAY send a BYE on confirmed dialogs, but MUST NOT
+    //# send a BYE on early dialogs.
     pub(crate) fn finish_call(
         &mut self,
         ep: &mut Endpoint,
@@ -61,6 +67,15 @@ impl UserAgentCore {
             CallState::Calling => {
                 let Some(tx) = found.client else { return Err(CommandError::WrongState) };
                 // Other errors say that its end is on its way in the endpoint's events, or that it is cancelled already.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+                //# However, the method part of the CSeq header field MUST have a value of
+                //# CANCEL.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+                //# The CANCEL request MUST NOT contain any Require or Proxy-Require header
+                //# fields.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+                //# The destination address, port, and transport for the CANCEL MUST be
+                //# identical to those used to send the original request.
                 if ep.cancel(self.now, tx, reason) == Err(sip_transaction::CommandError::Malformed) {
                     return Err(CommandError::WrongState);
                 }

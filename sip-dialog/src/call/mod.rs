@@ -352,6 +352,9 @@ impl UserAgentCore {
     }
 
     /// Sets the deadlines the session timer asks for.
+    //= https://www.rfc-editor.org/rfc/rfc4028#section-9
+    //# If UA wishes to continue with the session beyond the session expiration,
+    //# it MUST generate a refresh before the session expiration.
     pub(crate) fn arm_session(&mut self, call: CallHandle) {
         let Some((_, entry)) = self.entry_of(call) else { return };
         let timer = entry.timer;

@@ -177,6 +177,12 @@ impl UserAgentCore {
             .header(Header::Contact, &entry.contact)
             .lines(&self.allow_line)
             .header(Header::Require, "100rel")
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
+            //# The needed extension(s) MUST be included in a Require header field in
+            //# the response.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
+            //# Any extensions applied to a non-421 response MUST be listed in a Require
+            //# header field included in the response.
             .header(Header::RSeq, rseq);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {

@@ -196,6 +196,10 @@ fn numbers_may_skip_but_not_go_back() {
 //= type=test
 //# If the value of the remote or local tags is null, the tag parameter MUST
 //# be omitted from the To or From header fields, respectively.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# A UAC MUST be prepared to receive a response without a tag in the To
+//# field, in which case the tag is considered to have a value of null.
 #[test]
 fn a_peer_of_rfc_2543_has_no_tag() {
     let mut request = invite("Contact: <sip:alice@pc33>");

@@ -10,11 +10,24 @@ use std::time::Duration;
 //= type=test
 //# If the original request was an INVITE, the UAS SHOULD immediately
 //# respond to the INVITE with a 487 (Request Terminated).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+//= type=test
+//# However, the method part of the CSeq header field MUST have a value of
+//# CANCEL.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+//= type=test
+//# The CANCEL request MUST NOT contain any Require or Proxy-Require header
+//# fields.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+//= type=test
+//# The destination address, port, and transport for the CANCEL MUST be
+//# identical to those used to send the original request.
 #[test]
 fn a_ringing_call_is_cancelled() {
     let mut world = World::new(1);
     let (alice, bob) = (world.phone(1), world.phone(2));
-    let ours = world.call(alice, 1, 2);
+    let more = invite(1, 2).body(offer()).header("Require", "timer").header("Supported", "timer");
+    let ours = world.invite(alice, more);
     let theirs = world.incoming(bob);
     world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
     world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
@@ -25,6 +38,15 @@ fn a_ringing_call_is_cancelled() {
     assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
     assert_eq!(world.last("CANCEL").field(Header::Reason), Some(&b"SIP;cause=200;text=\"Done\""[..]));
     assert_eq!(world.sent(), ["1>2 INVITE", "2>1 180", "1>2 CANCEL", "2>1 200", "2>1 487", "1>2 ACK"]);
+    let (invite, cancel) = (world.last("INVITE"), world.last("CANCEL"));
+    assert_eq!(cancel.cseq().unwrap().method, sip_message::Method::Cancel);
+    assert_eq!(cancel.cseq().unwrap().number, invite.cseq().unwrap().number);
+    assert!(invite.has(Header::Require) && !cancel.has(Header::Require) && !cancel.has(Header::ProxyRequire));
+    let way = |what: &str| {
+        let sent = world.net.trace().iter().find(|sent| sent.title().starts_with(what)).unwrap();
+        (sent.transport, sent.from, sent.to)
+    };
+    assert_eq!(way("CANCEL"), way("INVITE"));
     // The call is gone: nothing can be done with it any more.
     let late = world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(answer())));
     assert_eq!(late, Err(CommandError::Unknown));
@@ -143,5 +165,32 @@ fn a_refused_call_ends_with_its_status() {
     assert_eq!(world.end_of(bob, theirs), EndCause::Rejected(status(486)));
     assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
     assert_eq!(world.last("486").field(Header::RetryAfter), Some(&b"60"[..]));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15
+//= type=test
+//# A UA MUST NOT send a BYE outside of a dialog.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15
+//= type=test
+//# The caller's UA MAY send a BYE for either confirmed or early dialogs,
+//# and the callee's UA MAY send a BYE on confirmed dialogs, but MUST NOT
+//# send a BYE on early dialogs.
+#[test]
+fn whoever_has_no_confirmed_dialog_says_no_bye() {
+    let mut world = World::new(20);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    // The callee hangs up while it rings: that is a refusal.
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    world.hang_up(bob, theirs);
+    assert!(matches!(world.end_of(alice, ours), EndCause::PeerRejected(_)));
+    // The caller hangs up before there is any dialog.
+    let ours = world.call(alice, 1, 2);
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    assert!(!world.sent().iter().any(|what| what.ends_with("BYE")), "{}", world.ladder());
     world.finish();
 }

@@ -140,6 +140,15 @@ fn two_reinvites_that_cross_both_go_through_in_the_end() {
 //# to a previous UPDATE on the same dialog MUST return a 500 response to
 //# the new UPDATE, and MUST include a Retry-After header field with a
 //# randomly chosen value between 0 and 10 seconds.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
+//= type=test
+//# If there is an ongoing INVITE server transaction, the TU MUST wait until
+//# the transaction reaches the confirmed or terminated state before
+//# initiating the new INVITE.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# However, it MUST NOT attempt to do so for any request that contains a
+//# tag in the To field.
 #[test]
 fn one_change_at_a_time() {
     let mut world = World::new(4);
@@ -156,6 +165,11 @@ fn one_change_at_a_time() {
     until_offer(&mut world, bob, theirs);
     let theirs_too = world.tell(bob, |core, ep, now| core.update(ep, now, theirs, Some(offer()), ExtraHeaders::new()));
     assert_eq!(theirs_too, Err(CommandError::Pending));
+    let crossing = world.tell(bob, |core, ep, now| core.reinvite(ep, now, theirs, None, ExtraHeaders::new()));
+    assert_eq!(crossing, Err(CommandError::Pending));
+    let ringing = sip_dialog::Progress::ringing().reliable();
+    let early = world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, ringing));
+    assert_eq!(early, Err(CommandError::WrongState), "a re-INVITE gets no reliable provisional response");
     world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
     let none = world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer()));
     assert_eq!(none, Err(CommandError::WrongState));

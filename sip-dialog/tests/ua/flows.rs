@@ -161,3 +161,60 @@ fn what_nobody_could_answer_is_refused_at_once() {
     world.end_of(alice, ours);
     world.finish();
 }
+
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4
+//= type=test
+//# The UA MUST send keep-alives at least as often as this number of
+//# seconds.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+//= type=test
+//# This approach MUST only be used with connection oriented transports such
+//# as TCP or SCTP; it MUST NOT be used with connection-less transports such
+//# as UDP.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+//= type=test
+//# Clients MUST support this CRLF keep-alive.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+//= type=test
+//# This approach MUST only be used with connection-less transports, such as
+//# UDP; it MUST NOT be used for connection-oriented transports such as TCP
+//# and SCTP.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+//= type=test
+//# Clients MUST support STUN-based keep-alives.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-8
+//= type=test
+//# A SIP node MUST NOT send STUN requests over a flow unless it has an
+//# explicit indication that the target next-hop SIP server claims to
+//# support this specification.
+#[test]
+fn a_flow_is_kept_alive_as_often_as_the_server_says() {
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let mut world = World::new(6);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        world.net.listen(raw, Transport::Tcp, 5060, &[]);
+        let urn = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+        let uri = if transport == Transport::Tcp { "sip:192.0.2.2;transport=tcp" } else { "sip:192.0.2.2" };
+        let register = Register::new(origin(1), uri).expires(3600).instance(urn, Some(1));
+        let id = world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+        let (tx, request) = world.request_at(raw);
+        let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+        world.respond(raw, tx, &request, 200, |builder| {
+            let builder = builder.header(Header::Contact, contact).header(Header::Require, "outbound");
+            builder.header("Flow-Timer", 30)
+        });
+        world.run_for(Duration::from_secs(300));
+        let from_us = |sent: &&sim::Sent| sent.from.ip().to_string() == "192.0.2.1" && sent.transport == transport;
+        let pings: Vec<_> = world.net.trace().iter().filter(from_us).collect();
+        let crlf = pings.iter().filter(|sent| &sent.bytes[..] == b"\r\n\r\n").count();
+        // A STUN Binding Request begins with its type, 0x0001.
+        let stun = pings.iter().filter(|sent| sent.bytes.starts_with(&[0, 1])).count();
+        let (kept, other) = if transport == Transport::Tcp { (crlf, stun) } else { (stun, crlf) };
+        assert!(kept >= 10, "{transport:?}: {kept} in 300 s");
+        assert_eq!(other, 0, "{transport:?}");
+        world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, 200, |builder| builder);
+        world.run_for(Duration::from_secs(60));
+    }
+}

@@ -121,6 +121,10 @@ fn talk(world: &mut World) -> Vec<Message> {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
 //= type=test
 //# All SIP implementations MUST support the SIP URI scheme.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+//= type=test
+//# An ACK request for a 2xx response MUST contain only those Require and
+//# Proxy-Require values that were present in the initial request.
 #[test]
 fn requests_have_what_the_rfc_asks_for() {
     let mut world = World::new(1);
@@ -357,13 +361,18 @@ fn a_preset_route_decides_where_a_request_goes() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
 //= type=test
 //# A UAC MUST be able to process 100 and 183 responses.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# If the response is a 100 (Trying) (as opposed to 101 to 199), this
+//# option tag MUST be ignored, and the procedures below MUST NOT be used.
 #[test]
 fn strange_responses_count_as_their_class() {
     let mut world = World::new(6);
     let (alice, raw) = (world.phone(1), world.raw(2));
     let call = world.call(alice, 1, 2);
     let (tx, request) = world.request_at(raw);
-    for code in [100, 183, 188] {
+    world.respond(raw, tx, &request, 100, |builder| builder.header(Header::Require, "100rel").header(Header::RSeq, 1));
+    for code in [183, 188] {
         world.respond(raw, tx, &request, code, |builder| builder.header(Header::Contact, "<sip:2@192.0.2.2>"));
     }
     for expected in [183, 188] {
@@ -375,6 +384,7 @@ fn strange_responses_count_as_their_class() {
     }
     world.respond(raw, tx, &request, 499, |builder| builder);
     assert_eq!(world.end_of(alice, call), EndCause::PeerRejected(status(499)));
+    assert!(!world.sent().iter().any(|what| what.ends_with("PRACK")), "100 is never reliable");
     world.finish();
 }
 
@@ -516,5 +526,91 @@ fn a_method_the_host_does_not_know_is_405() {
     assert!(refused.field(Header::Allow).is_some_and(|allow| allow.starts_with(b"INVITE, ")));
     let late = world.tell(bob, |core, ep, now| core.respond(ep, now, id, status(200), Reply::new()));
     assert_eq!(late, Err(sip_dialog::CommandError::Unknown));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//= type=test
+//# When a UAS responds to a request with a response that establishes a
+//# dialog (such as a 2xx to INVITE), the UAS MUST copy all Record-Route
+//# header field values from the request into the response (including the
+//# URIs, URI parameters, and any Record-Route header field parameters,
+//# whether they are known or unknown to the UAS) and MUST maintain the
+//# order of those values.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+//= type=test
+//# This state MUST be maintained for the duration of the dialog.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1
+//= type=test
+//# UAs MUST assign values to the dialog ID components as described below.
+#[test]
+fn record_routes_come_back_and_make_the_route() {
+    let mut world = World::new(10);
+    let (raw, bob) = (world.raw(1), world.phone(2));
+    let routes = ["<sip:192.0.2.1;lr;strange=yes>;also=this", "<sip:p2.example;lr>"];
+    for (n, routes) in [&routes[..], &[]].into_iter().enumerate() {
+        let mut invite = Message::request(Method::Invite, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+            .header(Header::To, "<sip:2@192.0.2.2>")
+            .header(Header::CallId, format!("routes{n}"))
+            .cseq(1)
+            .header(Header::Contact, "<sip:1@192.0.2.1>");
+        for route in routes {
+            invite = invite.header(Header::RecordRoute, route);
+        }
+        let tx = world.send(raw, invite.body("application/sdp", OFFER).build().unwrap());
+        let theirs = world.incoming(bob);
+        world.accept(bob, theirs).unwrap();
+        let ok = world.final_of(raw, tx);
+        let back: Vec<_> =
+            ok.fields(Header::RecordRoute).map(|value| String::from_utf8(value.to_vec()).unwrap()).collect();
+        assert_eq!(back, routes, "all of it, in order");
+        let tag = ok.to().unwrap().tag().unwrap().unwrap().to_owned();
+        let mut ack = Message::request(Method::Ack, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+            .header(Header::To, format!("<sip:2@192.0.2.2>;tag={tag}"))
+            .header(Header::CallId, format!("routes{n}"))
+            .cseq(1)
+            .build()
+            .unwrap();
+        ack.set(Header::MaxForwards, 7).unwrap();
+        let now = world.now();
+        world.net.host(raw).endpoint().send(now, ack, sip_transaction::Destination::route()).unwrap();
+        world.until_confirmed(bob, theirs);
+        // Much later the dialog is as it was.
+        world.run_for(Duration::from_secs(3600));
+        world.hang_up(bob, theirs);
+        let (tx, bye) = world.request_at(raw);
+        let route = bye.field(Header::Route).map(|value| String::from_utf8(value.to_vec()).unwrap());
+        assert_eq!(route, (!routes.is_empty()).then(|| routes.join(", ")));
+        assert_eq!(bye.request_uri_bytes(), Some(&b"sip:1@192.0.2.1"[..]));
+        world.respond(raw, tx, &bye, 200, |builder| builder);
+    }
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# This state MUST be maintained for the duration of the dialog.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# If no Record-Route header field is present in the response, the route
+//# set MUST be set to the empty set.
+#[test]
+fn what_a_response_does_not_record_is_not_routed() {
+    let mut world = World::new(11);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let call = world.call(alice, 1, 2);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder.header(Header::Contact, "<sip:2@192.0.2.2>").body("application/sdp", ANSWER)
+    });
+    world.until_confirmed(alice, call);
+    world.run_for(Duration::from_secs(3600));
+    world.hang_up(alice, call);
+    let (tx, bye) = world.request_at(raw);
+    assert!(!bye.has(Header::Route) && !world.last("ACK").has(Header::Route));
+    assert_eq!(bye.request_uri_bytes(), Some(&b"sip:2@192.0.2.2"[..]));
+    world.respond(raw, tx, &bye, 200, |builder| builder);
     world.finish();
 }

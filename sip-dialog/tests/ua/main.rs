@@ -17,6 +17,7 @@ mod change;
 mod flows;
 mod forks;
 mod form;
+mod notify;
 mod persist;
 mod races;
 mod random;

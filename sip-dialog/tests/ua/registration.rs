@@ -82,15 +82,21 @@ fn registered_refreshed_removed() {
 //# The REGISTER-specific Contact header field value of "*" applies to all
 //# registrations, but it MUST NOT be used unless the Expires header field
 //# is present with a value of "0".
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.3
+//= type=test
+//# A UAC also MUST NOT include an instance-id feature tag or "reg-id"
+//# Contact header field parameter in a request to un-register all Contacts
+//# (a single Contact header field value with the value of "*").
 #[test]
 fn too_brief_and_all_at_once() {
     let mut world = World::new(2);
     let (alice, raw) = (world.phone(1), world.raw(2));
-    let id = register(&mut world, alice, |register| register.expires(10));
+    let urn = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let id = register(&mut world, alice, |register| register.expires(10).instance(urn, Some(3)));
     let (tx, request) = world.request_at(raw);
     world.respond(raw, tx, &request, 423, |builder| builder.header(Header::MinExpires, 60));
     let (tx, request) = world.request_at(raw);
-    assert!(request.field(Header::Contact).unwrap().ends_with(b"expires=60"));
+    assert!(request.field(Header::Contact).unwrap().ends_with(b"reg-id=3;expires=60"));
     ok(&mut world, raw, tx, &request, &[]);
     until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
     world.tell(alice, |core, ep, now| core.unregister(ep, now, id, true)).unwrap();
@@ -196,6 +202,11 @@ fn a_refusal_is_final_and_credentials_are_shown_from_then_on() {
 //= type=test
 //# The UA MUST preserve the order, in case there is more than one
 //# Service-Route header field or header field value.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
+//= type=test
+//# The UAC MUST support the Path header [RFC3327] mechanism, and indicate
+//# its support by including the 'path' option-tag in a Supported header
+//# field value in its REGISTER requests.
 #[test]
 fn outbound_gruu_and_service_route() {
     let mut world = World::new(5);
@@ -206,6 +217,11 @@ fn outbound_gruu_and_service_route() {
     let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
     assert!(contact.contains(&format!("+sip.instance=\"<{urn}>\";reg-id=1")), "{contact}");
     assert!(request.fields(Header::Supported).any(|value| value.windows(8).any(|w| w == b"outbound")));
+    assert!(request.fields(Header::Supported).any(|value| value.starts_with(b"path")));
+    for wrong in [0, 1 << 31] {
+        let register = Register::new(origin(1), "sip:192.0.2.2").instance(urn, Some(wrong));
+        assert!(world.tell(alice, |core, ep, now| core.register(ep, now, register)).is_err(), "{wrong}");
+    }
     world.respond(raw, tx, &request, 439, |builder| builder);
     until(&mut world, alice, |event| matches!(event, RegistrationEvent::NoOutbound { .. }));
     let (tx, request) = world.request_at(raw);

@@ -105,6 +105,20 @@ fn the_200_waits_for_the_prack() {
 //# would occur if the UAC sent an INVITE without an offer, in which case
 //# the first reliable provisional response will contain the offer), it MUST
 //# generate an answer in the PRACK.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# A UAS MUST NOT attempt to send a 100 (Trying) response reliably.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# A UAS MUST NOT send new reliable provisional responses (as opposed to
+//# retransmissions of unacknowledged ones) after sending a final response
+//# to a request.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# If the UAS does send a final response when reliable responses are still
+//# unacknowledged, it SHOULD NOT continue to retransmit the unacknowledged
+//# reliable provisional responses, but it MUST be prepared to process PRACK
+//# requests for those outstanding responses.
 #[test]
 fn the_offer_may_come_early_and_its_answer_in_the_prack() {
     let mut world = World::new(3);
@@ -123,7 +137,12 @@ fn the_offer_may_come_early_and_its_answer_in_the_prack() {
         CallEvent::Acknowledged { session: Some(Meaning::Answer), message } => Some(assert_eq!(message.body(), ANSWER)),
         _ => None,
     });
+    let trying = Progress::new(status(100)).reliable();
+    let none = world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, trying));
+    assert_eq!(none, Err(CommandError::BadStatus));
     world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    let late = world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing().reliable()));
+    assert_eq!(late, Err(CommandError::WrongState));
     world.until_confirmed(bob, theirs);
     world.hang_up(alice, ours);
     world.finish();
@@ -160,6 +179,13 @@ fn the_offer_may_come_early_and_its_answer_in_the_prack() {
 //# to the same request, and its RSeq value is not one higher than the value
 //# of the sequence number, that response MUST NOT be acknowledged with a
 //# PRACK, and MUST NOT be processed further by the UAC.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# RSeq numbers MUST NOT wrap around.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# This sequence number MUST be maintained until a final response is
+//# received for the initial request.
 #[test]
 fn reliable_responses_go_out_one_after_the_other_and_survive_loss() {
     let mut world = World::new(4);
@@ -187,6 +213,7 @@ fn reliable_responses_go_out_one_after_the_other_and_survive_loss() {
         String::from_utf8(world.last(title).field(Header::RSeq).unwrap().to_vec()).unwrap().parse().unwrap()
     };
     assert_eq!(rseq("180"), rseq("183") + 1);
+    assert!(rseq("183") < 1 << 31, "the first is so small that no call gets to the end of the numbers");
     let told = world.log.iter().filter(|happened| {
         matches!(&happened.event, sip_dialog::Event::Call { call, event: CallEvent::Progress { .. } } if *call == ours)
     });

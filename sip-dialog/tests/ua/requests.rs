@@ -47,10 +47,19 @@ fn a_message_is_answered_by_the_host() {
 //= type=test
 //# The response code chosen MUST be the same that would have been chosen
 //# had the request been an INVITE.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+//= type=test
+//# The "Allow-Events" header field, if present, MUST include a
+//# comprehensive and inclusive list of tokens that indicates the event
+//# packages for which the user agent can act as a notifier.
 #[test]
 fn options_tells_what_a_call_would_meet() {
     let mut world = World::new(2);
-    let (alice, bob) = (world.phone(1), world.phone_with(2, |config| config.limits.calls = Some(1)));
+    let alice = world.phone(1);
+    let bob = world.phone_with(2, |config| {
+        config.limits.calls = Some(1);
+        config.packages = vec!["presence".into(), "dialog".into()];
+    });
     let ask = |world: &mut World| {
         let options = OutgoingRequest::options(origin(1), "sip:2@192.0.2.2");
         let id = world.tell(alice, |core, ep, now| core.request(ep, now, options)).unwrap();
@@ -62,6 +71,7 @@ fn options_tells_what_a_call_would_meet() {
     for header in [Header::Allow, Header::Accept, Header::AcceptEncoding, Header::AcceptLanguage, Header::Supported] {
         assert!(message.has(header), "{header}");
     }
+    assert_eq!(message.field(Header::AllowEvents), Some(&b"presence, dialog"[..]));
     let (ours, theirs) = world.established(alice, bob, 1, 2);
     assert_eq!(ask(&mut world).0, 486);
     let second = world.call(alice, 1, 2);
@@ -181,6 +191,15 @@ fn hand_made(method: Method<'_>, cseq: u32, to: &str) -> sip_message::RequestBui
 //# Likewise, if the Replaces header field matches a dialog which was not
 //# created with an INVITE, the UAS MUST reject the request with a 481
 //# response.
+//= https://www.rfc-editor.org/rfc/rfc3891#section-3
+//= type=test
+//# If both a Replaces header field and another header field with
+//# contradictory semantics are present in a request, the request MUST be
+//# rejected with a 400 "Bad Request" response.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+//= type=test
+//# If a SUBSCRIBE request for event refer is received for a subscription
+//# that does not already exist, it MUST be rejected with a 403.
 #[test]
 fn what_belongs_nowhere_is_refused() {
     let mut world = World::new(5);
@@ -206,6 +225,23 @@ fn what_belongs_nowhere_is_refused() {
                 .build()
                 .unwrap(),
             481,
+        ),
+        (
+            hand_made(Method::Invite, 60, "<sip:2@192.0.2.2>")
+                .header(Header::Contact, contact)
+                .header("Replaces", "x;to-tag=1;from-tag=2")
+                .header("Join", "x;to-tag=1;from-tag=2")
+                .build()
+                .unwrap(),
+            400,
+        ),
+        (
+            hand_made(Method::Subscribe, 70, "<sip:2@192.0.2.2>")
+                .header(Header::Contact, contact)
+                .header(Header::Event, "refer")
+                .build()
+                .unwrap(),
+            403,
         ),
         (
             hand_made(Method::Subscribe, 7, "<sip:2@192.0.2.2>")
@@ -295,6 +331,9 @@ fn an_endpoint_may_be_shared() {
 //= type=test
 //# If the Request-URI or top Route header field value contains a SIPS URI,
 //# the Contact header field MUST contain a SIPS URI as well.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
+//= type=test
+//# Any implementation that supports TLS MUST support the SIPS URI scheme.
 #[test]
 fn a_call_to_a_sips_uri_has_sips_contacts() {
     let mut world = World::new(7);

@@ -177,6 +177,11 @@ fn notify(request: &Message, tag: &str, state: &str) -> Message {
 //# After the expiration of Timer N, the subscriber SHOULD reject any such
 //# NOTIFY requests that would otherwise establish a new dialog usage with a
 //# 481 (Subscription does not exist) response code.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.4
+//= type=test
+//# The subscriber MUST therefore be prepared to receive NOTIFY requests
+//# with "From:" tags that differ from the "To:" tag received in the
+//# SUBSCRIBE 200-class response.
 #[test]
 fn a_notify_may_come_first_and_from_several() {
     let mut world = World::new(4);

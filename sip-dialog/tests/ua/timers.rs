@@ -32,6 +32,24 @@ fn timed(seconds: u32) -> impl FnOnce(&mut UserAgentConfig) {
 //= type=test
 //# The UAS MUST set the value of the refresher parameter in the
 //# Session-Expires header field in the 2xx response.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-7.2
+//= type=test
+//# If it does, the UAC MUST look for the Session-Expires header field to
+//# process the response.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-9
+//= type=test
+//# If UA wishes to continue with the session beyond the session expiration,
+//# it MUST generate a refresh before the session expiration.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-4
+//= type=test
+//# In other words, SIP entities MUST be prepared to handle Session-Expires
+//# header field values of any duration greater than 90 seconds, but
+//# entities that insert the Session-Expires header field SHOULD NOT choose
+//# values of less than 30 minutes.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+//= type=test
+//# The values of Supported, Require, and Proxy-Require used in the initial
+//# Session refresh request MUST be used.
 #[test]
 fn the_caller_refreshes_with_update() {
     let mut world = World::new(1);
@@ -43,6 +61,8 @@ fn the_caller_refreshes_with_update() {
     let update = world.last("UPDATE");
     assert_eq!(update.field(Header::SessionExpires), Some(&b"120;refresher=uac"[..]));
     assert!(update.body().is_empty());
+    assert_eq!(update.field(Header::Supported), world.last("INVITE").field(Header::Supported));
+    assert_eq!(update.field(Header::Require), world.last("INVITE").field(Header::Require));
     for (node, call) in [(alice, ours), (bob, theirs)] {
         let refreshed = world.log.iter().filter(|happened| {
             happened.node == node
@@ -91,6 +111,14 @@ fn a_session_that_is_not_refreshed_ends() {
 //# Similarly, if no dialog has been established yet, a UAC MUST insert the
 //# Min-SE header field into an INVITE request if it has ever received a 422
 //# response to a previous INVITE request with the same Call-ID.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-6
+//= type=test
+//# The 422 response MUST contain a Min-SE header field with the minimum
+//# timer for that server.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-9
+//= type=test
+//# The value MUST NOT be set to a duration lower than the value in the
+//# Min-SE header field in the request, if it is present.
 #[test]
 fn an_interval_too_small_is_tried_again_with_what_it_takes() {
     let mut world = World::new(3);
@@ -113,6 +141,9 @@ fn an_interval_too_small_is_tried_again_with_what_it_takes() {
 //# It is RECOMMENDED that the UPDATE request not contain an offer [4], but
 //# a re-INVITE SHOULD contain one, even if the details of the session have
 //# not changed.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+//= type=test
+//# In that case, the offer MUST indicate that it has not changed.
 #[test]
 fn without_update_the_refresh_is_a_reinvite_with_the_last_session() {
     let mut world = World::new(4);

@@ -6,6 +6,7 @@ use sip_dialog::{
     sipfrag_status,
 };
 use sip_message::{Header, Message};
+use std::time::Duration;
 
 fn referred(world: &mut World, node: sim::NodeId, call: CallHandle) -> (SubscriptionId, Message) {
     world.until_call(node, call, |event| match event {
@@ -267,5 +268,41 @@ fn only_what_may_be_replaced_is() {
     world.until_confirmed(alice, c);
     world.hang_up(carol, pick_up);
     assert_eq!(world.end_of(alice, c), EndCause::PeerHungUp);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
+//= type=test
+//# Thus, for the second and subsequent REFER requests a UA receives in a
+//# given dialog, it MUST include an id parameter[2] in the Event header
+//# field of each NOTIFY containing the sequence number (the number from the
+//# CSeq header field value) of the REFER this NOTIFY is associated with.
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
+//= type=test
+//# A SUBSCRIBE sent to refresh or terminate this subscription MUST contain
+//# this id parameter.
+#[test]
+fn the_second_refer_of_a_dialog_has_an_id() {
+    let mut world = World::new(20);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (a, b) = world.established(alice, bob, 1, 2);
+    let mut transfers = Vec::new();
+    for n in 3..5 {
+        let refer = Refer::new(format!("sip:{n}@192.0.2.{n}"));
+        let transfer = world.tell(bob, |core, ep, now| core.refer(ep, now, b, refer)).unwrap();
+        let (sub, message) = referred(&mut world, alice, a);
+        world.tell(alice, |core, ep, now| core.accept_refer(ep, now, sub)).unwrap();
+        reported(&mut world, bob, transfer, 100);
+        transfers.push((transfer, sub, message.cseq().unwrap().number));
+    }
+    let event = |message: &Message| String::from_utf8(message.field(Header::Event).unwrap().to_vec()).unwrap();
+    let second = format!("refer;id={}", transfers[1].2);
+    assert_eq!(event(&world.last("NOTIFY")), second);
+    // What ends or refreshes that one says which it is.
+    world.tell(bob, |core, ep, now| core.unsubscribe(ep, now, transfers[1].0)).unwrap();
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(event(&world.last("SUBSCRIBE")), second);
+    world.tell(alice, |core, ep, now| core.report(ep, now, transfers[0].1, status(603))).unwrap();
+    world.hang_up(bob, b);
     world.finish();
 }
