@@ -4,10 +4,7 @@
 mod softphone;
 
 use interop::{Scratch, Softswitch};
-use softphone::Phone;
-
-/// Certificates for `localhost`, and the authority that made them.
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/softswitch/tests/data");
+use softphone::{DATA, Phone};
 
 fn switch(scratch: &Scratch) -> Softswitch {
     let (cert, key) = (format!("{DATA}/cert.pem"), format!("{DATA}/key.pem"));

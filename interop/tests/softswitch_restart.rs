@@ -1,6 +1,9 @@
 //! softswitch is ended and started again in the middle of a call.
 
+mod softphone;
+
 use interop::{Scratch, Sipp, Softswitch, free_udp_port, program, wait_until};
+use softphone::Phone;
 use std::time::Duration;
 
 #[test]
@@ -20,7 +23,7 @@ fn a_call_and_a_registration_survive_a_restart() {
     // The call is up well before its re-INVITE, four seconds later, which finds another process.
     std::thread::sleep(Duration::from_millis(1500));
     switch.signal("TERM");
-    assert!(switch.peer.wait(Duration::from_secs(5)).success(), "{}", switch.peer.output());
+    assert!(switch.peer.wait(Duration::from_secs(30)).success(), "{}", switch.peer.output());
     let state = scratch.path().join("state");
     assert!(state.exists());
     drop(switch);
@@ -34,6 +37,70 @@ fn a_call_and_a_registration_survive_a_restart() {
     Sipp::new(&sipp, "uac", address).with(&["-s", "bob"]).calls(1, 1).run(&scratch);
     assert_eq!(callee.finish().successful, 1);
     assert!(switch.peer.output().contains("took over 1 registrations"), "{}", switch.peer.output());
+}
+
+#[test]
+fn the_calls_of_the_server_itself_and_subscriptions_survive_a_restart() {
+    let scratch = Scratch::new("restart-own");
+    let udp = format!("127.0.0.1:{}", free_udp_port());
+    let arguments =
+        ["--udp", &udp, "--tcp", "none", "--ws", "none", "--workers", "2", "--state", "state", "--drain", "1"];
+    let mut switch = Softswitch::start(&scratch, &arguments);
+    let phone =
+        |user: &str, rest: &[&str]| Phone::start(user, &[&["--server", &udp, "--user", user], rest].concat(), &scratch);
+    let mut caller = phone("alice", &["call", "echo"]);
+    caller.until("confirmed", 1);
+    let mut watcher = phone("carol", &["subscribe", "bob"]);
+    watcher.until("notify", 1);
+    switch.signal("TERM");
+    assert!(switch.peer.wait(Duration::from_secs(30)).success(), "{}", switch.peer.output());
+    drop(switch);
+    let switch = Softswitch::start(&scratch, &arguments);
+
+    // The call goes on: hold and its end are answered by another process.
+    caller.key("h");
+    caller.until("held", 1);
+    caller.key("h");
+    caller.until("resumed", 1);
+    caller.key("e");
+    caller.finish().talked();
+    // And so does the subscription.
+    let bob = phone("bob", &["register"]);
+    watcher.until("notify", 2);
+    assert!(watcher.events().contains("<basic>open</basic>"), "{}", watcher.events());
+    watcher.key("q");
+    let ended = watcher.finish();
+    assert_eq!(ended.code, Some(0), "{}", ended.events);
+    assert!(!switch.peer.output().contains("not taken over"), "{}", switch.peer.output());
+    drop(bob);
+}
+
+#[test]
+fn a_call_that_rings_is_answered_after_a_restart() {
+    let scratch = Scratch::new("restart-ringing");
+    let udp = format!("127.0.0.1:{}", free_udp_port());
+    let arguments = ["--udp", &udp, "--tcp", "none", "--ws", "none", "--state", "state", "--drain", "1"];
+    let mut switch = Softswitch::start(&scratch, &arguments);
+    let phone =
+        |user: &str, rest: &[&str]| Phone::start(user, &[&["--server", &udp, "--user", user], rest].concat(), &scratch);
+    let mut bob = phone("bob", &["--calls", "1", "answer"]);
+    bob.until("registered", 1);
+    let mut alice = phone("alice", &["call", "bob"]);
+    alice.until("ringing", 1);
+    switch.signal("TERM");
+    assert!(switch.peer.wait(Duration::from_secs(30)).success(), "{}", switch.peer.output());
+    drop(switch);
+    let _switch = Softswitch::start(&scratch, &arguments);
+    bob.key("a");
+    alice.until("confirmed", 1);
+    bob.until("confirmed", 1);
+    bob.key("h");
+    alice.until("held", 1);
+    bob.key("h");
+    alice.until("resumed", 1);
+    alice.key("e");
+    alice.finish().talked();
+    bob.finish().talked();
 }
 
 #[test]
@@ -51,13 +118,13 @@ fn users_are_read_again_on_sighup() {
     register("register-refused");
     scratch.write("users", "bob:localhost:50241c3d4a9d6922e84d3e9434ab8bf8\n");
     switch.signal("HUP");
-    wait_until("the users to be read", Duration::from_secs(5), || {
+    wait_until("the users to be read", Duration::from_secs(30), || {
         switch.peer.output().contains("read the users again")
     });
     register("register");
     // A file that cannot be read changes nothing.
     scratch.write("users", "nonsense\n");
     switch.signal("HUP");
-    wait_until("the refusal", Duration::from_secs(5), || switch.peer.output().contains("the users stay as they are"));
+    wait_until("the refusal", Duration::from_secs(30), || switch.peer.output().contains("the users stay as they are"));
     register("register");
 }

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
+use sip_transaction::Transport;
 
 use crate::session_timer::SessionTimerConfig;
 
@@ -19,6 +20,8 @@ use crate::session_timer::SessionTimerConfig;
 pub struct UserAgentConfig {
     /// The value of Contact where nothing else says it: a URI in angle brackets, by which peers reach this user agent.
     pub contact: String,
+    /// Other Contact values for those who come over these transports: of a server that listens on several.
+    pub contacts: Vec<(Transport, String)>,
     /// The User-Agent and Server fields; none if empty.
     pub product: String,
     /// Which requests outside of dialogs are this user agent's.
@@ -61,6 +64,7 @@ impl UserAgentConfig {
     pub fn new(contact: impl Into<String>) -> Self {
         UserAgentConfig {
             contact: contact.into(),
+            contacts: Vec::new(),
             product: String::new(),
             serves: Serves::Everything,
             packages: Vec::new(),

@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Route>,
     /// Whether to redirect rather than to forward.
     pub(crate) redirect: bool,
+    /// Whether presence is answered here, rather than by the phones.
+    pub(crate) presence: bool,
     pub(crate) location: Location,
     pub(crate) log: Level,
     pub(crate) metrics: Option<SocketAddr>,
@@ -167,6 +169,11 @@ impl Config {
             users_file: values.one("users").map(PathBuf::from),
             routes: values.all("route").unwrap_or_default().iter().map(|text| route(text)).collect::<Result<_, _>>()?,
             redirect: values.is_on("redirect"),
+            presence: match values.one("presence") {
+                None | Some("here") => true,
+                Some("phones") => false,
+                Some(other) => return Err(bad(format!("--presence {other}: not here or phones"))),
+            },
             location,
             log: level(values.one("log").unwrap_or("info"))?,
             metrics: values.one("metrics").map(|text| address("metrics", text)).transpose()?,

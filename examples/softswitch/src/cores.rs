@@ -5,17 +5,18 @@ use crate::config::{Config, Route};
 use crate::location::redis::Directory;
 use crate::location::{FlowMap, Locations};
 use crate::log::{clean, log};
-use crate::services::{Services, answer};
+use crate::presence::Presence;
+use crate::services::{Services, answer, hex, in_dialog, unhex};
 use crate::users::Users;
 use hmac::{Hmac, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
 use sip_server::{
     Advertised, AuthConfig, AuthEvent, Change, Decision, DigestAuth, Located, Proxy, ProxyConfig, ProxyEvent, ProxyId,
     Registrar, RegistrarConfig, RegistrarEvent, RouteKind, Store as _, Target, aor_key,
 };
-use sip_transaction::{Endpoint, Event, Instant, ServerTxId, Transport};
+use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId, Transport};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -74,7 +75,7 @@ impl Cores {
         shard: usize,
         config: &Config,
         listening: &[(Transport, SocketAddr)],
-        (locations, directory): (Arc<Locations>, Option<Directory>),
+        (locations, directory, presence): (Arc<Locations>, Option<Directory>, Arc<Presence>),
         users: &Users,
         seed: [u8; 32],
         identity: [u8; 32],
@@ -106,7 +107,7 @@ impl Cores {
         let mut cores = Cores {
             auth: DigestAuth::new(auth, seed),
             registrar: Registrar::with_external_store(registrar, identity),
-            services: Services::new(names, config.advertise.clone()),
+            services: Services::new(names, config, listening, (locations.clone(), presence), agent_seed(seed)),
             proxy: Proxy::new(proxy, identity),
             flows: FlowMap::default(),
             locations,
@@ -174,7 +175,10 @@ impl Cores {
             _ => None,
         };
         let Some(event) = self.registrar.handle_with_info(endpoint, now, event, info.as_deref()) else { return };
-        let Some(event) = self.services.handle(endpoint, now, event) else { return };
+        let (auth, users, open) = (&self.auth, &self.users, self.open);
+        let known = |tx, path: &Path| auth.identity(tx).is_some() || open && path.remote.ip().is_loopback();
+        let is_user = |name: &str| open || users.iter().any(|(_, user)| user == name);
+        let Some(event) = self.services.handle(endpoint, now, event, known, is_user) else { return };
         // What nobody wants needs no answer: requests are all the proxy's.
         self.proxy.handle(endpoint, now, event);
     }
@@ -197,6 +201,7 @@ impl Cores {
                         self.registrations += 1;
                     }
                     log!(Info, "{change:?}: {} at {}", clean(&aor), clean(binding.contact()));
+                    self.services.registrations_changed(endpoint, now, &aor);
                 }
             }
             while let Some(event) = self.proxy.poll_event() {
@@ -212,6 +217,7 @@ impl Cores {
                     _ => {}
                 }
             }
+            idle &= !self.services.settle(endpoint, now);
             if idle {
                 break;
             }
@@ -227,12 +233,42 @@ impl Cores {
 
     pub(crate) fn handle_timeout(&mut self, endpoint: &mut Endpoint, now: Instant) {
         self.registrar.handle_timeout(endpoint, now);
-        self.services.handle_timeout(now);
+        self.services.handle_timeout(endpoint, now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let times = [self.registrar.poll_timeout(), self.services.poll_timeout(), self.proxy.poll_timeout()];
         times.into_iter().flatten().min()
+    }
+
+    /// Those whose presence has changed since this was last asked: other shards may have watchers of theirs.
+    pub(crate) fn presence_changed(&mut self) -> Vec<String> {
+        self.services.changed()
+    }
+
+    /// The presence of somebody has changed, by what another shard did.
+    pub(crate) fn notify(&mut self, endpoint: &mut Endpoint, now: Instant, aor: &str) {
+        self.services.notify(endpoint, now, aor);
+    }
+
+    /// What is being forwarded, and the calls and subscriptions of the server itself, as lines for another process.
+    pub(crate) fn export(&self, endpoint: &Endpoint, now: Instant) -> Vec<String> {
+        let mut lines = self.services.export(now);
+        lines.push(format!("proxy {}", hex(&self.proxy.export(endpoint))));
+        lines
+    }
+
+    /// Goes on with those of another process; `None` if they cannot be read.
+    pub(crate) fn import(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        lines: &[String],
+        mut flow_for: impl FnMut(&Path) -> Option<FlowId>,
+    ) -> Option<()> {
+        let proxy = lines.iter().find_map(|line| unhex(line.strip_prefix("proxy ")?))?;
+        self.proxy.import(now, &proxy, &mut flow_for).ok()?;
+        self.services.import(endpoint, now, lines, flow_for)
     }
 
     /// Where a request goes; `None` while other nodes are being asked.
@@ -382,8 +418,12 @@ fn redirect(targets: &[Target]) -> Decision {
     Decision::Reject { status: StatusCode::MOVED_TEMPORARILY, fields: contacts.collect() }
 }
 
-fn in_dialog(message: &Message) -> bool {
-    message.to().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()))
+/// A seed for the user agent beside those for the rest: no two may have the same.
+fn agent_seed(seed: [u8; 32]) -> [u8; 32] {
+    let mut own = Sha256::new();
+    own.update(b"user agent");
+    own.update(seed);
+    own.finalize().into()
 }
 
 /// The Unix time at the epoch of the endpoint, which is now.

@@ -48,8 +48,12 @@ pub(crate) enum ToShard {
     Elsewhere { id: ProxyId, nodes: Vec<String> },
     /// There are other users now.
     Users(Arc<crate::users::Users>),
+    /// The presence of somebody has changed: their watchers are to be told.
+    Presence(String),
     /// Take no new work, and tell when the last transaction has ended.
     Drain(oneshot::Sender<()>),
+    /// Tell everything that goes on, as lines for the next process.
+    Export(oneshot::Sender<Vec<String>>),
     /// Tell the figures.
     Figures(oneshot::Sender<crate::metrics::Figures>),
 }

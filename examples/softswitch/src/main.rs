@@ -10,6 +10,7 @@ mod log;
 mod metrics;
 mod options;
 mod page;
+mod presence;
 mod sdp;
 mod services;
 mod shard;
@@ -106,9 +107,15 @@ fn serve(config: Config) -> Result<(), String> {
     let flow = |transport, local| opened.shared_flow(transport, local);
     let mut identity = tls::random_seed()?;
     let mut saved = Vec::new();
+    let mut left = Vec::new();
     if let Some(file) = &config.state {
         if let Some(state) = state::take(file, moment, flow)? {
             log!(Info, "took over {} registrations of the last run", state.bindings.len());
+            if state.shards.len() != config.workers {
+                log!(Warn, "the last run had {} workers: its own calls are not taken over", state.shards.len());
+            } else {
+                left = state.shards;
+            }
             (identity, saved) = (state.seed, state.bindings);
         }
     }
@@ -127,6 +134,8 @@ fn serve(config: Config) -> Result<(), String> {
             log!(Warn, "a registration was not taken over: {error}");
         }
     }
+    left.resize(config.workers, Vec::new());
+    let presence = Arc::new(presence::Presence::default());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     for (index, receiver) in receivers.into_iter().enumerate() {
@@ -138,6 +147,8 @@ fn serve(config: Config) -> Result<(), String> {
             listening: opened.listening.clone(),
             hall: hall.clone(),
             locations: locations.clone(),
+            presence: presence.clone(),
+            left: std::mem::take(&mut left[index]),
             directory: directory.clone(),
             users: users.clone(),
             seed,
@@ -174,7 +185,8 @@ fn serve(config: Config) -> Result<(), String> {
         tasks.iter().for_each(|task| task.abort());
         drain(&config, &shards).await;
         if let Some(file) = &config.state {
-            let count = state::save(file, &identity, &locations, Moment::now(epoch))?;
+            let going_on = export(&shards).await;
+            let count = state::save(file, &identity, &locations, &going_on, Moment::now(epoch))?;
             log!(Info, "left {count} registrations for the next run");
         }
         locations.flush();
@@ -362,6 +374,18 @@ async fn until_told(config: &Config, tls: &Tls, shards: &Shards) -> Result<(), S
             }
         }
     }
+}
+
+/// What goes on in each shard, for the next run.
+async fn export(shards: &Shards) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for shard in 0..shards.count() {
+        let (reply, lines) = oneshot::channel();
+        shards.tell(shard, ToShard::Export(reply)).await;
+        // A worker that is gone has nothing left.
+        all.push(lines.await.unwrap_or_default());
+    }
+    all
 }
 
 /// Lets transactions end, for as long as was chosen.

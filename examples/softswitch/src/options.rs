@@ -82,6 +82,12 @@ const GROUPS: &[Group] = &[
                 "send users that begin with PREFIX and are not registered to this SIP URI, as a gateway or \
                 trunk; an empty PREFIX takes all",
             ),
+            one(
+                "presence",
+                "WHO",
+                "who answers for the presence of users: `here`, from what they publish and whether they are registered, \
+                or `phones`, which are asked. Default here",
+            ),
             one("redirect", "", "answer 302 with the contacts of a user instead of forwarding"),
             one(
                 "location",
@@ -106,7 +112,7 @@ const GROUPS: &[Group] = &[
             one(
                 "state",
                 "FILE",
-                "on SIGTERM write registrations there; the next start reads them and removes the file",
+                "on SIGTERM write registrations and live calls there; the next start reads them and removes the file",
             ),
             one("drain", "SECONDS", "how long SIGTERM waits for transactions to end. Default 32"),
             one("workers", "N", "threads that handle SIP, each a shard by Call-ID. Default 1"),

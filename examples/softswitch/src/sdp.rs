@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 const KEPT: [&str; 8] = ["rtpmap:", "fmtp:", "ptime:", "maxptime:", "rtcp:", "rtcp-mux", "rtcp-fb:", "mid:"];
 
 /// The answer to `offer`; `None` if there is nothing in it that can be mirrored, or it is no session description.
-/// `version` numbers the answers of one dialog.
-pub(crate) fn mirror(offer: &str, version: u32) -> Option<String> {
+/// `session_id` names the session and stays; `version` numbers its descriptions.
+pub(crate) fn mirror(offer: &str, session_id: u32, version: u32) -> Option<String> {
     let mut lines = offer.lines().map(str::trim_end).peekable();
     if lines.next()? != "v=0" {
         return None;
@@ -56,15 +56,15 @@ pub(crate) fn mirror(offer: &str, version: u32) -> Option<String> {
         return None;
     }
     Some(format!(
-        "v=0\r\no=echo {version} {version} IN IP4 127.0.0.1\r\ns=-\r\n{}\r\n{time}\r\n{media}",
+        "v=0\r\no=echo {session_id} {version} IN IP4 127.0.0.1\r\ns=-\r\n{}\r\n{time}\r\n{media}",
         session.unwrap_or("c=IN IP4 127.0.0.1")
     ))
 }
 
 /// An offer for callers who want one: audio that goes nowhere.
-pub(crate) fn silent_offer(version: u32) -> String {
+pub(crate) fn silent_offer(session_id: u32, version: u32) -> String {
     format!(
-        "v=0\r\no=echo {version} {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+        "v=0\r\no=echo {session_id} {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
          m=audio 9 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=inactive\r\n"
     )
 }
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn media_go_back_to_where_they_come_from() {
-        let answer = mirror(OFFER, 1).unwrap();
-        assert!(answer.starts_with("v=0\r\no=echo 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"));
+        let answer = mirror(OFFER, 7, 1).unwrap();
+        assert!(answer.starts_with("v=0\r\no=echo 7 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"));
         assert!(answer.contains("m=audio 49170 RTP/AVP 0 101\r\nc=IN IP4 192.0.2.1\r\na=rtpmap:0 PCMU/8000\r\n"));
         assert!(answer.contains("a=sendrecv\r\nm=video 0 RTP/SAVP 31\r\n"), "{answer}");
         assert!(!answer.contains("secret"), "unknown attributes are not repeated");
@@ -105,18 +105,18 @@ mod tests {
             [("sendonly", "recvonly"), ("recvonly", "sendonly"), ("inactive", "inactive"), ("sendrecv", "sendrecv")]
         {
             let media = OFFER.replace("a=secret:x", &format!("a={offered}"));
-            assert!(mirror(&media, 1).unwrap().contains(&format!("a={answered}\r\n")), "{offered}");
+            assert!(mirror(&media, 7, 1).unwrap().contains(&format!("a={answered}\r\n")), "{offered}");
             let session = OFFER.replace("t=0 0\r\n", &format!("t=0 0\r\na={offered}\r\n"));
-            assert!(mirror(&session, 1).unwrap().contains(&format!("a={answered}\r\n")), "{offered} for all");
+            assert!(mirror(&session, 7, 1).unwrap().contains(&format!("a={answered}\r\n")), "{offered} for all");
         }
     }
 
     #[test]
     fn what_cannot_be_mirrored_is_refused() {
-        assert_eq!(mirror(&OFFER.replace("49170 RTP/AVP", "49170 UDP/TLS/RTP/SAVPF"), 1), None);
-        assert_eq!(mirror(&OFFER.replace("a=secret:x", "a=fingerprint:sha-256 x"), 1), None);
+        assert_eq!(mirror(&OFFER.replace("49170 RTP/AVP", "49170 UDP/TLS/RTP/SAVPF"), 7, 1), None);
+        assert_eq!(mirror(&OFFER.replace("a=secret:x", "a=fingerprint:sha-256 x"), 7, 1), None);
         for junk in ["", "v=0", "v=1\r\nm=audio 1 RTP/AVP 0", "v=0\r\nm=audio", "v=0\r\n\u{e9}\r\n", "v=0\r\nx"] {
-            assert_eq!(mirror(junk, 1), None, "{junk}");
+            assert_eq!(mirror(junk, 7, 1), None, "{junk}");
         }
     }
 }

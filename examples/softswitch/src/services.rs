@@ -1,19 +1,33 @@
-//! What this server answers itself, as a user agent on the same endpoint: OPTIONS, and the numbers to try a phone with:
-//! `echo` (sends media back), `busy` (486) and `ring` (180, and nothing more).
+//! What this server answers itself, as a user agent on the same endpoint: OPTIONS, the numbers to try a phone with (`echo` sends
+//! media back, `busy` is 486, `ring` is 180 and nothing more), and the presence of its users.
 
+use crate::config::Config;
+use crate::location::Locations;
+use crate::log::{clean, log};
+use crate::presence::{MOST_SECONDS, PIDF, Presence, Published, state};
 use crate::sdp;
-use sip_message::{Contact, Header, Message, Method, ResponseBuilder, StatusCode};
-use sip_transaction::{Destination, Endpoint, Event, Instant, Outcome, Path, ServerTxId};
-use std::collections::{BTreeMap, BTreeSet};
+use sip_dialog::{
+    Body, CallEvent, CallHandle, Event as Told, Meaning, Progress, Reply, RequestEvent, Serves, SubscriptionEvent,
+    SubscriptionId, UserAgentConfig, UserAgentCore,
+};
+use sip_message::headers::{DeltaSeconds, Event as EventValue};
+use sip_message::{Header, Message, Method, ResponseBuilder, StatusCode, Uri};
+use sip_server::aor_key;
+use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId, Transport};
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Calls with `echo` at once; beyond, it is busy.
+/// Calls at once; beyond, the numbers are busy.
 const MAX_CALLS: usize = 10_000;
-/// A call without a BYE is forgotten after this long, so that those of callers who vanished do not stay.
+/// Watchers of presence, in each shard; beyond, they are asked to come back later.
+const MAX_WATCHERS: usize = 100_000;
+/// A call without a BYE is ended after this long, so that those of callers who vanished do not stay.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, SUBSCRIBE, PUBLISH";
 
 /// The numbers this server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,108 +37,103 @@ enum Number {
     Ring,
 }
 
-/// A dialog with `echo`, by Call-ID and both tags.
-type DialogKey = (String, String, String);
-
-struct Call {
-    /// The INVITE whose 2xx is being retransmitted until its ACK.
-    unacknowledged: Option<ServerTxId>,
-    began: Instant,
-    /// CSeq of the last request of the caller.
-    cseq: u32,
+/// Our side of an echo, as the origin line of its session description tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Echo {
+    session: u32,
     version: u32,
-    /// What a BYE needs.
-    bye: Bye,
-}
-
-struct Bye {
-    target: String,
-    route: Vec<String>,
-    from: String,
-    to: String,
-    path: Path,
 }
 
 /// The user agent of the server itself.
 pub(crate) struct Services {
     /// Hosts whose users these numbers are, in lower case.
     names: Vec<String>,
-    /// Advertised host, if there is one.
-    advertised: Option<String>,
-    calls: BTreeMap<DialogKey, Call>,
-    by_invite: BTreeMap<ServerTxId, DialogKey>,
-    ages: BTreeSet<(Instant, DialogKey)>,
-    /// INVITEs that ring or wait for their end.
-    ringing: BTreeMap<ServerTxId, Message>,
+    agent: UserAgentCore,
+    echoes: HashMap<CallHandle, Echo>,
+    sessions: u32,
+    /// Whether presence is answered here, rather than by the phones.
+    presence: Option<Arc<Presence>>,
+    locations: Arc<Locations>,
+    watchers: HashMap<String, BTreeSet<SubscriptionId>>,
+    watched: HashMap<SubscriptionId, String>,
+    /// When published states end.
+    ends: BTreeSet<(Instant, String)>,
+    /// Whose presence has changed, for the other shards.
+    changed: Vec<String>,
 }
 
 impl Services {
-    pub(crate) fn new(names: Vec<String>, advertised: Option<String>) -> Services {
+    pub(crate) fn new(
+        names: Vec<String>,
+        config: &Config,
+        listening: &[(Transport, SocketAddr)],
+        (locations, presence): (Arc<Locations>, Arc<Presence>),
+        seed: [u8; 32],
+    ) -> Services {
+        let contacts: Vec<_> = listening
+            .iter()
+            .map(|(transport, address)| (*transport, contact(config.advertise.as_deref(), *transport, *address)))
+            .collect();
+        let first = contacts.first().map_or_else(|| "<sip:echo@localhost>".into(), |(_, contact)| contact.clone());
+        let mut agent = UserAgentConfig::new(first);
+        agent.contacts = contacts;
+        agent.product = concat!("softswitch/", env!("CARGO_PKG_VERSION")).into();
+        agent.serves = Serves::Nothing;
+        agent.unanswered = None;
+        agent.call_length = Some(LONGEST_CALL);
+        agent.limits.calls = Some(MAX_CALLS);
+        agent.limits.subscriptions = Some(MAX_WATCHERS);
+        if config.presence {
+            agent.packages.push("presence".into());
+        }
         Services {
             names,
-            advertised,
-            calls: BTreeMap::new(),
-            by_invite: BTreeMap::new(),
-            ages: BTreeSet::new(),
-            ringing: BTreeMap::new(),
+            agent: UserAgentCore::new(Arc::new(agent), seed),
+            echoes: HashMap::new(),
+            sessions: u32::from_le_bytes([seed[0], seed[1], seed[2], 0]),
+            presence: config.presence.then_some(presence),
+            locations,
+            watchers: HashMap::new(),
+            watched: HashMap::new(),
+            ends: BTreeSet::new(),
+            changed: Vec::new(),
         }
     }
 
-    /// Takes what is meant for the server itself, and gives the rest back.
-    pub(crate) fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
-        match event {
-            Event::Request { tx, path, message } => match self.number(&message) {
-                Some(number) => {
-                    self.request(endpoint, now, tx, path, &message, number);
-                    None
-                }
-                None if self.is_for_server(&message) => {
-                    options(endpoint, now, tx, &message);
-                    None
-                }
-                None => Some(Event::Request { tx, path, message }),
-            },
-            Event::Ack { tx, path, message } => {
-                let Some(call) = key(&message).and_then(|key| self.calls.get_mut(&key)) else {
-                    return Some(Event::Ack { tx, path, message });
-                };
-                if let Some(invite) = call.unacknowledged.take() {
-                    // Too late, if its transaction has ended meanwhile: nothing is being sent then.
-                    let _ = endpoint.acknowledge(now, invite);
-                    self.by_invite.remove(&invite);
-                }
-                None
+    /// Takes what is meant for the server itself, and gives the rest back. `known`: the sender of a request may use this server;
+    /// `is_user`: whether there is a user of this name.
+    pub(crate) fn handle(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: Event,
+        known: impl Fn(ServerTxId, &Path) -> bool,
+        is_user: impl Fn(&str) -> bool,
+    ) -> Option<Event> {
+        let event = self.agent.handle(endpoint, now, event)?;
+        let Event::Request { tx, path, message } = event else { return Some(event) };
+        if let Some(number) = self.number(&message) {
+            self.called(endpoint, now, tx, path, message, number);
+        } else if self.is_for_server(&message) {
+            options(endpoint, now, tx, &message);
+        } else if let Some(aor) = self.presentity(&message) {
+            let user = aor.strip_prefix("sip:").and_then(|rest| rest.split('@').next()).unwrap_or_default();
+            let plainly = |endpoint: &mut Endpoint, status| {
+                answer(endpoint, now, tx, &message, status, |response| response);
+            };
+            if !known(tx, &path) {
+                plainly(endpoint, StatusCode::FORBIDDEN);
+            } else if !is_user(user) {
+                plainly(endpoint, StatusCode::NOT_FOUND);
+            } else if message.method() == Some(Method::Subscribe) {
+                self.agent.take(endpoint, now, tx, path, message);
+            } else {
+                self.publish(endpoint, now, tx, &message, aor);
             }
-            Event::Cancel { tx, message } => {
-                let Some(invite) = self.ringing.remove(&tx) else { return Some(Event::Cancel { tx, message }) };
-                answer(endpoint, now, tx, &invite, StatusCode::REQUEST_TERMINATED, |response| response);
-                None
-            }
-            Event::ServerEnded { tx, outcome } => {
-                self.ringing.remove(&tx);
-                if let Some(key) = self.by_invite.remove(&tx) {
-                    if outcome == Outcome::NotAcknowledged {
-                        self.hang_up(endpoint, now, &key);
-                    }
-                }
-                Some(event)
-            }
-            event => Some(event),
+        } else {
+            return Some(Event::Request { tx, path, message });
         }
-    }
-
-    /// Forgets calls that have lasted too long.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        while let Some((began, key)) = self.ages.first().cloned() {
-            if began + LONGEST_CALL > now {
-                break;
-            }
-            self.forget(&key);
-        }
-    }
-
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.ages.first().map(|(began, _)| *began + LONGEST_CALL)
+        None
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -150,209 +159,349 @@ impl Services {
             && own.is_some_and(|uri| uri.user().is_none() && self.is_own(uri.host_str()))
     }
 
-    fn request(
+    /// The user of this server whose presence a request is about.
+    fn presentity(&self, message: &Message) -> Option<String> {
+        self.presence.as_ref()?;
+        if in_dialog(message) {
+            return None;
+        }
+        match message.method() {
+            // Other packages are the phones' own.
+            Some(Method::Subscribe) if is_presence(message) => {}
+            Some(Method::Publish) => {}
+            _ => return None,
+        }
+        let uri = message.request_uri()?.ok()?;
+        let uri = uri.as_sip().filter(|uri| uri.user().is_some() && self.is_own(uri.host_str()))?;
+        Some(self.locations.canonical(&aor_key(uri)))
+    }
+
+    fn called(
         &mut self,
         endpoint: &mut Endpoint,
         now: Instant,
         tx: ServerTxId,
         path: Path,
-        message: &Message,
+        message: Message,
         number: Number,
     ) {
-        let mut plainly = |status| answer(endpoint, now, tx, message, status, |response| response);
-        let in_dialog = message.to().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
+        let mut plainly = |status| answer(endpoint, now, tx, &message, status, |response| response);
         match (message.method(), number) {
-            (Some(Method::Options), _) if !in_dialog => options(endpoint, now, tx, message),
+            _ if in_dialog(&message) => plainly(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
+            (Some(Method::Options), _) => options(endpoint, now, tx, &message),
             (Some(Method::Invite), Number::Busy) => plainly(StatusCode::BUSY_HERE),
-            (Some(Method::Invite), Number::Ring) if !in_dialog => {
-                plainly(StatusCode::RINGING);
-                self.ringing.insert(tx, message.clone());
-            }
-            (Some(Method::Invite), Number::Echo) if !in_dialog => self.accept(endpoint, now, tx, path, message),
-            (_, Number::Echo) if in_dialog => self.within(endpoint, now, tx, path, message),
-            (Some(Method::Cancel | Method::Ack | Method::Bye), _) => {
-                plainly(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)
-            }
-            _ => answer(endpoint, now, tx, message, StatusCode::METHOD_NOT_ALLOWED, |response| {
+            (Some(Method::Invite), _) => self.agent.take(endpoint, now, tx, path, message),
+            (Some(Method::Cancel | Method::Bye), _) => plainly(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
+            _ => answer(endpoint, now, tx, &message, StatusCode::METHOD_NOT_ALLOWED, |response| {
                 response.header(Header::Allow, ALLOW)
             }),
         }
     }
 
-    fn accept(&mut self, endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, path: Path, message: &Message) {
-        let Some(session) = session(message, 1) else {
-            return answer(endpoint, now, tx, message, StatusCode::NOT_ACCEPTABLE_HERE, |response| {
-                response.header(Header::Warning, "304 softswitch \"echo mirrors plain RTP only\"")
-            });
-        };
-        if self.calls.len() >= MAX_CALLS {
-            return answer(endpoint, now, tx, message, StatusCode::BUSY_HERE, |response| response);
+    /// Does what the user agent asks for, until it asks for nothing more. `false`: it asked for nothing.
+    pub(crate) fn settle(&mut self, endpoint: &mut Endpoint, now: Instant) -> bool {
+        let mut busy = false;
+        while let Some(event) = self.agent.poll_event() {
+            busy = true;
+            match event {
+                Told::Call { call, event } => self.in_call(endpoint, now, call, event),
+                Told::Subscription { subscription, event } => self.subscribed(endpoint, now, subscription, event),
+                Told::Request { request, event: RequestEvent::Incoming { .. } } => {
+                    // Stale if its sender has given it up.
+                    let _ = self.agent.unknown_method(endpoint, now, request);
+                }
+                // A phone that wants to know who notifies it: this server has no password.
+                Told::Challenged { owner, .. } => {
+                    let _ = self.agent.authenticate(endpoint, now, owner, None);
+                }
+                _ => {}
+            }
         }
-        let tag = endpoint.local_tag(tx).map(|tag| tag.as_str().to_owned());
-        let (Some(tag), Some(bye)) = (tag, bye(message, path)) else {
-            return answer(endpoint, now, tx, message, StatusCode::BAD_REQUEST, |response| response);
-        };
-        let Some((call_id, remote, _)) = dialog_ids(message) else { return };
-        if !self.confirm(endpoint, now, tx, path, message, session) {
-            return;
-        }
-        let key = (call_id, remote, tag.clone());
-        let cseq = message.cseq().map_or(0, |cseq| cseq.number);
-        let bye = Bye { from: format!("{};tag={tag}", bye.from), ..bye };
-        self.ages.insert((now, key.clone()));
-        self.by_invite.insert(tx, key.clone());
-        self.calls.insert(key, Call { unacknowledged: Some(tx), began: now, cseq, version: 1, bye });
+        busy
     }
 
-    /// Accepts an INVITE with a 200 that is sent until its ACK comes.
-    fn confirm(
-        &self,
-        endpoint: &mut Endpoint,
-        now: Instant,
-        tx: ServerTxId,
-        path: Path,
-        message: &Message,
-        session: String,
-    ) -> bool {
-        let Some(tag) = endpoint.local_tag(tx) else { return false };
-        let response = Message::response(message, StatusCode::OK)
-            .to_tag(tag.as_str())
-            .copy_all(message, Header::RecordRoute)
-            .header(Header::Contact, self.contact(path.local, path))
-            .header(Header::Allow, ALLOW)
-            .body("application/sdp", session)
-            .build();
-        let sent = response.is_ok_and(|response| endpoint.respond_until_ack(now, tx, response).is_ok());
-        if !sent {
-            answer(endpoint, now, tx, message, StatusCode::BAD_REQUEST, |response| response);
-        }
-        sent
-    }
-
-    fn within(&mut self, endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, path: Path, message: &Message) {
-        let gone = StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST;
-        let Some(key) = key(message) else { return answer(endpoint, now, tx, message, gone, |response| response) };
-        let Some(call) = self.calls.get_mut(&key) else {
-            return answer(endpoint, now, tx, message, gone, |response| response);
-        };
-        let cseq = message.cseq().map_or(0, |cseq| cseq.number);
-        if cseq <= call.cseq {
-            return answer(endpoint, now, tx, message, StatusCode::SERVER_INTERNAL_ERROR, |response| response);
-        }
-        call.cseq = cseq;
-        match message.method() {
-            Some(Method::Bye) => {
-                answer(endpoint, now, tx, message, StatusCode::OK, |response| response);
-                self.forget(&key);
-            }
-            Some(Method::Invite) if call.unacknowledged.is_some() => {
-                answer(endpoint, now, tx, message, StatusCode::REQUEST_PENDING, |response| response);
-            }
-            Some(Method::Invite) => {
-                call.version += 1;
-                let Some(session) = session(message, call.version) else {
-                    return answer(endpoint, now, tx, message, StatusCode::NOT_ACCEPTABLE_HERE, |response| response);
-                };
-                if self.confirm(endpoint, now, tx, path, message, session) {
-                    self.by_invite.insert(tx, key.clone());
-                    if let Some(call) = self.calls.get_mut(&key) {
-                        call.unacknowledged = Some(tx);
+    fn in_call(&mut self, endpoint: &mut Endpoint, now: Instant, call: CallHandle, event: CallEvent) {
+        // Each command below fails only if the call has ended meanwhile: its end is told next.
+        match event {
+            CallEvent::Incoming { message, .. } => match self.number(&message) {
+                Some(Number::Echo) => {
+                    self.sessions = self.sessions.wrapping_add(1);
+                    let echo = Echo { session: self.sessions, version: 1 };
+                    match session(&message, echo) {
+                        Some(body) => {
+                            self.echoes.insert(call, echo);
+                            let _ = self.agent.accept(endpoint, now, call, Reply::new().body(body));
+                        }
+                        None => {
+                            let _ = self.agent.reject(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, warning());
+                        }
                     }
                 }
-            }
-            Some(Method::Update) if !message.body().is_empty() => {
-                call.version += 1;
-                let Some(session) = session(message, call.version) else {
-                    return answer(endpoint, now, tx, message, StatusCode::NOT_ACCEPTABLE_HERE, |response| response);
+                _ => {
+                    let _ = self.agent.progress(endpoint, now, call, Progress::ringing());
+                }
+            },
+            CallEvent::Offer { message }
+            | CallEvent::OfferWanted { message }
+            | CallEvent::Acknowledged { message, session: Some(Meaning::Offer) } => {
+                let Some(echo) = self.echoes.get_mut(&call) else { return };
+                // RFC 3264 section 8: the version of a description that changes is one more.
+                echo.version = echo.version.wrapping_add(1);
+                let body = session(&message, *echo);
+                let _ = match body {
+                    Some(body) => self.agent.answer(endpoint, now, call, body),
+                    None => self.agent.refuse(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, warning()),
                 };
-                let contact = self.contact(path.local, path);
-                answer(endpoint, now, tx, message, StatusCode::OK, |response| {
-                    response.header(Header::Contact, contact).body("application/sdp", session)
-                });
             }
-            Some(Method::Options) => options(endpoint, now, tx, message),
-            Some(Method::Update | Method::Info) => {
-                answer(endpoint, now, tx, message, StatusCode::OK, |response| response);
+            CallEvent::Refer { subscription, .. } => {
+                let decline = StatusCode::new(603).unwrap_or(StatusCode::FORBIDDEN);
+                let _ = self.agent.reject_subscription(endpoint, now, subscription, decline, Reply::new());
             }
-            _ => answer(endpoint, now, tx, message, StatusCode::METHOD_NOT_ALLOWED, |response| {
-                response.header(Header::Allow, ALLOW)
-            }),
+            CallEvent::Ended { .. } => {
+                self.echoes.remove(&call);
+            }
+            _ => {}
         }
     }
 
-    /// The caller never acknowledged: RFC 3261 section 13.3.1.4 wants the session ended.
-    fn hang_up(&mut self, endpoint: &mut Endpoint, now: Instant, key: &DialogKey) {
-        let Some(call) = self.forget(key) else { return };
-        let Bye { target, route, from, to, path } = call.bye;
-        let mut request = Message::request(Method::Bye, target)
-            .header(Header::MaxForwards, 70)
-            .header(Header::From, from)
-            .header(Header::To, to)
-            .header(Header::CallId, &key.0)
-            .header(Header::CSeq, "1 BYE");
-        for value in &route {
-            request = request.header(Header::Route, value);
-        }
-        if let Ok(request) = request.build() {
-            let to = if path.transport.is_connected() { Destination::flow(path.flow) } else { Destination::route() };
-            // If it cannot be sent, the caller is gone: as it seemed.
-            let _ = endpoint.request(now, request, to);
+    fn subscribed(&mut self, endpoint: &mut Endpoint, now: Instant, id: SubscriptionId, event: SubscriptionEvent) {
+        match event {
+            SubscriptionEvent::Incoming { message, .. } => {
+                let uri = message.request_uri().and_then(Result::ok);
+                let Some(aor) = uri.as_ref().and_then(Uri::as_sip).map(|uri| self.locations.canonical(&aor_key(uri)))
+                else {
+                    let _ = self.agent.reject_subscription(endpoint, now, id, StatusCode::BAD_REQUEST, Reply::new());
+                    return;
+                };
+                let body = self.presence_of(&aor, now);
+                self.watch(id, aor);
+                // Stale if its sender has given it up: the end is told next.
+                let _ = self.agent.accept_subscription(endpoint, now, id, false, Some(MOST_SECONDS), Some(body));
+            }
+            SubscriptionEvent::Ended { .. } => {
+                let Some(aor) = self.watched.remove(&id) else { return };
+                if let Some(ids) = self.watchers.get_mut(&aor) {
+                    ids.remove(&id);
+                    if ids.is_empty() {
+                        self.watchers.remove(&aor);
+                    }
+                }
+                if let Some(presence) = &self.presence {
+                    presence.watched(&aor, false);
+                }
+            }
+            _ => {}
         }
     }
 
-    fn forget(&mut self, key: &DialogKey) -> Option<Call> {
-        let call = self.calls.remove(key)?;
-        self.ages.remove(&(call.began, key.clone()));
-        Some(call)
+    fn watch(&mut self, id: SubscriptionId, aor: String) {
+        if let Some(presence) = &self.presence {
+            presence.watched(&aor, true);
+        }
+        self.watchers.entry(aor.clone()).or_default().insert(id);
+        self.watched.insert(id, aor);
     }
 
-    fn contact(&self, local: SocketAddr, path: Path) -> String {
-        let transport = path.transport.via().to_ascii_lowercase();
-        let host = match &self.advertised {
-            Some(host) => format!("{host}:{}", local.port()),
-            None => local.to_string(),
+    /// What watchers are told of somebody: what was published last, or else whether there is a registration.
+    fn presence_of(&self, aor: &str, now: Instant) -> Body {
+        let published = self.presence.as_ref().and_then(|presence| presence.of(aor, now));
+        let body = published.unwrap_or_else(|| {
+            let here = self.locations.lasts(aor, now).is_some();
+            state(aor, here).into()
+        });
+        Body::new(PIDF, body)
+    }
+
+    /// PUBLISH of presence (RFC 3903 section 6).
+    fn publish(&mut self, endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, message: &Message, aor: String) {
+        let Some(presence) = self.presence.clone() else { return };
+        let mut refuse = |status, name, value: &str| {
+            answer(endpoint, now, tx, message, status, |response| {
+                if value.is_empty() { response } else { response.header(name, value) }
+            });
         };
-        match path.transport.is_secure() {
-            true => format!("<sips:echo@{host};transport={}>", if transport == "wss" { "ws" } else { "tcp" }),
-            false => format!("<sip:echo@{host};transport={transport}>"),
+        if !is_presence(message) {
+            let bad_event = StatusCode::new(489).unwrap_or(StatusCode::BAD_REQUEST);
+            return refuse(bad_event, Header::AllowEvents, "presence");
         }
+        // Everybody tells of themselves alone. Who they are has been checked.
+        let from = message.from().ok().and_then(|from| from.uri().ok());
+        let from = from.as_ref().and_then(|uri| match uri {
+            Uri::Sip(uri) => Some(self.locations.canonical(&aor_key(uri))),
+            _ => None,
+        });
+        if from.as_deref() != Some(aor.as_str()) {
+            return refuse(StatusCode::FORBIDDEN, Header::Allow, "");
+        }
+        let kind = message.field(Header::ContentType).map(|kind| kind.split(|&byte| byte == b';').next());
+        let is_pidf = kind.flatten().is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(PIDF.as_bytes()));
+        if !message.body().is_empty() && !is_pidf {
+            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Header::Accept, PIDF);
+        }
+        let asked = message.value::<DeltaSeconds>(Header::Expires).ok().flatten().map_or(MOST_SECONDS, |asked| asked.0);
+        let seconds = asked.min(MOST_SECONDS);
+        let matching = message.field(Header::SipIfMatch).and_then(|tag| std::str::from_utf8(tag.trim_ascii()).ok());
+        let Some(fresh) = endpoint.local_tag(tx) else { return };
+        let until = now + Duration::from_secs(seconds.into());
+        let body = bytes::Bytes::copy_from_slice(message.body());
+        match presence.publish(&aor, matching, fresh.as_str(), body, until, now) {
+            Ok(published) => {
+                let tag = fresh.as_str();
+                answer(endpoint, now, tx, message, StatusCode::OK, |response| {
+                    response.header(Header::SipEtag, tag).header(Header::Expires, seconds)
+                });
+                self.ends.insert((until, aor.clone()));
+                if published == Published::Changed {
+                    self.tell_of(endpoint, now, aor);
+                }
+            }
+            Err(status) => answer(endpoint, now, tx, message, status, |response| response),
+        }
+    }
+
+    /// Somebody's registrations have changed.
+    pub(crate) fn registrations_changed(&mut self, endpoint: &mut Endpoint, now: Instant, aor: &str) {
+        let Some(presence) = &self.presence else { return };
+        if presence.has_watchers() {
+            let aor = self.locations.canonical(aor);
+            self.tell_of(endpoint, now, aor);
+        }
+    }
+
+    fn tell_of(&mut self, endpoint: &mut Endpoint, now: Instant, aor: String) {
+        if self.presence.as_ref().is_some_and(|presence| presence.is_watched(&aor)) {
+            self.notify(endpoint, now, &aor);
+            self.changed.push(aor);
+        }
+    }
+
+    /// Those whose presence has changed since this was last asked.
+    pub(crate) fn changed(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Tells the watchers of somebody, in this shard.
+    pub(crate) fn notify(&mut self, endpoint: &mut Endpoint, now: Instant, aor: &str) {
+        let Some(ids) = self.watchers.get(aor) else { return };
+        let body = self.presence_of(aor, now);
+        for &id in ids {
+            if let Err(error) = self.agent.notify(endpoint, now, id, Some(body.clone())) {
+                log!(Debug, "{} is not told to a watcher: {error}", clean(aor));
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_timeout(&mut self, endpoint: &mut Endpoint, now: Instant) {
+        self.agent.handle_timeout(endpoint, now);
+        while let Some((at, _)) = self.ends.first() {
+            if *at > now {
+                break;
+            }
+            let Some((_, aor)) = self.ends.pop_first() else { break };
+            if self.presence.as_ref().is_some_and(|presence| presence.expire(&aor, now)) {
+                self.tell_of(endpoint, now, aor);
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let end = self.ends.first().map(|(at, _)| *at);
+        self.agent.poll_timeout().into_iter().chain(end).min()
+    }
+
+    /// Everything that goes on, as lines for another process.
+    pub(crate) fn export(&self, now: Instant) -> Vec<String> {
+        let mut lines = vec![format!("agent {}", hex(&self.agent.export(now)))];
+        let mut echoes: Vec<_> = self.echoes.iter().collect();
+        echoes.sort_unstable_by_key(|(call, _)| **call);
+        lines.extend(
+            echoes.into_iter().map(|(call, echo)| format!("echo {} {} {}", call.to_bits(), echo.session, echo.version)),
+        );
+        let mut watched: Vec<_> = self.watched.iter().collect();
+        watched.sort_unstable();
+        lines.extend(watched.into_iter().map(|(id, aor)| format!("watch {} {aor}", id.to_bits())));
+        lines
+    }
+
+    /// Goes on with what [`export`](Services::export) told; `None` if that cannot be read.
+    pub(crate) fn import(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        lines: &[String],
+        flow_for: impl FnMut(&Path) -> Option<FlowId>,
+    ) -> Option<()> {
+        let agent = lines.iter().find_map(|line| line.strip_prefix("agent "))?;
+        self.agent.import(endpoint, now, &unhex(agent)?, flow_for).ok()?;
+        for line in lines {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words[..] {
+                ["echo", call, session, version] => {
+                    let call = CallHandle::from_bits(call.parse().ok()?)?;
+                    self.echoes.insert(call, Echo { session: session.parse().ok()?, version: version.parse().ok()? });
+                }
+                ["watch", id, aor] => self.watch(SubscriptionId::from_bits(id.parse().ok()?)?, aor.to_owned()),
+                _ => {}
+            }
+        }
+        Some(())
     }
 }
 
+/// Bytes as text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes that [`hex`] wrote.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some((digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?) as u8)).collect()
+}
+
+/// How peers reach this server over a transport.
+fn contact(advertised: Option<&str>, transport: Transport, local: SocketAddr) -> String {
+    let host = match advertised {
+        Some(host) => format!("{host}:{}", local.port()),
+        None => local.to_string(),
+    };
+    let name = transport.via().to_ascii_lowercase();
+    match transport.is_secure() {
+        true => format!("<sips:echo@{host};transport={}>", if transport.is_websocket() { "ws" } else { "tcp" }),
+        false => format!("<sip:echo@{host};transport={name}>"),
+    }
+}
+
+fn warning() -> Reply {
+    Reply::new().header("Warning", "304 softswitch \"echo mirrors plain RTP only\"")
+}
+
 /// Our side of the session: an answer, or an offer if there was none.
-fn session(message: &Message, version: u32) -> Option<String> {
+fn session(message: &Message, echo: Echo) -> Option<Body> {
     if message.body().is_empty() {
-        return Some(sdp::silent_offer(version));
+        return Some(Body::sdp(sdp::silent_offer(echo.session, echo.version)));
     }
     let kind = message.field(Header::ContentType)?;
     let kind = kind.split(|&byte| byte == b';').next()?.trim_ascii();
     if !kind.eq_ignore_ascii_case(b"application/sdp") {
         return None;
     }
-    sdp::mirror(std::str::from_utf8(message.body()).ok()?, version)
+    sdp::mirror(std::str::from_utf8(message.body()).ok()?, echo.session, echo.version).map(Body::sdp)
 }
 
-/// Call-ID, the caller's tag, and ours if there is one.
-fn dialog_ids(message: &Message) -> Option<(String, String, Option<String>)> {
-    let call_id = message.call_id().ok()?.to_owned();
-    let remote = message.from().ok()?.tag().ok()?.unwrap_or_default().to_owned();
-    let local = message.to().ok()?.tag().ok()?.map(str::to_owned);
-    Some((call_id, remote, local))
+fn is_presence(message: &Message) -> bool {
+    let event = message.value::<EventValue<'_>>(Header::Event).ok().flatten();
+    event.is_some_and(|event| event.event_type().as_str() == "presence")
 }
 
-fn key(message: &Message) -> Option<DialogKey> {
-    let (call_id, remote, local) = dialog_ids(message)?;
-    Some((call_id, remote, local?))
-}
-
-fn bye(message: &Message, path: Path) -> Option<Bye> {
-    let text = |header| Some(std::str::from_utf8(message.field(header)?).ok()?.to_owned());
-    let contact = message.contacts().next()?.ok()?;
-    let Contact::Address(contact) = contact else { return None };
-    let target = contact.uri().ok()?.as_str().to_owned();
-    let routes = message.record_routes().filter_map(Result::ok);
-    let route = routes.map(|value| format!("<{}>", String::from_utf8_lossy(value.uri_bytes()))).collect();
-    Some(Bye { target, route, from: text(Header::To)?, to: text(Header::From)?, path })
+/// Whether a request belongs to a dialog.
+pub(crate) fn in_dialog(message: &Message) -> bool {
+    message.to().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()))
 }
 
 fn options(endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, message: &Message) {

@@ -10,11 +10,12 @@ use crate::location::redis::Directory;
 use crate::location::{Locations, shared_conn, shared_socket};
 use crate::log::log;
 use crate::metrics::{Figures, OVERRUN};
+use crate::services::{hex, unhex};
 use crate::stream::{self, Hall};
 use crate::trace::Trace;
 use bytes::Bytes;
 use sip_transaction::{
-    Answer, CloseCause, Endpoint, EndpointConfig, Event, FlowId, Input, Instant, SentBy, Transmit, Transport,
+    Answer, CloseCause, Endpoint, EndpointConfig, Event, FlowId, Input, Instant, Path, SentBy, Transmit, Transport,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -39,6 +40,10 @@ pub(crate) struct Setup {
     pub(crate) listening: Vec<(Transport, SocketAddr)>,
     pub(crate) hall: Hall,
     pub(crate) locations: Arc<Locations>,
+    /// What users have published of themselves.
+    pub(crate) presence: Arc<crate::presence::Presence>,
+    /// What the same shard of an earlier process has left.
+    pub(crate) left: Vec<String>,
     /// Who is at other nodes, if there are any.
     pub(crate) directory: Option<Directory>,
     pub(crate) users: Arc<crate::users::Users>,
@@ -190,6 +195,8 @@ impl Shard {
             listening,
             hall,
             locations,
+            presence,
+            left,
             directory,
             users,
             seed,
@@ -202,7 +209,8 @@ impl Shard {
         // Shards share what peers may bring from one to another, but not the branches and tags they make.
         own_seed[31] ^= index as u8;
         let mut endpoint = Endpoint::new(Arc::new(endpoint_config(&config, &listening)), own_seed);
-        let mut cores = Cores::new(index, &config, &listening, (locations, directory), &users, seed, identity);
+        let mut cores =
+            Cores::new(index, &config, &listening, (locations, directory, presence), &users, seed, identity);
         let mut legs = HashMap::new();
         let mut bound = Vec::new();
         for (n, socket) in sockets.into_iter().enumerate() {
@@ -214,7 +222,7 @@ impl Shard {
             bound.push(Socket { socket: Rc::new(socket), flow, local });
         }
         let question = u64::from_le_bytes(std::array::from_fn(|n| own_seed[n]));
-        Ok(Shard {
+        let mut shard = Shard {
             index,
             endpoint,
             cores,
@@ -228,7 +236,9 @@ impl Shard {
             figures: Figures::default(),
             draining: None,
             question,
-        })
+        };
+        shard.resume(&left);
+        Ok(shard)
     }
 
     fn now(&self) -> Instant {
@@ -317,6 +327,17 @@ impl Shard {
                 let now = self.now();
                 self.cores.elsewhere(&mut self.endpoint, now, id, &nodes);
             }
+            ToShard::Presence(aor) => {
+                let now = self.now();
+                self.cores.notify(&mut self.endpoint, now, &aor);
+            }
+            ToShard::Export(reply) => {
+                let now = self.now();
+                let mut lines = self.cores.export(&self.endpoint, now);
+                lines.push(format!("transactions {}", hex(&self.endpoint.export(now))));
+                // Nobody waits for it any more: so be it.
+                let _ = reply.send(lines);
+            }
             ToShard::Users(users) => self.cores.set_users(&users),
             ToShard::Drain(reply) => {
                 self.cores.stop();
@@ -368,6 +389,7 @@ impl Shard {
                 self.happened(now, event);
             }
             self.cores.settle(&mut self.endpoint, now);
+            self.share_presence();
             while let Some(transmit) = self.endpoint.poll_transmit() {
                 self.send(transmit);
             }
@@ -381,6 +403,37 @@ impl Shard {
             if let Some(reply) = self.draining.take() {
                 let _ = reply.send(());
             }
+        }
+    }
+
+    /// Tells the other shards whose presence has changed.
+    fn share_presence(&mut self) {
+        for aor in self.cores.presence_changed() {
+            for shard in (0..self.hall.shards.count()).filter(|shard| *shard != self.index) {
+                let (shards, aor) = (self.hall.shards.clone(), aor.clone());
+                self.io.spawn(async move { shards.tell(shard, ToShard::Presence(aor)).await });
+            }
+        }
+    }
+
+    /// Goes on with what an earlier process has left.
+    fn resume(&mut self, left: &[String]) {
+        if left.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let transactions = left.iter().find_map(|line| unhex(line.strip_prefix("transactions ")?));
+        let sockets: Vec<(SocketAddr, FlowId)> = self.sockets.iter().map(|on| (on.local, on.flow)).collect();
+        // Connections do not outlive a process.
+        let flow_for = |path: &Path| {
+            let here = |(local, _): &&(SocketAddr, FlowId)| !path.transport.is_connected() && *local == path.local;
+            sockets.iter().find(here).map(|(_, flow)| *flow)
+        };
+        let imported = transactions
+            .and_then(|bytes| self.endpoint.import(now, &bytes, flow_for).ok())
+            .and_then(|()| self.cores.import(&mut self.endpoint, now, left, flow_for));
+        if imported.is_none() {
+            log!(Warn, "the calls of the last run were not taken over");
         }
     }
 

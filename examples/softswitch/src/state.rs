@@ -1,5 +1,6 @@
 //! `--state FILE`: what an orderly end leaves for the next start, so that calls and registrations go on: the bindings, and
-//! the key by which the Record-Routes and GRUUs of running dialogs are known to be ours.
+//! the key by which the Record-Routes and GRUUs of running dialogs are known to be ours, the transactions, and the calls and
+//! subscriptions of the server itself.
 //!
 //! The file holds a secret: only its owner may read it, and the next start removes it.
 
@@ -21,10 +22,18 @@ pub(crate) struct State {
     /// The secret of the last run.
     pub(crate) seed: [u8; 32],
     pub(crate) bindings: Vec<(String, Binding)>,
+    /// What the shards have left, by the number of the shard. There may be another number of them now.
+    pub(crate) shards: Vec<Vec<String>>,
 }
 
 /// Writes the file.
-pub(crate) fn save(file: &Path, seed: &[u8; 32], locations: &Locations, at: Moment) -> Result<usize, String> {
+pub(crate) fn save(
+    file: &Path,
+    seed: &[u8; 32],
+    locations: &Locations,
+    shards: &[Vec<String>],
+    at: Moment,
+) -> Result<usize, String> {
     let mut text = format!("{HEADING}\n");
     for byte in seed {
         let _ = write!(text, "{byte:02x}");
@@ -36,6 +45,11 @@ pub(crate) fn save(file: &Path, seed: &[u8; 32], locations: &Locations, at: Mome
             text.push_str(&line);
             text.push('\n');
             count += 1;
+        }
+    }
+    for (n, lines) in shards.iter().enumerate() {
+        for line in lines {
+            let _ = writeln!(text, "shard {n} {} {line}", shards.len());
         }
     }
     let failed = |error| format!("--state {}: {error}", file.display());
@@ -75,7 +89,21 @@ fn parse(text: &str, at: Moment, flow: impl Fn(Transport, SocketAddr) -> Option<
     for (n, byte) in seed.iter_mut().enumerate() {
         *byte = u8::from_str_radix(hex.get(2 * n..2 * n + 2)?, 16).ok()?;
     }
-    Some(State { seed, bindings: lines.filter_map(|line| record::read(line, at, &flow)).collect() })
+    let mut state = State { seed, bindings: Vec::new(), shards: Vec::new() };
+    for line in lines {
+        let Some(line) = line.strip_prefix("shard ") else {
+            state.bindings.extend(record::read(line, at, &flow));
+            continue;
+        };
+        let mut words = line.splitn(3, ' ');
+        let (n, count): (usize, usize) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        if n >= count || count > 64 {
+            return None;
+        }
+        state.shards.resize(count, Vec::new());
+        state.shards[n].push(words.next()?.to_owned());
+    }
+    Some(state)
 }
 
 #[cfg(test)]
@@ -94,12 +122,13 @@ mod tests {
         let binding =
             Binding::new(&BindingParts { contact: "sip:a@y", call_id: "1", expires, ..BindingParts::default() });
         locations.import("sip:a@x", vec![binding.clone()], at.now).unwrap();
-        assert_eq!(save(&file, &[0xab; 32], &locations, at), Ok(1));
+        assert_eq!(save(&file, &[0xab; 32], &locations, &[vec![], vec!["agent 0f".into()]], at), Ok(1));
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let state = take(&file, at, |_, _| None).unwrap().unwrap();
         assert_eq!(state.seed, [0xab; 32]);
         assert_eq!(state.bindings[0].0, "sip:a@x");
         assert_eq!(state.bindings[0].1.expires(), expires);
+        assert_eq!(state.shards, [vec![], vec!["agent 0f".to_owned()]]);
         assert!(take(&file, at, |_, _| None).unwrap().is_none(), "it is gone");
         assert!(parse("something else\n", at, |_, _| None).is_none());
         assert!(parse("softswitch state 1\nzz\n", at, |_, _| None).is_none());

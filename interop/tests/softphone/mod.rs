@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Certificates for `localhost`, and the authority that made them.
+pub(crate) const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/softswitch/tests/data");
+
 /// A telephone that runs until it ends by itself or is dropped.
 pub(crate) struct Phone {
     child: Child,

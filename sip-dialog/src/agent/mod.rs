@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use sip_message::{Header, Lines, Message, Method, StatusCode};
 use sip_transaction::cores::{HashKey, Id as _, IdHash, Key, Slab};
-use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId};
+use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId, Transport};
 
 use crate::auth::Keyring;
 use crate::call::{Call, Entry};
@@ -53,6 +53,7 @@ pub struct UserAgentCore {
     pub(crate) now: Instant,
     pub(crate) hash_key: HashKey,
     pub(crate) contact: Arc<str>,
+    pub(crate) contacts: Vec<(Transport, Arc<str>)>,
     /// Lines of our own: User-Agent, that with Supported, Server, Allow, and that with Supported.
     pub(crate) agent_line: Lines,
     pub(crate) request_lines: Lines,
@@ -143,6 +144,7 @@ impl UserAgentCore {
             allow_line,
             ability_lines,
             contact: config.contact.as_str().into(),
+            contacts: config.contacts.iter().map(|(on, contact)| (*on, contact.as_str().into())).collect(),
             config,
             rng,
             now: Instant::ZERO,

@@ -87,14 +87,18 @@ impl UserAgentCore {
         Way { contact, routes, path, auth }
     }
 
-    /// The Contact to answer with to a request that came over a flow: that of the registration over it, if there is one.
+    /// The Contact to answer with to a request that came over a flow: that of the registration over it, if there is one, else that
+    /// of the transport.
     pub(crate) fn contact_for(&self, path: Path) -> Arc<str> {
         let next = self.flows.range((path.flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)))..).next();
         match next {
             Some((&(flow, Bound::Registration(id)), ())) if flow == path.flow => {
                 self.registrations.get(id).map_or_else(|| self.contact.clone(), |found| found.dialog_contact())
             }
-            _ => self.contact.clone(),
+            _ => {
+                let own = self.contacts.iter().find(|(on, _)| *on == path.transport);
+                own.map_or_else(|| self.contact.clone(), |(_, contact)| contact.clone())
+            }
         }
     }
 }

@@ -1,5 +1,11 @@
 //! A softswitch started as a process, on free ports.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    reason = "a test; each uses what it needs"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -14,8 +20,12 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(arguments: &[&str]) -> Server {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_softswitch"));
-        let mut child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        Server::start_with(Command::new(env!("CARGO_BIN_EXE_softswitch")).args(arguments))
+    }
+
+    /// Starts it by this command and waits until it is ready.
+    pub(crate) fn start_with(command: &mut Command) -> Server {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut listening = Vec::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         loop {
@@ -36,6 +46,17 @@ impl Server {
         let output = Command::new(env!("CARGO_BIN_EXE_softswitch")).args(arguments).output().unwrap();
         assert!(!output.status.success());
         String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// All transports it listens on, in order.
+    pub(crate) fn transports(&self) -> impl Iterator<Item = &str> {
+        self.listening.iter().map(|(transport, _)| transport.as_str())
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
     }
 
     /// Where it listens.
