@@ -230,6 +230,9 @@ impl<'a> Raw<'a> {
 type At<T> = Result<T, (ValueFault, usize)>;
 
 /// The parameter whose semicolon is at `v[at]`, and where it ends.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+//# These special characters MUST be in a quoted string to
+//# be used within a parameter value.
 #[inline]
 fn one(v: &[u8], at: usize) -> At<(Raw<'_>, usize)> {
     if v.get(at) != Some(&b';') {

@@ -465,6 +465,31 @@ fn values_that_only_look_right_are_refused() {
     assert!(taken.is_empty(), "{taken:#?}");
 }
 
+#[test]
+fn separators_in_a_parameter_value_are_quoted() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+    //= type=test
+    //# These special characters MUST be in a quoted string to
+    //# be used within a parameter value.
+    // `[`, `]` and `:` are those of a host, which a value may be.
+    for special in "()<>@,;\\/?={} ".chars() {
+        assert!(
+            grammar(&format!("Contact: <sip:a@b>;x=a{special}b")).is_err() || special == ',' || special == ';',
+            "{special}"
+        );
+        let quoted = if special == '\\' { "\\\\".to_string() } else { special.to_string() };
+        let message = grammar(&format!("Contact: <sip:a@b>;x=\"a{quoted}b\"")).unwrap();
+        let contact = message.contacts().next().unwrap().unwrap();
+        let value = contact.address().unwrap().params().value("x").unwrap().unwrap();
+        assert_eq!(*value.unquoted(), *format!("a{special}b").as_bytes());
+        assert_eq!(message.contacts().count(), 1);
+    }
+    // These two end the parameter: what follows is another one, or another value.
+    assert!(grammar("Contact: <sip:a@b>;x=a,b").is_err());
+    let message = grammar("Contact: <sip:a@b>;x=a;b").unwrap();
+    assert_eq!(message.contacts().next().unwrap().unwrap().address().unwrap().params().count(), 2);
+}
+
 /// What a message reads as does not depend on the case and form of its names, or on where its lines are folded.
 #[test]
 fn any_spelling_of_the_name_reads_alike() {

@@ -172,6 +172,11 @@ fn telephone_numbers_become_sip_uris_and_back() {
         converted("tel:5;tsp=a.b;B=1;phone-context=EXAMPLE.com;b-c;a;isub=1411").as_str(),
         "sip:5;isub=1411;phone-context=example.com;a;b=1;b-c;tsp=a.b@foo.com;user=phone"
     );
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+    //= type=test
+    //# Note,
+    //# however, that any characters allowed there that are not allowed in
+    //# the user part of the SIP URI MUST be escaped.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.2
     //= type=test
     //# Any characters occurring in a telephone-subscriber

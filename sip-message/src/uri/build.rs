@@ -408,6 +408,10 @@ impl TelUri<'_> {
 //# Any characters occurring in a telephone-subscriber
 //# that do not appear in an expansion of the BNF for the user rule MUST
 //# be escaped.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+//# Note,
+//# however, that any characters allowed there that are not allowed in
+//# the user part of the SIP URI MUST be escaped.
 fn subscriber_param(name: Escaped<'_>, value: Option<Escaped<'_>>) -> String {
     let mut out = name.as_str().to_ascii_lowercase();
     let Some(value) = value else { return out };
