@@ -120,6 +120,7 @@ mod location;
 mod persist;
 mod proxy;
 mod redirect;
+mod reginfo;
 mod registrar;
 mod reply;
 mod secret;
@@ -133,6 +134,7 @@ pub use location::{
 };
 pub use proxy::{Advertised, Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind};
 pub use redirect::{Redirect, RedirectConfig, RedirectEvent};
+pub use reginfo::RegInfo;
 pub use registrar::{Change, Located, Registrar, RegistrarConfig, RegistrarEvent};
 pub use server::{RoutePolicy, Server, ServerConfig, ServerEvent};
 pub use target::{FlowPath, Target};
