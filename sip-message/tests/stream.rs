@@ -209,21 +209,23 @@ fn no_truncation_of_a_message_is_a_message() {
 proptest! {
     #[test]
     fn any_split_gives_the_same_items(
-        picks in proptest::collection::vec(0usize..9, 1..6),
+        picks in proptest::collection::vec(0usize..13, 1..6),
         cuts in proptest::collection::vec(1usize..200, 1..40),
         flip in proptest::option::of((0usize..2000, any::<u8>())),
+        bare_lf in any::<bool>(),
     ) {
         let parts = [
             message("hello"), message(""), "\r\n".into(), "\r\n\r\n".into(), message(&"x".repeat(300)),
             message("").replace("sip:a@b SIP/2.0", ""), message("y").replace("Call-ID", "Call ID"),
             message(&"z".repeat(900)), message("").replace("CSeq", "l: 0\r\nCSeq"),
+            message("x").replace("\r\n", "\n"), "\n".into(), "no message\n\n".into(), "\r".into(),
         ];
         let mut stream: Vec<u8> = picks.iter().flat_map(|&pick| parts[pick].bytes()).collect();
         if let Some((at, byte)) = flip {
             let len = stream.len();
             stream[at % len] = byte;
         }
-        let config = ParserConfig { max_message_len: 1000, ..ParserConfig::default() };
+        let config = ParserConfig { max_message_len: 1000, bare_lf, ..ParserConfig::default() };
         let mut rest = &stream[..];
         let mut chunks = Vec::new();
         for cut in cuts.iter().cycle() {

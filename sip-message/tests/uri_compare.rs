@@ -322,10 +322,24 @@ fn any_uri() -> impl Strategy<Value = String> {
     let sip = (pick(&["sip:", "SIP:", "sips:"]), user, host, port, params, headers).prop_map(
         |(scheme, user, host, port, params, headers)| format!("{scheme}{user}{host}{port}{}{headers}", params.concat()),
     );
-    let params = pick(&[";ext=1", ";ext=-1", ";x=y", ";X=%59", ";y"]);
-    let tel = (pick(&["tel:+1-2", "tel:+12", "TEL:+1(3)"]), prop::collection::vec(params, 0..3))
+    let params = pick(&[";ext=1", ";ext=-1", ";x=y", ";X=%59", ";y", ";isub=%61", ";ISUB=A"]);
+    let numbers = pick(&["tel:+1-2", "tel:+12", "TEL:+1(3)", "tel:a;phone-context=h.x", "tel:A-;phone-context=H.X"]);
+    let tel = (numbers, prop::collection::vec(params, 0..3))
         .prop_map(|(number, params)| format!("{number}{}", params.concat()));
-    let other = pick(&["urn:service:sos", "URN:service:SOS", "urn:x:a", "urn:X:a", "http:a", "HTTP:a", "http:A"]);
+    let other = pick(&[
+        "urn:service:sos",
+        "URN:service:SOS",
+        "urn:x:a",
+        "urn:X:a",
+        "http:a",
+        "HTTP:a",
+        "http:A",
+        "urn:x:a%2c",
+        "urn:x:a%2C",
+        "urn:x:A",
+        "urn:x:a?=b",
+        "urn:x:a#c",
+    ]);
     prop_oneof![6 => sip, 2 => tel, 1 => other.prop_map(str::to_owned)]
         .prop_filter("a parameter twice", |text| Uri::parse(text.as_bytes()).is_ok())
 }
