@@ -1,5 +1,7 @@
 // What the windows do, scenario by scenario. Each fails with an error on anything it does not expect.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { connect, equal } from './phones.mjs';
 
 const PASSWORDS = { alice: 'wonderland', bob: 'builder', carol: 'singer' };
@@ -196,6 +198,41 @@ export async function page({ browser }, { server }) {
   await carol.press('Unregister');
   await carol.reads('#status', 'Not registered.');
   equal(errors, []);
+}
+
+/** The page where the server has no JsSIP: from the CDN, which is played here; and what it says when that is wrong or away. */
+export async function withoutModules({ browser }, { server, modules }) {
+  const open = async (answer) => {
+    const page = await (await browser.newContext()).newPage();
+    page.setDefaultTimeout(60000);
+    await page.route('**/node_modules/**', (route) => route.fulfill({ status: 404, body: 'There is no such page.' }));
+    await page.route('https://cdn.jsdelivr.net/**', (route) => {
+      const [, name, path] = /^https:\/\/[^/]+\/npm\/([^@]+)@[^/]+\/(.*)$/.exec(route.request().url());
+      return answer(route, `${name}/${path}`);
+    });
+    await page.goto(server.replace(/^ws/, 'http'));
+    return page;
+  };
+  const text = (path) => readFileSync(join(modules, path), 'utf8');
+  const serve = (route, body) => route.fulfill({ body, headers: { 'Access-Control-Allow-Origin': '*' } });
+  const good = await open((route, path) => serve(route, text(path)));
+  await good.locator('#status').filter({ hasText: /^Ready: JsSIP .* from cdn.jsdelivr.net/ }).waitFor();
+  await good.getByLabel('Name', { exact: true }).fill('alice');
+  await good.getByLabel('Password, if you have one', { exact: true }).fill(PASSWORDS.alice);
+  await good.getByRole('button', { name: 'Register', exact: true }).click();
+  await good.locator('#status').filter({ hasText: 'Registered as alice@localhost.' }).waitFor();
+  const wrong = [
+    await open((route, path) => serve(route, path === 'jssip/lib/UA.js' ? `${text(path)} ` : text(path))),
+    await open((route) => route.abort()),
+  ];
+  for (const page of wrong) {
+    await page.locator('#status').filter({ hasText: 'Not working.' }).waitFor();
+    const problem = await page.locator('#problem').textContent();
+    for (const said of ['JsSIP', 'is missing', 'from this server', 'from cdn.jsdelivr.net', 'npm ci', '--web-modules']) {
+      equal([said, problem.includes(said)], [said, true]);
+    }
+    equal(await page.getByRole('button', { name: 'Register', exact: true }).isDisabled(), true);
+  }
 }
 
 /** Is called by somebody who is no browser, who hangs up. */

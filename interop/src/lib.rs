@@ -16,11 +16,13 @@
 //! // ... drive our side, then drop the peer: it is ended, and its log is shown if the test failed.
 //! ```
 
+mod capture;
 mod peer;
 mod scratch;
 mod sipp;
 mod softswitch;
 
+pub use capture::{Capture, Captured};
 pub use peer::Peer;
 pub use scratch::Scratch;
 pub use sipp::{Counts, Running, Sipp};
@@ -61,7 +63,8 @@ pub fn installed() -> PathBuf {
 fn missing(name: &str) -> Option<PathBuf> {
     let optional = std::env::var("INTEROP_OPTIONAL").unwrap_or_default();
     assert!(!is_set("INTEROP_REQUIRED") || optional.split(',').any(|other| other == name), "{name} is not installed");
-    eprintln!("skipped: {name} is not installed, or not wanted");
+    let why = if is_set("INTEROP_SKIP") { " asked for (INTEROP_SKIP=1)" } else { " found" };
+    eprintln!("skipped: {name} not{why}");
     None
 }
 

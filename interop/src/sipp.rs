@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// How long a run may take; most end themselves long before.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// A run of SIPp to be started.
 #[derive(Debug)]
 pub struct Sipp<'a> {
@@ -104,7 +107,7 @@ impl Running {
     ///
     /// It did not end.
     pub fn outcome(mut self) -> (bool, Counts) {
-        let status = self.peer.wait(Duration::from_secs(90));
+        let status = self.peer.wait(LONGEST);
         (status.success(), counts(&self.statistics))
     }
 }

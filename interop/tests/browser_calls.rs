@@ -44,3 +44,8 @@ fn a_call_outlives_its_socket() {
 fn the_page_of_the_server_is_a_telephone() {
     between_windows("page");
 }
+
+#[test]
+fn the_page_takes_its_library_from_elsewhere_if_it_is_the_right_one() {
+    between_windows("withoutModules");
+}

@@ -1,10 +1,9 @@
-//! Our own telephone with Kamailio as registrar and proxy: digest, a call with sound, and hanging up, over UDP, TCP and
-//! WebSocket.
+//! Our own telephone with Kamailio as registrar and proxy: digest, a call with sound, and hanging up, over every transport.
 
 mod softphone;
 
 use interop::{Peer, Scratch, free_tcp_port, free_udp_port, program, wait_until};
-use softphone::Phone;
+use softphone::{DATA, Phone};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -13,20 +12,42 @@ use std::time::Duration;
 fn calls_pass_through_kamailio() {
     let Some(kamailio) = program("kamailio") else { return };
     let scratch = Scratch::new("kamailio");
-    let (port, web) = (free_udp_port(), free_tcp_port());
+    let (port, web, secure, secure_web) = (free_udp_port(), free_tcp_port(), free_tcp_port(), free_tcp_port());
     let config = include_str!("../peers/kamailio.cfg");
-    let config = config.replace("UDP_PORT", &port.to_string()).replace("WS_PORT", &web.to_string());
+    // Longer names first: one ends with the other.
+    let ports = [("WSS_PORT", secure_web), ("TLS_PORT", secure), ("UDP_PORT", port), ("WS_PORT", web)];
+    let config =
+        ports.iter().fold(config.replace("DATA", DATA), |config, (name, port)| config.replace(name, &port.to_string()));
     let config = scratch.write("kamailio.cfg", config);
     let mut command = Command::new(kamailio);
     command.args(["-DD", "-E", "-f"]).arg(config).arg("-Y").arg(scratch.path());
     let kamailio = Peer::start(&mut command, &scratch);
     wait_until("Kamailio to listen", Duration::from_secs(60), || TcpStream::connect(("127.0.0.1", web)).is_ok());
 
-    for (from, to) in [("udp", "udp"), ("tcp", "udp"), ("udp", "tcp"), ("ws", "ws"), ("tcp", "ws")] {
+    for (from, to) in [
+        ("udp", "udp"),
+        ("tcp", "udp"),
+        ("udp", "tcp"),
+        ("ws", "ws"),
+        ("tcp", "ws"),
+        ("tls", "tls"),
+        ("wss", "wss"),
+        ("udp", "tls"),
+        ("tls", "udp"),
+        ("wss", "tcp"),
+        ("tls", "wss"),
+    ] {
         let start = |user: &str, transport: &str, rest: &[&str]| {
-            let server = format!("localhost:{}", if transport == "ws" { web } else { port });
+            let server = match transport {
+                "ws" => web,
+                "tls" => secure,
+                "wss" => secure_web,
+                _ => port,
+            };
+            let (server, authorities) = (format!("localhost:{server}"), format!("{DATA}/ca.pem"));
             let account = format!("{user}:secret");
-            let mut arguments = vec!["--server", &server, "--transport", transport, "--user", &account];
+            let mut arguments =
+                vec!["--authorities", &authorities, "--server", &server, "--transport", transport, "--user", &account];
             arguments.extend(rest);
             Phone::start(user, &arguments, &scratch)
         };
