@@ -571,7 +571,9 @@ impl Message {
             return Ok(());
         }
         let known = accepts.content_types.iter().any(|known| match known.split_once('/') {
-            Some((kind, subtype)) => held.kind() == kind && (subtype == "*" || held.subtype() == subtype),
+            Some((kind, subtype)) => {
+                (kind == "*" || held.kind() == kind) && (subtype == "*" || held.subtype() == subtype)
+            }
             None => false,
         });
         let refused = |kind, header| self.fault(kind, Some(header), StatusCode::UNSUPPORTED_MEDIA_TYPE);

@@ -213,7 +213,7 @@ impl UserAgentCore {
         }
         extensions.extend(config.extensions.iter().map(alloc::string::String::as_str));
         let mut types: smallvec::SmallVec<[&str; 8]> = smallvec::SmallVec::new();
-        types.extend(config.accept.iter().map(|accepted| if accepted == "*/*" { "*" } else { accepted.as_str() }));
+        types.extend(config.accept.iter().map(alloc::string::String::as_str));
         let accepts = Capabilities {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
             //# All SIP implementations MUST support the SIP URI scheme.
@@ -251,6 +251,11 @@ impl UserAgentCore {
             //# The UAS MUST also add an Allow header field to the 405 (Method Not
             //# Allowed) response.
             FaultKind::MethodNotAllowed => builder = builder.lines(&self.allow_line),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
+            //# If the request contained content encodings not understood by the UAS,
+            //# the response MUST contain an Accept-Encoding header field listing the
+            //# encodings understood by the UAS.
+            FaultKind::ContentEncoding => builder = builder.header(Header::AcceptEncoding, "identity"),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
             //# The response MUST contain an Accept header field listing the types of
             //# all bodies it understands, in the event the request contained bodies of

@@ -390,6 +390,11 @@ fn strange_responses_count_as_their_class() {
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
 //= type=test
+//# If the request contained content encodings not understood by the UAS,
+//# the response MUST contain an Accept-Encoding header field listing the
+//# encodings understood by the UAS.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
+//= type=test
 //# The response MUST contain an Accept header field listing the types of
 //# all bodies it understands, in the event the request contained bodies of
 //# types not supported by the UAS.
@@ -417,6 +422,9 @@ fn bodies_nobody_understands_are_refused_with_what_is_understood() {
     let refused = world.final_of(raw, tx);
     assert_eq!(refused.status(), Some(status(415)));
     assert_eq!(refused.field(Header::Accept), Some(&b"application/sdp, text/*"[..]));
+    let tx = world.send(raw, request(3, "application/sdp", Some(("Content-Encoding", "gzip"))));
+    let refused = world.final_of(raw, tx);
+    assert_eq!((refused.status(), refused.field(Header::AcceptEncoding)), (Some(status(415)), Some(&b"identity"[..])));
     let mut to_carol = request(2, "application/x-morse", None);
     to_carol.set_request_uri("sip:3@192.0.2.3").unwrap();
     let tx = world.send(raw, to_carol);
