@@ -14,15 +14,22 @@ pub fn run(data: &[u8]) {
     let local = ([192, 0, 2, 1], 5060).into();
     let remote = ([192, 0, 2, 2], 5060).into();
     let socket = endpoint.bind(Transport::Udp, local).expect("a socket");
-    let tcp = endpoint.accept(Transport::Tcp, local, remote).expect("a connection");
-    let ws = endpoint.attach(Transport::Wss, local, remote, Some("example.com")).expect("a connection");
+    let mut connections = Vec::new();
+    for transport in Transport::ALL.into_iter().filter(|transport| transport.is_connected()) {
+        let theirs = endpoint.accept(transport, local, remote).expect("a connection");
+        let ours = endpoint.attach(transport, local, remote, Some("example.com")).expect("a connection");
+        connections.extend([(transport, theirs), (transport, ours)]);
+    }
     let len = usize::from(cut & 127).max(1);
     let chunks: Vec<&[u8]> = if cut & 127 == 0 { vec![data] } else { data.chunks(len * len).collect() };
     let now = Instant::ZERO;
     for bytes in chunks {
         let _ = endpoint.handle_input(now, Input::Datagram { flow: socket, remote, bytes });
-        let _ = endpoint.handle_input(now, Input::Stream { flow: tcp, bytes });
-        let _ = endpoint.handle_input(now, Input::Message { flow: ws, bytes });
+        for &(transport, flow) in &connections {
+            let stream = transport.is_stream();
+            let input = if stream { Input::Stream { flow, bytes } } else { Input::Message { flow, bytes } };
+            let _ = endpoint.handle_input(now, input);
+        }
         settle(&mut endpoint, now);
     }
     run_out(&mut endpoint);

@@ -185,12 +185,11 @@ pub enum Event {
     KeepaliveAnswered {
         /// Where it came from.
         path: Path,
-        /// For STUN: the address the peer sees this endpoint at. If it changes, a NAT has lost the binding: register
-        /// again.
+        /// For STUN: the address the peer sees this endpoint at.
         mapped: Option<SocketAddr>,
     },
-    /// A keepalive this endpoint sent to a datagram peer was not answered: that flow is dead (RFC 5626 section 4.4.2). For
-    /// connections it is [`FlowEnded`](Event::FlowEnded).
+    /// A keepalive this endpoint sent to a datagram peer was not answered, or the answer shows that a NAT has lost the binding:
+    /// that flow is dead (RFC 5626 section 4.4.2); no more keepalives are sent over it. For connections it is [`FlowEnded`](Event::FlowEnded).
     KeepaliveFailed {
         /// The flow.
         path: Path,

@@ -118,6 +118,10 @@ pub(crate) fn request(id: &Id) -> Bytes {
     header(BINDING_REQUEST, id, &[])
 }
 
+//= https://www.rfc-editor.org/rfc/rfc5626#section-8
+//# The UAS, proxy, or
+//# registrar responds to a valid Binding Request with a Binding Response
+//# that MUST include the XOR-MAPPED-ADDRESS attribute.
 /// The answer to a Binding request from `source`: its address, or error 420 if it demands what is not understood.
 pub(crate) fn answer(id: &Id, source: SocketAddr, unknown: &[u16]) -> Bytes {
     let mut body = Vec::with_capacity(24);
@@ -152,6 +156,8 @@ pub(crate) struct Keepalive {
     pub(crate) interval: Duration,
     /// The request under way, and how often it has been sent.
     pub(crate) pending: Option<(Id, u8)>,
+    /// Where the peer has seen this endpoint so far.
+    pub(crate) mapped: Option<SocketAddr>,
     /// When there is next something to do.
     pub(crate) at: Instant,
 }

@@ -5,7 +5,9 @@ mod common;
 
 use common::{ALICE, BOB, Pair, ms, request_to, secs};
 use sip_message::Method;
-use sip_transaction::{CloseCause, CommandError, EndpointConfig, FailCause, Outcome, Target, Transport};
+use sip_transaction::{
+    CloseCause, CommandError, Endpoint, EndpointConfig, Event, FailCause, Input, Outcome, Target, Transport,
+};
 
 fn config() -> EndpointConfig {
     let mut config = EndpointConfig::default();
@@ -61,6 +63,14 @@ fn a_ping_without_pong_ends_the_connection() {
     pair.until(ms(115_000));
     //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
     //= type=test
+    //# Clients MUST support this CRLF keep-alive.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+    //= type=test
+    //# This approach MUST only be used with connection-less transports, such
+    //# as UDP; it MUST NOT be used for connection-oriented transports such
+    //# as TCP and SCTP.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+    //= type=test
     //# If a pong is not received within 10 seconds after sending a ping (or
     //# immediately after processing any incoming message being received when
     //# that 10 seconds expires), then the client MUST treat the flow as
@@ -77,14 +87,33 @@ fn a_ping_without_pong_ends_the_connection() {
 
 #[test]
 fn stun_on_the_sip_port_is_answered_and_asked() {
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+    //= type=test
+    //# Clients
+    //# MUST support STUN-based keep-alives.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-8
+    //= type=test
+    //# If a server compliant to this section receives SIP requests on a
+    //# given interface and UDP port, it MUST also provide a limited version
+    //# of a STUN server on the same interface and UDP port.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-8
+    //= type=test
+    //# The UAS, proxy, or
+    //# registrar responds to a valid Binding Request with a Binding Response
+    //# that MUST include the XOR-MAPPED-ADDRESS attribute.
     let mut pair = Pair::new();
     let (alice, bob) = (pair.alice, pair.bob);
     let remote = "192.0.2.2:5060".parse().unwrap();
     let socket = pair.net.host(alice).bind(Transport::Udp, "192.0.2.1:5090".parse().unwrap()).unwrap();
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+    //= type=test
+    //# This approach MUST only be used with connection oriented transports
+    //# such as TCP or SCTP; it MUST NOT be used with connection-less
+    //# transports such as UDP.
     assert_eq!(pair.net.host(alice).keep_alive(ms(0), socket, None, Some(secs(25))), Err(CommandError::WrongFlowKind));
     let mut net = sim::Network::new(3);
-    let a = net.add(ALICE, sip_transaction::Endpoint::new(Default::default(), [1; 32]));
-    let b = net.add(BOB, sip_transaction::Endpoint::new(Default::default(), [2; 32]));
+    let a = net.add(ALICE, Endpoint::new(Default::default(), [1; 32]));
+    let b = net.add(BOB, Endpoint::new(Default::default(), [2; 32]));
     let socket = net.bind(a, Transport::Udp, 5060);
     net.bind(b, Transport::Udp, 5060);
     (pair.net, pair.alice, pair.bob) = (net, a, b);
@@ -102,4 +131,42 @@ fn stun_on_the_sip_port_is_answered_and_asked() {
     let sent = pair.net.trace().iter().rev().take(7).map(|sent| sent.at).collect::<Vec<_>>();
     assert_eq!(sent[0] - sent[6], core::time::Duration::from_millis(500 + 1_000 + 2_000 + 4_000 + 8_000 + 16_000));
     pair.assert_empty();
+}
+
+/// A STUN Binding response to a request, as RFC 5389 has it.
+fn binding_response(request: &[u8], mapped: std::net::SocketAddrV4) -> Vec<u8> {
+    const COOKIE: u32 = 0x2112_a442;
+    let mut out = vec![1, 1, 0, 12];
+    out.extend_from_slice(&request[4..20]);
+    out.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
+    out.extend_from_slice(&(mapped.port() ^ (COOKIE >> 16) as u16).to_be_bytes());
+    out.extend_from_slice(&(u32::from(*mapped.ip()) ^ COOKIE).to_be_bytes());
+    out
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+//= type=test
+//# If the XOR-MAPPED-ADDRESS in the STUN Binding Response changes, the
+//# UA MUST treat this event as a failure on the flow.
+#[test]
+fn an_address_that_changes_behind_a_nat_is_a_failure_of_the_flow() {
+    let mut endpoint = Endpoint::new(config().into(), [1; 32]);
+    let socket = endpoint.bind(Transport::Udp, "10.0.0.1:5060".parse().unwrap()).unwrap();
+    let remote = "192.0.2.2:5060".parse().unwrap();
+    endpoint.keep_alive(ms(0), socket, Some(remote), Some(secs(25))).unwrap();
+    let mut events = Vec::new();
+    for mapped in ["198.51.100.1:1024", "198.51.100.1:1024", "198.51.100.1:1025"] {
+        let now = endpoint.poll_timeout().unwrap();
+        endpoint.handle_timeout(now);
+        let request = endpoint.poll_transmit().unwrap().bytes;
+        let bytes = binding_response(&request, mapped.parse().unwrap());
+        endpoint.handle_input(now, Input::Datagram { flow: socket, remote, bytes: &bytes }).unwrap();
+        events.extend(core::iter::from_fn(|| endpoint.poll_event()));
+    }
+    let answered =
+        |event: &Event| matches!(event, Event::KeepaliveAnswered { mapped: Some(at), .. } if at.port() == 1024);
+    assert!(answered(&events[0]) && answered(&events[1]));
+    assert!(matches!(&events[2], Event::KeepaliveFailed { path } if path.remote == remote));
+    assert_eq!(events.len(), 3);
+    assert_eq!(endpoint.poll_timeout(), None, "no more keepalives");
 }

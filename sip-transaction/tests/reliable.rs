@@ -52,6 +52,11 @@ fn over_reliable_transports_nothing_is_repeated_and_nothing_lingers() {
         assert_eq!(pair.when(pair.bob, "server Completed"), [30], "{transport}");
         let sent = Message::parse(pair.text(ALICE, "OPTIONS").remove(0).into()).unwrap();
         assert_eq!(Transport::from_via(sent.top_via().unwrap().transport()), Some(transport));
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-5
+        //= type=test
+        //# When this value is present, the server MUST
+        //# use TLS over TCP to send the response.
+        assert!(pair.net.trace().iter().all(|sent| sent.transport == transport), "{transport}");
         pair.assert_empty();
     }
 }

@@ -308,6 +308,12 @@ impl Endpoint {
     }
 
     /// A flow to send to `target` over: a socket, an open connection, or one that is asked for now.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.3
+    //= type=exception
+    //= reason=the host has compared the certificate when it opened the connection (names::identifies); it is used again for that domain alone
+    //# For TLS protocols, there MUST also be a match between the host
+    //# production in the next hop and one of the URIs contained in the
+    //# subjectAltName in the peer certificate.
     pub(super) fn flow_to(&mut self, target: &Target) -> Option<FlowId> {
         if !target.transport.is_connected() {
             let v4 = target.address.is_ipv4();

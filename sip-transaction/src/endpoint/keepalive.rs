@@ -20,11 +20,29 @@ const SENDS: u8 = 7;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 impl Endpoint {
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+    //# Clients MUST support this CRLF keep-alive.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+    //# Clients
+    //# MUST support STUN-based keep-alives.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-8
+    //= type=exception
+    //= reason=this command is the explicit indication: nothing is kept alive without it, and its user knows the next hop
+    //# A SIP node MUST NOT send STUN requests over a flow unless it has an
+    //# explicit indication that the target next-hop SIP server claims to
+    //# support this specification.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-8
+    //= type=exception
+    //= reason=how a user agent words its configuration is its host's
+    //# UACs MUST NOT use an ambiguous
+    //# configuration option such as "Work through NATs?" or "Do keep-
+    //# alives?" to imply next-hop STUN support.
     /// Keeps a flow alive from now on, or stops doing so with `None`.
     ///
     /// A keepalive goes out at random times between 80 % and 100 % of `interval`: CRLF CRLF on a connection, a STUN Binding
     /// request to `remote` over a datagram socket. [`Event::KeepaliveAnswered`] tells of each answer. Without one, a connection ends
-    /// with [`CloseCause::Keepalive`], a datagram flow with [`Event::KeepaliveFailed`].
+    /// with [`CloseCause::Keepalive`], a datagram flow with [`Event::KeepaliveFailed`]; also when the peer sees this endpoint at another
+    /// address than before, since the NAT in between has lost the binding.
     ///
     /// # Errors
     ///
@@ -45,6 +63,14 @@ impl Endpoint {
         }
         self.advance(now);
         let on = self.flows.get(flow).ok_or(CommandError::Unknown)?;
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
+        //# This approach MUST only be used with connection oriented transports
+        //# such as TCP or SCTP; it MUST NOT be used with connection-less
+        //# transports such as UDP.
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+        //# This approach MUST only be used with connection-less transports, such
+        //# as UDP; it MUST NOT be used for connection-oriented transports such
+        //# as TCP and SCTP.
         match (on.state, remote) {
             (FlowState::Socket, None) => Err(CommandError::WrongFlowKind),
             (FlowState::Socket, Some(remote)) => self.keep_datagrams_alive(flow, remote, interval),
@@ -131,7 +157,7 @@ impl Endpoint {
         let id = self.stun.next;
         let at = self.now + self.jittered(interval);
         self.stun.by_path.insert((flow, remote), id);
-        self.stun.by_id.insert(id, Keepalive { flow, remote, interval, pending: None, at });
+        self.stun.by_id.insert(id, Keepalive { flow, remote, interval, pending: None, mapped: None, at });
         self.add_chore(at, Chore::Stun(id));
         Ok(())
     }
@@ -146,15 +172,7 @@ impl Endpoint {
                 (request, 1)
             }
             Some((_, SENDS)) => {
-                //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
-                //# If the XOR-MAPPED-ADDRESS in the STUN Binding Response changes, the
-                //# UA MUST treat this event as a failure on the flow.
-                // That is the user's to see: `mapped` of the answer. Here there was none.
-                self.stun.by_id.remove(&id);
-                self.stun.by_path.remove(&(keepalive.flow, keepalive.remote));
-                if let Some(path) = self.path_of(keepalive.flow, keepalive.remote) {
-                    self.emit(Event::KeepaliveFailed { path });
-                }
+                self.stun_failed(id, &keepalive);
                 return;
             }
             Some((request, sends)) => (request, sends + 1),
@@ -165,6 +183,15 @@ impl Endpoint {
         self.stun.by_id.insert(id, Keepalive { pending: Some((request, sends)), at, ..keepalive });
         self.add_chore(at, Chore::Stun(id));
         self.transmit(keepalive.flow, keepalive.remote, stun::request(&request), None, None);
+    }
+
+    /// The datagram flow does not work any more.
+    fn stun_failed(&mut self, id: u64, keepalive: &Keepalive) {
+        self.stun.by_id.remove(&id);
+        self.stun.by_path.remove(&(keepalive.flow, keepalive.remote));
+        if let Some(path) = self.path_of(keepalive.flow, keepalive.remote) {
+            self.emit(Event::KeepaliveFailed { path });
+        }
     }
 
     pub(super) fn stun_answered(
@@ -179,8 +206,16 @@ impl Endpoint {
             return Err(InputError::UnknownToken);
         }
         self.drop_chore(keepalive.at, Chore::Stun(id));
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.2
+        //# If the XOR-MAPPED-ADDRESS in the STUN Binding Response changes, the
+        //# UA MUST treat this event as a failure on the flow.
+        if keepalive.mapped.is_some() && mapped.is_some() && keepalive.mapped != mapped {
+            self.stun_failed(id, &keepalive);
+            return Ok(());
+        }
         let at = self.now + self.jittered(keepalive.interval);
-        self.stun.by_id.insert(id, Keepalive { pending: None, at, ..keepalive });
+        let mapped_so_far = mapped.or(keepalive.mapped);
+        self.stun.by_id.insert(id, Keepalive { pending: None, mapped: mapped_so_far, at, ..keepalive });
         self.add_chore(at, Chore::Stun(id));
         self.emit(Event::KeepaliveAnswered { path, mapped });
         Ok(())

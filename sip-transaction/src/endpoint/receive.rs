@@ -54,7 +54,11 @@ impl Endpoint {
 
     fn datagram(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8]) -> Result<(), InputError> {
         let path = self.path_in(flow, Some(remote), |state, _| state == FlowState::Socket)?;
-        // SIP begins with a letter, STUN with two zero bits: RFC 5626 section 8.
+        //= https://www.rfc-editor.org/rfc/rfc5626#section-8
+        //# If a server compliant to this section receives SIP requests on a
+        //# given interface and UDP port, it MUST also provide a limited version
+        //# of a STUN server on the same interface and UDP port.
+        // SIP begins with a letter, STUN with two zero bits.
         match bytes.first() {
             Some(0..=3) => return self.stun_in(path, bytes),
             // A datagram of white space or nothing keeps a NAT binding open.

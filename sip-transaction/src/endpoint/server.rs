@@ -971,6 +971,9 @@ fn tag_of(tag: u128) -> Tag {
 
 /// The address a Via itself names, without DNS: `received` and `rport`, or a numeric sent-by.
 fn via_target(via: &Via<'_>) -> Option<Target> {
+    //= https://www.rfc-editor.org/rfc/rfc3263#section-5
+    //# When this value is present, the server MUST
+    //# use TLS over TCP to send the response.
     let transport = Transport::from_via(via.transport())?;
     let (host, port) = via.sent_by().ok()?;
     let ip = via.received().ok().flatten().or(host.ip())?;
