@@ -4,6 +4,7 @@
 //! grows beside it. The first mistake is kept and comes out of `build`.
 
 use crate::compose::{self, BuildError, BuildFault, Sink, fault};
+use crate::error::ValueFault;
 use crate::header::{Header, HeaderName};
 use crate::index::{Entry, Index};
 use crate::lines::Lines;
@@ -199,9 +200,22 @@ impl RequestBuilder {
         self
     }
 
-    /// Adds CSeq with this number and the request's method.
+    /// Adds CSeq with this number, which must be below 2^31, and the request's method.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
+    //# The sequence number value MUST be expressible as a 32-bit unsigned integer
+    //# and MUST be less than 2**31.
     #[inline]
     pub fn cseq(mut self, number: u32) -> Self {
+        if number >= 1 << 31 {
+            self.draft.fail(fault(compose::of_value(ValueFault::Number), Header::CSeq));
+            return self;
+        }
+        self.same_cseq(number)
+    }
+
+    /// Adds CSeq with the number of another request, whatever it is.
+    #[inline]
+    fn same_cseq(mut self, number: u32) -> Self {
         let method = 0..usize::from(self.draft.start.span.0).saturating_sub(1);
         let line = compose::cseq_line(&mut self.draft.out, number, method);
         self.draft.take(line);
@@ -346,10 +360,7 @@ impl ResponseBuilder {
             return self;
         }
         if !scan::all(tag.as_bytes(), scan::TOKEN) {
-            self.draft.fail(fault(
-                BuildFault::Value(crate::error::ValueError::new(crate::error::ValueFault::Param, 0)),
-                Header::To,
-            ));
+            self.draft.fail(fault(compose::of_value(ValueFault::Param), Header::To));
             return self;
         }
         let Some(at) = self.draft.index.first(Header::To) else { return self };
@@ -513,6 +524,6 @@ impl Message {
         //# The CSeq header field in the ACK MUST contain the same
         //# value for the sequence number as was present in the original request,
         //# but the method parameter MUST be equal to "ACK".
-        builder.cseq(number).build()
+        builder.same_cseq(number).build()
     }
 }

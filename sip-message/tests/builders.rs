@@ -277,6 +277,33 @@ fn lines_that_came_with_lf_alone_are_answered_with_crlf() {
     assert_eq!(response.call_id(), Ok("1"));
 }
 
+#[test]
+fn a_sequence_number_is_below_2_31_when_sent_and_repeated_as_it_is() {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
+    //= type=test
+    //# The sequence number value MUST be expressible as a 32-bit unsigned integer
+    //# and MUST be less than 2**31.
+    let of = |number: u32| {
+        Message::request(Method::Options, "sip:bob@biloxi.com")
+            .header(Header::From, "<sip:a@b>;tag=1")
+            .header(Header::To, "<sip:bob@biloxi.com>")
+            .header(Header::CallId, "1")
+            .cseq(number)
+            .build()
+    };
+    assert_eq!(of((1 << 31) - 1).unwrap().cseq().unwrap().number, (1 << 31) - 1);
+    for number in [1 << 31, u32::MAX] {
+        let error = of(number).unwrap_err();
+        assert_eq!(error.header, Some(Header::CSeq));
+        assert!(matches!(error.kind, BuildFault::Value(_)), "{error}");
+    }
+    // A proxy cancels what it has forwarded.
+    let text = invite().build().unwrap().to_bytes();
+    let text = String::from_utf8(text.to_vec()).unwrap().replace("CSeq: 986759 ", "CSeq: 4294967295 ");
+    let cancel = Message::parse(text.into()).unwrap().cancel().unwrap();
+    assert_eq!(cancel.cseq().unwrap().number, u32::MAX);
+}
+
 /// The Via of an INVITE that came in, of any spelling, leaves in its CANCEL and ACK with the same meaning.
 #[test]
 fn the_via_of_a_follow_up_is_that_of_the_invite() {
