@@ -134,3 +134,20 @@ fn sips_stays_on_tls() {
     world.response(&alice, 200);
     world.assert_idle();
 }
+
+#[test]
+fn a_client_over_tls_is_called_over_its_connection() {
+    let mut world = World::new(33);
+    world.server(SERVER, "example.com", |_| {});
+    let alice = world.udp("192.0.2.1");
+    let bob = world.connected("192.0.2.2", Transport::Tls, SERVER);
+    // Neither Outbound nor an address that anybody else could connect to: telephones seldom have a certificate.
+    world.register(&bob, SERVER, "sip:bob@example.com", "<sip:bob@192.0.2.2:40000;transport=tls>", &[]);
+    let message = new_request(Method::Message, "sip:a@x.example", "sip:bob@example.com", "m", "", &[]);
+    world.send(&alice, message, Destination::next_hop(format!("sip:{SERVER}")));
+    let (tx, message) = world.request(&bob, Method::Message);
+    assert_eq!(message.request_uri_bytes(), Some(&b"sip:bob@192.0.2.2:40000;transport=tls"[..]));
+    world.reply(&bob, tx, &message, 200, "b");
+    world.response(&alice, 200);
+    world.assert_idle();
+}

@@ -299,8 +299,9 @@ fn contact_asked<'a>(
     Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, received, seconds })
 }
 
-/// Whether a contact is to be reached over the flow its REGISTER came over: it is one of a registered flow, of a browser, or of a
-/// client that is not where it says, behind a NAT. A client may register contacts that are not its own; these are found by their URIs.
+/// Whether a contact is to be reached over the flow its REGISTER came over: it is one of a registered flow, of a browser, of a
+/// client that is not where it says, behind a NAT, or of one that came over TLS, which seldom has a certificate to be called with.
+/// A client may register contacts that are not its own; these are found by their URIs.
 //= https://www.rfc-editor.org/rfc/rfc5626#section-6
 //# If the UAC has a direct flow with the registrar, the registrar MUST
 //# store enough information to uniquely identify the network flow over
@@ -319,7 +320,7 @@ fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) ->
     };
     let port = uri.port().unwrap_or(path.transport.default_port());
     let elsewhere = sent_by != path.remote.ip() || !path.transport.is_connected() && port != path.remote.port();
-    uri.host().ip() == Some(sent_by) && elsewhere
+    uri.host().ip() == Some(sent_by) && (elsewhere || path.transport.is_secure())
 }
 
 /// Whether the Request-URI, all contacts and the Path are `sips:` URIs.
