@@ -3,6 +3,9 @@
 //! Each figure is of one endpoint in a steady state: so many transactions live, each operation begins one and time moves on so that
 //! the oldest ends. All a host does is in it: bytes in, events out, the answer built, bytes out.
 
+#[cfg(feature = "peers")]
+mod peers;
+
 use crate::alloc;
 use crate::report::{Contender, Report};
 use sip_message::{Message, Method, StatusCode};
@@ -75,6 +78,16 @@ impl Template {
     }
 }
 
+/// A request to Bob; `to_tag` as it stands behind his address.
+fn request_text(method: &str, to_tag: &str) -> String {
+    format!(
+        "{method} sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK############;rport\r\n\
+         Max-Forwards: 70\r\nFrom: Alice <sip:alice@atlanta.example.com>;tag=9fxced76sl\r\n\
+         To: Bob <sip:bob@biloxi.example.com>{to_tag}\r\nCall-ID: 3848276298220188511@atlanta.example.com\r\n\
+         CSeq: 1 {method}\r\nContact: <sip:alice@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
 struct Run {
     kind: Kind,
     endpoint: Endpoint,
@@ -103,14 +116,6 @@ impl Run {
         let remote: SocketAddr = ([192, 0, 2, 1], 5060).into();
         let socket = endpoint.bind(Transport::Udp, local).expect("a socket");
         let method = kind.method();
-        let text = |method: &str, to_tag: &str| {
-            format!(
-                "{method} sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK############;rport\r\n\
-                 Max-Forwards: 70\r\nFrom: Alice <sip:alice@atlanta.example.com>;tag=9fxced76sl\r\n\
-                 To: Bob <sip:bob@biloxi.example.com>{to_tag}\r\nCall-ID: 3848276298220188511@atlanta.example.com\r\n\
-                 CSeq: 1 {method}\r\nContact: <sip:alice@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
-            )
-        };
         let out =
             Message::request(if method == "INVITE" { Method::Invite } else { Method::Options }, "sip:bob@192.0.2.1")
                 .header("Max-Forwards", 70)
@@ -135,8 +140,8 @@ impl Run {
             now: Time::ZERO,
             step: kind.life() / live as u32,
             number: 0,
-            request: Template::new(text(method, "")),
-            ack: Template::new(text("ACK", ";tag=8321234356")),
+            request: Template::new(request_text(method, "")),
+            ack: Template::new(request_text("ACK", ";tag=8321234356")),
             out,
             response: Template::new(response),
             sent: 0,
@@ -228,6 +233,8 @@ pub fn run(report: &mut Report) {
     let quick = report.effort().is_quick();
     for kind in Kind::ALL {
         let mut floor = None;
+        #[cfg(feature = "peers")]
+        let mut ours = Vec::new();
         for live in LIVE {
             if quick && live > 1_000 {
                 continue;
@@ -247,6 +254,8 @@ pub fn run(report: &mut Report) {
                 }
             });
             let floor = *floor.get_or_insert(ns);
+            #[cfg(feature = "peers")]
+            ours.push((live, ns));
             let case = format!("{} {live} live", kind.name());
             report.figure(&case, "life", "sip-transaction", ns, "ns", Some(ns / floor));
             report.figure(&case, "rate", "sip-transaction", 1e9 / ns, "per s", None);
@@ -259,5 +268,36 @@ pub fn run(report: &mut Report) {
         // What was sent is kept to be sent again, but for a request that has been answered.
         let kept = if kind == Kind::Uac { 0.0 } else { run.sent as f64 };
         report.figure(kind.name(), "memory beyond messages", "sip-transaction", each - kept, "bytes", None);
+        #[cfg(feature = "peers")]
+        if kind == Kind::Uas {
+            run_peer(report, &ours);
+        }
     }
+}
+
+/// The same of the one peer that can be driven so, for non-INVITE UAS. `ours` has our times: ratio to them.
+#[cfg(feature = "peers")]
+fn run_peer(report: &mut Report, ours: &[(usize, f64)]) {
+    const NAME: &str = "sipx-sip";
+    for &(live, floor) in ours {
+        let mut run = peers::SipxUas::new(live);
+        let one = Contender::timed(NAME, |times| {
+            let start = Instant::now();
+            for _ in 0..times {
+                run.one();
+            }
+            start.elapsed()
+        });
+        let ns = report.time(&mut [one])[0];
+        let (_, counted) = alloc::measure(|| (0..1000).for_each(|_| run.one()));
+        let case = format!("{} {live} live", Kind::Uas.name());
+        report.figure(&case, "life", NAME, ns, "ns", Some(ns / floor));
+        report.figure(&case, "rate", NAME, 1e9 / ns, "per s", None);
+        report.figure(&case, "allocations", NAME, counted.calls as f64 / 1000.0, "calls", None);
+    }
+    let live = ours.last().map_or(1_000, |(live, _)| (*live).min(100_000));
+    let (run, weighed) = alloc::measure(|| peers::SipxUas::new(live));
+    let each = weighed.live as f64 / run.live() as f64;
+    report.figure(Kind::Uas.name(), "memory", NAME, each, "bytes", None);
+    report.figure(Kind::Uas.name(), "memory beyond messages", NAME, each - run.sent as f64, "bytes", None);
 }
