@@ -7,7 +7,7 @@ use crate::compose::{self, BuildError, BuildFault, Sink, fault};
 use crate::error::{ValueError, ValueFault};
 use crate::header::{Header, HeaderName};
 use crate::headers;
-use crate::index::{EDITED, Entry, OTHER};
+use crate::index::{EDITED, Entries, Entry, OTHER};
 use crate::message::{HeaderField, Kind, Message};
 use crate::scan;
 use crate::value::split_list;
@@ -365,7 +365,7 @@ impl Message {
     }
 
     fn remove_where(&mut self, mut unwanted: impl FnMut(&Message, &Entry) -> bool) -> bool {
-        let mut keep = smallvec::SmallVec::<[Entry; 32]>::new();
+        let mut keep = Entries::new();
         keep.extend(self.index.entries().iter().copied().filter(|entry| !unwanted(self, entry)));
         let removed = keep.len() < self.index.entries().len();
         if removed {

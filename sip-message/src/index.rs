@@ -52,8 +52,11 @@ impl Entry {
     }
 }
 
-/// 32 entries without a heap allocation.
-pub(crate) type Entries = SmallVec<[Entry; 32]>;
+/// How many entries are held without a heap allocation. Most messages have fewer; a message is moved as often as it is handed on,
+/// and each entry makes that dearer.
+pub(crate) const INLINE: usize = 24;
+
+pub(crate) type Entries = SmallVec<[Entry; INLINE]>;
 
 /// All header fields in order. Knows nothing of bytes.
 #[derive(Clone, Debug)]
@@ -78,6 +81,12 @@ impl Index {
         let at = self.entries.len();
         self.entries.push(entry);
         self.note(entry.tag, at);
+    }
+
+    /// Makes room for far more entries at once: a message that has more than most has many.
+    #[cold]
+    pub(crate) fn make_room(&mut self) {
+        self.entries.reserve(self.entries.len() + INLINE);
     }
 
     #[inline(always)]

@@ -5,7 +5,7 @@
 use crate::config::ParserConfig;
 use crate::error::{FramingFault, ParseError};
 use crate::header::{self, Header};
-use crate::index::{Entry, Index, OTHER};
+use crate::index::{Entry, INLINE, Index, OTHER};
 use crate::message::{Kind, Start, begins_response};
 use crate::method::MethodTag;
 use crate::scan;
@@ -33,11 +33,13 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
         fault => error(fault),
     })?;
     let max_len = config.header_len();
-    let mut left = config.max_headers;
+    // Lines up to the next look at their number, and those that may come after it.
+    let mut left = config.max_headers.min(INLINE);
+    let mut beyond = config.max_headers - left;
     loop {
         if let Some(entry) = plain_line(v, at, max_len) {
             if left == 0 {
-                return Err(error((FramingFault::TooManyHeaders, at)));
+                left = more_lines(index, &mut beyond).ok_or(error((FramingFault::TooManyHeaders, at)))?;
             }
             left -= 1;
             at = entry.line_end() as usize;
@@ -61,7 +63,7 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
             Some(_) => {}
         }
         if left == 0 {
-            return Err(error((FramingFault::TooManyHeaders, at)));
+            left = more_lines(index, &mut beyond).ok_or(error((FramingFault::TooManyHeaders, at)))?;
         }
         left -= 1;
         let entry = header_line(v, at, max_len, config).map_err(error)?;
@@ -75,6 +77,17 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
         response,
     })?;
     Ok(Head { start, body: at, content_length })
+}
+
+/// Makes room in the index for the lines beyond those it holds by itself, and says how many may come; `None` if none may.
+#[cold]
+fn more_lines(index: &mut Index, beyond: &mut usize) -> Option<usize> {
+    let more = core::mem::take(beyond);
+    if more == 0 {
+        return None;
+    }
+    index.make_room();
+    Some(more)
 }
 
 /// The end of a line: where its content ends, and where the next line begins.

@@ -1,4 +1,4 @@
-//! How often the parser and the reads allocate: never, but for messages with more than 32 header fields.
+//! How often the parser and the reads allocate: never, but for messages with more than 24 header fields.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
