@@ -82,21 +82,3 @@ pub fn measure<T>(work: impl FnOnce() -> T) -> (T, Allocations) {
     };
     (result, counted)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::measure;
-
-    #[test]
-    fn counts_calls_bytes_and_what_is_kept() {
-        // The only test of this binary that allocates beside it would be another measurement: there is none.
-        let (kept, counted) = measure(|| {
-            drop(std::hint::black_box(Vec::<u8>::with_capacity(100)));
-            Vec::<u8>::with_capacity(1000)
-        });
-        assert!(counted.calls >= 2, "{counted:?}");
-        assert!(counted.bytes >= 1100, "{counted:?}");
-        assert!(counted.live >= 1000, "{counted:?}");
-        drop(kept);
-    }
-}
