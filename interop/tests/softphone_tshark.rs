@@ -44,6 +44,7 @@ fn nothing_that_is_sent_is_malformed() {
         alice.key("t echo");
         bob.until("transferred", 1);
         alice.finish();
+        bob.quit();
         bob.finish();
     }
     let captured = capture.finish();
