@@ -255,15 +255,12 @@ impl Wire for SocketAddr {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pin(pub(crate) Option<Path>);
 
-const TRANSPORTS: [Transport; 6] =
-    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Sctp, Transport::Ws, Transport::Wss];
-
 impl Wire for Pin {
     fn write(&self, out: &mut Vec<u8>) {
         self.0.is_some().write(out);
         if let Some(path) = self.0 {
             path.flow.write(out);
-            let at = TRANSPORTS.iter().position(|transport| *transport == path.transport);
+            let at = Transport::ALL.iter().position(|transport| *transport == path.transport);
             (at.unwrap_or(usize::from(u8::MAX)) as u8).write(out);
             path.local.write(out);
             path.remote.write(out);
@@ -278,7 +275,7 @@ impl Wire for Pin {
         let at = u8::read(input)?;
         let (local, remote) = (SocketAddr::read(input)?, SocketAddr::read(input)?);
         // One that was added since is nothing that could be told apart.
-        let Some(transport) = TRANSPORTS.get(usize::from(at)).copied() else { return Some(Pin(None)) };
+        let Some(transport) = Transport::ALL.get(usize::from(at)).copied() else { return Some(Pin(None)) };
         Some(Pin((input.flow_for)(&Path { flow, transport, local, remote })))
     }
 }

@@ -638,8 +638,7 @@ impl UserAgentCore {
         let (Some(call), Ok(cseq)) = (entry.call, message.cseq()) else { return };
         let number = cseq.number;
         let Some(found) = self.calls.get_mut(call) else { return };
-        if let Some((tx, expected)) = found.unacked.filter(|(_, expected)| *expected == number) {
-            let _ = expected;
+        if let Some((tx, _)) = found.unacked.filter(|(_, expected)| *expected == number) {
             found.unacked = None;
             let _ = ep.acknowledge(self.now, tx);
             return self.on_reinvite_acked(ep, call, dialog, message);

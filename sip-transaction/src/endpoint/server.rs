@@ -176,10 +176,7 @@ impl Endpoint {
         let success = response.status().is_some_and(StatusCode::is_success);
         let proceeding = Machine::InviteServer(invite_server::State::Proceeding);
         match self.txs.get(tx.key()) {
-            Some(found) if !success => {
-                let _ = found;
-                return Err(SendError::new(SendErrorKind::WrongKind, response));
-            }
+            Some(_) if !success => return Err(SendError::new(SendErrorKind::WrongKind, response)),
             Some(found) if found.machine == proceeding => {}
             Some(found) if matches!(found.machine, Machine::InviteServer(_)) => {
                 return Err(SendError::new(SendErrorKind::AlreadyAnswered, response));
