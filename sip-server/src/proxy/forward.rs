@@ -9,9 +9,10 @@ use crate::target::{FlowPath, Target};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
-use sip_transaction::{Destination, Endpoint, Path, SendErrorKind};
+use sip_transaction::{Destination, Endpoint, Path, SendErrorKind, Transport};
 
 impl Proxy {
     /// Takes the target set and starts its first branches.
@@ -282,7 +283,7 @@ impl Proxy {
     ) -> Result<(), StatusCode> {
         let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
         let forms_dialog = match message.method() {
-            Some(Method::Register) => return self.add_path(message, path),
+            Some(Method::Register) => return self.add_path(message, path, out),
             Some(Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) => true,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
             //# If a proxy needs to be in the path of any type of dialog (such
@@ -310,11 +311,14 @@ impl Proxy {
         //# MUST be a SIPS URI.
         let secure = is_sips(asked.as_ref()) || is_sips(next.as_ref());
         let out_transport = out.map(|out| out.transport).or_else(|| next.as_ref().and_then(guess_transport));
-        let token_in = token_in(message, path);
-        let token_out = out.filter(|out| !is_where_it_says(&target.uri, out));
+        // A flow without TLS leads nowhere that a `sips:` URI may.
+        let usable = |path: &Path| !secure || path.transport.is_secure();
+        let token_in = token_in(message, path).filter(|_| usable(path));
+        let token_out = out.filter(|out| usable(out) && !is_where_it_says(&target.uri, out));
         let token_out =
             token_out.map(|out| FlowToken::of(out, !out.transport.is_websocket() && target.instance.is_empty()));
-        let same = out_transport.is_none_or(|transport| transport == path.transport);
+        // Where nobody knows yet what the next hop is reached by, UDP is what a URI without a word means.
+        let same = out_transport.unwrap_or(Transport::Udp) == path.transport;
         let mut line = String::with_capacity(96);
         if same && (token_in.is_none() || token_out.is_none()) && !path.transport.is_websocket() {
             // The transport is said only if both sides are known to have it.
@@ -339,6 +343,8 @@ impl Proxy {
         //# passes back through in a response, the URI MUST be distinct enough to locate at that
         //# time.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //= type=exception
+        //= reason=RFC 5630 appendix A deletes the paragraph: a sips URI in the route set asks for sips contacts (12.1.1)
         //# If the proxy received the request over TLS, and sent it out over a non-TLS
         //# connection, the proxy MUST rewrite the URI in the Record-Route header field to be a
         //# SIPS URI.
@@ -353,21 +359,13 @@ impl Proxy {
         //# in Record-Route header fields in requests (see Step 4 of Section 16.6) with the
         //# following modifications:
         // One value for each side, so that each is reached as it reaches us: RFC 5658 section 5. Of the two the one for the next hop
-        // stands on top. Toward a peer on TLS it is a SIPS URI, as RFC 3261 section 16.7 step 8 would have it rewritten.
-        let incoming = Side {
-            transport: path.transport,
-            secure: secure || path.transport == sip_transaction::Transport::Tls,
-            say_transport: true,
-            token: token_in,
-            ob: false,
-        };
+        // stands on top.
+        let incoming = Side { transport: path.transport, secure, say_transport: true, token: token_in, ob: false };
         self.names.write(&mut line, &self.tokens, &incoming, Some(path.local));
         message.push_record_route(&line).map_err(failed)?;
         line.clear();
-        let transport = out_transport.unwrap_or(sip_transaction::Transport::Udp);
-        let outgoing = Side { transport, secure, say_transport: out_transport.is_some(), token: token_out, ob: false };
-        let local = out.map(|out| out.local).or((transport == path.transport).then_some(path.local));
-        self.names.write(&mut line, &self.tokens, &outgoing, local);
+        let outgoing = Side::toward(out_transport, secure, token_out);
+        self.names.write(&mut line, &self.tokens, &outgoing, local_toward(path, out, outgoing.transport));
         message.push_record_route(&line).map_err(failed)
     }
 
@@ -387,7 +385,7 @@ impl Proxy {
     //# If the edge proxy
     //# is not the first SIP node after the UAC it MUST NOT place an "ob" URI
     //# parameter in a Path header field value.
-    fn add_path(&mut self, message: &mut Message, path: &Path) -> Result<(), StatusCode> {
+    fn add_path(&mut self, message: &mut Message, path: &Path, out: Option<&Path>) -> Result<(), StatusCode> {
         //= https://www.rfc-editor.org/rfc/rfc3327#section-5.2
         //# Intermediate proxies SHOULD NOT add a Path header field to a request
         //# unless the UA has indicated support for this extension with a
@@ -396,11 +394,14 @@ impl Proxy {
             return Ok(());
         }
         let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
-        let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref());
+        // The registrar uses it, so it says how the registrar's side reaches this proxy; its token, which flow the user agent is on.
+        let next = next_hop(message);
+        let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref()) || is_sips(next.as_ref());
+        let out_transport = out.map(|out| out.transport).or_else(|| next.as_ref().and_then(guess_transport));
         let token = Some(FlowToken::of(path, false));
-        let side = Side { transport: path.transport, secure, say_transport: false, token, ob: true };
+        let side = Side { ob: true, ..Side::toward(out_transport, secure, token) };
         let mut line = String::with_capacity(96);
-        self.names.write(&mut line, &self.tokens, &side, Some(path.local));
+        self.names.write(&mut line, &self.tokens, &side, local_toward(path, out, side.transport));
         match message.has(Header::Path) {
             true => message.push_front(Header::Path, &line).map_err(failed)?,
             false => message.push(Header::Path, &line).map_err(failed)?,
@@ -515,6 +516,11 @@ fn token_in(message: &Message, path: &Path) -> Option<FlowToken> {
         })
     });
     (wants_flow || path.transport.is_connected() || behind_nat).then(|| FlowToken::of(path, !wants_flow))
+}
+
+/// The local address of the side toward the next hop, if it is known.
+fn local_toward(path: &Path, out: Option<&Path>, transport: Transport) -> Option<SocketAddr> {
+    out.map(|out| out.local).or((transport == path.transport).then_some(path.local))
 }
 
 /// Whether a contact on UDP is reached at the address its URI says, so that it needs no flow token.

@@ -81,24 +81,36 @@ impl Names {
     //# The URI placed in the Record-Route header field MUST resolve to the element
     //# inserting it (or a suitable stand-in) when the server location procedures of [4] are
     //# applied to it, so that subsequent requests reach the same SIP element.
+    //= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+    //# When TLS is used on the
+    //# transport on either side of the proxy, the URI placed in the Record-
+    //# Route header field MUST encode a next-hop that will be reached using
+    //# TLS.
     pub(super) fn write(&self, out: &mut String, tokens: &FlowTokens, side: &Side, local: Option<SocketAddr>) {
+        // A `sips:` URI is reached over TLS only, whatever this request went over.
+        let transport = match side.transport {
+            Transport::Ws if side.secure => Transport::Wss,
+            transport if side.secure && !transport.is_secure() => Transport::Tls,
+            transport => transport,
+        };
+        let local = local.filter(|_| transport == side.transport);
         out.push('<');
         out.push_str(if side.secure { "sips:" } else { "sip:" });
         if let Some(token) = &side.token {
             tokens.write(out, token);
             out.push('@');
         }
-        match self.advertised.iter().find(|own| own.transport == side.transport) {
+        match self.advertised.iter().find(|own| own.transport == transport) {
             Some(own) => {
                 out.push_str(&own.host);
                 // `transport=ws` says nothing of TLS, so the port must: RFC 7118 section 8 shows it.
-                let port = own.port.or((side.transport == Transport::Wss).then_some(443));
+                let port = own.port.or((transport == Transport::Wss).then_some(443));
                 if let Some(port) = port {
                     let _ = write!(out, ":{port}");
                 }
             }
             None => {
-                let seen = || self.seen.iter().find(|(transport, _)| *transport == side.transport);
+                let seen = || self.seen.iter().find(|(other, _)| *other == transport);
                 match (local.or_else(|| seen().map(|&(_, local)| local)), self.advertised.first(), self.aliases.first())
                 {
                     (Some(local), ..) => {
@@ -110,11 +122,19 @@ impl Names {
                 }
             }
         }
-        // `transport=tls` is deprecated: `sips:` says it (RFC 5630 section 5.3).
-        let param = match side.transport {
+        //= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+        //= type=exception
+        //= reason=without it a sip URI with an address or a port means UDP, and a sips URI makes the dialog's contacts sips (12.1.1)
+        //# Proxies compliant with this specification MUST
+        //# NOT use a "transport=tls" parameter on the URI placed in the Record-
+        //# Route because the "transport=tls" usage was deprecated by [RFC3261].
+        let param = match transport {
             _ if !side.say_transport => "",
             Transport::Udp => ";transport=udp",
             Transport::Tcp => ";transport=tcp",
+            // `sips:` says it.
+            Transport::Tls if side.secure => "",
+            Transport::Tls => ";transport=tls",
             Transport::Ws | Transport::Wss => ";transport=ws",
             Transport::Sctp => ";transport=sctp",
             _ => "",
@@ -136,6 +156,14 @@ pub(super) struct Side {
     pub(super) say_transport: bool,
     pub(super) token: Option<FlowToken>,
     pub(super) ob: bool,
+}
+
+impl Side {
+    /// The side toward a next hop that is reached over `transport`, if that is known.
+    pub(super) fn toward(transport: Option<Transport>, secure: bool, token: Option<FlowToken>) -> Side {
+        let say_transport = transport.is_some();
+        Side { transport: transport.unwrap_or(Transport::Udp), secure, say_transport, token, ob: false }
+    }
 }
 
 /// The transport a URI says; `None` if it says none.
