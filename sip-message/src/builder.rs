@@ -6,12 +6,13 @@
 use crate::compose::{self, BuildError, BuildFault, Sink, fault};
 use crate::error::ValueFault;
 use crate::header::{Header, HeaderName};
-use crate::index::{Entry, Index};
+use crate::index::{self, Entry, Index};
 use crate::lines::Lines;
 use crate::message::{HeaderField, Kind, Message, Start};
 use crate::method::{Method, MethodTag};
 use crate::scan;
 use crate::status::StatusCode;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt::{Display, Write};
@@ -30,8 +31,9 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(start: Start, out: Vec<u8>, error: Option<BuildError>) -> Self {
-        Draft { out, start, index: Index::new(), error, body: Bytes::new() }
+    /// On the heap: a builder is handed from call to call, and a draft is some hundred bytes.
+    fn new(start: Start, out: Vec<u8>, error: Option<BuildError>) -> Box<Self> {
+        Box::new(Draft { out, start, index: Index::new(), error, body: Bytes::new() })
     }
 
     fn fail(&mut self, error: BuildError) {
@@ -98,11 +100,10 @@ impl Draft {
         self.body = body;
     }
 
-    fn finish(mut self) -> Result<Message, BuildError> {
-        for header in Header::SINGLE {
-            if self.index.is_repeated(*header) {
-                self.fail(fault(BuildFault::Repeated, *header));
-            }
+    fn finish(mut self: Box<Self>) -> Result<Message, BuildError> {
+        const SINGLE: [u64; 2] = index::bits(Header::SINGLE);
+        if let Some(header) = self.index.repeated_among(SINGLE) {
+            self.fail(fault(BuildFault::Repeated, header));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20
         //# A mandatory response header field MUST be present in the
@@ -116,7 +117,7 @@ impl Draft {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let mut out = self.out;
+        let Draft { mut out, start, mut index, body, .. } = *self;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20
         //# If a stream-based protocol (such as TCP) is used as a
         //# transport, then the header field MUST be sent.
@@ -128,17 +129,17 @@ impl Draft {
         //# If no body is present in a message, then the
         //# Content-Length header field value MUST be set to zero.
         let too_long = |_| BuildError::new(BuildFault::TooLong, None);
-        let body_len = u32::try_from(self.body.len()).map_err(too_long)?;
+        let body_len = u32::try_from(body.len()).map_err(too_long)?;
         let entry = compose::number_line(&mut out, Header::ContentLength, body_len)?;
-        self.index.push(entry);
+        index.push(entry);
         out.extend_from_slice(b"\r\n");
         let head = out.len();
-        out.extend_from_slice(&self.body);
+        out.extend_from_slice(&body);
         if u32::try_from(out.len()).is_err() {
             return Err(BuildError::new(BuildFault::TooLong, None));
         }
         let end = out.len();
-        Ok(Message::assemble(out.into(), self.start, self.index, head, end))
+        Ok(Message::assemble(out.into(), start, index, head, end))
     }
 }
 
@@ -167,7 +168,7 @@ impl Draft {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RequestBuilder {
-    draft: Draft,
+    draft: Box<Draft>,
 }
 
 impl RequestBuilder {
@@ -293,7 +294,7 @@ impl RequestBuilder {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ResponseBuilder {
-    draft: Draft,
+    draft: Box<Draft>,
     /// The To field of the request has a tag, or none is needed.
     tagged: bool,
 }

@@ -10,6 +10,7 @@ use crate::index::Entry;
 use crate::message::Message;
 use crate::method::Method;
 use crate::name_addr::Contact;
+use crate::params::Param;
 use crate::scan;
 use crate::status::StatusCode;
 use crate::uri::{Host, Uri};
@@ -457,16 +458,18 @@ impl Message {
                 ..self.fault(kind, Some(Header::Via), StatusCode::BAD_REQUEST)
             };
             let value = |error: ValueError| fault(FaultKind::Value(error.kind), error.offset);
-            if via.branch().map_err(value)?.is_some_and(|branch| branch.eq_ignore_ascii_case("z9hG4bK")) {
-                let branch = via.params().get("branch").map_err(value)?;
-                return Err(fault(FaultKind::Branch, branch.map_or(0, |branch| via.params().offset_of(&branch))));
+            let (branch, received) = via.branch_and_received().map_err(value)?;
+            let empty = |branch: &Param<'_>| {
+                branch.value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"z9hG4bK"))
+            };
+            if let Some(branch) = branch.filter(empty) {
+                return Err(fault(FaultKind::Branch, via.params().offset_of(&branch)));
             }
             let sent_by = match via.sent_by().map_err(value)?.0 {
                 Host::Ipv4(address) => Some(IpAddr::V4(address)),
                 Host::Ipv6(address) => Some(IpAddr::V6(address)),
                 Host::Domain(_) => None,
             };
-            let received = via.received().map_err(value)?;
             if [sent_by, received].into_iter().flatten().any(is_group) {
                 return Err(fault(FaultKind::Broadcast, 0));
             }

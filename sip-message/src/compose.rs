@@ -291,13 +291,13 @@ pub(crate) fn finish_line(
     let line_len = u16::try_from(out.len() - from).map_err(|_| too_long)?;
     let line = u32::try_from(from).map_err(|_| too_long)?;
     let content = out.get(from + name_len + 1..out.len() - 2).unwrap_or_default();
-    let lead = content.iter().position(|&b| !scan::is(b, scan::LWS)).unwrap_or(content.len());
+    let lead = scan::skip(content, 0, scan::LWS);
     let value = name_len + 1 + lead;
     Ok(Entry {
         line,
         line_len,
         value: value as u16,
-        value_end: (value + scan::trim(content).len()) as u16,
+        value_end: (value + scan::trim_end(content.get(lead..).unwrap_or_default()).len()) as u16,
         tag: header.map_or(OTHER, |header| header as u8),
         flags: 0,
     })

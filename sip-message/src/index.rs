@@ -123,6 +123,19 @@ impl Index {
         }
     }
 
+    /// A header of `among`, as [`place`] has their bits, that occurs in more than one field.
+    pub(crate) fn repeated_among(&self, among: [u64; 2]) -> Option<Header> {
+        let mut seen = [0; 2];
+        for entry in &self.entries {
+            let (word, bit) = place(entry.tag);
+            if seen[word] & bit & among[word] != 0 {
+                return entry.header();
+            }
+            seen[word] |= bit;
+        }
+        None
+    }
+
     /// The first field of `header`.
     #[inline]
     pub(crate) fn first_entry(&self, header: Header) -> Option<&Entry> {
@@ -235,8 +248,20 @@ impl Index {
 
 /// Where the bit of a tag is in `Index::present`. The last bit is that of all names that are not known.
 #[inline(always)]
-fn place(tag: u8) -> (usize, u64) {
-    (usize::from(tag >> 6 & 1), 1 << (tag & 63))
+const fn place(tag: u8) -> (usize, u64) {
+    ((tag >> 6 & 1) as usize, 1 << (tag & 63))
+}
+
+/// The bits of these headers.
+pub(crate) const fn bits(headers: &[Header]) -> [u64; 2] {
+    let mut bits = [0; 2];
+    let mut n = 0;
+    while n < headers.len() {
+        let (word, bit) = place(headers[n] as u8);
+        bits[word] |= bit;
+        n += 1;
+    }
+    bits
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::error::{ValueError, ValueFault};
 use crate::params::{Param, Params};
 use crate::scan;
-use crate::uri::{Host, host_port};
+use crate::uri::{Host, host_port, ipv4_at};
 use crate::value::FieldValue;
 use core::fmt;
 use core::net::IpAddr;
@@ -150,7 +150,33 @@ impl<'a> Via<'a> {
         Ok(self.params.number("ttl", 255)?.map(|n| n as u8))
     }
 
+    /// The first `branch`, and the address of the first `received`: both in one walk.
+    pub(crate) fn branch_and_received(&self) -> Result<(Option<Param<'a>>, Option<IpAddr>), ValueError> {
+        let (mut branch, mut received) = (None, None);
+        for param in self.params {
+            let param = param?;
+            match param.name.len() {
+                6 if branch.is_none() && param.name.eq_ignore_ascii_case("branch") => {
+                    self.params.check_token(&param)?;
+                    branch = Some(param);
+                }
+                8 if received.is_none() && param.name.eq_ignore_ascii_case("received") => {
+                    received = Some(self.address(&param)?);
+                }
+                _ => {}
+            }
+            if branch.is_some() && received.is_some() {
+                break;
+            }
+        }
+        Ok((branch, received))
+    }
+
     fn address(&self, param: &Param<'a>) -> Result<IpAddr, ValueError> {
+        let value = param.value.map(|v| v.as_bytes()).unwrap_or_default();
+        if let Some((ip, _)) = ipv4_at(value, 0).filter(|(_, end)| *end == value.len()) {
+            return Ok(IpAddr::V4(ip));
+        }
         let text = param.value.and_then(|v| v.as_str()).unwrap_or_default();
         let bare = text.strip_prefix('[').and_then(|v| v.strip_suffix(']')).unwrap_or(text);
         bare.parse().map_err(|_| ValueError::new(ValueFault::Host, self.params.offset_of(param)))

@@ -380,3 +380,17 @@ fn telephone_numbers() {
     refused("tel:+1;a=1;A=2", UriFault::Param, 11);
     refused("tel:1;phone-context=a;phone-context=b", UriFault::Param, 22);
 }
+
+proptest::proptest! {
+    /// Four numbers with dots are an address exactly where the standard library says so, and never a name.
+    #[test]
+    fn an_ipv4_address_is_what_the_standard_library_takes_for_one(text in "[0-9]{1,4}(\\.[0-9]{0,4}){0,4}") {
+        let address = text.parse().ok().map(Host::Ipv4);
+        proptest::prop_assert_eq!(Host::parse(text.as_bytes()).ok(), address);
+        let via = format!("SIP/2.0/UDP a;received={text}");
+        let message = format!("OPTIONS sip:a SIP/2.0\r\nVia: {via}\r\n\r\n");
+        let message = sip_message::Message::parse(message.into_bytes().into()).unwrap();
+        let received = message.top_via().unwrap().received();
+        proptest::prop_assert_eq!(received.ok().flatten().map(Host::from), address);
+    }
+}

@@ -134,8 +134,17 @@ impl HostKind {
 //# equivalent to their unescaped counterpart.
 #[inline]
 pub(super) fn parse(v: &[u8], from: usize, config: &UriConfig) -> Result<(HostKind, usize), usize> {
-    if v.get(from) == Some(&b'[') {
-        return ipv6_reference(v, from, config);
+    match v.get(from) {
+        Some(b'[') => return ipv6_reference(v, from, config),
+        Some(b'0'..=b'9') => {
+            // Most of what begins with a digit is an address. What goes on behind it as a name does is looked at as one.
+            if let Some((ip, end)) = ipv4_at(v, from) {
+                if !v.get(end).is_some_and(|&b| chars::is(b, ALNUM) || matches!(b, b'-' | b'_' | b'.')) {
+                    return Ok((HostKind::Ipv4(ip), end));
+                }
+            }
+        }
+        _ => {}
     }
     let mut label = from;
     loop {
@@ -179,11 +188,37 @@ fn top_label(v: &[u8], from: usize, label: usize, end: usize, config: &UriConfig
         return Ok((HostKind::Domain, end));
     }
     if top.iter().all(u8::is_ascii_digit) {
-        // No dot may follow an address.
-        let ip = scan::text(v.get(from..end).unwrap_or_default()).parse().ok().filter(|_| v.get(end) != Some(&b'.'));
-        return ip.map(|ip| (HostKind::Ipv4(ip), end)).ok_or(from);
+        // A number ends addresses alone, and one that is an address has been read as such: no dot may follow it.
+        return Err(from);
     }
     if config.loose_domains { Ok((HostKind::Domain, end)) } else { Err(label) }
+}
+
+/// `IPv4address` of RFC 3986 at `v[from]`, four numbers up to 255 without leading zeros, and where it ends.
+#[inline]
+pub(crate) fn ipv4_at(v: &[u8], from: usize) -> Option<(Ipv4Addr, usize)> {
+    let mut octets = [0; 4];
+    let mut at = from;
+    for (n, octet) in octets.iter_mut().enumerate() {
+        let digits = v.get(at..)?;
+        let digit = |n: usize| digits.get(n).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit < 10).map(u32::from);
+        let first = digit(0)?;
+        let (number, len) = match (digit(1), digit(2)) {
+            (None, _) => (first, 1),
+            (Some(second), None) => (first * 10 + second, 2),
+            (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
+        };
+        if len > 1 && first == 0 {
+            return None;
+        }
+        *octet = u8::try_from(number).ok()?;
+        at += len;
+        if n < 3 {
+            v.get(at).filter(|&&b| b == b'.')?;
+            at += 1;
+        }
+    }
+    Some((Ipv4Addr::from(octets), at))
 }
 
 /// `IPv6reference` at `v[from]`.

@@ -22,7 +22,7 @@ pub use build::{SipUriBuilder, UriBuf};
 pub use error::{UriError, UriFault};
 pub use escaped::Escaped;
 pub use host::Host;
-pub(crate) use host::host_port;
+pub(crate) use host::{host_port, ipv4_at};
 pub use other::{OtherUri, UrnUri};
 pub use params::{UriHeader, UriHeaders, UriParam, UriParams};
 pub use sip::{SipUri, UriTransport};
