@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::fmt::Write;
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop, userhash};
-use sip_message::headers::{AuthenticationInfo, Challenge};
+use sip_message::headers::{AuthenticationInfo, Challenge, Credentials as Sent};
 use sip_message::{BuildError, Header, Message, ParamValue, StatusCode};
 
 /// What proves who somebody is.
@@ -72,6 +72,16 @@ impl Credentials {
         self.weakest = weakest;
         self
     }
+}
+
+/// What a server showed of itself in Authentication-Info or Proxy-Authentication-Info, with `rspauth` (RFC 7616 section 3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ServerProof {
+    /// It knows the secret as we do: both sides are authenticated.
+    Right,
+    /// It does not. Its response has been taken all the same, but for the nonce it wanted next; whether to believe it is the host's
+    /// to say.
+    Wrong,
 }
 
 /// The credentials the host has given.
@@ -334,21 +344,44 @@ impl AuthContext {
         Ok(())
     }
 
-    /// The server told the nonce to use next (RFC 7616 section 3.5).
-    pub(crate) fn accepted(&mut self, response: &Message) {
-        for (header, proxy) in [(Header::AuthenticationInfo, false), (Header::ProxyAuthenticationInfo, true)] {
-            let info = response.value::<AuthenticationInfo<'_>>(header).ok().flatten();
-            let Some(next) = info.and_then(|info| info.nextnonce().ok().flatten()).and_then(inner) else { continue };
+    /// A server that took our credentials may show its own, and tell the nonce to use next (RFC 7616 section 3.5). What it showed, by
+    /// realm.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+    //# If the nextnonce field is present, the
+    //# client SHOULD use it when constructing the Authorization header
+    //# field for its next request.
+    pub(crate) fn accepted(&mut self, request: Option<&Message>, response: &Message) -> Vec<(String, ServerProof)> {
+        let mut shown = Vec::new();
+        for (header, asked, proxy) in [
+            (Header::AuthenticationInfo, Header::Authorization, false),
+            (Header::ProxyAuthenticationInfo, Header::ProxyAuthorization, true),
+        ] {
+            let Some(info) = response.value::<AuthenticationInfo<'_>>(header).ok().flatten() else { continue };
             // The field names no realm: it is that of the one challenge of its kind.
             let mut own = self.sessions.iter_mut().filter_map(|session| match session {
                 Session::Digest(session) if session.proxy == proxy => Some(session),
                 _ => None,
             });
-            if let (Some(session), None) = (own.next(), own.next()) {
+            let (Some(session), None) = (own.next(), own.next()) else { continue };
+            let proof = info.rspauth().transpose().map(|rspauth| {
+                let right = rspauth.ok().zip(request).is_some_and(|(rspauth, request)| {
+                    session.shows(request, asked, info, response.body(), rspauth).unwrap_or(false)
+                });
+                if right { ServerProof::Right } else { ServerProof::Wrong }
+            });
+            if let Some(proof) = proof {
+                shown.push((session.realm.as_ref().to_owned(), proof));
+            }
+            if proof == Some(ServerProof::Wrong) {
+                // Whoever that is does not choose our nonces.
+                continue;
+            }
+            if let Some(next) = info.nextnonce().ok().flatten().and_then(inner) {
                 session.nonce = next.into();
                 session.count = 0;
             }
         }
+        shown
     }
 }
 
@@ -405,6 +438,46 @@ impl DigestSession {
             secret,
             count: 0,
         })
+    }
+
+    /// Whether `rspauth` is what only a server that knows the secret can say of this request.
+    //= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+    //# The cnonce value and nc value MUST be the ones for the client
+    //# request to which this message is the response.
+    fn shows(
+        &self,
+        request: &Message,
+        asked: Header,
+        info: AuthenticationInfo<'_>,
+        body: &[u8],
+        rspauth: &str,
+    ) -> Option<bool> {
+        // The request as it went out says which of the uses of the nonce it was.
+        let mut sent = request.values::<Sent<'_>>(asked).filter_map(Result::ok);
+        let sent = sent.find(|sent| sent.realm().ok().flatten().and_then(inner) == Some(&*self.realm))?;
+        let nonce = sent.nonce().ok()?.and_then(inner)?;
+        let cnonce = sent.cnonce().ok()?.and_then(inner).unwrap_or_default();
+        let nc = sent.nc().ok()?;
+        let other_cnonce = info.cnonce().ok()?.and_then(inner).is_some_and(|theirs| theirs != cnonce);
+        if other_cnonce || info.nc().ok()?.is_some_and(|theirs| Some(theirs) != nc) {
+            return Some(false);
+        }
+        // The response may be protected in another way than the request was.
+        let qop = match info.qop().ok()? {
+            Some(qop) => Some(Qop::parse(qop.as_str())?),
+            None => self.qop,
+        };
+        let nc = NonceCount::new(nc.unwrap_or(0));
+        let input = DigestInput {
+            method: b"",
+            uri: sent.uri().ok()?.and_then(inner)?.as_bytes(),
+            nonce: nonce.as_bytes(),
+            qop,
+            nc: nc.as_bytes(),
+            cnonce: cnonce.as_bytes(),
+            body,
+        };
+        Some(self.secret.rspauth(&input).matches(rspauth.as_bytes()))
     }
 
     fn value(&mut self, request: &Message, cnonce: &str) -> String {

@@ -34,6 +34,9 @@ pub struct UserAgentConfig {
     /// The body types that are accepted, as Accept lists them; `*` for any subtype. By default all but those of models and
     /// fonts. SDP stands first, since that is what calls are made of.
     pub accept: Vec<String>,
+    /// The languages of bodies that are understood, as Accept-Language lists them; a range takes all below it, as `de` takes
+    /// `de-CH`. Empty, as by default: any.
+    pub languages: Vec<String>,
     /// Option tags of the host's own, added to Supported and accepted in Require.
     pub extensions: Vec<String>,
     /// Session timers.
@@ -81,6 +84,7 @@ impl UserAgentConfig {
             ]
             .map(String::from)
             .into(),
+            languages: Vec::new(),
             extensions: Vec::new(),
             session_timer: SessionTimerConfig::default(),
             reliable: Reliable::OnDemand,

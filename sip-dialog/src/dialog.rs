@@ -502,7 +502,7 @@ pub(crate) fn request_line<'a>(
         return (Cow::Borrowed(target), None);
     }
     let (first, rest) = first_route(route_set);
-    let uri = first.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(first, |(uri, _)| uri);
+    let uri = first_uri(first);
     let parsed = Uri::parse(uri.as_bytes());
     match parsed.as_ref().ok().and_then(|uri| uri.as_sip()) {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
@@ -541,6 +541,22 @@ pub(crate) fn request_line<'a>(
         //# parameters.
         _ => (Cow::Borrowed(target), Some(Cow::Borrowed(route_set))),
     }
+}
+
+/// Whether the first of a route set is a loose router, or there is none. What cannot be read is left to whoever sends.
+pub(crate) fn starts_loose(route_set: &str) -> bool {
+    let uri = first_uri(route_set);
+    // Nearly all say so at their end, and need not be read.
+    if uri.is_empty() || uri.ends_with(";lr") {
+        return true;
+    }
+    let parsed = Uri::parse(uri.as_bytes());
+    parsed.ok().as_ref().and_then(Uri::as_sip).is_none_or(|uri| uri.lr())
+}
+
+/// The URI of the first value of a route set.
+fn first_uri(route_set: &str) -> &str {
+    route_set.strip_prefix('<').and_then(|rest| rest.split_once('>')).map_or(route_set, |(uri, _)| uri)
 }
 
 /// The first value of a route set, and what follows its comma.

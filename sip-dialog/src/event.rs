@@ -64,6 +64,18 @@ pub enum Event {
         /// The 401 or 407.
         message: Message,
     },
+    /// A server that has taken our credentials showed its own, and they were checked (RFC 7616 section 3.5). Only servers that are asked
+    /// for a digest and choose to answer so do this.
+    ServerShown {
+        /// Whose request it answered.
+        owner: Owner,
+        /// The realm.
+        realm: String,
+        /// Whether it knows the secret.
+        proof: crate::auth::ServerProof,
+        /// The 2xx.
+        message: Message,
+    },
 }
 
 /// Whose request was challenged.

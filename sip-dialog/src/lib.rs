@@ -118,7 +118,7 @@ mod subscription;
 mod user_agent;
 
 pub use agent::UserAgentCore;
-pub use auth::{Credentials, Keyring, Secret};
+pub use auth::{Credentials, Keyring, Secret, ServerProof};
 pub use b2bua::B2bua;
 pub use body::{Body, carries_session};
 pub use call::callee::{Progress, Reply};

@@ -199,7 +199,7 @@ impl UserAgentCore {
             builder = wanted.body.on_request(builder);
         }
         let message = builder.build()?;
-        self.send(ep, message, way.path, Purpose::Publish(id), None, own_auth.or(way.auth))?;
+        self.send(ep, message, way.over(), Purpose::Publish(id), None, own_auth.or(way.auth))?;
         if let Some(found) = self.publications.get_mut(id) {
             found.busy = true;
             found.changed = false;

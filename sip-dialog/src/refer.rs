@@ -402,9 +402,6 @@ impl UserAgentCore {
         }
     }
 
-    /// The call that is made for a REFER has been placed.
-    pub(crate) fn refer_begun(&mut self, _id: SubscriptionId, _call: CallHandle) {}
-
     /// A response to the INVITE of a call that is made for a REFER.
     pub(crate) fn report_progress(&mut self, ep: &mut Endpoint, call: CallHandle, message: &Message) {
         let report = self.calls.get(call).and_then(|found| found.report);

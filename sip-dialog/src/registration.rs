@@ -20,7 +20,7 @@ use sip_message::{Contact, FieldValue as _, Header, Message, Method, NameAddr, S
 use sip_transaction::cores::{Id as _, Key};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
-use crate::agent::client::{Final, Purpose};
+use crate::agent::client::{Final, Over, Purpose};
 use crate::agent::{Bound, UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::call::caller::with_tag;
@@ -395,6 +395,7 @@ impl UserAgentCore {
         //# The following header fields, except Contact, MUST be included in a
         //# REGISTER request.
         let (uri, route) = dialog::request_line(&wanted.registrar, &routes);
+        let strict = !dialog::starts_loose(&routes);
         let mut builder = Message::request(Method::Register, uri);
         if let Some(route) = route {
             builder = builder.header(Header::Route, route);
@@ -456,7 +457,7 @@ impl UserAgentCore {
             found.state = State::Trying;
         }
         let message = builder.lines(&self.agent_line).build()?;
-        let tx = self.send(ep, message, path, Purpose::Register(id), None, auth)?;
+        let tx = self.send(ep, message, Over { pin: path, strict }, Purpose::Register(id), None, auth)?;
         if let Some(found) = self.registrations.get_mut(id) {
             found.tx = Some(tx);
         }

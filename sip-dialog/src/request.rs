@@ -116,7 +116,7 @@ impl UserAgentCore {
         }
         let message = builder.build()?;
         let id = self.requests.insert(Standalone::out()).ok_or(CommandError::Full)?;
-        match self.send(ep, message, way.path, Purpose::Request(id), None, way.auth) {
+        match self.send(ep, message, way.over(), Purpose::Request(id), None, way.auth) {
             Ok(_) => Ok(id),
             Err(error) => {
                 self.requests.remove(id);

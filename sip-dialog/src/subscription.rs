@@ -17,7 +17,7 @@ use sip_message::headers::{DeltaSeconds, Event as EventValue, EventReason, Subsc
 use sip_message::{Header, Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
-use crate::agent::client::{Final, Purpose};
+use crate::agent::client::{Final, Over, Purpose};
 use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::call::Entry;
@@ -278,7 +278,7 @@ impl UserAgentCore {
         sub.request = Some(Box::new(message.clone()));
         sub.pin = way.path;
         let id = self.subscriptions.insert(sub).ok_or(CommandError::Full)?;
-        if let Err(error) = self.send(ep, message, way.path, Purpose::Subscribe(id), None, way.auth) {
+        if let Err(error) = self.send(ep, message, way.over(), Purpose::Subscribe(id), None, way.auth) {
             self.subscriptions.remove(id);
             return Err(error);
         }
@@ -380,7 +380,7 @@ impl UserAgentCore {
     /// SUBSCRIBE or REFER was answered.
     pub(crate) fn on_subscribe_done(&mut self, ep: &mut Endpoint, id: SubscriptionId, outcome: Final) {
         let Some(sub) = self.subscriptions.get_mut(id) else { return };
-        let Final { request, response, status: code, auth, .. } = outcome;
+        let Final { request, response, status: code, auth, strict, .. } = outcome;
         //= https://www.rfc-editor.org/rfc/rfc6665#section-8.3.1
         //# Implementations conformant with the current specification MUST treat an
         //# incoming 202 response as identical to a 200 response and MUST NOT
@@ -428,9 +428,9 @@ impl UserAgentCore {
                 let again = match (sub.dialog, request) {
                     (Some(_), _) => self.send_resubscribe(ep, id, least).is_ok(),
                     (None, Some(mut request)) => {
-                        let pin = sub.pin;
+                        let over = Over { pin: sub.pin, strict };
                         request.set(Header::Expires, least).is_ok()
-                            && self.resend(ep, request, pin, Purpose::Subscribe(id), auth).is_ok()
+                            && self.resend(ep, request, over, Purpose::Subscribe(id), auth).is_ok()
                     }
                     _ => false,
                 };

@@ -8,8 +8,9 @@ use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path,
 
 use super::{UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
-use crate::codec::{Pin, wire};
+use crate::codec::wire;
 use crate::deadlines::Deadline;
+use crate::dialog::{Dialog, starts_loose};
 use crate::error::CommandError;
 use crate::event::{Event, Owner};
 use crate::id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, SubscriptionId};
@@ -64,8 +65,19 @@ pub(crate) struct Client {
     /// The highest number spent in any early dialog an INVITE has made: what loses a fork goes on from there.
     pub(crate) used: u32,
     pub(crate) answered: bool,
+    /// Its Request-URI is a strict router's.
+    pub(crate) strict: bool,
     /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is.
-    pub(crate) acks: Vec<(Box<str>, Box<Message>, Pin)>,
+    pub(crate) acks: Vec<(Box<str>, Box<Message>, Over)>,
+}
+
+/// How a request leaves: over the flow it is bound to, or by its route.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Over {
+    pub(crate) pin: Option<Path>,
+    /// The first of the route set is a strict router, whose URI is in the Request-URI. Behind it the rest of the message looks
+    /// like any other: what stands first in Route may well have `lr`.
+    pub(crate) strict: bool,
 }
 
 /// A request that waits for credentials.
@@ -90,6 +102,8 @@ pub(crate) struct Final {
     pub(crate) unreachable: bool,
     /// Where the response came from.
     pub(crate) path: Option<Path>,
+    /// The Request-URI was a strict router's.
+    pub(crate) strict: bool,
 }
 
 impl UserAgentCore {
@@ -98,7 +112,7 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         mut message: Message,
-        pin: Option<Path>,
+        over: Over,
         purpose: Purpose,
         dialog: Option<DialogId>,
         mut auth: Option<Box<AuthContext>>,
@@ -134,13 +148,12 @@ impl UserAgentCore {
         //# new client transaction, and therefore MUST have a new branch ID in the
         //# top Via field as discussed in Section 8.1.1.7.
         let kept = Box::new(message.clone());
-        let target = dialog.and_then(|id| self.dialogs.get(id)).map(|entry| entry.dialog.remote_target());
-        let to = destination(pin, &message, target);
+        let to = destination(over, &message);
         let tx = match (ep.request(self.now, message, to), dialog) {
             (Ok(tx), _) => tx,
             // The flow of a dialog has just ended; nobody has told us yet. The dialog has a route set all the same.
             (Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }), Some(_)) => {
-                let to = destination(None, &message, target);
+                let to = destination(Over { pin: None, ..over }, &message);
                 ep.request(self.now, *message, to).map_err(|error| error.kind)?
             }
             (Err(error), _) => return Err(error.kind.into()),
@@ -148,12 +161,13 @@ impl UserAgentCore {
         let client = Client {
             purpose,
             request: Some(kept),
-            pin,
+            pin: over.pin,
             dialog,
             auth,
             rounds: 0,
             used: 0,
             answered: false,
+            strict: over.strict,
             acks: Vec::new(),
         };
         self.clients.insert(tx, client);
@@ -174,12 +188,12 @@ impl UserAgentCore {
         purpose: Purpose,
     ) -> Result<ClientTxId, CommandError> {
         let entry = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?;
-        let (pin, used) = (entry.pin, entry.dialog.local_cseq());
+        let (over, used) = (Over::of(entry.pin, &entry.dialog), entry.dialog.local_cseq());
         let early = entry.call.and_then(|call| self.calls.get(call)).filter(|call| call.calling.is_some());
         if let Some(invite) = early.and_then(|call| call.client).and_then(|tx| self.clients.get_mut(&tx)) {
             invite.used = invite.used.max(used);
         }
-        self.send(ep, message, pin, purpose, Some(dialog), None)
+        self.send(ep, message, over, purpose, Some(dialog), None)
     }
 
     /// Adds the fields that every request of this core has but ACK and REGISTER: User-Agent and Supported.
@@ -226,6 +240,7 @@ impl UserAgentCore {
         if status.is_provisional() {
             match purpose {
                 Purpose::Invite(call) => self.on_progress(ep, tx, call, path, message),
+                Purpose::Change(call, dialog) => self.on_change_progress(ep, tx, call, dialog, message),
                 Purpose::Request(id) => self.on_request_provisional(id, message),
                 _ => {}
             }
@@ -236,9 +251,14 @@ impl UserAgentCore {
             return;
         }
         let Some(client) = self.clients.get_mut(&tx) else { return };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.3
+        //# Subsequent final responses (which would only arrive under error
+        //# conditions) MUST be ignored.
         let first = !core::mem::replace(&mut client.answered, true);
         if status.is_success() {
-            self.keep_nonce(tx, &message);
+            if first {
+                self.keep_nonce(tx, &message);
+            }
             if let Purpose::Invite(call) = purpose {
                 return self.on_accepted(ep, tx, call, path, message);
             }
@@ -252,8 +272,9 @@ impl UserAgentCore {
             return;
         }
         let Some(client) = self.clients.get_mut(&tx) else { return };
-        let (request, auth) = (client.request.take(), client.auth.take());
-        let outcome = Final { request, response: Some(message), status, auth, unreachable: false, path: Some(path) };
+        let (request, auth, strict) = (client.request.take(), client.auth.take(), client.strict);
+        let path = Some(path);
+        let outcome = Final { request, response: Some(message), status, auth, unreachable: false, path, strict };
         self.deliver(ep, tx, purpose, outcome);
     }
 
@@ -267,9 +288,9 @@ impl UserAgentCore {
         //# timeout.)
         let unreachable = matches!(outcome, Outcome::Failed(_));
         let status = outcome.status().unwrap_or(status(408));
-        let outcome =
-            Final { request: client.request, response: None, status, auth: client.auth, unreachable, path: None };
-        self.deliver(ep, tx, client.purpose, outcome);
+        let Client { purpose, request, auth, strict, .. } = client;
+        let outcome = Final { request, response: None, status, auth, unreachable, path: None, strict };
+        self.deliver(ep, tx, purpose, outcome);
     }
 
     /// Tells the owner of a request how it ended.
@@ -319,6 +340,7 @@ impl UserAgentCore {
             rounds,
             used: client.used,
             answered: false,
+            strict: client.strict,
             acks: Vec::new(),
         });
         client.purpose = Purpose::Nobody;
@@ -378,8 +400,9 @@ impl UserAgentCore {
             Some(context) => context.apply(&mut message, &cnonce),
             None => Ok(()),
         });
+        let over = Over { pin: client.pin, strict: client.strict };
         let sent = match applied {
-            Ok(()) => ep.request(self.now, (*message).clone(), destination(client.pin, &message, None)).ok(),
+            Ok(()) => ep.request(self.now, (*message).clone(), destination(over, &message)).ok(),
             Err(_) => None,
         };
         let Some(tx) = sent else {
@@ -397,7 +420,7 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         mut message: Box<Message>,
-        pin: Option<Path>,
+        over: Over,
         purpose: Purpose,
         mut auth: Option<Box<AuthContext>>,
     ) -> Result<ClientTxId, CommandError> {
@@ -408,17 +431,18 @@ impl UserAgentCore {
             context.begin();
             context.apply(&mut message, &cnonce)?;
         }
-        let to = destination(pin, &message, None);
+        let to = destination(over, &message);
         let tx = ep.request(self.now, (*message).clone(), to).map_err(|error| error.kind)?;
         let client = Client {
             purpose,
             request: Some(message),
-            pin,
+            pin: over.pin,
             dialog: None,
             auth,
             rounds: 0,
             used: 0,
             answered: false,
+            strict: over.strict,
             acks: Vec::new(),
         };
         self.clients.insert(tx, client);
@@ -433,9 +457,13 @@ impl UserAgentCore {
                     call.client = Some(tx);
                 }
             }
-            Purpose::Change(call, _) => {
+            Purpose::Change(call, dialog) => {
                 if let Some(change) = self.calls.get_mut(call).and_then(|call| call.change.as_mut()) {
                     change.tx = Some(tx);
+                }
+                if let Some(entry) = self.dialogs.get_mut(dialog) {
+                    // Its reliable responses are numbered by themselves.
+                    entry.rseq = 0;
                 }
             }
             Purpose::Register(id) => self.register_numbered(id, number, tx),
@@ -449,8 +477,11 @@ impl UserAgentCore {
             Some(entry) => entry.auth.as_deref_mut(),
             None => client.auth.as_deref_mut(),
         };
-        if let Some(context) = context {
-            context.accepted(message);
+        let Some(context) = context else { return };
+        let shown = context.accepted(client.request.as_deref(), message);
+        let Some(owner) = client.purpose.owner() else { return };
+        for (realm, proof) in shown {
+            self.emit(Event::ServerShown { owner, realm, proof, message: message.clone() });
         }
     }
 
@@ -509,6 +540,7 @@ impl UserAgentCore {
             auth: client.auth,
             unreachable: false,
             path: None,
+            strict: client.strict,
         };
         self.deliver(ep, tx, client.purpose, outcome);
     }
@@ -527,35 +559,36 @@ impl UserAgentCore {
     }
 }
 
+impl Over {
+    /// As the requests of a dialog go: its remote target is in the Request-URI, or it is that of a strict router.
+    pub(crate) fn of(pin: Option<Path>, dialog: &Dialog) -> Self {
+        Over { pin, strict: !starts_loose(dialog.route_set()) }
+    }
+}
+
 /// Sends the ACK for a 2xx over the flow of its dialog, or by its route set if that flow has just ended. If that fails too, it is
 /// as if the ACK were lost: the next 2xx asks for it again.
-pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: Message, pin: Option<Path>) {
-    let to = destination(pin, &ack, None);
+pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: Message, over: Over) {
+    let to = destination(over, &ack);
     if let Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }) = ep.send(now, ack, to) {
-        let to = destination(None, &message, None);
+        let to = destination(Over { pin: None, ..over }, &message);
         let _ = ep.send(now, *message, to);
     }
 }
 
-/// Over a flow, or by route set and Request-URI. A dialog knows its remote target: where the Request-URI is another, it is that of a
-/// strict router. Without that, a topmost Route without `lr` tells: no loose router is behind the Request-URI then.
+/// Over a flow, or by Route and Request-URI.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
 //# If the first element in the route set indicated a strict router
 //# (resulting in forming the request as described in Section 12.2.1.1), the
 //# procedures MUST be applied to the Request-URI of the request.
-pub(crate) fn destination(pin: Option<Path>, message: &Message, target: Option<&str>) -> Destination {
-    if let Some(path) = pin {
+fn destination(over: Over, message: &Message) -> Destination {
+    if let Some(path) = over.pin {
         return Destination::path(path);
     }
-    let uri = message.request_uri_bytes().unwrap_or_default();
-    let Some(Ok(top)) = message.routes().next() else { return Destination::route() };
-    let strict = match target {
-        Some(target) => uri != target.as_bytes(),
-        None => top.uri().is_ok_and(|uri| uri.as_sip().is_some_and(|uri| !uri.lr())),
-    };
-    match core::str::from_utf8(uri) {
-        Ok(uri) if strict => Destination::next_hop(uri),
-        _ => Destination::route(),
+    let uri = message.request_uri_bytes().and_then(|uri| core::str::from_utf8(uri).ok());
+    match uri.filter(|_| over.strict) {
+        Some(uri) => Destination::next_hop(uri),
+        None => Destination::route(),
     }
 }
 
@@ -581,5 +614,6 @@ wire!(ids Purpose {
     Request(id) = 9,
     Nobody() = 10,
 });
-wire!(struct Client { purpose, request, dialog, rounds, used, answered, acks } skip { auth } pin { pin });
+wire!(struct Client { purpose, request, dialog, rounds, used, answered, strict, acks } skip { auth } pin { pin });
+wire!(struct Over { strict } pin { pin });
 wire!(struct Parked { tx, client, response });

@@ -60,6 +60,8 @@ pub struct UserAgentCore {
     pub(crate) server_line: Lines,
     pub(crate) allow_line: Lines,
     pub(crate) ability_lines: Lines,
+    /// The Info Packages we take, in INVITE and its responses.
+    pub(crate) packages_line: Lines,
     pub(crate) supported: String,
     pub(crate) calls: Slab<CallHandle, Call>,
     pub(crate) dialogs: Slab<DialogId, Entry>,
@@ -134,6 +136,11 @@ impl UserAgentCore {
         let allow_line = line(Header::Allow, ALLOW);
         let mut ability_lines = allow_line.clone();
         let _ = ability_lines.push(Header::Supported, &supported);
+        //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+        //# If a UA is not willing to receive INFO requests for any Info Packages,
+        //# during dialog establishment or later during the invite dialog usage, the
+        //# UA MUST indicate this by including an empty Recv-Info header field.
+        let packages_line = line(Header::RecvInfo, &config.info_packages.join(", "));
         let agent_line = product(Header::UserAgent);
         let mut request_lines = agent_line.clone();
         let _ = request_lines.push(Header::Supported, &supported);
@@ -143,6 +150,7 @@ impl UserAgentCore {
             server_line: product(Header::Server),
             allow_line,
             ability_lines,
+            packages_line,
             contact: config.contact.as_str().into(),
             contacts: config.contacts.iter().map(|(on, contact)| (*on, contact.as_str().into())).collect(),
             config,

@@ -227,7 +227,18 @@ impl UserAgentCore {
             content_types: &types,
             ..Capabilities::COMMON
         };
-        let Err(fault) = message.check_semantics(&accepts) else { return Ok(()) };
+        let Err(fault) = message.check_semantics(&accepts) else {
+            if self.speaks(message) {
+                return Ok(());
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
+            //# If the request contained content with languages not understood by the
+            //# UAS, the response MUST contain an Accept-Language header field
+            //# indicating the languages understood by the UAS.
+            let builder = self.response(ep, tx, message, status(415));
+            self.finish(ep, tx, builder.header(Header::AcceptLanguage, config.languages.join(", ")));
+            return Err(None);
+        };
         let Some(owed) = fault.status else { return Err(None) };
         let mut builder = self.response(ep, tx, message, owed);
         match fault.kind {
@@ -265,6 +276,25 @@ impl UserAgentCore {
         }
         self.finish(ep, tx, builder);
         Err(None)
+    }
+
+    /// Whether the body of a request is in a language that is understood, or need not be.
+    fn speaks(&self, message: &Message) -> bool {
+        let known = &self.config.languages;
+        if known.is_empty() || message.body().is_empty() || !message.has(Header::ContentLanguage) {
+            return true;
+        }
+        let optional = message
+            .field(Header::ContentDisposition)
+            .is_some_and(|value| value.to_ascii_lowercase().windows(17).any(|part| part == b"handling=optional"));
+        let understood = |tag: Token<'_>| {
+            known.iter().any(|range| {
+                let tag = tag.as_str();
+                let below = tag.get(range.len()..).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+                range == "*" || below && tag.get(..range.len()).is_some_and(|head| head.eq_ignore_ascii_case(range))
+            })
+        };
+        optional || message.values::<Token<'_>>(Header::ContentLanguage).filter_map(Result::ok).any(understood)
     }
 
     /// A request in one of our dialogs.
@@ -308,12 +338,13 @@ impl UserAgentCore {
     fn on_options(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Message) {
         let full = self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit);
         let code = if full { StatusCode::BUSY_HERE } else { StatusCode::OK };
+        let languages = &self.config.languages;
         let mut builder = self
             .response(ep, tx, &message, code)
             .lines(&self.allow_line)
             .header(Header::Accept, self.config.accept.join(", "))
             .header(Header::AcceptEncoding, "identity")
-            .header(Header::AcceptLanguage, "*")
+            .header(Header::AcceptLanguage, if languages.is_empty() { "*".into() } else { languages.join(", ") })
             .header(Header::Supported, &self.supported)
             .header(Header::Contact, &self.contact);
         //= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
@@ -324,7 +355,7 @@ impl UserAgentCore {
             builder = builder.header(Header::AllowEvents, self.config.packages.join(", "));
         }
         if !self.config.info_packages.is_empty() {
-            builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
+            builder = builder.lines(&self.packages_line);
         }
         self.finish(ep, tx, builder);
     }

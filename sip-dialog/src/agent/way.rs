@@ -7,6 +7,7 @@ use sip_message::{Contact, Header, Message, Method, RequestBuilder};
 use sip_transaction::Path;
 use sip_transaction::cores::{Id as _, Key};
 
+use super::client::Over;
 use super::{Bound, UserAgentCore};
 use crate::auth::AuthContext;
 use crate::call::caller::{bracketed, with_tag};
@@ -60,6 +61,13 @@ pub(crate) fn wants_sips(request: &Message) -> bool {
 /// Whether this begins as a SIPS URI does.
 pub(crate) fn is_sips(uri: &[u8]) -> bool {
     uri.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"))
+}
+
+impl Way {
+    /// How a request of this way leaves.
+    pub(crate) fn over(&self) -> Over {
+        Over { pin: self.path, strict: !dialog::starts_loose(&self.routes) }
+    }
 }
 
 impl UserAgentCore {

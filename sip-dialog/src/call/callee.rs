@@ -207,6 +207,7 @@ impl UserAgentCore {
         let mut entry =
             Entry::new(dialog, secured(&self.contact_for(path), wants_sips(&message)), Self::pin_for(path, &message));
         entry.learn(&message);
+        entry.learn_packages(&message);
         entry.timer = timer;
         entry.oa.begin_invite();
         let offer = entry.read_session(Place::Invite, &message) == Some(Meaning::Offer);
@@ -455,9 +456,7 @@ impl UserAgentCore {
         //# the Supported header field, and MAY contain the Accept header field.
         builder = builder.header(Header::Contact, &entry.contact).lines(&self.ability_lines);
         builder = fields.on_response(builder);
-        if !self.config.info_packages.is_empty() {
-            builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
-        }
+        builder = self.tell_packages(builder, request);
         builder = reply.headers.on_response(builder);
         let mut oa = entry.oa;
         let mut session = None;

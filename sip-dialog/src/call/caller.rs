@@ -12,10 +12,10 @@ use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 use super::prack::Order;
 use super::{Call, CallState, Entry, Role};
 use crate::agent::UserAgentCore;
-use crate::agent::client::{Final, Purpose, send_ack};
+use crate::agent::client::{Final, Over, Purpose, send_ack};
 use crate::agent::way::secured;
 use crate::body::Body;
-use crate::codec::{Pin, wire};
+use crate::codec::wire;
 use crate::config::Redirect;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
@@ -25,7 +25,7 @@ use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::identity::Identity;
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
 use crate::origin::{ExtraHeaders, Origin};
-use crate::session_timer::{Fields, SessionTimer};
+use crate::session_timer::{Fields, SessionTimer, has_token};
 
 /// An invitation to send.
 ///
@@ -45,6 +45,7 @@ pub struct Invite {
     pub(crate) headers: ExtraHeaders,
     pub(crate) no_answer: Option<Duration>,
     pub(crate) require_reliable: bool,
+    pub(crate) prack_by_host: bool,
     pub(crate) refer: Option<SubscriptionId>,
     pub(crate) identity: Option<Identity>,
 }
@@ -60,6 +61,7 @@ impl Invite {
             headers: ExtraHeaders::new(),
             no_answer: None,
             require_reliable: false,
+            prack_by_host: false,
             refer: None,
             identity: None,
         }
@@ -98,6 +100,14 @@ impl Invite {
     /// Requires that provisional responses are sent reliably (RFC 3262).
     pub fn require_reliable(mut self) -> Self {
         self.require_reliable = true;
+        self
+    }
+
+    /// Leaves the PRACK for each reliable provisional response without an offer to the host, which sends it with
+    /// [`prack`](UserAgentCore::prack): so that an offer may go with it (RFC 3262 section 5). What the host leaves alone for the
+    /// configured [`answer`](crate::UserAgentConfig::answer) time is acknowledged for it.
+    pub fn prack_by_host(mut self) -> Self {
+        self.prack_by_host = true;
         self
     }
 
@@ -156,6 +166,8 @@ pub(crate) struct Calling {
     seen: Vec<String>,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
+    /// The host sends the PRACKs.
+    prack_by_host: bool,
 }
 
 /// The URI of a From or To value given by the host, with a tag.
@@ -239,9 +251,11 @@ impl UserAgentCore {
             builder = builder.header(Header::Require, "100rel");
         }
         let wait = invite.no_answer.or(self.config.no_answer);
-        if !self.config.info_packages.is_empty() {
-            builder = builder.header(Header::RecvInfo, self.config.info_packages.join(", "));
-        }
+        //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.3
+        //# The sender of an initial INVITE request MUST include a Recv-Info header
+        //# field in the initial INVITE request, even if the sender is not willing
+        //# to receive INFO requests associated with any Info Package.
+        builder = builder.lines(&self.packages_line);
         if let Some(identity) = &invite.identity {
             builder = identity.on_request(builder, self.config.trusted);
         }
@@ -255,6 +269,7 @@ impl UserAgentCore {
         }
         let message = builder.build()?;
         let mut call = Call::new(Role::Caller, CallState::Calling);
+        let over = way.over();
         call.session = session;
         call.report = invite.refer;
         call.calling = Some(Box::new(Calling {
@@ -265,18 +280,16 @@ impl UserAgentCore {
             targets: VecDeque::new(),
             seen: Vec::new(),
             cseq: 0,
+            prack_by_host: invite.prack_by_host,
         }));
         let id = self.calls.insert(call).ok_or(CommandError::Full)?;
-        match self.send(ep, message, way.path, Purpose::Invite(id), None, way.auth) {
+        match self.send(ep, message, over, Purpose::Invite(id), None, way.auth) {
             Ok(tx) => {
                 if let Some(call) = self.calls.get_mut(id) {
                     call.client = Some(tx);
                 }
                 if let Some(wait) = wait {
                     self.deadlines.after(Deadline::NoAnswer(id), self.now, wait);
-                }
-                if let Some(refer) = invite.refer {
-                    self.refer_begun(refer, id);
                 }
                 Ok(id)
             }
@@ -289,9 +302,7 @@ impl UserAgentCore {
 
     /// The early dialog a response belongs to; makes it if it is new.
     fn early_dialog(&mut self, tx: ClientTxId, call: CallHandle, path: Path, message: &Message) -> Option<DialogId> {
-        let to_tag = message.to().ok()?.tag().ok()??;
-        let from_tag = message.from().ok()?.tag().ok()??;
-        if let Some(known) = self.find_dialog(message.call_id().ok()?, from_tag, to_tag) {
+        if let Some(known) = self.dialog_of_response(message) {
             return (self.dialogs.get(known)?.call == Some(call)).then_some(known);
         }
         let request = self.clients.get(&tx)?.request.as_ref()?;
@@ -314,6 +325,13 @@ impl UserAgentCore {
         Some(id)
     }
 
+    /// The dialog a response belongs to, if it is known.
+    fn dialog_of_response(&self, message: &Message) -> Option<DialogId> {
+        let to_tag = message.to().ok()?.tag().ok()??;
+        let from_tag = message.from().ok()?.tag().ok()??;
+        self.find_dialog(message.call_id().ok()?, from_tag, to_tag)
+    }
+
     /// A provisional response other than 100.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
     //# A UAC MUST treat any provisional response different than 100 that it
@@ -334,31 +352,58 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3262#section-4
         //# The provisional response MUST establish a dialog if one is not yet
         //# created.
+        let known = self.dialog_of_response(&message);
+        if known.and_then(|id| self.dialogs.get(id)).is_some_and(|entry| entry.dying) {
+            // We have hung up on that one.
+            return;
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-4
+        //# If a UAC receives an unreliably sent 199 response on a dialog that has
+        //# not previously been established (this can happen if a 199 response
+        //# reaches the client before the 18x response that would establish the
+        //# early dialog) it SHALL discard the 199 response.
+        if status == 199 && known.is_none() && !has_token(&message, Header::Require, "100rel") {
+            return;
+        }
         let dialog = self.early_dialog(tx, call, path, &message);
         let mut session = None;
         if let Some(dialog) = dialog {
-            if status == 199 {
-                self.drop_early(call, dialog);
-                return self.call_event(call, CallEvent::ForkEnded { dialog, message });
-            }
             let reliable = match self.reliable_order(dialog, &message) {
                 Order::Gap => return,
                 Order::Unreliable => false,
                 Order::Next => true,
             };
+            if status == 199 {
+                //= https://www.rfc-editor.org/rfc/rfc6228#section-4
+                //# If a UAC receives a reliably sent 199 response on a dialog that has not
+                //# previously been created, it MUST acknowledge the 199 response, as
+                //# described in RFC 3262 [RFC3262].
+                if reliable {
+                    self.send_prack(ep, call, dialog, &message, None);
+                }
+                //= https://www.rfc-editor.org/rfc/rfc6228#section-7
+                //# A UAC that receives a 199 response for an early dialog MUST NOT send any
+                //# further requests on that dialog, except for requests that acknowledge
+                //# reliable responses.
+                self.drop_early(call, dialog);
+                if known.is_some() {
+                    self.call_event(call, CallEvent::ForkEnded { dialog, message });
+                }
+                return;
+            }
+            let by_host = self.calls.get(call).and_then(|found| found.calling.as_ref());
+            let by_host = by_host.is_some_and(|calling| calling.prack_by_host);
             if let Some(entry) = self.dialogs.get_mut(dialog) {
                 entry.learn(&message);
+                entry.learn_packages(&message);
                 session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
-                entry.unpracked = reliable && session == Some(Meaning::Offer);
-            }
-            if reliable {
-                match session {
-                    // The answer goes into the PRACK, so it waits for the host.
-                    Some(Meaning::Offer) => {
-                        let wait = self.config.answer;
-                        self.deadlines.after(Deadline::Answer(call), self.now, wait);
-                    }
-                    _ => self.send_prack(ep, call, dialog, &message, None),
+                entry.unpracked = reliable && (by_host || session == Some(Meaning::Offer));
+                if entry.unpracked {
+                    // The answer goes into the PRACK, or an offer: it waits for the host.
+                    let wait = self.config.answer;
+                    self.deadlines.after(Deadline::Answer(call), self.now, wait);
+                } else if reliable {
+                    self.send_prack(ep, call, dialog, &message, None);
                 }
             }
         }
@@ -369,8 +414,8 @@ impl UserAgentCore {
     /// Sends the ACK again if the 2xx with this tag has had one.
     pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &str) -> bool {
         let Some(client) = self.clients.get(&tx) else { return false };
-        let Some((_, ack, pin)) = client.acks.iter().find(|(known, _, _)| **known == *tag) else { return false };
-        send_ack(ep, self.now, (**ack).clone(), pin.0);
+        let Some((_, ack, over)) = client.acks.iter().find(|(known, _, _)| **known == *tag) else { return false };
+        send_ack(ep, self.now, (**ack).clone(), *over);
         true
     }
 
@@ -412,11 +457,14 @@ impl UserAgentCore {
             }
             return;
         }
+        // One we have hung up on, early, accepts all the same.
+        let known = self.dialog_of_response(&message).and_then(|id| self.dialogs.get(id));
+        let dying = known.is_some_and(|entry| entry.dying);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# If, after acknowledging any 2xx response to an INVITE, the UAC does not
         //# want to continue with that dialog, then the UAC MUST terminate the
         //# dialog by sending a BYE request as described in Section 15.
-        if state == CallState::Cancelling {
+        if state == CallState::Cancelling || dying {
             self.lose(ep, tx, path, message.clone());
             let cause = self.calls.get(call).and_then(|found| found.ending).unwrap_or(EndCause::Cancelled);
             return self.end_call(ep, call, cause, Some(message));
@@ -451,6 +499,7 @@ impl UserAgentCore {
         let mut session = None;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.learn(&message);
+            entry.learn_packages(&message);
             entry.dialog.set_local_cseq(cseq);
             entry.unpracked = false;
             entry.auth = auth.filter(|auth| !auth.is_empty()).or(entry.auth.take());
@@ -503,7 +552,7 @@ impl UserAgentCore {
     ) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let mut builder = entry.dialog.ack(cseq);
-        let pin = entry.pin;
+        let over = Over::of(entry.pin, &entry.dialog);
         let tag: Box<str> = entry.dialog.remote_tag().into();
         if let Some(body) = answer {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
@@ -515,7 +564,7 @@ impl UserAgentCore {
         } else {
             entry.oa.failed(Place::InviteOk);
         }
-        self.finish_ack(ep, tx, tag, builder, pin);
+        self.finish_ack(ep, tx, tag, builder, over);
     }
 
     fn finish_ack(
@@ -524,7 +573,7 @@ impl UserAgentCore {
         tx: ClientTxId,
         tag: Box<str>,
         mut builder: sip_message::RequestBuilder,
-        pin: Option<Path>,
+        over: Over,
     ) {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
         //# An ACK request for a 2xx response MUST contain only those Require and
@@ -535,8 +584,8 @@ impl UserAgentCore {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
         }
         let Ok(ack) = builder.build() else { return };
-        client.acks.push((tag, Box::new(ack.clone()), Pin(pin)));
-        send_ack(ep, self.now, ack, pin);
+        client.acks.push((tag, Box::new(ack.clone()), over));
+        send_ack(ep, self.now, ack, over);
     }
 
     /// A 2xx nobody wants: ACK, then BYE.
@@ -552,15 +601,15 @@ impl UserAgentCore {
             let _ = message.push(Header::Contact, uri.unwrap_or_default());
         }
         let Ok(mut dialog) = Dialog::from_response(request, &message) else { return };
-        let pin = client.pin.or_else(|| Self::pin_of_response(path, &dialog));
+        let over = Over::of(client.pin.or_else(|| Self::pin_of_response(path, &dialog)), &dialog);
         let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
         dialog.set_local_cseq(used);
         let tag = dialog.remote_tag().into();
-        self.finish_ack(ep, tx, tag, dialog.ack(cseq), pin);
+        self.finish_ack(ep, tx, tag, dialog.ack(cseq), over);
         let bye = self.dress(dialog.request(Method::Bye));
         if let Ok(bye) = bye.build() {
-            let _ = self.send(ep, bye, pin, Purpose::Nobody, None, auth);
+            let _ = self.send(ep, bye, over, Purpose::Nobody, None, auth);
         }
     }
 
@@ -668,8 +717,8 @@ impl UserAgentCore {
                 return false;
             }
         }
-        let pin = calling.pin;
-        match self.resend(ep, request, pin, Purpose::Invite(call), outcome.auth.take()) {
+        let over = Over { pin: calling.pin, strict: outcome.strict };
+        match self.resend(ep, request, over, Purpose::Invite(call), outcome.auth.take()) {
             Ok(tx) => {
                 if let Some(found) = self.calls.get_mut(call) {
                     found.client = Some(tx);
@@ -753,4 +802,4 @@ impl Fields {
     }
 }
 
-wire!(struct Calling { oa, contact, timer, targets, seen, cseq } pin { pin });
+wire!(struct Calling { oa, contact, timer, targets, seen, cseq, prack_by_host } pin { pin });

@@ -55,7 +55,7 @@ pub(crate) struct Change {
     pub(crate) kind: Kind,
     /// `None` while it waits to be tried again.
     pub(crate) tx: Option<ClientTxId>,
-    body: Option<Box<Body>>,
+    pub(crate) body: Option<Box<Body>>,
     headers: ExtraHeaders,
     /// What it does to the hold, if it succeeds.
     hold: Option<bool>,
@@ -225,6 +225,10 @@ impl UserAgentCore {
         let tx = self.send_in_dialog(ep, dialog, request, Purpose::Change(call, dialog))?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
+            if change.kind == Kind::Invite {
+                // Each INVITE has reliable responses numbered by themselves (RFC 3262 section 3).
+                entry.rseq = 0;
+            }
         }
         Ok(tx)
     }
@@ -288,6 +292,8 @@ impl UserAgentCore {
         //# header field in that response, if present.
         let _ = entry.dialog.refresh_target(&message);
         entry.learn(&message);
+        entry.learn_packages(&message);
+        entry.unpracked = false;
         entry.timer.accepted(&message);
         let session = entry.read_session(Place::InviteOk, &message);
         self.arm_session(call);
@@ -565,6 +571,7 @@ impl UserAgentCore {
         if asked.kind != Kind::Prack {
             builder = builder.header(Header::Contact, &entry.contact).lines(&self.ability_lines);
             builder = asked.timer.on_response(builder);
+            builder = self.tell_packages(builder, &asked.request);
         }
         builder = headers.on_response(builder);
         let session = body.clone().map(Box::new);
@@ -595,6 +602,13 @@ impl UserAgentCore {
                 //# dialog's remote target URI with the URI from the Contact header field in
                 //# that request, if present.
                 let _ = entry.dialog.refresh_target(&asked.request);
+                // Not before: of a request that is refused, nothing holds.
+                //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.4
+                //# If the receiver of a request that contains a Recv-Info header field
+                //# rejects the request, both the sender and receiver of the request MUST
+                //# roll back to the set of Info Packages that was used before the request
+                //# was sent.
+                entry.learn_packages(&asked.request);
             }
         }
         let mut changed = None;
@@ -659,7 +673,7 @@ impl UserAgentCore {
                 }
             };
         }
-        let state = found.state;
+        let (state, dialog) = (found.state, found.dialog);
         match state {
             CallState::AwaitAnswer => {
                 self.deadlines.clear(Deadline::Answer(call));
@@ -669,15 +683,17 @@ impl UserAgentCore {
             }
             CallState::Calling => {
                 let early = found.early.clone();
-                let mut waiting =
-                    early.into_iter().filter(|id| self.dialogs.get(*id).is_some_and(|entry| entry.unpracked));
+                let mut waiting = early.into_iter().filter(|id| self.unpracked(call, *id, true).is_ok());
                 match (waiting.next(), waiting.next()) {
                     (Some(dialog), None) => self.answer_early(ep, now, call, dialog, body),
                     _ => Err(CommandError::WrongState),
                 }
             }
-            _ if self.acknowledge_change(ep, call, Some(body)) => Ok(()),
-            _ => Err(CommandError::WrongState),
+            _ => match dialog.filter(|dialog| self.unpracked(call, *dialog, true).is_ok()) {
+                Some(dialog) => self.answer_early(ep, now, call, dialog, body),
+                None if self.acknowledge_change(ep, call, Some(body)) => Ok(()),
+                None => Err(CommandError::WrongState),
+            },
         }
     }
 
@@ -695,14 +711,8 @@ impl UserAgentCore {
         body: Body,
     ) -> Result<(), CommandError> {
         self.advance(now);
-        let found = self.command_call(call)?;
-        let waits = self.dialogs.get(dialog).is_some_and(|entry| entry.unpracked && entry.call == Some(call));
-        if !waits {
-            return Err(CommandError::WrongState);
-        }
-        let request = found.client.and_then(|tx| self.clients.get(&tx)).and_then(|client| client.request.as_ref());
-        let invite = request.and_then(|request| request.cseq().ok()).map_or(0, |cseq| cseq.number);
-        self.prack(ep, call, dialog, invite, Some(body))?;
+        let invite = self.unpracked(call, dialog, true)?;
+        self.acknowledge_reliable(ep, call, dialog, invite, Some(body))?;
         self.deadlines.clear(Deadline::Answer(call));
         Ok(())
     }

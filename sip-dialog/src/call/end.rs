@@ -43,6 +43,47 @@ impl UserAgentCore {
         self.finish_call(ep, call, cause, reason)
     }
 
+    /// Hangs up on one of the early dialogs of a call that has forked, with a BYE; the others go on ringing. To give up all of them,
+    /// [`hang_up`](UserAgentCore::hang_up). If the one that is left accepts in spite of it, it gets ACK and another BYE, and the
+    /// call is over.
+    ///
+    /// # Errors
+    ///
+    /// The dialog is not an early one of that call; the call was not made by us; `reason` is malformed.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-15
+    //# The caller's UA MAY send a BYE for either confirmed or early dialogs,
+    //# and the callee's UA MAY send a BYE on confirmed dialogs, but MUST NOT
+    //# send a BYE on early dialogs.
+    pub fn hang_up_early(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        dialog: DialogId,
+        reason: Option<&str>,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let found = self.command_call(call)?;
+        if found.state != CallState::Calling || !found.early.contains(&dialog) {
+            return Err(CommandError::WrongState);
+        }
+        let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::Unknown)?;
+        let mut builder = entry.dialog.request(Method::Bye);
+        if let Some(reason) = reason {
+            builder = builder.header(Header::Reason, reason);
+        }
+        let bye = self.dress(builder).build()?;
+        self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog))?;
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.dying = true;
+            entry.call = None;
+        }
+        if let Some(found) = self.calls.get_mut(call) {
+            found.early.retain(|early| *early != dialog);
+        }
+        Ok(())
+    }
+
     /// Ends a call for `cause`, by what its state allows.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-15
     //# A UA MUST NOT send a BYE outside of a dialog.
@@ -243,7 +284,9 @@ impl UserAgentCore {
                 let _ = self.finish_call(ep, call, EndCause::NoSession, None);
             }
             CallState::Calling => {
-                let _ = self.finish_call(ep, call, EndCause::NoSession, None);
+                if !self.prack_for_host(ep, call) {
+                    let _ = self.finish_call(ep, call, EndCause::NoSession, None);
+                }
             }
             _ if found.asked.is_some() => {
                 //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
@@ -252,7 +295,8 @@ impl UserAgentCore {
                 let _ = self.refuse(ep, self.now, call, status(504), super::callee::Reply::new());
             }
             _ => {
-                if self.acknowledge_change(ep, call, None) {
+                let unpracked = found.dialog.is_some_and(|dialog| self.unpracked(call, dialog, true).is_ok());
+                if unpracked || self.acknowledge_change(ep, call, None) {
                     let _ = self.finish_call(ep, call, EndCause::NoSession, None);
                 }
             }

@@ -1,9 +1,8 @@
 //! INFO in a call: Info Packages (RFC 6086) and the DTMF that came before them.
 
-use alloc::string::String;
 use core::time::Duration;
 use sip_message::headers::InfoPackage;
-use sip_message::{Header, Message, Method, StatusCode};
+use sip_message::{Header, Message, Method, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Instant, ServerTxId};
 
 use super::CallState;
@@ -23,7 +22,14 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The call does not stand; too many requests are pending; a value is malformed.
+    /// The call does not stand; the peer has not listed the package; too many requests are pending; a value is malformed.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+    //# For a specific dialog usage, a UA MUST NOT send an INFO request
+    //# associated with an Info Package until it has received an indication that
+    //# the remote UA is willing to receive INFO requests for that Info Package,
+    //# or after the UA has received an indication that the remote UA is no
+    //# longer willing to receive INFO requests associated with that Info
+    //# Package.
     pub fn info(
         &mut self,
         ep: &mut Endpoint,
@@ -35,6 +41,13 @@ impl UserAgentCore {
         let mut headers = ExtraHeaders::new();
         let mut body = body;
         if let Some(package) = package {
+            let found = self.command_call(call)?;
+            let dialog = found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)?;
+            let listed = self.dialogs.get(dialog).and_then(|entry| entry.packages.as_deref()).unwrap_or_default();
+            let name = package.split(';').next().unwrap_or_default().trim_end();
+            if !listed.split(',').any(|known| known == name) {
+                return Err(CommandError::NotSupported);
+            }
             headers.push("Info-Package", package);
             //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
             //# When a UA sends an INFO request associated with an Info Package, it MUST
@@ -128,6 +141,20 @@ impl UserAgentCore {
         }
     }
 
+    /// Lists the Info Packages we take in a response to a request that lists the peer's.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.3
+    //# The receiver of a request that contains a Recv-Info header field MUST
+    //# include a Recv-Info header field in a reliable 18x/2xx response to the
+    //# request, even if the request contains an empty Recv-Info header field,
+    //# and even if the header field value of the receiver has not changed since
+    //# the previous time it sent a Recv-Info header field.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.3
+    //# A UA MUST NOT include a Recv-Info header field in a response if the
+    //# associated request did not contain a Recv-Info header field.
+    pub(crate) fn tell_packages(&self, builder: ResponseBuilder, request: &Message) -> ResponseBuilder {
+        if request.has(Header::RecvInfo) { builder.lines(&self.packages_line) } else { builder }
+    }
+
     /// INFO came.
     pub(crate) fn on_info(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, message: Message) {
         if let Some((tone, duration)) = dtmf::read(&message) {
@@ -147,8 +174,7 @@ impl UserAgentCore {
             //# (Bad Info Package) response (see Section 11.6), which contains a
             //# Recv-Info header field with Info Packages for which the UA is willing to
             //# receive INFO requests.
-            let list: String = self.config.info_packages.join(", ");
-            let builder = self.response(ep, tx, &message, status(469)).header(Header::RecvInfo, list);
+            let builder = self.response(ep, tx, &message, status(469)).lines(&self.packages_line);
             self.finish(ep, tx, builder);
             return;
         }

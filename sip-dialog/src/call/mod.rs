@@ -179,8 +179,10 @@ pub(crate) struct Entry {
     pub(crate) timer: SessionTimer,
     /// The last reliable provisional response of the peer that was in order; 0 if there was none.
     pub(crate) rseq: u32,
-    /// A reliable provisional response with an offer waits for the host's answer.
+    /// A reliable provisional response waits for its PRACK: the host's answer to the offer in it, or its offer, is to go with it.
     pub(crate) unpracked: bool,
+    /// The Info Packages the peer has listed in Recv-Info; `None` if it never said.
+    pub(crate) packages: Option<Box<str>>,
     pub(crate) auth: Option<Box<AuthContext>>,
     /// BYE is sent: only a crossing BYE is still answered.
     pub(crate) dying: bool,
@@ -201,6 +203,7 @@ impl Entry {
             timer: SessionTimer::default(),
             rseq: 0,
             unpracked: false,
+            packages: None,
             auth: None,
             dying: false,
             referred: false,
@@ -209,6 +212,19 @@ impl Entry {
 
     pub(crate) fn learn(&mut self, message: &Message) {
         self.peer.learn(message);
+    }
+
+    /// Takes the Info Packages the peer lists, if it does.
+    pub(crate) fn learn_packages(&mut self, message: &Message) {
+        if message.has(Header::RecvInfo) {
+            let mut list = alloc::string::String::new();
+            each_token(message, Header::RecvInfo, |token| {
+                let name = token.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+                list.push_str(core::str::from_utf8(name).unwrap_or_default());
+                list.push(',');
+            });
+            self.packages = Some(list.into());
+        }
     }
 
     /// What the session description of a message is, if it has one.
@@ -280,6 +296,13 @@ impl Call {
 }
 
 impl Call {
+    /// The offer of our re-INVITE has its answer: it is the session now.
+    pub(crate) fn keep_offered(&mut self) {
+        if let Some(body) = self.change.as_ref().and_then(|change| change.body.clone()) {
+            self.session = Some(body);
+        }
+    }
+
     /// Whether the peer is sure to know the dialog: a request of ours in it makes sense.
     ///
     /// Of a callee that is told by a PRACK or ACK; whatever else it sent may be lost.
@@ -393,10 +416,10 @@ impl UserAgentCore {
             self.serve(asked.tx, crate::agent::server::Served::Done);
         }
         for dialog in core::mem::take(&mut found.early) {
-            self.release_dialog(ep, dialog, call);
+            self.release_dialog(dialog, call);
         }
         if let Some(dialog) = found.dialog {
-            self.release_dialog(ep, dialog, call);
+            self.release_dialog(dialog, call);
         }
         if let Some(report) = found.report {
             self.report_end(ep, report, cause, message.as_ref());
@@ -405,15 +428,13 @@ impl UserAgentCore {
     }
 
     /// The call no longer uses the dialog; without another use it goes.
-    fn release_dialog(&mut self, ep: &mut Endpoint, dialog: DialogId, call: CallHandle) {
+    fn release_dialog(&mut self, dialog: DialogId, call: CallHandle) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         if entry.call == Some(call) {
             entry.call = None;
         }
         if entry.call.is_none() && entry.subs.is_empty() && !entry.dying {
             self.remove_dialog(dialog);
-        } else if !entry.subs.is_empty() {
-            self.dialog_lost_its_call(ep, dialog);
         }
     }
 
@@ -513,7 +534,7 @@ wire!(
     }
 );
 wire!(struct Entry {
-    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, dying, referred,
+    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, packages, dying, referred,
 } skip { auth } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,

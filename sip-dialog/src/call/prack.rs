@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 use sip_message::headers::Integer;
 use sip_message::{Header, Message, Method, RAck};
-use sip_transaction::{Endpoint, ServerTxId};
+use sip_transaction::{ClientTxId, Endpoint, Instant, ServerTxId};
 
 use super::CallState;
 use super::callee::Progress;
@@ -66,7 +66,8 @@ impl UserAgentCore {
         //# to the same request, and its RSeq value is not one higher than the value
         //# of the sequence number, that response MUST NOT be acknowledged with a
         //# PRACK, and MUST NOT be processed further by the UAC.
-        if entry.rseq != 0 && rseq.0 != entry.rseq.wrapping_add(1) {
+        // While one waits for the host's PRACK, the next is left to its retransmission.
+        if entry.unpracked || entry.rseq != 0 && rseq.0 != entry.rseq.wrapping_add(1) {
             return Order::Gap;
         }
         entry.rseq = rseq.0;
@@ -86,23 +87,120 @@ impl UserAgentCore {
         answer: Option<Body>,
     ) {
         let Ok(cseq) = response.cseq() else { return };
-        let _ = self.prack(ep, call, dialog, cseq.number, answer);
+        let _ = self.acknowledge_reliable(ep, call, dialog, cseq.number, answer);
+    }
+
+    /// Sends the PRACK that a call with [`prack_by_host`](crate::Invite::prack_by_host) waits for, with an offer of the host's or
+    /// without one. The answer to the offer comes in the 2xx, as [`Answered`](CallEvent::Answered); if there is none,
+    /// [`ChangeFailed`](CallEvent::ChangeFailed) says so.
+    ///
+    /// # Errors
+    ///
+    /// No reliable provisional response of that dialog waits for its PRACK, or it has an offer, which
+    /// [`answer_early`](UserAgentCore::answer_early) answers; an offer is given before the first one has its answer.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+    //# If the UAC receives a reliable provisional response with an answer, it
+    //# MAY generate an additional offer in the PRACK.
+    pub fn prack(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        dialog: DialogId,
+        offer: Option<Body>,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        let invite = self.unpracked(call, dialog, false)?;
+        if offer.is_some() && !self.dialogs.get(dialog).is_some_and(|entry| entry.oa.may_send(Place::Prack)) {
+            return Err(CommandError::Pending);
+        }
+        self.acknowledge_reliable(ep, call, dialog, invite, offer)?;
+        self.deadlines.clear(Deadline::Answer(call));
+        Ok(())
+    }
+
+    /// The number of the INVITE whose reliable provisional response waits for the host: for its answer to the offer in it, or for
+    /// what else goes into the PRACK.
+    pub(crate) fn unpracked(&self, call: CallHandle, dialog: DialogId, answer: bool) -> Result<u32, CommandError> {
+        let found = self.command_call(call)?;
+        let waits = self.dialogs.get(dialog).is_some_and(|entry| {
+            let offered = entry.oa.remote_offer() == Some(Place::Reliable);
+            entry.unpracked && entry.call == Some(call) && offered == answer
+        });
+        if !waits {
+            return Err(CommandError::WrongState);
+        }
+        let tx = found.change.as_ref().and_then(|change| change.tx).or(found.client);
+        let request = tx.and_then(|tx| self.clients.get(&tx)).and_then(|client| client.request.as_ref());
+        Ok(request.and_then(|request| request.cseq().ok()).map_or(0, |cseq| cseq.number))
+    }
+
+    /// The host has left a reliable provisional response without its PRACK: it gets one without an offer. `false` if there is none,
+    /// or one whose offer only the host can answer.
+    pub(crate) fn prack_for_host(&mut self, ep: &mut Endpoint, call: CallHandle) -> bool {
+        let Some(found) = self.calls.get(call) else { return false };
+        let mut done = false;
+        for dialog in found.early.clone() {
+            if let Ok(invite) = self.unpracked(call, dialog, false) {
+                done |= self.acknowledge_reliable(ep, call, dialog, invite, None).is_ok();
+            }
+        }
+        done
+    }
+
+    /// A provisional response to a re-INVITE of ours.
+    //= https://www.rfc-editor.org/rfc/rfc3262#section-4
+    //# If a provisional response is received for an initial request, and that
+    //# response contains a Require header field containing the option tag
+    //# 100rel, the response is to be sent reliably.
+    pub(crate) fn on_change_progress(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ClientTxId,
+        call: CallHandle,
+        dialog: DialogId,
+        message: Message,
+    ) {
+        let ours = self.calls.get(call).and_then(|found| found.change.as_ref());
+        if ours.is_none_or(|change| change.tx != Some(tx) || change.kind != Kind::Invite) {
+            return;
+        }
+        let reliable = match self.reliable_order(dialog, &message) {
+            Order::Gap => return,
+            Order::Unreliable => false,
+            Order::Next => true,
+        };
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        let session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
+        entry.unpracked = reliable && session == Some(Meaning::Offer);
+        if entry.unpracked {
+            let wait = self.config.answer;
+            self.deadlines.after(Deadline::Answer(call), self.now, wait);
+        } else if reliable {
+            self.send_prack(ep, call, dialog, &message, None);
+        }
+        if session == Some(Meaning::Answer) {
+            if let Some(found) = self.calls.get_mut(call) {
+                found.keep_offered();
+            }
+        }
+        self.call_event(call, CallEvent::Progress { dialog: Some(dialog), message, session });
     }
 
     /// Sends a PRACK for the last reliable provisional response of a dialog.
-    pub(crate) fn prack(
+    pub(crate) fn acknowledge_reliable(
         &mut self,
         ep: &mut Endpoint,
         call: CallHandle,
         dialog: DialogId,
         invite: u32,
-        answer: Option<Body>,
+        body: Option<Body>,
     ) -> Result<(), CommandError> {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
         let rack = alloc::format!("{} {invite} INVITE", entry.rseq);
         let mut oa = entry.oa;
         let mut builder = entry.dialog.request(Method::Prack).header(Header::RAck, rack);
-        if let Some(body) = answer {
+        if let Some(body) = body {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-5
             //# If the UAC receives a reliable provisional response with an offer (this
             //# would occur if the UAC sent an INVITE without an offer, in which case
@@ -123,13 +221,18 @@ impl UserAgentCore {
     /// A PRACK of ours was answered.
     pub(crate) fn on_prack_done(&mut self, _ep: &mut Endpoint, call: CallHandle, dialog: DialogId, outcome: Final) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
-        if !outcome.status.is_success() {
-            // The provisional response is lost; the final one of the INVITE decides what becomes of the call.
-            return entry.oa.failed(Place::Prack);
+        let offered = entry.oa.local_offer() == Some(Place::Prack);
+        if let (true, Some(response)) = (outcome.status.is_success(), &outcome.response) {
+            if let Some(session) = entry.read_session(Place::PrackOk, response) {
+                let message = response.clone();
+                return self.call_event(call, CallEvent::Answered { message, session: Some(session) });
+            }
         }
-        let Some(response) = outcome.response else { return };
-        if let Some(session) = entry.read_session(Place::PrackOk, &response) {
-            self.call_event(call, CallEvent::Answered { message: response, session: Some(session) });
+        // Without a 2xx the provisional response is lost; the final one of the INVITE decides what becomes of the call.
+        entry.oa.failed(Place::Prack);
+        if offered {
+            let event = CallEvent::ChangeFailed { message: outcome.response, status: outcome.status };
+            self.call_event(call, event);
         }
     }
 
@@ -184,6 +287,7 @@ impl UserAgentCore {
             //# Any extensions applied to a non-421 response MUST be listed in a Require
             //# header field included in the response.
             .header(Header::RSeq, rseq);
+        builder = self.tell_packages(builder, request);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {
             builder = body.on_response(builder);

@@ -387,8 +387,4 @@ impl UserAgentCore {
             _ => {}
         }
     }
-
-    /// The call that shared its dialog with subscriptions is over. Those live on, but those of a transfer have nobody to
-    /// tell: the target of the reports is still there, so they stay, too.
-    pub(crate) fn dialog_lost_its_call(&mut self, _ep: &mut Endpoint, _dialog: DialogId) {}
 }

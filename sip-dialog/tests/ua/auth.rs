@@ -1,7 +1,7 @@
 //! Digest and bearer authentication of what we send (RFC 3261 section 22, RFC 7616, RFC 8760, RFC 8898).
 
 use crate::common::*;
-use sip_dialog::{Credentials, EndCause, Event, OutgoingRequest, Owner, RequestEvent};
+use sip_dialog::{Credentials, EndCause, Event, OutgoingRequest, Owner, RequestEvent, ServerProof};
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
 use sip_message::headers::Credentials as Shown;
 use sip_message::{Header, Message};
@@ -347,4 +347,77 @@ fn the_body_and_the_user_name_may_be_hashed_too() {
     world.respond(raw, tx, &request, 200, |builder| builder);
     assert_eq!(ended(&mut world, alice, id), 200);
     world.finish();
+}
+
+/// The parameters of Authentication-Info with which a server that knows `password` answers this request.
+fn rspauth(request: &Message, password: &str, body: &[u8], qop: Qop) -> String {
+    let shown = request.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();
+    let text = |value: Option<sip_message::ParamValue<'_>>| {
+        String::from_utf8(value.unwrap().without_quotes().to_vec()).unwrap()
+    };
+    let algorithm = DigestAlgorithm::parse(shown.algorithm().unwrap().unwrap().as_str()).unwrap();
+    let secret = DigestSecret::new(algorithm, b"alice", b"atlanta", password.as_bytes());
+    let (uri, nonce, cnonce) =
+        (text(shown.uri().unwrap()), text(shown.nonce().unwrap()), text(shown.cnonce().unwrap()));
+    let nc = format!("{:08x}", shown.nc().unwrap().unwrap());
+    let input = DigestInput {
+        method: b"",
+        uri: uri.as_bytes(),
+        nonce: nonce.as_bytes(),
+        qop: Some(qop),
+        nc: nc.as_bytes(),
+        cnonce: cnonce.as_bytes(),
+        body,
+    };
+    let rspauth = secret.rspauth(&input);
+    format!("qop={qop}, rspauth=\"{}\", cnonce=\"{cnonce}\", nc={nc}, nextnonce=\"next\"", rspauth.as_str())
+}
+
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+//= type=test
+//# The cnonce value and nc value MUST be the ones for the client
+//# request to which this message is the response.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+//= type=test
+//# If the nextnonce field is present, the
+//# client SHOULD use it when constructing the Authorization header
+//# field for its next request.
+#[test]
+fn a_server_may_show_that_it_knows_the_password_too() {
+    for (n, algorithm) in DigestAlgorithm::ALL.iter().enumerate() {
+        for (password_there, spoil, proof) in [
+            ("secret", false, ServerProof::Right),
+            ("guess", false, ServerProof::Wrong),
+            ("secret", true, ServerProof::Wrong),
+        ] {
+            for (qop, body) in [(Qop::Auth, &b""[..]), (Qop::AuthInt, b"thanks")] {
+                let mut world = World::new(40 + n as u64);
+                let (alice, raw) = (world.phone(1), world.raw(2));
+                world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+                let id = message(&mut world, alice);
+                let (tx, first) = world.request_at(raw);
+                world.respond(raw, tx, &first, 401, |builder| {
+                    builder.header(Header::WwwAuthenticate, challenge(algorithm.as_str(), "n", ""))
+                });
+                let (tx, second) = world.request_at(raw);
+                let mut info = rspauth(&second, password_there, body, qop);
+                if spoil {
+                    info = info.replace("nc=00000001", "nc=00000002");
+                }
+                world.respond(raw, tx, &second, 200, |builder| {
+                    builder.header(Header::AuthenticationInfo, info).body("text/plain", body)
+                });
+                let shown = world.until(alice, |event| match event {
+                    Event::ServerShown { owner, realm, proof, .. } => {
+                        assert_eq!((*owner, realm.as_str()), (Owner::Request(id), "atlanta"));
+                        Some(*proof)
+                    }
+                    _ => None,
+                });
+                assert_eq!(shown, proof, "{algorithm} {qop} {password_there} {spoil}");
+                assert_eq!(ended(&mut world, alice, id), 200, "whether to believe it is the host's to say");
+                world.finish();
+            }
+        }
+    }
 }

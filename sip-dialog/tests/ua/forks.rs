@@ -1,8 +1,8 @@
 //! One INVITE, several answers: early dialogs of several branches, the winner and the losers.
 
 use crate::common::*;
-use sip_dialog::{CallEvent, EndCause, Event};
-use sip_message::{Header, Message};
+use sip_dialog::{CallEvent, CommandError, EndCause, Event};
+use sip_message::{Header, Message, Method};
 use sip_transaction::ServerTxId;
 
 /// A response of one branch of a fork.
@@ -78,7 +78,7 @@ fn the_first_200_wins_and_the_others_are_hung_up() {
     let mut hung_up = Vec::new();
     for _ in 0..2 {
         let (bye, request) = world.request_at(raw);
-        assert_eq!(request.method(), Some(sip_message::Method::Bye));
+        assert_eq!(request.method(), Some(Method::Bye));
         hung_up.push(request.to().unwrap().tag().unwrap().unwrap().to_owned());
         world.respond(raw, bye, &request, 200, |builder| builder);
     }
@@ -148,8 +148,7 @@ fn a_flood_of_forks_is_bounded() {
     world.until_confirmed(alice, ours);
     world.hang_up(alice, ours);
     let (bye, request) = world.request_at(raw);
-    let (bye, request) =
-        if request.method() == Some(sip_message::Method::Bye) { (bye, request) } else { world.request_at(raw) };
+    let (bye, request) = if request.method() == Some(Method::Bye) { (bye, request) } else { world.request_at(raw) };
     world.respond(raw, bye, &request, 200, |builder| builder);
     world.finish();
 }
@@ -163,7 +162,7 @@ fn a_200_without_contact_ends_the_call_in_order() {
     world.respond(raw, tx, &invite, 200, |builder| builder);
     assert_eq!(world.end_of(alice, ours), EndCause::Malformed);
     let (bye, request) = world.request_at(raw);
-    assert_eq!(request.method(), Some(sip_message::Method::Bye));
+    assert_eq!(request.method(), Some(Method::Bye));
     world.respond(raw, bye, &request, 200, |builder| builder);
     assert!(world.sent().contains(&"1>2 ACK".to_owned()));
     world.finish();
@@ -229,5 +228,163 @@ fn a_redirection_is_reported_if_it_is_not_followed() {
     world.tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(302), elsewhere)).unwrap();
     assert_eq!(world.end_of(alice, ours), EndCause::PeerRedirected);
     assert_eq!(world.end_of(bob, theirs), EndCause::Redirected);
+    world.finish();
+}
+
+fn progress(world: &mut World, alice: sim::NodeId, call: sip_dialog::CallHandle) -> sip_dialog::DialogId {
+    world.until_call(alice, call, |event| match event {
+        CallEvent::Progress { dialog, .. } => *dialog,
+        _ => None,
+    })
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-15
+//= type=test
+//# The caller's UA MAY send a BYE for either confirmed or early dialogs,
+//# and the callee's UA MAY send a BYE on confirmed dialogs, but MUST NOT
+//# send a BYE on early dialogs.
+#[test]
+fn a_caller_may_hang_up_on_one_of_several_that_ring() {
+    let mut world = World::new(20);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 180, "one", b"");
+    let one = progress(&mut world, alice, ours);
+    branch(&mut world, raw, tx, &invite, 180, "two", b"");
+    let two = progress(&mut world, alice, ours);
+    let reason = Some("SIP;cause=600");
+    world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, one, reason)).unwrap();
+    let again = world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, one, None));
+    assert_eq!(again, Err(CommandError::WrongState));
+    let (bye, request) = world.request_at(raw);
+    assert_eq!((request.method(), request.to().unwrap().tag().unwrap()), (Some(Method::Bye), Some("one")));
+    assert_eq!(request.field(Header::Reason), Some(&b"SIP;cause=600"[..]));
+    // What comes of it late changes nothing; the other one goes on and wins.
+    branch(&mut world, raw, tx, &invite, 183, "one", ANSWER);
+    world.respond(raw, bye, &request, 200, |builder| builder);
+    branch(&mut world, raw, tx, &invite, 200, "two", ANSWER);
+    let winner = world.until_call(alice, ours, |event| match event {
+        CallEvent::Progress { .. } => panic!("nobody listens to it any more"),
+        CallEvent::Accepted { dialog, .. } => Some(*dialog),
+        _ => None,
+    });
+    assert_eq!(winner, two);
+    world.hang_up(alice, ours);
+    let (bye, request) = world.request_at(raw);
+    world.respond(raw, bye, &request, 200, |builder| builder);
+    world.finish();
+}
+
+/// Between user agents: the callee ends with the BYE, and its 487 ends the call of the caller.
+#[test]
+fn a_bye_on_the_only_early_dialog_ends_the_call() {
+    let mut world = World::new(21);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, sip_dialog::Progress::ringing())).unwrap();
+    let dialog = progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, dialog, None)).unwrap();
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(487)));
+    assert_eq!(world.sent(), ["1>2 INVITE", "2>1 180", "1>2 BYE", "2>1 200", "2>1 487", "1>2 ACK"]);
+    world.finish();
+}
+
+#[test]
+fn one_that_accepts_though_it_was_hung_up_on_gets_ack_and_bye() {
+    let mut world = World::new(22);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 180, "one", b"");
+    let one = progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, one, None)).unwrap();
+    let (early, request) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 200, "one", ANSWER);
+    let (late, second) = world.request_at(raw);
+    assert_eq!(second.method(), Some(Method::Bye));
+    assert_eq!(second.cseq().unwrap().number, request.cseq().unwrap().number + 1);
+    assert!(world.sent().contains(&"1>2 ACK".to_owned()));
+    world.respond(raw, early, &request, 481, |builder| builder);
+    world.respond(raw, late, &second, 200, |builder| builder);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc6228#section-4
+//= type=test
+//# If a UAC receives an unreliably sent 199 response on a dialog that has
+//# not previously been established (this can happen if a 199 response
+//# reaches the client before the 18x response that would establish the
+//# early dialog) it SHALL discard the 199 response.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-4
+//= type=test
+//# If a UAC receives a reliably sent 199 response on a dialog that has not
+//# previously been created, it MUST acknowledge the 199 response, as
+//# described in RFC 3262 [RFC3262].
+//= https://www.rfc-editor.org/rfc/rfc6228#section-7
+//= type=test
+//# A UAC that receives a 199 response for an early dialog MUST NOT send any
+//# further requests on that dialog, except for requests that acknowledge
+//# reliable responses.
+#[test]
+fn a_199_is_dropped_unless_its_dialog_is_known_and_acknowledged_if_it_is_reliable() {
+    let mut world = World::new(23);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 199, "stranger", b"");
+    let reliable = Message::response(&invite, status(199))
+        .to_tag("reliable")
+        .header(Header::Contact, "<sip:2@192.0.2.2>")
+        .header(Header::Require, "100rel")
+        .header(Header::RSeq, 7)
+        .build()
+        .unwrap();
+    let now = world.now();
+    world.net.host(raw).endpoint_mut().respond(now, tx, reliable).unwrap();
+    let (prack, request) = world.request_at(raw);
+    assert_eq!((request.method(), request.to().unwrap().tag().unwrap()), (Some(Method::Prack), Some("reliable")));
+    world.respond(raw, prack, &request, 200, |builder| builder);
+    branch(&mut world, raw, tx, &invite, 486, "end", b"");
+    world.until_call(alice, ours, |event| match event {
+        CallEvent::Ended { cause, .. } => Some(assert_eq!(*cause, EndCause::PeerRejected(status(486)))),
+        other => panic!("nothing else was to be told: {other:?}"),
+    });
+    assert_eq!(world.sent().iter().filter(|what| what.starts_with("1>2")).count(), 3, "{}", world.ladder());
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.3
+//= type=test
+//# Subsequent final responses (which would only arrive under error
+//# conditions) MUST be ignored.
+#[test]
+fn what_comes_after_a_final_response_that_refused_is_ignored() {
+    let mut world = World::new(24);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 486, "one", b"");
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    world.run_for(std::time::Duration::from_secs(1));
+    // Past the transaction, which would not let these out.
+    let (sent, events) = (world.sent().len(), world.log.len());
+    let (flow, now) = (world.flow_of(alice), world.now());
+    for code in [200, 404] {
+        let response = Message::response(&invite, status(code))
+            .to_tag("two")
+            .header(Header::Contact, "<sip:2@192.0.2.2>")
+            .build()
+            .unwrap();
+        let bytes = response.to_bytes();
+        let input = sip_transaction::Input::Datagram { flow, remote: "192.0.2.2:5060".parse().unwrap(), bytes: &bytes };
+        let _ = world.net.host(alice).agent().handle_input(now, input);
+    }
+    world.run_for(std::time::Duration::from_secs(1));
+    let more: Vec<_> = world.sent()[sent..].iter().filter(|what| !what.ends_with("ACK")).cloned().collect();
+    assert_eq!((more, world.log.len()), (Vec::<String>::new(), events), "{}", world.ladder());
     world.finish();
 }

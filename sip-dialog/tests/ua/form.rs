@@ -398,11 +398,19 @@ fn strange_responses_count_as_their_class() {
 //# The response MUST contain an Accept header field listing the types of
 //# all bodies it understands, in the event the request contained bodies of
 //# types not supported by the UAS.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
+//= type=test
+//# If the request contained content with languages not understood by the
+//# UAS, the response MUST contain an Accept-Language header field
+//# indicating the languages understood by the UAS.
 #[test]
 fn bodies_nobody_understands_are_refused_with_what_is_understood() {
     let mut world = World::new(7);
     let raw = world.raw(1);
-    let _bob = world.phone_with(2, |config| config.accept = vec!["application/sdp".into(), "text/*".into()]);
+    let bob = world.phone_with(2, |config| {
+        config.accept = vec!["application/sdp".into(), "text/*".into()];
+        config.languages = vec!["de".into(), "fr".into()];
+    });
     let carol = world.phone_with(3, |config| config.accept = vec!["*/*".into()]);
     let request = |n: u32, kind: &'static str, more: Option<(&'static str, &'static str)>| {
         let builder = Message::request(Method::Invite, "sip:2@192.0.2.2")
@@ -425,6 +433,15 @@ fn bodies_nobody_understands_are_refused_with_what_is_understood() {
     let tx = world.send(raw, request(3, "application/sdp", Some(("Content-Encoding", "gzip"))));
     let refused = world.final_of(raw, tx);
     assert_eq!((refused.status(), refused.field(Header::AcceptEncoding)), (Some(status(415)), Some(&b"identity"[..])));
+    let tx = world.send(raw, request(4, "application/sdp", Some(("Content-Language", "en, dent"))));
+    let refused = world.final_of(raw, tx);
+    assert_eq!((refused.status(), refused.field(Header::AcceptLanguage)), (Some(status(415)), Some(&b"de, fr"[..])));
+    for (n, language) in [(5, "de"), (6, "FR-ca")] {
+        let tx = world.send(raw, request(n, "application/sdp", Some(("Content-Language", language))));
+        let theirs = world.incoming(bob);
+        world.tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(486), Reply::new())).unwrap();
+        assert_eq!(world.final_of(raw, tx).status(), Some(status(486)));
+    }
     let mut to_carol = request(2, "application/x-morse", None);
     to_carol.set_request_uri("sip:3@192.0.2.3").unwrap();
     let tx = world.send(raw, to_carol);

@@ -24,6 +24,7 @@ mod random;
 mod registration;
 mod reliable;
 mod requests;
+mod routes;
 mod subscription;
 mod timers;
 mod transfer;

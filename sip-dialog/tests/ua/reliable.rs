@@ -2,7 +2,9 @@
 
 use crate::common::*;
 use sim::Fate;
-use sip_dialog::{CallEvent, CommandError, EndCause, ExtraHeaders, Meaning, Progress, Reliable, Reply};
+use sip_dialog::{
+    CallEvent, CallHandle, CommandError, DialogId, EndCause, ExtraHeaders, Meaning, Progress, Reliable, Reply,
+};
 use sip_message::Header;
 use std::time::Duration;
 
@@ -345,4 +347,153 @@ fn an_update_may_change_what_was_agreed_early() {
     world.until_confirmed(bob, theirs);
     world.hang_up(bob, theirs);
     world.finish();
+}
+
+/// A call by Alice that leaves the PRACKs to her, which Bob has answered early.
+fn answered_early(world: &mut World, alice: sim::NodeId, bob: sim::NodeId) -> (CallHandle, CallHandle, DialogId) {
+    let ours = world.invite(alice, invite(1, 2).body(offer()).prack_by_host());
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, session_progress().body(answer()))).unwrap();
+    let dialog = world.until_call(alice, ours, |event| match event {
+        CallEvent::Progress { session: Some(Meaning::Answer), dialog, .. } => *dialog,
+        _ => None,
+    });
+    (ours, theirs, dialog)
+}
+
+/// RFC 6337 section 2.1, pattern 5: the offer in PRACK, its answer in the 200.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# If the UAC receives a reliable provisional response with an answer, it
+//# MAY generate an additional offer in the PRACK.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# If the UAS receives a PRACK with an offer, it MUST place the answer in
+//# the 2xx to the PRACK.
+#[test]
+fn a_prack_may_carry_an_offer_and_its_200_the_answer() {
+    let mut world = World::new(30);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs, dialog) = answered_early(&mut world, alice, bob);
+    assert_eq!(
+        world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())),
+        Err(CommandError::WrongState),
+        "there is no offer to answer"
+    );
+    world.tell(alice, |core, ep, now| core.prack(ep, now, ours, dialog, Some(offer()))).unwrap();
+    assert_eq!(
+        world.tell(alice, |core, ep, now| core.prack(ep, now, ours, dialog, None)),
+        Err(CommandError::WrongState),
+        "one PRACK for each"
+    );
+    world.until_call(bob, theirs, |event| match event {
+        CallEvent::Acknowledged { session: Some(Meaning::Offer), message } => Some(assert_eq!(message.body(), OFFER)),
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.until_call(alice, ours, |event| match event {
+        CallEvent::Answered { session: Some(Meaning::Answer), message } => Some(assert_eq!(message.body(), ANSWER)),
+        _ => None,
+    });
+    // And once more in an UPDATE, pattern 6, both before the call is accepted.
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+#[test]
+fn an_offer_in_a_prack_that_is_refused_leaves_the_session_as_it_was() {
+    let mut world = World::new(31);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs, dialog) = answered_early(&mut world, alice, bob);
+    world.tell(alice, |core, ep, now| core.prack(ep, now, ours, dialog, Some(offer()))).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.refuse(ep, now, theirs, status(488), Reply::new())).unwrap();
+    world.until_call(alice, ours, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(assert_eq!(status.code(), 488)),
+        _ => None,
+    });
+    // The next offer finds nothing in its way.
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    world.hang_up(bob, theirs);
+    world.finish();
+}
+
+#[test]
+fn a_prack_the_host_forgets_is_sent_for_it() {
+    let mut world = World::new(32);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs, _) = answered_early(&mut world, alice, bob);
+    world.until_call(bob, theirs, |event| match event {
+        CallEvent::Acknowledged { session, .. } => Some(assert_eq!(*session, None)),
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(alice, ours);
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+/// RFC 6337 section 2.1, patterns 3 and 4 of a call that stands: the answer, or the offer, in a reliable response to a re-INVITE.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# If a provisional response is received for an initial request, and that
+//# response contains a Require header field containing the option tag
+//# 100rel, the response is to be sent reliably.
+#[test]
+fn a_reliable_response_to_a_reinvite_is_acknowledged() {
+    for asks in [false, true] {
+        let mut world = World::new(33);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        let call = world.call(alice, 1, 2);
+        let (tx, request) = world.request_at(raw);
+        let contact = |builder: sip_message::ResponseBuilder| builder.header(Header::Contact, "<sip:2@192.0.2.2>");
+        world.respond(raw, tx, &request, 200, |builder| contact(builder).body("application/sdp", ANSWER));
+        world.until_confirmed(alice, call);
+        let body = (!asks).then(offer);
+        world.tell(alice, |core, ep, now| core.reinvite(ep, now, call, body, ExtraHeaders::new())).unwrap();
+        let (reinvite, request) = world.request_at(raw);
+        world.respond(raw, reinvite, &request, 183, |builder| {
+            contact(builder)
+                .header(Header::Require, "100rel")
+                .header(Header::RSeq, 41)
+                .body("application/sdp", if asks { OFFER } else { ANSWER })
+        });
+        let meaning = if asks { Meaning::Offer } else { Meaning::Answer };
+        world.until_call(alice, call, |event| match event {
+            CallEvent::Progress { session, .. } => Some(assert_eq!(*session, Some(meaning))),
+            _ => None,
+        });
+        if asks {
+            world.tell(alice, |core, ep, now| core.answer(ep, now, call, answer())).unwrap();
+        }
+        let (prack, ack) = world.request_at(raw);
+        let rack = format!("41 {} INVITE", request.cseq().unwrap().number);
+        assert_eq!(ack.field(Header::RAck), Some(rack.as_bytes()));
+        assert_eq!(ack.body(), if asks { ANSWER } else { b"" });
+        world.respond(raw, prack, &ack, 200, |builder| builder);
+        world.respond(raw, reinvite, &request, 200, contact);
+        world.until_call(alice, call, |event| match event {
+            CallEvent::Answered { session, .. } => Some(assert_eq!(*session, None)),
+            _ => None,
+        });
+        // The exchange is over: the next one may begin.
+        world.tell(alice, |core, ep, now| core.reinvite(ep, now, call, Some(offer()), ExtraHeaders::new())).unwrap();
+        let (reinvite, request) = world.request_at(raw);
+        world.respond(raw, reinvite, &request, 488, |builder| builder);
+        world.until_call(alice, call, |event| matches!(event, CallEvent::ChangeFailed { .. }).then_some(()));
+        world.hang_up(alice, call);
+        let (bye, request) = world.request_at(raw);
+        world.respond(raw, bye, &request, 200, |builder| builder);
+        world.finish();
+    }
 }

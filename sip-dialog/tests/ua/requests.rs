@@ -92,6 +92,24 @@ fn options_tells_what_a_call_would_meet() {
 //= type=test
 //# Otherwise, if the INFO request is syntactically correct and well
 //# structured, the UA MUST send a 200 (OK) response.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+//= type=test
+//# For a specific dialog usage, a UA MUST NOT send an INFO request
+//# associated with an Info Package until it has received an indication that
+//# the remote UA is willing to receive INFO requests for that Info Package,
+//# or after the UA has received an indication that the remote UA is no
+//# longer willing to receive INFO requests associated with that Info
+//# Package.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+//= type=test
+//# If a UA is not willing to receive INFO requests for any Info Packages,
+//# during dialog establishment or later during the invite dialog usage, the
+//# UA MUST indicate this by including an empty Recv-Info header field.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.3
+//= type=test
+//# The sender of an initial INVITE request MUST include a Recv-Info header
+//# field in the initial INVITE request, even if the sender is not willing
+//# to receive INFO requests associated with any Info Package.
 #[test]
 fn info_and_dtmf_in_a_call() {
     let mut world = World::new(3);
@@ -111,8 +129,15 @@ fn info_and_dtmf_in_a_call() {
         world.tell(alice, |core, ep, now| core.info(ep, now, ours, Some("nil"), Body::new("text/plain", "x"))).unwrap();
     world.until_call(bob, theirs, |event| matches!(event, CallEvent::Info { .. }).then_some(()));
     assert_eq!(ended(&mut world, alice, id).0, 200);
+    // What the peer has not listed is not sent, unless by a host that will have it so.
+    assert_eq!(world.last("INVITE").field(Header::RecvInfo), Some(&b""[..]));
+    let body = Body::new("text/plain", "x");
+    let refused = world.tell(alice, |core, ep, now| core.info(ep, now, ours, Some("other"), body.clone()));
+    assert_eq!(refused, Err(CommandError::NotSupported));
+    let mut headers = ExtraHeaders::new();
+    headers.push("Info-Package", "other");
     let id = world
-        .tell(alice, |core, ep, now| core.info(ep, now, ours, Some("other"), Body::new("text/plain", "x")))
+        .tell(alice, |core, ep, now| core.request_in_call(ep, now, ours, Method::Info, Some(body), headers))
         .unwrap();
     let (code, message) = ended(&mut world, alice, id);
     assert_eq!((code, message.unwrap().field(Header::RecvInfo)), (469, Some(&b"nil"[..])));
