@@ -104,6 +104,7 @@ impl Writer {
         self.option(target.flow, |out, flow| out.flow(endpoint, flow));
         self.u16(target.q);
         self.text(&target.instance);
+        self.bool(target.asleep);
     }
 }
 
@@ -220,6 +221,7 @@ impl<'a> Reader<'a> {
             flow: self.option(Reader::flow)?,
             q: self.u16()?,
             instance: self.string()?,
+            asleep: self.bool()?,
         })
     }
 }

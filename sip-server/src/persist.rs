@@ -57,6 +57,7 @@ impl LocationTable {
                 out.u64(micros(now - parts.registered));
                 out.option(Some(parts.expires).filter(|&at| at != Instant::MAX), |out, at| out.u64(micros(at - now)));
                 out.option(parts.received, Writer::path);
+                out.bool(parts.wakes);
             }
         }
         out.0
@@ -101,9 +102,13 @@ fn read_binding<'a>(input: &mut Reader<'a>, now: Instant) -> Option<(&'a str, Op
     let (instance, call_id) = (input.text()?, input.text()?);
     let (reg_id, q, cseq) = (input.u32()?, input.u16()?, input.u32()?);
     let (age, left) = (input.u64()?, input.option(Reader::u64)?);
-    let received = match input.option(Reader::path)? {
+    let received = input.option(Reader::path)?;
+    let wakes = input.bool()?;
+    let received = match received {
         None => None,
         Some(Ok(path)) => Some(path),
+        // Its flow has no successor, but it can be woken without.
+        Some(Err(_)) if wakes => None,
         Some(Err(_)) => return Some((aor, None)),
     };
     let binding = Binding::new(&BindingParts {
@@ -118,6 +123,7 @@ fn read_binding<'a>(input: &mut Reader<'a>, now: Instant) -> Option<(&'a str, Op
         registered: Instant::from_micros(now.as_micros().saturating_sub(age)),
         expires: left.map_or(Instant::MAX, |left| now + Duration::from_micros(left)),
         received,
+        wakes,
     });
     Some((aor, Some(binding)))
 }

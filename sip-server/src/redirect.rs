@@ -4,6 +4,7 @@
 //! often those of the location service.
 
 use crate::id::RedirectId;
+use crate::push::push_public;
 use crate::registrar::Located;
 use crate::reply::{reply, reply_bare};
 use crate::target::Target;
@@ -146,7 +147,9 @@ impl Redirect {
         let mut contacts: Vec<String> = Vec::with_capacity(targets.len());
         for target in targets.iter().filter(|target| !is_own(target)) {
             let mut contact = String::with_capacity(target.uri.len() + 10);
-            let _ = write!(contact, "<{}>", target.uri);
+            contact.push('<');
+            push_public(&mut contact, &target.uri);
+            contact.push('>');
             if target.q < 1000 {
                 let _ = write!(contact, ";q=0.{:03}", target.q);
             }

@@ -162,7 +162,9 @@ fn contact(out: &mut String, now: Instant, aor: &str, binding: &Binding, change:
     out.push_str(" callid=\"");
     escape(out, binding.call_id());
     let _ = write!(out, "\" cseq=\"{}\"><uri>", binding.cseq());
-    escape(out, binding.contact());
+    let mut contact = String::with_capacity(binding.contact().len());
+    crate::push::push_public(&mut contact, binding.contact());
+    escape(out, &contact);
     out.push_str("</uri>");
     for (name, value) in params(binding.params()) {
         out.push_str("<unknown-param name=\"");

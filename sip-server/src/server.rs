@@ -6,6 +6,7 @@ use crate::auth::{AuthConfig, AuthEvent, DigestAuth};
 use crate::id::{AuthId, ProxyId, RegisterId};
 use crate::location::{Record, StoreError};
 use crate::proxy::{Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind};
+use crate::push::PushTarget;
 use crate::registrar::{Located, Registrar, RegistrarConfig, RegistrarEvent};
 use crate::secret::Mac;
 use alloc::collections::VecDeque;
@@ -163,6 +164,7 @@ impl Server {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.endpoint.handle_timeout(now);
         self.registrar.handle_timeout(&mut self.endpoint, now);
+        self.proxy.handle_timeout(&mut self.endpoint, now);
         self.drain(now);
     }
 
@@ -185,7 +187,10 @@ impl Server {
         if !self.events.is_empty() {
             return Some(self.now);
         }
-        [self.endpoint.poll_timeout(), self.registrar.poll_timeout()].into_iter().flatten().min()
+        [self.endpoint.poll_timeout(), self.registrar.poll_timeout(), self.proxy.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Answers [`ProxyEvent::RouteRequest`].
@@ -197,6 +202,12 @@ impl Server {
         let result = self.proxy.route(&mut self.endpoint, now, id, decision);
         self.drain(now);
         result
+    }
+
+    /// A push that [`ProxyEvent::Wake`] asked for could not be sent ([`Proxy::wake_failed`]).
+    pub fn wake_failed(&mut self, now: Instant, id: ProxyId, push: &PushTarget) {
+        self.proxy.wake_failed(&mut self.endpoint, now, id, push);
+        self.drain(now);
     }
 
     /// What [`RoutePolicy::Users`] would decide of a request that waits to be routed; `None` for a stale id.
@@ -304,6 +315,12 @@ impl Server {
             while let Some(event) = self.endpoint.poll_event() {
                 self.take(now, event);
             }
+            while let Some(event) = self.registrar.poll_event() {
+                match event {
+                    RegistrarEvent::Awake { binding, .. } => self.proxy.awake(&mut self.endpoint, now, &binding),
+                    event => self.events.push_back(ServerEvent::Registrar(event)),
+                }
+            }
             self.route_waiting(now);
             // What was decided may have failed at once, which is an event again.
             match self.endpoint.poll_event() {
@@ -313,9 +330,6 @@ impl Server {
         }
         while let Some(event) = self.auth.poll_event() {
             self.events.push_back(ServerEvent::Auth(event));
-        }
-        while let Some(event) = self.registrar.poll_event() {
-            self.events.push_back(ServerEvent::Registrar(event));
         }
     }
 

@@ -31,6 +31,9 @@ pub struct Target {
     /// The instance it is: of targets with the same instance, only one is tried at a time, and another one only if the flow
     /// to the first has failed (RFC 5626 section 7). Empty if it is none.
     pub instance: String,
+    /// Whether the user agent has to be woken first (RFC 8599): the URI says how, by its `pn-` parameters. The proxy then says so by
+    /// [`ProxyEvent::Wake`](crate::ProxyEvent::Wake) and lets the request wait.
+    pub asleep: bool,
 }
 
 /// A flow that a target is reached over.
@@ -54,7 +57,7 @@ impl FlowPath {
 impl Target {
     /// A target with nothing but a URI, and the highest preference.
     pub fn new(uri: impl Into<String>) -> Target {
-        Target { uri: uri.into(), route: String::new(), flow: None, q: 1000, instance: String::new() }
+        Target { uri: uri.into(), route: String::new(), flow: None, q: 1000, instance: String::new(), asleep: false }
     }
 
     /// With this preference, in thousandths.
@@ -92,6 +95,7 @@ impl Target {
             flow: binding.received().map(FlowPath::Path),
             q: binding.q(),
             instance: binding.instance().into(),
+            asleep: binding.wakes(),
         }
     }
 }

@@ -20,6 +20,7 @@ pub struct Binding {
     cseq: u32,
     reg_id: u32,
     q: u16,
+    wakes: bool,
     registered: Instant,
     expires: Instant,
     received: Option<Path>,
@@ -50,6 +51,9 @@ pub struct BindingParts<'a> {
     pub expires: Instant,
     /// The flow it came over, if the user agent is one hop away: requests go back over it and over no other.
     pub received: Option<Path>,
+    /// Whether its user agent sleeps and is woken by a push notification (RFC 8599), by what the contact URI says. Such a binding outlives its
+    /// flow.
+    pub wakes: bool,
 }
 
 impl Binding {
@@ -73,6 +77,7 @@ impl Binding {
             registered: parts.registered,
             expires: parts.expires,
             received: parts.received,
+            wakes: parts.wakes,
         }
     }
 
@@ -90,6 +95,7 @@ impl Binding {
             registered: self.registered,
             expires: self.expires,
             received: self.received,
+            wakes: self.wakes,
         }
     }
 
@@ -157,6 +163,11 @@ impl Binding {
     /// The flow it came over, if the user agent is one hop away.
     pub fn received(&self) -> Option<Path> {
         self.received
+    }
+
+    /// Whether its user agent sleeps and is woken by a push notification.
+    pub fn wakes(&self) -> bool {
+        self.wakes
     }
 
     /// Whether the contact is a `sips:` URI.

@@ -50,6 +50,7 @@ fn binding(contact: &str, ends: u64, flow: Option<FlowId>) -> Binding {
         registered: at(1),
         expires: at(ends),
         received: flow.map(path),
+        wakes: false,
     })
 }
 
@@ -127,5 +128,11 @@ fn flows(store: &mut impl Store) -> Result<(), Nonconformance> {
     rule(store.lookup(AOR, at(1)).bindings == bindings[1..], "and no others")?;
     let mut again = 0;
     store.flow_ended(dead, &mut |_, _| again += 1);
-    rule(again == 0, "once")
+    rule(again == 0, "once")?;
+    let sleeps = Binding::new(&BindingParts { wakes: true, ..binding("sip:a@192.0.2.3", 100, Some(dead)).parts() });
+    let version = store.lookup(AOR, at(1)).version;
+    rule(store.store(AOR, version, vec![sleeps.clone()], at(1)).is_ok(), "the version that was read is taken")?;
+    store.flow_ended(dead, &mut |_, _| again += 1);
+    let kept = Binding::new(&BindingParts { received: None, ..sleeps.parts() });
+    rule(again == 0 && store.lookup(AOR, at(1)).bindings == [kept], "who can be woken is kept, and has no flow")
 }

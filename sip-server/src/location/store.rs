@@ -49,6 +49,7 @@ pub trait Store {
     /// Removes the bindings that end at or before `now`, and gives each with its address-of-record to `gone`.
     fn expire(&mut self, now: Instant, gone: &mut dyn FnMut(&str, &Binding));
 
-    /// Removes the bindings whose user agent is reached over `flow`, and gives each to `gone`.
+    /// Removes the bindings whose user agent is reached over `flow`, and gives each to `gone`. Those that can be woken
+    /// ([`Binding::wakes`]) stay, without their flow.
     fn flow_ended(&mut self, flow: FlowId, gone: &mut dyn FnMut(&str, &Binding));
 }

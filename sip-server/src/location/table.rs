@@ -5,7 +5,7 @@
 
 use super::store::{Record, Store, StoreError};
 use super::update::{Refusal, Registration, Update};
-use super::{Binding, aor_key};
+use super::{Binding, BindingParts, aor_key};
 use crate::secret::Random;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -264,6 +264,21 @@ impl LocationTable {
         self.change(index, |bindings| bindings.retain(|binding| !unwanted(binding)));
     }
 
+    /// Removes the bindings that are reached over a path that has ended. Those that can be woken are kept and lose it: where their user
+    /// agent is, it says when it is awake (RFC 8599).
+    fn end_paths(&mut self, index: u32, over: impl Fn(Path) -> bool, gone: &mut dyn FnMut(&str, &Binding)) {
+        let is_over = |binding: &Binding| binding.received().is_some_and(&over);
+        let kept = |binding: &Binding| binding.wakes() && is_over(binding);
+        if self.at(Some(index)).iter().any(kept) {
+            self.change(index, |bindings| {
+                for binding in bindings.iter_mut().filter(|binding| kept(binding)) {
+                    *binding = Binding::new(&BindingParts { received: None, ..binding.parts() });
+                }
+            });
+        }
+        self.drop_bindings(index, is_over, gone);
+    }
+
     /// Removes the bindings that end at or before `now`, at most those of `limit` addresses-of-record.
     pub(crate) fn sweep(&mut self, now: Instant, limit: usize, gone: &mut dyn FnMut(&str, &Binding)) {
         for _ in 0..limit {
@@ -281,7 +296,7 @@ impl LocationTable {
         let indices: Vec<u32> = self.by_flow.range(range).map(|&(_, _, index)| index).collect();
         let is_it = |received: Path| received.flow == path.flow && received.remote == path.remote;
         for index in indices {
-            self.drop_bindings(index, |binding| binding.received().is_some_and(is_it), gone);
+            self.end_paths(index, is_it, gone);
         }
     }
 }
@@ -336,8 +351,7 @@ impl Store for LocationTable {
         // One address-of-record may have several bindings on the flow, from several remotes of a socket.
         indices.dedup();
         for index in indices {
-            let is_it = |binding: &Binding| binding.received().is_some_and(|path| path.flow == flow);
-            self.drop_bindings(index, is_it, gone);
+            self.end_paths(index, |path| path.flow == flow, gone);
         }
     }
 }

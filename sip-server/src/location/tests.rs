@@ -23,6 +23,7 @@ fn asked<'a>(uri: &'a str, seconds: u32, instance: &'a str, reg_id: u32) -> Cont
         instance: Cow::Borrowed(instance),
         reg_id,
         q: 1000,
+        wakes: false,
         received: None,
         seconds,
     }

@@ -45,6 +45,8 @@ pub(crate) struct ContactAsked<'a> {
     pub(crate) q: u16,
     /// The flow it is to be reached over, and no other.
     pub(crate) received: Option<Path>,
+    /// Whether a push notification wakes its user agent.
+    pub(crate) wakes: bool,
     /// The seconds granted; 0 removes.
     pub(crate) seconds: u32,
 }
@@ -218,6 +220,7 @@ impl Update {
             registered: now,
             expires: now + Duration::from_secs(contact.seconds.into()),
             received: contact.received,
+            wakes: contact.wakes,
         });
         self.put.push((place, binding));
         Ok(())

@@ -4,8 +4,10 @@ use super::best::Best;
 use super::routing::Routing;
 use super::{Branch, BranchProgress, Context, Proxy, ProxyEvent, RouteKind, Stage};
 use crate::codec::{Reader, Writer};
+use crate::target::Target;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use sip_transaction::{ClientTxId, Endpoint, ServerTxId};
 
 /// What a proxy keeps of a request.
@@ -38,10 +40,14 @@ pub(crate) fn write(out: &mut Writer, endpoint: &Endpoint, context: &Context) {
         out.bool(fact);
     }
     out.option(request.as_deref(), Writer::message);
-    out.each(context.queue.iter(), |out, target| out.target(endpoint, target));
+    // Whoever is being woken is asked for again.
+    let asleep = context.branches.iter().filter_map(|branch| branch.asleep.as_ref()).map(|asleep| &asleep.target);
+    let targets: Vec<&Target> = asleep.chain(&context.queue).collect();
+    out.each(targets.into_iter(), |out, target| out.target(endpoint, target));
     out.u16(context.group);
     out.u32(context.targets);
-    out.each(context.branches.iter(), |out, branch| {
+    let awake: Vec<&Branch> = context.branches.iter().filter(|branch| branch.asleep.is_none()).collect();
+    out.each(awake.into_iter(), |out, branch| {
         out.option(branch.tx, |out, tx| out.u64(tx.to_bits()));
         out.u8(place(&branch.state, &PROGRESS));
         out.u32(branch.breadth);
@@ -90,6 +96,7 @@ fn read_branch(input: &mut Reader<'_>) -> Option<Branch> {
         state: at(&PROGRESS, input.u8()?)?,
         breadth: input.u32()?,
         instance: input.string().map(String::into_boxed_str)?,
+        asleep: None,
     })
 }
 
@@ -102,6 +109,9 @@ impl Proxy {
             }
             for tx in context.branches.iter().filter_map(|branch| branch.tx) {
                 self.by_client.insert(tx, id);
+            }
+            if context.stage == Stage::Forking && context.queue.iter().any(|target| target.asleep) {
+                self.bucket.look_at(self.now, id);
             }
             if context.stage == Stage::Waiting {
                 let kind = context.routing.kind;

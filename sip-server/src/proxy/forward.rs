@@ -101,13 +101,16 @@ impl Proxy {
     }
 
     /// Starts one branch.
-    fn launch(
+    pub(super) fn launch(
         &mut self,
         endpoint: &mut Endpoint,
         key: ProxyId,
         target: &Target,
         breadth: u32,
     ) -> Result<(), StatusCode> {
+        if target.asleep {
+            return self.wait_for_wake(key, target, breadth);
+        }
         let (message, to) = self.build(endpoint, key, target, breadth)?;
         let branch = self.branch(key);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
@@ -142,7 +145,8 @@ impl Proxy {
             let _ = endpoint.arm_timer_c(self.now, tx);
         }
         let instance = Box::from(target.instance.as_str());
-        context.branches.push(Branch { tx: Some(tx), state: BranchProgress::Calling, breadth, instance });
+        let state = BranchProgress::Calling;
+        context.branches.push(Branch { tx: Some(tx), state, breadth, instance, asleep: None });
         self.by_client.insert(tx, key);
         Ok(())
     }

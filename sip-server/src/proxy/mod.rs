@@ -9,6 +9,7 @@ mod best;
 pub(crate) mod contexts;
 mod forward;
 mod names;
+mod push;
 mod respond;
 mod routing;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod token;
 pub use names::Advertised;
 
 use crate::id::ProxyId;
+use crate::push::PushTarget;
 use crate::registrar::Located;
 use crate::reply::reply;
 use crate::secret::Random;
@@ -29,8 +31,10 @@ use alloc::vec;
 use alloc::vec::Vec;
 use best::Best;
 use core::net::SocketAddr;
+use core::time::Duration;
 use hashbrown::HashMap;
 use names::Names;
+use push::{Asleep, Bucket};
 use routing::{Rejected, Routing};
 use sip_message::{Header, Message, Method, StatusCode};
 use sip_transaction::cores::{HashKey, IdHash, Slab};
@@ -170,6 +174,10 @@ pub struct ProxyConfig {
     pub max_targets: usize,
     /// Requests being proxied: 500,000. Beyond, the answer is 503.
     pub max_contexts: usize,
+    /// How long a request waits for a user agent that is being woken (RFC 8599): 20 seconds, less than a client waits for an answer.
+    pub wake_within: Duration,
+    /// Branches that may wait so: 10,000. Beyond, their user agents are unavailable.
+    pub max_asleep: usize,
 }
 
 impl Default for ProxyConfig {
@@ -186,6 +194,8 @@ impl Default for ProxyConfig {
             max_breadth: 60,
             max_targets: 64,
             max_contexts: 500_000,
+            wake_within: Duration::from_secs(20),
+            max_asleep: 10_000,
         }
     }
 }
@@ -218,6 +228,15 @@ pub enum ProxyEvent {
         tx: Option<ServerTxId>,
         /// What it asks for.
         kind: RouteKind,
+    },
+    /// A user agent sleeps that a request is for: have the notification service wake it (RFC 8599 section 5.6.2). The request waits until
+    /// it has registered ([`Proxy::awake`]), the push has failed ([`Proxy::wake_failed`]), or [`wake_within`](ProxyConfig::wake_within) is
+    /// over.
+    Wake {
+        /// The request.
+        id: ProxyId,
+        /// Whom to wake, and by which service.
+        push: PushTarget,
     },
     /// A request has had its final answer. The context may live on for a while, for retransmissions and late 2xx.
     Answered {
@@ -334,6 +353,8 @@ struct Branch {
     state: BranchProgress,
     breadth: u32,
     instance: Box<str>,
+    /// It waits for its user agent to wake.
+    asleep: Option<Box<Asleep>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -366,6 +387,7 @@ pub struct Proxy {
     pub(crate) contexts: Slab<ProxyId, Context>,
     by_server: HashMap<ServerTxId, ProxyId, IdHash>,
     by_client: HashMap<ClientTxId, ProxyId, IdHash>,
+    bucket: Bucket,
     events: VecDeque<ProxyEvent>,
     pub(crate) now: Instant,
 }
@@ -382,6 +404,7 @@ impl Proxy {
             contexts: Slab::new(),
             by_server: HashMap::with_hasher(IdHash),
             by_client: HashMap::with_hasher(IdHash),
+            bucket: Bucket::default(),
             events: VecDeque::new(),
             now: Instant::ZERO,
             config,
@@ -510,11 +533,11 @@ impl Proxy {
         self.events.pop_front()
     }
 
-    /// The present while events wait to be polled, else nothing: all timers of a proxy are the endpoint's. Changes with any call that
-    /// takes `&mut self`.
+    /// When to call [`handle_timeout`](Proxy::handle_timeout) next: the present while events wait to be polled, else when a user agent has not
+    /// woken in time. All other timers of a proxy are the endpoint's. Changes with any call that takes `&mut self`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (!self.events.is_empty()).then_some(self.now)
+        if self.events.is_empty() { self.bucket.next() } else { Some(self.now) }
     }
 
     /// How many requests are being proxied, those that linger after their answer included.
@@ -524,7 +547,11 @@ impl Proxy {
 
     /// Whether nothing is left of any request.
     pub fn is_idle(&self) -> bool {
-        self.contexts.is_empty() && self.by_server.is_empty() && self.by_client.is_empty() && self.events.is_empty()
+        self.contexts.is_empty()
+            && self.by_server.is_empty()
+            && self.by_client.is_empty()
+            && self.bucket.is_empty()
+            && self.events.is_empty()
     }
 
     /// From now on flow tokens are made with a key from `seed`. Those made before are good until the next rotation: rotate no more often
@@ -660,6 +687,10 @@ impl Proxy {
     //# transactions have been terminated, even after forwarding a final
     //# response.
     fn settle(&mut self, key: ProxyId) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
+        if context.stage == Stage::Answered {
+            self.forget_asleep(key);
+        }
         let Some(context) = self.contexts.get_mut(key) else { return };
         if context.stage == Stage::Answered {
             context.request = None;

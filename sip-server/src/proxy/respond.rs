@@ -68,6 +68,7 @@ impl Proxy {
             //# transactions as described in Section 10, and it MUST NOT create
             //# any new branches in this context.
             context.stage = Stage::Closing;
+            self.forget_asleep(key);
             self.cancel_pending(endpoint, key, None);
         } else {
             self.note_answer(key, &instance, status);
@@ -196,7 +197,10 @@ impl Proxy {
             Stage::Waiting => self.reject(endpoint, key, StatusCode::REQUEST_TERMINATED.into()),
             Stage::Forking | Stage::Closing => {
                 let reason = cancel.field(Header::Reason).and_then(|reason| core::str::from_utf8(reason).ok());
+                self.forget_asleep(key);
                 self.cancel_pending(endpoint, key, reason);
+                // Whoever slept has no more to say.
+                self.advance(endpoint, key);
             }
             Stage::Answered => {}
         }

@@ -3,6 +3,7 @@
 //! Owns the answers to REGISTER, and the location table unless the bindings are kept elsewhere. Who may register what has
 //! been decided before ([`DigestAuth`](crate::DigestAuth)); where a request goes is the proxy's to decide.
 
+mod push;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ use crate::id::RegisterId;
 use crate::location::{
     Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
 };
+use crate::push::{PushTarget, WakeTimes};
 use crate::reply::reply_fields;
 use crate::target::Target;
 use alloc::borrow::Cow;
@@ -83,6 +85,10 @@ pub struct RegistrarConfig {
     pub report_refreshes: bool,
     /// How many requests may wait for an external store: 10,000. Those beyond are answered 503.
     pub waiting: usize,
+    /// The push notification services the host can ask to wake a user agent (RFC 8599), as `pn-provider` names them: `apns`, `fcm`,
+    /// `webpush`. Clients that register with one of these are told so and are woken; those that name another one are answered 555. None: the
+    /// parameters mean nothing.
+    pub push: Vec<String>,
     /// How often an external store is asked to sweep what has ended: every 30 seconds.
     pub sweep: Duration,
 }
@@ -104,6 +110,7 @@ impl Default for RegistrarConfig {
             unix_epoch: None,
             report_refreshes: false,
             waiting: 10_000,
+            push: Vec::new(),
             sweep: Duration::from_secs(30),
         }
     }
@@ -121,6 +128,22 @@ pub enum RegistrarEvent {
         binding: Binding,
         /// What happened.
         change: Change,
+    },
+    /// A user agent that takes push notifications has registered, perhaps because it has been woken: to be handed to [`Proxy::awake`]
+    /// (crate::Proxy::awake).
+    Awake {
+        /// The address-of-record.
+        aor: String,
+        /// The binding it has made or refreshed.
+        binding: Binding,
+    },
+    /// A binding is about to end whose user agent sleeps: have the notification service wake it, so that it registers (RFC 8599 section
+    /// 5.5). Only with the embedded table.
+    Wake {
+        /// The address-of-record.
+        aor: String,
+        /// Whom to wake, and by which service.
+        push: PushTarget,
     },
     /// External store: read this record and answer with [`Registrar::found`].
     Lookup {
@@ -146,7 +169,8 @@ pub enum RegistrarEvent {
         /// The time.
         now: Instant,
     },
-    /// External store: remove the bindings whose user agent is reached over this flow. No answer is needed.
+    /// External store: remove the bindings whose user agent is reached over this flow, but for those that can be woken
+    /// ([`Binding::wakes`]): these lose the flow only. No answer is needed.
     FlowEnded {
         /// The flow.
         flow: FlowId,
@@ -223,6 +247,7 @@ pub struct Registrar {
     waiting_by_tx: HashMap<ServerTxId, RegisterId, IdHash>,
     events: VecDeque<RegistrarEvent>,
     next_sweep: Option<Instant>,
+    wake_times: WakeTimes,
     now: Instant,
 }
 
@@ -248,6 +273,7 @@ impl Registrar {
             waiting_by_tx: HashMap::with_hasher(IdHash),
             events: VecDeque::new(),
             next_sweep: None,
+            wake_times: WakeTimes::default(),
             now: Instant::ZERO,
         }
     }
@@ -375,6 +401,7 @@ impl Registrar {
     /// Removes what has ended. Without anything due it does nothing.
     pub fn handle_timeout(&mut self, _: &mut Endpoint, now: Instant) {
         self.now = self.now.max(now);
+        self.wake_due(now);
         match &mut self.storage {
             Storage::Table(table) => table.sweep(now, SWEPT_AT_ONCE, &mut tell(&mut self.events, Change::Expired)),
             Storage::External => {
@@ -401,7 +428,7 @@ impl Registrar {
             return Some(self.now);
         }
         match &self.storage {
-            Storage::Table(table) => table.next_end(),
+            Storage::Table(table) => [table.next_end(), self.wake_times.next()].into_iter().flatten().min(),
             Storage::External => self.next_sweep,
         }
     }
@@ -453,6 +480,9 @@ impl Registrar {
                 }
                 let bindings = core::mem::take(&mut waiting.bindings);
                 self.accept(endpoint, &waiting.asker(), &aor, &bindings);
+                let of_this = |binding: &Binding| waiting.message.call_id() == Ok(binding.call_id());
+                let fresh: Vec<Binding> = bindings.into_iter().filter(of_this).collect();
+                self.note_awake(&aor, &fresh);
             }
             Err(StoreError::Conflict) if waiting.attempts < ATTEMPTS => {
                 waiting.attempts += 1;
@@ -491,7 +521,9 @@ impl Registrar {
             RegistrarEvent::FlowEnded { flow } => {
                 store.flow_ended(flow, &mut tell(&mut self.events, Change::FlowEnded));
             }
-            event @ RegistrarEvent::Changed { .. } => return Some(event),
+            event @ (RegistrarEvent::Changed { .. } | RegistrarEvent::Awake { .. } | RegistrarEvent::Wake { .. }) => {
+                return Some(event);
+            }
         }
         None
     }
@@ -567,6 +599,8 @@ impl Registrar {
     //# binding changes.
     fn register(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>) {
         let now = self.now;
+        let mut fresh: SmallVec<[Binding; 1]> = SmallVec::new();
+        let push = !self.config.push.is_empty();
         let Storage::Table(table) = &mut self.storage else { return };
         let read = match read::registration(&self.config, asker.path, asker.message) {
             Ok(read) => read,
@@ -574,6 +608,9 @@ impl Registrar {
         };
         let (events, refreshes) = (&mut self.events, self.config.report_refreshes);
         let seen = |current: &[Binding], update: &Update| {
+            if push {
+                fresh.extend(update.put.iter().map(|(_, binding)| binding.clone()));
+            }
             update.each_change(current, |binding, change| {
                 if change != Change::Refreshed || refreshes {
                     let (aor, binding) = (read.aor.clone(), binding.clone());
@@ -589,6 +626,9 @@ impl Registrar {
             Ok(bindings) => {
                 let answer = Answer { config: &self.config, gruus: &mut self.gruus, now };
                 answer.send(endpoint, asker, &read.aor, bindings);
+                if push {
+                    self.note_awake(&read.aor, &fresh);
+                }
             }
             Err(RegisterRefused::Rule(refusal)) => self.refuse(endpoint, asker, refusal.into()),
             Err(RegisterRefused::Full) => {
@@ -660,6 +700,7 @@ impl Answer<'_> {
         let Answer { config, gruus, now } = self;
         let message = asker.message;
         let gruu = config.gruu && message.supports("gruu");
+        let caps = push::feature_caps(config, message);
         // What is written for this answer alone stands in one text.
         let mut text = String::with_capacity(96 * bindings.len().min(16));
         let mut contacts: SmallVec<[usize; 4]> = SmallVec::new();
@@ -706,6 +747,7 @@ impl Answer<'_> {
         }
         // The Path goes back: RFC 3327 section 5.3.
         fields.extend(path.iter().map(|path| (Header::Path, &**path)));
+        fields.extend(caps.iter().map(|caps| (Header::FeatureCaps, caps.as_str())));
         fields.extend(config.service_route.iter().map(|route| (Header::ServiceRoute, route.as_str())));
         if outbound {
             //= https://www.rfc-editor.org/rfc/rfc5626#section-6

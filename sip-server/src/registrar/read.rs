@@ -282,6 +282,7 @@ fn contact_asked<'a>(
         _ => 0,
     };
     let text = core::str::from_utf8(address.uri_bytes()).map_err(|_| BAD())?;
+    let wakes = super::push::check(config, message, text, seconds)?;
     let mut params = String::new();
     //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
     //# If the contact contained a "pub-gruu" Contact header field
@@ -296,7 +297,7 @@ fn contact_asked<'a>(
     push_params(&mut params, address.params(), kept).map_err(|_| BAD())?;
     let q = contact.q().map_err(|_| BAD())?.unwrap_or(1000);
     let received = is_own_contact(&uri, reg_id, message, path).then_some(*path);
-    Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, received, seconds })
+    Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, received, wakes, seconds })
 }
 
 /// Whether a contact is to be reached over the flow its REGISTER came over: it is one of a registered flow, of a browser, of a
