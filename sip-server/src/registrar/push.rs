@@ -130,7 +130,7 @@ pub(super) fn feature_caps(config: &RegistrarConfig, message: &Message) -> Small
     }
     let wakes_itself = message.contacts().flatten().any(|contact| {
         let param = |address: &sip_message::NameAddr<'_>| address.params().has("+sip.pnsreg") == Ok(true);
-        contact.address().is_some_and(|address| param(&address))
+        contact.address().is_some_and(param)
     });
     let all = asked.iter().any(|push| push.provider.is_empty());
     let told =
@@ -163,7 +163,7 @@ impl Registrar {
     fn set_wake_time(&mut self, aor: &str, after: Instant) {
         let Storage::Table(table) = &self.storage else { return };
         let wakes = table.bindings(aor, after).filter(|binding| binding.wakes());
-        let next = wakes.map(|binding| wake_time(binding)).filter(|&at| at > after).min();
+        let next = wakes.map(wake_time).filter(|&at| at > after).min();
         self.wake_times.set(aor, next);
     }
 
