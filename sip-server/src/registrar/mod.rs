@@ -129,8 +129,8 @@ pub enum RegistrarEvent {
         /// What happened.
         change: Change,
     },
-    /// A user agent that takes push notifications has registered, perhaps because it has been woken: to be handed to [`Proxy::awake`]
-    /// (crate::Proxy::awake).
+    /// A user agent that takes push notifications has registered, perhaps because it has been woken: to be handed to
+    /// [`Proxy::awake`](crate::Proxy::awake).
     Awake {
         /// The address-of-record.
         aor: String,
