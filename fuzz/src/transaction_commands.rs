@@ -158,7 +158,7 @@ fn note(endpoint: &mut Endpoint, seen: &mut Seen, sent: &mut Vec<(FlowId, Socket
         match event {
             Event::Request { tx, message, .. } => {
                 assert!(seen.open_servers.insert(tx));
-                seen.servers.push((tx, message));
+                seen.servers.push((tx, *message));
             }
             Event::ClientEnded { tx, .. } => assert!(seen.open_clients.remove(&tx), "one end"),
             Event::ServerEnded { tx, .. } => assert!(seen.open_servers.remove(&tx), "one end"),

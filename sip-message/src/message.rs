@@ -10,6 +10,7 @@ use crate::method::{Method, MethodTag};
 use crate::parse;
 use crate::scan;
 use crate::status::StatusCode;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
@@ -73,6 +74,18 @@ pub(crate) struct Start {
     pub(crate) edited: bool,
 }
 
+impl Start {
+    /// Of a message whose start line has not been read.
+    const NONE: Start = Start {
+        kind: Kind::Request(MethodTag::Other),
+        line: 0,
+        line_len: 0,
+        span: (0, 0),
+        version_2: false,
+        edited: false,
+    };
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Request(MethodTag),
@@ -121,55 +134,69 @@ impl Message {
     /// As [`parse`](Message::parse).
     #[inline(always)]
     pub fn parse_with(bytes: Bytes, config: &ParserConfig) -> Result<Message, ParseError> {
-        let from = skip_empty_lines(&bytes);
-        let error = |kind, offset| ParseError { kind, offset, header: None, response: begins_response(&bytes, from) };
-        let len = bytes.len();
-        if from == len {
-            return Err(error(FramingFault::Empty, 0));
-        }
-        if len > config.message_len() {
-            return Err(error(FramingFault::MessageTooLong, config.message_len()));
-        }
         let mut index = Index::new();
-        let head = parse::head(&bytes, from, config, &mut index)?;
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
-        //# If there are
-        //# additional bytes in the transport packet beyond the end of the body,
-        //# they MUST be discarded.
-        let end = match head.content_length {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
-            //# If the transport packet ends before the
-            //# end of the message body, this is considered an error.
-            Some(n) if n > (len - head.body) as u64 => {
-                return Err(ParseError {
-                    kind: FramingFault::TruncatedBody,
-                    offset: len,
-                    header: Some(Header::ContentLength),
-                    response: matches!(head.start.kind, Kind::Response(_)),
-                });
-            }
-            Some(n) => head.body + n as usize,
-            None => len,
-        };
+        let (head, end) = parse_parts(&bytes, config, &mut index)?;
         Ok(Message::assemble(bytes, head.start, index, head.body, end))
+    }
+
+    /// Like [`parse_with`](Message::parse_with), with the message on the heap: for those who hand it on more than once. A message is
+    /// several hundred bytes wide, and here it is put together where it will lie.
+    ///
+    /// ```
+    /// use sip_message::{Message, ParserConfig, StatusCode};
+    ///
+    /// let bytes = b"SIP/2.0 200 OK\r\nCSeq: 1 OPTIONS\r\nContent-Length: 5\r\n\r\nhello, and what is left out";
+    /// let message = Message::parse_boxed(bytes.to_vec().into(), &ParserConfig::DEFAULT)?;
+    /// assert_eq!((message.status(), message.body()), (Some(StatusCode::OK), &b"hello"[..]));
+    /// assert!(Message::parse_boxed(b"SIP/2.0 200"[..].into(), &ParserConfig::DEFAULT).is_err());
+    /// # Ok::<(), sip_message::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Message::parse).
+    pub fn parse_boxed(bytes: Bytes, config: &ParserConfig) -> Result<Box<Message>, ParseError> {
+        let mut message = Box::new(Message {
+            bytes,
+            arena: Vec::new(),
+            start: Start::NONE,
+            index: Index::new(),
+            head_end: 0,
+            body: (0, 0),
+            new_body: None,
+            edited: false,
+        });
+        let Message { bytes, index, .. } = &mut *message;
+        let (head, end) = parse_parts(bytes, config, index)?;
+        message.complete(head.start, head.body, end);
+        Ok(message)
     }
 
     /// A message from a head that has been parsed; its body lies at `body..end` of `bytes`.
     #[inline(always)]
     pub(crate) fn assemble(bytes: Bytes, start: Start, index: Index, body: usize, end: usize) -> Message {
-        let start_end = start.line + u32::from(start.line_len);
-        let head_end = index.entries().last().map_or(start_end, Entry::line_end);
-        Message {
+        let mut message = Message {
             bytes,
             arena: Vec::new(),
             start,
             index,
-            head_end,
-            body: (body as u32, end as u32),
+            head_end: 0,
+            body: (0, 0),
             new_body: None,
-            // A head that lacks its empty line leaves with one.
-            edited: head_end == body as u32,
-        }
+            edited: false,
+        };
+        message.complete(start, body, end);
+        message
+    }
+
+    #[inline(always)]
+    fn complete(&mut self, start: Start, body: usize, end: usize) {
+        self.start = start;
+        let start_end = start.line + u32::from(start.line_len);
+        self.head_end = self.index.entries().last().map_or(start_end, Entry::line_end);
+        self.body = (body as u32, end as u32);
+        // A head that lacks its empty line leaves with one.
+        self.edited = self.head_end == body as u32;
     }
 
     /// The start line.
@@ -335,6 +362,41 @@ impl Message {
 #[inline]
 pub(crate) fn begins_response(v: &[u8], from: usize) -> bool {
     v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"))
+}
+
+/// Parses the head of the one message in `bytes` into `index`, and tells where its body ends.
+#[inline(always)]
+fn parse_parts(bytes: &[u8], config: &ParserConfig, index: &mut Index) -> Result<(parse::Head, usize), ParseError> {
+    let from = skip_empty_lines(bytes);
+    let error = |kind, offset| ParseError { kind, offset, header: None, response: begins_response(bytes, from) };
+    let len = bytes.len();
+    if from == len {
+        return Err(error(FramingFault::Empty, 0));
+    }
+    if len > config.message_len() {
+        return Err(error(FramingFault::MessageTooLong, config.message_len()));
+    }
+    let head = parse::head(bytes, from, config, index)?;
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    //# If there are
+    //# additional bytes in the transport packet beyond the end of the body,
+    //# they MUST be discarded.
+    let end = match head.content_length {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+        //# If the transport packet ends before the
+        //# end of the message body, this is considered an error.
+        Some(n) if n > (len - head.body) as u64 => {
+            return Err(ParseError {
+                kind: FramingFault::TruncatedBody,
+                offset: len,
+                header: Some(Header::ContentLength),
+                response: matches!(head.start.kind, Kind::Response(_)),
+            });
+        }
+        Some(n) => head.body + n as usize,
+        None => len,
+    };
+    Ok((head, end))
 }
 
 /// Length of the empty lines that `v` begins with.

@@ -73,7 +73,7 @@ impl Redirect {
         self.now = self.now.max(now);
         match event {
             Event::Request { tx, message, .. } if self.is_for(&message) => {
-                let waiting = Waiting { tx, message: Box::new(message) };
+                let waiting = Waiting { tx, message };
                 if self.waiting.len() >= self.config.waiting {
                     reply_bare(endpoint, now, tx, &waiting.message, StatusCode::SERVICE_UNAVAILABLE);
                 } else if let Some(key) = self.waiting.insert(waiting) {

@@ -154,14 +154,14 @@ impl Forest {
         let ua = self.uas[at];
         match event {
             Event::Request { tx, message, .. } if message.method() == Some(Method::Invite) => {
-                assert!(self.ringing.insert((at, tx), (false, message.clone())).is_none());
+                assert!(self.ringing.insert((at, tx), (false, Message::clone(&message))).is_none());
                 if self.rng.happens(700) {
                     let ringing = Message::response(&message, StatusCode::RINGING).to_tag("t").build().unwrap();
                     let _ = self.world.ua(ua.node).respond(now, tx, ringing);
                 }
                 let status = [200, 200, 486, 480, 603, 302, 503, 401, 0][self.rng.below(9) as usize];
                 if status > 0 {
-                    self.later(6000, Deed::Answer { ua: at, tx, invite: message, status });
+                    self.later(6000, Deed::Answer { ua: at, tx, invite: *message, status });
                 }
             }
             Event::Request { tx, message, .. } => {
@@ -189,7 +189,7 @@ impl Forest {
                     tally.successes += 1;
                     let to = ua.flow.map_or(Destination::route(), Destination::flow);
                     let _ = self.world.ua(ua.node).send(now, of_caller(&message, Method::Ack), to);
-                    self.later(20_000, Deed::HangUp { ua: at, ok: message });
+                    self.later(20_000, Deed::HangUp { ua: at, ok: *message });
                 } else if status.is_final() {
                     tally.finals += 1;
                 }

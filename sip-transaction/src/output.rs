@@ -3,6 +3,7 @@
 use crate::id::{ClientTxId, FlowId, QueryId, ServerTxId};
 use crate::input::{CloseCause, SendCause};
 use crate::transport::Transport;
+use alloc::boxed::Box;
 use alloc::string::String;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -58,12 +59,10 @@ pub struct Path {
 }
 
 /// What happened. Handed out by [`Endpoint::poll_event`](crate::Endpoint::poll_event).
+///
+/// Messages are on the heap from the moment they are read, so that an event is handed from core to core at the cost of a few words.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "a message is moved once or twice; a box would be one allocation for each"
-)]
 pub enum Event {
     /// A new request, with a server transaction: answer it with [`Endpoint::respond`](crate::Endpoint::respond).
     ///
@@ -74,7 +73,7 @@ pub enum Event {
         /// Where it came from.
         path: Path,
         /// The request.
-        message: Message,
+        message: Box<Message>,
     },
     /// An ACK for a 2xx: it belongs to a dialog, not to a transaction.
     Ack {
@@ -83,7 +82,7 @@ pub enum Event {
         /// Where it came from.
         path: Path,
         /// The ACK.
-        message: Message,
+        message: Box<Message>,
     },
     /// The peer cancels an INVITE that has no final response yet; the CANCEL has been answered 200. Answer the
     /// INVITE, with 487 if nothing better is known (RFC 3261 section 9.2).
@@ -91,7 +90,7 @@ pub enum Event {
         /// The INVITE transaction.
         tx: ServerTxId,
         /// The CANCEL, for its Reason.
-        message: Message,
+        message: Box<Message>,
     },
     /// A response to a request that was sent: all but 100 are of interest to most; several 2xx to one INVITE
     /// come from several branches (RFC 6026).
@@ -101,7 +100,7 @@ pub enum Event {
         /// Where it came from.
         path: Path,
         /// The response.
-        message: Message,
+        message: Box<Message>,
     },
     /// A response that belongs to no transaction, if [`stray_responses`](crate::EndpointConfig::stray_responses) asks for
     /// these.
@@ -109,7 +108,7 @@ pub enum Event {
         /// Where it came from.
         path: Path,
         /// The response.
-        message: Message,
+        message: Box<Message>,
     },
     /// A client transaction is over and its id stale. Comes once for each.
     ClientEnded {

@@ -31,7 +31,7 @@ impl Book {
     fn note(&mut self, node: NodeId, event: &Event) {
         match event {
             Event::Request { tx, message, path } => {
-                let new = self.servers.insert((node, *tx), message.clone()).is_none();
+                let new = self.servers.insert((node, *tx), (**message).clone()).is_none();
                 assert!(new, "an id is used for one transaction");
                 self.paths.push((node, *path));
             }

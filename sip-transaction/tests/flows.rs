@@ -90,10 +90,10 @@ impl Scene {
         match (event, self.roles.get(&node)) {
             (Event::Request { tx, message, .. }, Some(Role::Agent(answers))) => {
                 if message.method() == Some(Method::Invite) {
-                    self.invites.insert((node, tx), message.clone());
+                    self.invites.insert((node, tx), Message::clone(&message));
                     for (after, status) in answers {
                         let at = now + core::time::Duration::from_millis(*after);
-                        self.later.push((at, node, tx, message.clone(), *status));
+                        self.later.push((at, node, tx, Message::clone(&message), *status));
                     }
                 } else {
                     self.net.host(node).respond(now, tx, response(&message, 200)).unwrap();
@@ -105,8 +105,8 @@ impl Scene {
                     let mut onward = message.clone();
                     onward.decrement_max_forwards().unwrap();
                     let to = Destination::next_hop(format!("sip:{target}"));
-                    let branch = self.net.host(node).request(now, onward, to).unwrap();
-                    self.branches.insert((node, branch), (tx, message.clone()));
+                    let branch = self.net.host(node).request(now, *onward, to).unwrap();
+                    self.branches.insert((node, branch), (tx, Message::clone(&message)));
                 }
             }
             (Event::Response { tx, mut message, .. }, Some(Role::Proxy(_))) => {
@@ -115,7 +115,7 @@ impl Scene {
                 message.pop_via();
                 if status.code() == 100 {
                 } else if status.is_provisional() || status.is_success() {
-                    let _ = self.net.host(node).respond(now, upstream, message);
+                    let _ = self.net.host(node).respond(now, upstream, *message);
                     if status.is_success() {
                         // RFC 3261 section 16.7 step 10: the other branches are cancelled.
                         let others = self
@@ -127,7 +127,7 @@ impl Scene {
                         }
                     }
                 } else if let Some((_, best)) = self.waiting.get_mut(&(node, upstream)) {
-                    *best = Some(message);
+                    *best = Some(*message);
                 }
                 if status.is_final() {
                     self.one_less(node, upstream);
@@ -152,7 +152,7 @@ impl Scene {
                 let to = Destination::next_hop(format!("sip:{}", targets[0]));
                 let mut onward = message;
                 onward.decrement_max_forwards().unwrap();
-                self.net.host(node).send(now, onward, to).unwrap();
+                self.net.host(node).send(now, *onward, to).unwrap();
             }
             (Event::Ack { .. }, Some(Role::Agent(_))) => self.acks.push(node),
             (Event::Cancel { tx, message }, Some(Role::Agent(_))) => {

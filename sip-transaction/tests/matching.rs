@@ -35,7 +35,7 @@ impl Server {
 
     fn invite(&mut self, via: &str) -> (ServerTxId, Message) {
         match self.give(&text("INVITE", via, "<sip:c@d>", 1)).remove(0) {
-            Event::Request { tx, message, .. } => (tx, message),
+            Event::Request { tx, message, .. } => (tx, *message),
             other => panic!("{other:?}"),
         }
     }

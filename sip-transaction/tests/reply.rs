@@ -15,7 +15,7 @@ fn asked() -> (Endpoint, ServerTxId, Message) {
     let remote = "192.0.2.1:5060".parse().unwrap();
     endpoint.handle_input(Instant::ZERO, Input::Datagram { flow, remote, bytes: OPTIONS }).unwrap();
     match endpoint.poll_event() {
-        Some(Event::Request { tx, message, .. }) => (endpoint, tx, message),
+        Some(Event::Request { tx, message, .. }) => (endpoint, tx, *message),
         other => panic!("{other:?}"),
     }
 }

@@ -34,7 +34,7 @@ impl Server {
         self.input(remote, options(via).as_bytes()).unwrap();
         let Some(Event::Request { tx, message, .. }) = self.endpoint.poll_event() else { panic!("a request") };
         self.endpoint.respond(ms(0), tx, common::response(&message, 200)).unwrap();
-        (message, self.endpoint.poll_transmit().unwrap())
+        (*message, self.endpoint.poll_transmit().unwrap())
     }
 }
 
@@ -325,7 +325,7 @@ fn a_stateless_proxy_gets_stray_responses_and_stable_branches() {
     let branch = server.endpoint.stateless_branch(&message);
     assert_eq!(branch, server.endpoint.stateless_branch(&message.clone()));
     let onward = Destination::next_hop("sip:192.0.2.9").with_branch(branch.as_str());
-    server.endpoint.send(ms(0), message.clone(), onward).unwrap();
+    server.endpoint.send(ms(0), Message::clone(&message), onward).unwrap();
     let forwarded = Message::parse(server.endpoint.poll_transmit().unwrap().bytes).unwrap();
     assert_eq!(forwarded.top_via().unwrap().branch(), Ok(Some(branch.as_str())));
     assert_eq!(forwarded.vias().count(), 2);
@@ -343,7 +343,7 @@ fn a_stateless_proxy_gets_stray_responses_and_stable_branches() {
     //= type=test
     //# If the server transaction is no longer available to handle the transmission, the element MUST
     //# forward the response statelessly by sending it to the server transport.
-    server.endpoint.forward_response(ms(0), message).unwrap();
+    server.endpoint.forward_response(ms(0), *message).unwrap();
     assert_eq!(server.endpoint.poll_transmit().unwrap().remote, "192.0.2.7:5060".parse().unwrap());
 }
 

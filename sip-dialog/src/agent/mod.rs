@@ -187,13 +187,13 @@ impl UserAgentCore {
                 if !self.claims(&message) {
                     return Some(Below::Request { tx, path, message });
                 }
-                self.on_request(ep, tx, path, message);
+                self.on_request(ep, tx, path, *message);
             }
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
             //# These header fields MUST be ignored if they are present in these
             //# requests.
             Below::Ack { tx, path, message } => match self.dialog_of(&message) {
-                Some(dialog) => self.on_ack(ep, dialog, message),
+                Some(dialog) => self.on_ack(ep, dialog, *message),
                 // The dialog of an ACK may be gone: the transaction tells whose it was. One with a To tag that is not the call's, which
                 // has the INVITE's branch, acknowledges nothing that was sent here.
                 None if tx.is_some_and(|tx| self.servers.contains_key(&tx)) => {
@@ -207,13 +207,13 @@ impl UserAgentCore {
                 if !self.servers.contains_key(&tx) {
                     return Some(Below::Cancel { tx, message });
                 }
-                self.on_cancel(ep, tx, message);
+                self.on_cancel(ep, tx, *message);
             }
             Below::Response { tx, path, message } => {
                 if !self.clients.contains_key(&tx) {
                     return Some(Below::Response { tx, path, message });
                 }
-                self.on_response(ep, tx, path, message);
+                self.on_response(ep, tx, path, *message);
             }
             Below::ClientEnded { tx, outcome } => match self.clients.remove(&tx) {
                 Some(client) => self.on_client_ended(ep, tx, client, outcome),

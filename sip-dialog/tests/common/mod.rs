@@ -167,7 +167,7 @@ impl World {
                 let (node, event) = &self.below[self.read_below];
                 self.read_below += 1;
                 if let (true, Below::Request { tx, message, .. }) = (*node == raw, event) {
-                    return (*tx, message.clone());
+                    return (*tx, Message::clone(message));
                 }
             }
             match self.net.next_event() {
@@ -204,7 +204,7 @@ impl World {
             for (node, event) in &self.below {
                 if let Below::Response { tx: of, message, .. } = event {
                     if *node == raw && *of == tx && message.status().unwrap().is_final() {
-                        return message.clone();
+                        return Message::clone(message);
                     }
                 }
             }

@@ -198,7 +198,7 @@ pub(crate) struct Demand {
 struct Waiting {
     tx: ServerTxId,
     path: Path,
-    message: Message,
+    message: Box<Message>,
 }
 
 /// What becomes of a request.

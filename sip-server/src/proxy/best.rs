@@ -9,7 +9,7 @@ use sip_message::{Header, Message, StatusCode};
 /// The best final response so far, and what others add to it.
 #[derive(Default)]
 pub(super) struct Best {
-    response: Option<Message>,
+    response: Option<Box<Message>>,
     /// The status of branches that gave no response: a timeout, a flow or transport that failed.
     own: Option<StatusCode>,
     /// Challenges of responses other than the best.
@@ -57,9 +57,9 @@ impl Best {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
     //# All 407 (Proxy Authentication Required) responses MUST be forwarded upstream toward
     //# the UAC following the procedures for any other response.
-    pub(super) fn add(&mut self, response: Message) {
+    pub(super) fn add(&mut self, response: Box<Message>) {
         let Some(status) = response.status() else { return };
-        let best = self.response.as_ref().and_then(Message::status);
+        let best = self.response.as_ref().and_then(|best| best.status());
         let better = best.is_none_or(|best| rank(status) < rank(best));
         let other = if better { self.response.replace(response) } else { Some(response) };
         if let Some(other) = other {
@@ -76,7 +76,7 @@ impl Best {
 
     /// As bytes for [`read`](Best::read).
     pub(super) fn write(&self, out: &mut Writer) {
-        out.option(self.response.as_ref(), Writer::message);
+        out.option(self.response.as_deref(), Writer::message);
         out.option(self.own, Writer::status);
         out.each(self.challenges.iter(), |out, (header, value)| {
             out.bool(*header == Header::ProxyAuthenticate);
@@ -86,7 +86,7 @@ impl Best {
 
     pub(super) fn read(input: &mut Reader<'_>) -> Option<Best> {
         Some(Best {
-            response: input.option(Reader::message)?,
+            response: input.option(Reader::message)?.map(Box::new),
             own: input.option(Reader::status)?,
             challenges: input.each(|input| {
                 let header = if input.bool()? { Header::ProxyAuthenticate } else { Header::WwwAuthenticate };
@@ -117,7 +117,7 @@ impl Best {
     //# The forwarded response MUST be processed as described in steps "Aggregate
     //# Authorization Header Field Values" through "Record-Route".
     pub(super) fn choose(&mut self) -> Choice {
-        let received = self.response.as_ref().and_then(Message::status);
+        let received = self.response.as_ref().and_then(|best| best.status());
         match (received, self.own) {
             (Some(status), Some(own)) if rank(own) < rank(status) => Choice::Make(passable(own)),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
@@ -131,7 +131,7 @@ impl Best {
             //# a 500 response and forward that upstream.
             (Some(StatusCode::SERVICE_UNAVAILABLE), _) => Choice::Make(StatusCode::SERVER_INTERNAL_ERROR),
             (Some(status), _) => match self.response.take() {
-                Some(response) => Choice::Forward(Box::new(self.aggregate(status, response))),
+                Some(response) => Choice::Forward(self.aggregate(status, response)),
                 None => Choice::Nothing,
             },
             (None, Some(own)) => Choice::Make(passable(own)),
@@ -153,7 +153,7 @@ impl Best {
     //# request MUST be placed into the single response that is sent by the
     //# forking proxy to the UA; the ordering of these header field values is
     //# not significant.
-    fn aggregate(&mut self, status: StatusCode, mut response: Message) -> Message {
+    fn aggregate(&mut self, status: StatusCode, mut response: Box<Message>) -> Box<Message> {
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
             for (header, value) in self.challenges.drain(..) {
                 // It came in a message, so it can stand in one.
@@ -178,12 +178,12 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    fn response(code: u16, fields: &str) -> Message {
+    fn response(code: u16, fields: &str) -> Box<Message> {
         let text = alloc::format!(
             "SIP/2.0 {code} x\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
              Call-ID: x\r\nCSeq: 1 INVITE\r\n{fields}Content-Length: 0\r\n\r\n"
         );
-        Message::parse(Bytes::from(text)).unwrap()
+        Box::new(Message::parse(Bytes::from(text)).unwrap())
     }
 
     fn chosen(codes: &[u16], own: Option<u16>) -> Option<u16> {

@@ -560,7 +560,7 @@ impl Proxy {
         self.tokens.rotate(&seed);
     }
 
-    fn on_request(&mut self, endpoint: &mut Endpoint, tx: Option<ServerTxId>, path: Path, mut message: Message) {
+    fn on_request(&mut self, endpoint: &mut Endpoint, tx: Option<ServerTxId>, path: Path, mut message: Box<Message>) {
         let rules = routing::Context {
             config: &self.config,
             names: &self.names,
@@ -620,7 +620,7 @@ impl Proxy {
             cancelled: false,
             server_ended: kept.is_none(),
             told: false,
-            request: Some(Box::new(message)),
+            request: Some(message),
             queue: VecDeque::new(),
             group: u16::MAX,
             targets: 0,

@@ -19,7 +19,13 @@ impl Proxy {
     //# MUST take place:
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# The following processing MUST be performed on each response that is forwarded.
-    pub(super) fn on_response(&mut self, endpoint: &mut Endpoint, key: ProxyId, tx: ClientTxId, mut response: Message) {
+    pub(super) fn on_response(
+        &mut self,
+        endpoint: &mut Endpoint,
+        key: ProxyId,
+        tx: ClientTxId,
+        mut response: Box<Message>,
+    ) {
         let (Some(status), Some(context)) = (response.status(), self.contexts.get_mut(key)) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# If no Via header field values remain in the response, the
@@ -83,7 +89,7 @@ impl Proxy {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# Until a final response has been sent on the server transaction, the following
     //# responses MUST be forwarded immediately:
-    fn provisional(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Message) {
+    fn provisional(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Box<Message>) {
         let Some(context) = self.contexts.get(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# A stateful proxy MUST NOT immediately forward any other
@@ -95,14 +101,14 @@ impl Proxy {
         }
         if let Some(server) = context.tx {
             // If the transaction has ended, nobody waits for it.
-            let _ = endpoint.respond(self.now, server, response);
+            let _ = endpoint.respond(self.now, server, *response);
         }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# Any response chosen for immediate forwarding MUST be processed as described in steps
     //# "Aggregate Authorization Header Field Values" through "Record-Route".
-    fn success(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Message) {
+    fn success(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Box<Message>) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# After a final response has been sent on the server transaction,
@@ -123,7 +129,7 @@ impl Proxy {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
             //# The proxy MUST pass the response to the server transaction associated with the
             //# response context.
-            Some(server) => endpoint.respond(self.now, server, response).err().map(|error| *error.message),
+            Some(server) => endpoint.respond(self.now, server, *response).err().map(|error| error.message),
             None => Some(response),
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
@@ -132,7 +138,7 @@ impl Proxy {
         //# the element MUST forward the response statelessly by sending it
         //# to the server transport.
         if let Some(response) = unsent.filter(|_| context.invite) {
-            let _ = endpoint.respond_stateless(self.now, path, response);
+            let _ = endpoint.respond_stateless(self.now, path, *response);
         }
         if !answered {
             self.tell_answered(key, status);
@@ -371,10 +377,10 @@ impl Proxy {
     //= type=exception
     //= reason=the endpoint drops responses whose topmost Via is not its own
     //# If the address does not match the proxy, the message MUST be silently discarded.
-    pub(super) fn pass_back(&mut self, endpoint: &mut Endpoint, mut response: Message) {
+    pub(super) fn pass_back(&mut self, endpoint: &mut Endpoint, mut response: Box<Message>) {
         response.pop_via();
         if response.has(Header::Via) {
-            let _ = endpoint.forward_response(self.now, response);
+            let _ = endpoint.forward_response(self.now, *response);
         }
     }
 }

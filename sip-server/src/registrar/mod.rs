@@ -16,6 +16,7 @@ use crate::push::{PushTarget, WakeTimes};
 use crate::reply::reply_fields;
 use crate::target::Target;
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -210,7 +211,7 @@ pub enum Located {
 struct Waiting {
     tx: ServerTxId,
     path: Path,
-    message: Message,
+    message: Box<Message>,
     info: Option<String>,
     /// The bindings as they will be, when storing.
     bindings: Vec<Binding>,

@@ -233,7 +233,7 @@ impl World {
     pub fn request(&mut self, ua: &Ua, method: Method<'_>) -> (ServerTxId, Message) {
         self.expect(ua.node, method.as_str(), |event| match event {
             NodeEvent::Ua(Event::Request { tx, message, .. }) if message.method() == Some(method) => {
-                Some((*tx, message.clone()))
+                Some((*tx, Message::clone(message)))
             }
             _ => None,
         })
@@ -241,7 +241,7 @@ impl World {
 
     pub fn ack(&mut self, ua: &Ua) -> Message {
         self.expect(ua.node, "ACK", |event| match event {
-            NodeEvent::Ua(Event::Ack { message, .. }) => Some(message.clone()),
+            NodeEvent::Ua(Event::Ack { message, .. }) => Some(Message::clone(message)),
             _ => None,
         })
     }
@@ -256,7 +256,7 @@ impl World {
     pub fn response(&mut self, ua: &Ua, status: u16) -> Message {
         self.expect(ua.node, &format!("a {status}"), |event| match event {
             NodeEvent::Ua(Event::Response { message, .. }) if message.status() == StatusCode::new(status) => {
-                Some(message.clone())
+                Some(Message::clone(message))
             }
             _ => None,
         })
@@ -265,7 +265,9 @@ impl World {
     /// The next final response.
     pub fn answer(&mut self, ua: &Ua) -> Message {
         self.expect(ua.node, "a final response", |event| match event {
-            NodeEvent::Ua(Event::Response { message, .. }) if message.status()?.is_final() => Some(message.clone()),
+            NodeEvent::Ua(Event::Response { message, .. }) if message.status()?.is_final() => {
+                Some(Message::clone(message))
+            }
             _ => None,
         })
     }

@@ -1,12 +1,13 @@
 //! Carrying out what the machines say: timers, retransmissions, ends.
 
-use super::{Ended, Endpoint};
+use super::Endpoint;
 use crate::cores::Id;
 use crate::id::{ClientTxId, ServerTxId};
 use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noninvite_client, noninvite_server};
 use crate::output::{Event, FailCause, Outcome, Path};
 use crate::timers::{Class, Timer, Which};
 use crate::tx::{Flags, Machine};
+use alloc::boxed::Box;
 use bytes::Bytes;
 use sip_message::{Message, StatusCode};
 
@@ -142,8 +143,8 @@ impl Endpoint {
                 }
             }
             _ if hidden => {}
-            _ if machine.is_client() => self.emit_end(Ended::Client(ClientTxId::from_key(key), outcome)),
-            _ => self.emit_end(Ended::Server(ServerTxId::from_key(key), outcome)),
+            _ if machine.is_client() => self.emit(Event::ClientEnded { tx: ClientTxId::from_key(key), outcome }),
+            _ => self.emit(Event::ServerEnded { tx: ServerTxId::from_key(key), outcome }),
         }
     }
 
@@ -199,14 +200,14 @@ impl Endpoint {
 
     /// A step of a client machine that a response led to.
     #[inline]
-    pub(super) fn response_step(&mut self, index: u32, step: Step<Machine>, path: Path, message: Message) {
+    pub(super) fn response_step(&mut self, index: u32, step: Step<Machine>, path: Path, message: Box<Message>) {
         if step.actions.has(Actions::ACK) {
             self.send_ack(index, &message);
         }
         if step.actions.has(Actions::PASS) {
             let hidden = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::HIDDEN));
             if let Some(key) = self.txs.id_at(index).filter(|_| !hidden) {
-                self.emit_response(ClientTxId::from_key(key), path, message);
+                self.emit(Event::Response { tx: ClientTxId::from_key(key), path, message });
             }
         } else if step.actions == Actions::NONE {
             self.counters.absorbed += 1;

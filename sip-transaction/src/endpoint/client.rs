@@ -458,7 +458,7 @@ impl Endpoint {
     // What comes back.
 
     /// A response came in.
-    pub(super) fn on_response(&mut self, path: Path, message: Message) -> Result<(), InputError> {
+    pub(super) fn on_response(&mut self, path: Path, message: Box<Message>) -> Result<(), InputError> {
         self.counters.responses_received += 1;
         let Ok(cseq) = message.cseq() else { return Err(InputError::Unmatchable) };
         let Some(status) = message.status() else { return Err(InputError::Unmatchable) };
@@ -522,7 +522,7 @@ impl Endpoint {
     }
 
     #[inline]
-    fn response_for(&mut self, index: u32, path: Path, status: StatusCode, message: Message) {
+    fn response_for(&mut self, index: u32, path: Path, status: StatusCode, message: Box<Message>) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let machine = tx.machine;
         let reliable = tx.transport.is_reliable();

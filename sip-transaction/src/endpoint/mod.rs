@@ -14,10 +14,10 @@ use crate::cores::{HashKey, Key, NIL, Slab};
 use crate::counters::Counters;
 use crate::error::InputError;
 use crate::flow::Flow;
-use crate::id::{ClientTxId, FlowId, ServerTxId};
+use crate::id::FlowId;
 use crate::input::Input;
 use crate::locate::Locator;
-use crate::output::{Event, Outcome, Path, SendToken, Transmit};
+use crate::output::{Event, Path, SendToken, Transmit};
 use crate::record::Recording;
 use crate::time::Instant;
 use crate::timers::{CLASSES, Class, Timer, Timers, Which};
@@ -34,7 +34,6 @@ use core::net::SocketAddr;
 use hashbrown::HashTable;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use sip_message::Message;
 
 pub use export::ImportError;
 
@@ -55,31 +54,6 @@ pub(crate) enum Chore {
     Stun(u64),
     /// DNS has not answered.
     Resolve(u64),
-}
-
-/// A transaction's terminal event.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Ended {
-    Client(ClientTxId, Outcome),
-    Server(ServerTxId, Outcome),
-}
-
-impl Ended {
-    fn event(self) -> Event {
-        match self {
-            Ended::Client(tx, outcome) => Event::ClientEnded { tx, outcome },
-            Ended::Server(tx, outcome) => Event::ServerEnded { tx, outcome },
-        }
-    }
-}
-
-/// One event in the queue. What a message belongs to lies here, the message itself in a queue of its own, as all rare events in
-/// theirs: an [`Event`] is wide, and moved no more often than it must.
-enum Queued {
-    Ended(Ended),
-    Request(ServerTxId, Path),
-    Response(ClientTxId, Path),
-    Other,
 }
 
 /// The transaction and transport layer of one SIP node, without its sockets.
@@ -105,8 +79,6 @@ pub struct Endpoint {
     pub(crate) stun: crate::stun::Keepalives,
     transmits: VecDeque<Transmit>,
     queued_bytes: usize,
-    order: VecDeque<Queued>,
-    messages: VecDeque<Message>,
     events: VecDeque<Event>,
     pub(crate) counters: Counters,
     next_send: u64,
@@ -143,8 +115,6 @@ impl Endpoint {
             stun: crate::stun::Keepalives::default(),
             transmits: VecDeque::new(),
             queued_bytes: 0,
-            order: VecDeque::new(),
-            messages: VecDeque::new(),
             events: VecDeque::new(),
             counters: Counters::default(),
             next_send: 0,
@@ -213,16 +183,11 @@ impl Endpoint {
     /// The next event; `None` when all have been taken. Changes with any other call that takes `&mut self`.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let next = self.order.pop_front()?;
+        let event = self.events.pop_front()?;
         if let Some(recording) = &mut self.recording {
             recording.polled_event();
         }
-        match next {
-            Queued::Ended(ended) => Some(ended.event()),
-            Queued::Request(tx, path) => Some(Event::Request { tx, path, message: self.messages.pop_front()? }),
-            Queued::Response(tx, path) => Some(Event::Response { tx, path, message: self.messages.pop_front()? }),
-            Queued::Other => self.events.pop_front(),
-        }
+        Some(event)
     }
 
     /// When to call [`handle_timeout`](Endpoint::handle_timeout) next; `None` if nothing is ever due. While transmits or events wait to be polled
@@ -239,7 +204,7 @@ impl Endpoint {
     }
 
     fn next_timeout(&self) -> Option<(Instant, Timer)> {
-        if !self.transmits.is_empty() || !self.order.is_empty() {
+        if !self.transmits.is_empty() || !self.events.is_empty() {
             return Some((self.now, Timer::Output));
         }
         let chore = self.chores.first().map(|&(at, chore)| {
@@ -282,7 +247,7 @@ impl Endpoint {
             && self.table.is_empty()
             && self.timers.len() == 0
             && self.transmits.is_empty()
-            && self.order.is_empty()
+            && self.events.is_empty()
             && self.locator.is_idle()
             && self.sources.iter().all(|&count| count == 0)
             && !self.chores.iter().any(|(_, chore)| matches!(chore, Chore::Resolve(_) | Chore::Connect(_)))
@@ -311,36 +276,7 @@ impl Endpoint {
         if let Some(recording) = &mut self.recording {
             recording.event(self.now, &event);
         }
-        self.order.push_back(Queued::Other);
         self.events.push_back(event);
-    }
-
-    /// A request that begins a transaction.
-    pub(crate) fn emit_request(&mut self, tx: ServerTxId, path: Path, message: Message) {
-        if cfg!(feature = "tracing") || self.recording.is_some() {
-            return self.emit(Event::Request { tx, path, message });
-        }
-        self.order.push_back(Queued::Request(tx, path));
-        self.messages.push_back(message);
-    }
-
-    /// A response to a request of the user's.
-    pub(crate) fn emit_response(&mut self, tx: ClientTxId, path: Path, message: Message) {
-        if cfg!(feature = "tracing") || self.recording.is_some() {
-            return self.emit(Event::Response { tx, path, message });
-        }
-        self.order.push_back(Queued::Response(tx, path));
-        self.messages.push_back(message);
-    }
-
-    /// The end of a transaction: as frequent as requests and responses, but small.
-    pub(crate) fn emit_end(&mut self, ended: Ended) {
-        #[cfg(feature = "tracing")]
-        tracing::trace!(at = %self.now, ?ended, "end");
-        if let Some(recording) = &mut self.recording {
-            recording.event(self.now, &ended.event());
-        }
-        self.order.push_back(Queued::Ended(ended));
     }
 
     /// Queues bytes for a flow that can send them.
@@ -367,7 +303,7 @@ impl Endpoint {
     /// Whether the queues have room for what a new request brings.
     pub(crate) fn has_room(&self) -> bool {
         let limits = &self.config.limits;
-        limits.queued_events.is_none_or(|limit| self.order.len() < limit)
+        limits.queued_events.is_none_or(|limit| self.events.len() < limit)
             && limits.queued_bytes.is_none_or(|limit| self.queued_bytes < limit)
     }
 

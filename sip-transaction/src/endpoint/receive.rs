@@ -9,6 +9,7 @@ use crate::output::{Event, Path};
 use crate::stamp::{self, Usual};
 use crate::stun;
 use crate::time::Instant;
+use alloc::boxed::Box;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use sip_message::{FramingFault, Message, ParseError, StatusCode, StreamItem, salvage};
@@ -101,7 +102,7 @@ impl Endpoint {
             Some((copy, via)) => (copy, Some(via)),
             None => (Bytes::copy_from_slice(bytes), None),
         };
-        match Message::parse_with(copy, &self.config.parser) {
+        match Message::parse_boxed(copy, &self.config.parser) {
             Ok(message) => self.message(path, message, via.as_ref()),
             Err(error) => {
                 self.refuse(path, bytes, &error);
@@ -114,7 +115,7 @@ impl Endpoint {
     //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
     //# to send the request.
     #[inline]
-    fn message(&mut self, path: Path, message: Message, stamped: Option<&Usual<'_>>) -> Result<(), InputError> {
+    fn message(&mut self, path: Path, message: Box<Message>, stamped: Option<&Usual<'_>>) -> Result<(), InputError> {
         if message.is_request() { self.on_request(path, message, stamped) } else { self.on_response(path, message) }
     }
 
@@ -148,7 +149,7 @@ impl Endpoint {
             // A message may have ended the flow.
             let Some(item) = self.decoder(flow).and_then(|decoder| decoder.next_item()) else { return result };
             match item {
-                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, message, None)),
+                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, Box::new(message), None)),
                 Ok(StreamItem::Crlf { run }) => self.crlf(path, run),
                 Err(error) => {
                     self.refuse(path, &error.head, &error.error);

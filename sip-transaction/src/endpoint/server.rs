@@ -16,6 +16,7 @@ use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
 use crate::tx::{Flags, Machine, Tx};
 use crate::wire::{self, Tag};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use bytes::Bytes;
@@ -346,7 +347,7 @@ impl Endpoint {
     pub(super) fn on_request(
         &mut self,
         path: Path,
-        mut message: Message,
+        mut message: Box<Message>,
         stamped: Option<&Usual<'_>>,
     ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
@@ -414,7 +415,7 @@ impl Endpoint {
         tx.source = source;
         let Some(key) = self.insert_server(tx, tag, path.flow) else { return Err(InputError::Overload) };
         self.counters.server_transactions += 1;
-        self.emit_request(ServerTxId::from_key(key), path, message);
+        self.emit(Event::Request { tx: ServerTxId::from_key(key), path, message });
         self.apply(key.index(), machine, None);
         Ok(())
     }
@@ -535,7 +536,7 @@ impl Endpoint {
     }
 
     /// A request that belongs to a live transaction: sent again, or an ACK.
-    fn retransmission(&mut self, index: u32, path: Path, mut message: Message) -> Result<(), InputError> {
+    fn retransmission(&mut self, index: u32, path: Path, mut message: Box<Message>) -> Result<(), InputError> {
         let ack = message.method() == Some(Method::Ack);
         let Some(key) = self.txs.id_at(index) else { return Err(InputError::Stray) };
         let Some(tx) = self.txs.at_mut(index) else { return Err(InputError::Stray) };
@@ -606,7 +607,7 @@ impl Endpoint {
         (tag, source): (u128, u16),
         path: Path,
         remote: SocketAddr,
-        message: Message,
+        message: Box<Message>,
     ) -> Result<(), InputError> {
         let Some(key) = self.txs.id_at(invite) else { return Err(InputError::Stray) };
         let Some(tx) = self.txs.at(invite) else { return Err(InputError::Stray) };

@@ -145,7 +145,7 @@ impl Pair {
         let what = match &event {
             Event::Request { tx, message, .. } => {
                 let method = message.method().unwrap().as_str().to_owned();
-                self.got.push((node, *tx, message.clone()));
+                self.got.push((node, *tx, Message::clone(message)));
                 let statuses = self.answers.iter().find(|(of, _)| *of == method).map(|(_, statuses)| statuses.clone());
                 for status in statuses.into_iter().flatten() {
                     self.net.host(node).respond(now, *tx, response(message, status)).unwrap();
@@ -153,7 +153,7 @@ impl Pair {
                 method
             }
             Event::Response { tx, message, .. } => {
-                self.responses.push((node, *tx, message.clone()));
+                self.responses.push((node, *tx, Message::clone(message)));
                 let status = message.status().unwrap();
                 if self.acknowledge && status.is_success() && message.cseq().unwrap().method == Method::Invite {
                     self.net.host(node).send(now, ack_for(message), Destination::route()).unwrap();
