@@ -1,5 +1,5 @@
 //! A SIP server without the I/O: registrar and location service, proxy, redirect server, and digest authentication
-//! (RFC 3261 sections 8.3, 10.3, 16 and 22, with RFC 3327, 3608, 5393, 5626, 5627, 5630, 5658, 7118, 7616, 8599 and 8760).
+//! (RFC 3261 sections 8.3, 10.3, 16 and 22, with RFC 3325, 3327, 3608, 5393, 5626, 5627, 5630, 5658, 7118, 7616, 8599 and 8760).
 //!
 //! Each role is a *core* that borrows an [`Endpoint`](sip_transaction::Endpoint), the owner of transactions and transports. A core takes
 //! the endpoint's events one by one and hands on what is not its own, so that one socket can be several servers at
@@ -133,7 +133,7 @@ pub use id::{AuthId, ProxyId, RedirectId, RegisterId};
 pub use location::{
     Binding, BindingParts, LocationTable, Nonconformance, Record, Store, StoreError, aor_key, store_conformance,
 };
-pub use proxy::{Advertised, Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind};
+pub use proxy::{Advertised, Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind, TrustDomain};
 pub use push::PushTarget;
 pub use redirect::{Redirect, RedirectConfig, RedirectEvent};
 pub use reginfo::RegInfo;

@@ -360,7 +360,14 @@ impl Server {
             true => self.registrar.keeps(&mut self.endpoint, event, info),
             false => Some(event),
         };
-        let rest = rest.and_then(|event| self.proxy.handle(&mut self.endpoint, now, event));
+        let asserted = match &rest {
+            Some(Event::Request { tx, message, .. }) if self.proxy.config.trust_domain.is_some() => {
+                self.auth.asserted_identity(*tx, message)
+            }
+            _ => None,
+        };
+        let asserted = asserted.as_deref();
+        let rest = rest.and_then(|event| self.proxy.handle_asserted(&mut self.endpoint, now, event, asserted));
         match rest {
             // Answered by one of the cores: nobody else has to know.
             None | Some(Event::ServerEnded { .. }) => {}

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Ua, World, new_request, of_caller, with_credentials};
-use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop, userhash};
 use sip_message::headers::Challenge;
 use sip_message::{Header, Message, Method};
 use sip_transaction::Destination;
@@ -251,4 +251,41 @@ fn what_is_no_good_credential_is_challenged_anew() {
     let foreign = good("00000009").replace("realm=\"example.com\"", "realm=\"other.example.org\"");
     assert_eq!(attempt(&mut world, &alice, &request, &[foreign, good("00000003")]), 480);
     world.assert_idle();
+}
+
+// RFC 7616 section 3.4.4: the user name is sent as a hash, and found by it.
+#[test]
+fn a_user_name_may_be_hashed() {
+    for (says, known, status) in [(true, true, 200), (false, true, 401), (true, false, 401)] {
+        let mut world = World::new(76);
+        let server = world.server(SERVER, "example.com", |config| {
+            config.auth.domains = vec!["example.com".into()];
+            config.auth.userhash = says;
+            // A host that is asked could not tell whom a hash is of.
+            config.auth.ask = true;
+        });
+        let auth = world.srv(server).auth_mut();
+        auth.add_user_with_password("example.com", if known { "alice" } else { "carol" }, "secret");
+        let alice = world.udp("192.0.2.1");
+        let request = common::register("sip:alice@example.com", "<sip:alice@192.0.2.1>", "h", 1, &[]);
+        let next = || Destination::next_hop(format!("sip:{SERVER}"));
+        world.send(&alice, request.clone(), next());
+        let challenge = world.response(&alice, 401);
+        let offered = challenge.values::<Challenge<'_>>(Header::WwwAuthenticate);
+        assert!(offered.flatten().all(|challenge| challenge.userhash() == Ok(says)));
+        let mut again = with_credentials(&request, &challenge, "alice", "secret");
+        let value = String::from_utf8(again.field(Header::Authorization).unwrap().to_vec()).unwrap();
+        let hash = userhash(DigestAlgorithm::Sha256, b"alice", b"example.com");
+        let value = value.replace("username=\"alice\"", &format!("userhash=true, username=\"{}\"", hash.as_str()));
+        again.set(Header::Authorization, value).unwrap();
+        world.send(&alice, again, next());
+        if !says {
+            // The hash is taken for a name, and the host is asked for it.
+            world.run(core::time::Duration::from_secs(1));
+            assert!(!world.has_final(&alice));
+            continue;
+        }
+        assert_eq!(world.answer(&alice).status().unwrap().code(), status, "{says} {known}");
+        world.assert_idle();
+    }
 }

@@ -12,6 +12,7 @@ use crate::id::AuthId;
 use crate::location::aor_key;
 use crate::reply::{reply_bare, reply_fields};
 use crate::secret::Random;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
@@ -24,7 +25,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use hashbrown::HashMap;
 use nonce::{NONCE_CHARS, Nonces, Worth};
-use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop, userhash};
 use sip_message::headers::{Credentials, DigestCredentials};
 use sip_message::{
     Header, HeaderError, Message, Method, NameAddr, ParamValue, StatusCode, Uri, ValueError, ValueFault,
@@ -94,6 +95,12 @@ pub struct AuthConfig {
     pub ask: bool,
     /// Whether a nonce is good only over the flow it was sent over. Off: flows change with the network.
     pub nonce_bound_to_flow: bool,
+    /// Whether to say that user names may be hashed (`userhash`, RFC 7616 section 3.4.4), so that they are not seen on the way. Only users of the
+    /// table are found by their hash. Off: the parameter is left out.
+    pub userhash: bool,
+    /// Whether those who hide who they are are challenged, too: whose From is of `anonymous.invalid` (RFC 3323 section 4.1.1.3). They are
+    /// asked to prove that they are a user of the domain of their P-Preferred-Identity (RFC 3325), else of the first one. Off.
+    pub anonymous: bool,
     /// How long a nonce may be used. From half of it on, successful answers carry another one (`nextnonce`). 5 minutes.
     pub nonce_lifetime: Duration,
     /// How many used nonces are remembered: about 40 bytes each. Beyond, the oldest become stale early. 200,000.
@@ -120,6 +127,8 @@ impl Default for AuthConfig {
             in_dialog: false,
             ask: false,
             nonce_bound_to_flow: false,
+            userhash: false,
+            anonymous: false,
             nonce_lifetime: Duration::from_secs(300),
             used_nonces: 200_000,
             failures: 30,
@@ -228,6 +237,8 @@ pub struct DigestAuth {
     budget: Budget,
     /// By realm, a NUL and the user name.
     users: HashMap<Box<[u8]>, SmallVec<[DigestSecret; 2]>, HashKey>,
+    /// The names of users by their hashes.
+    hashed: HashMap<Box<[u8]>, Box<str>, HashKey>,
     /// Address-of-record, realm and user: who may act for more than their own.
     grants: BTreeSet<(String, String, String)>,
     decoy: String,
@@ -250,6 +261,7 @@ impl DigestAuth {
             nonces: Nonces::new(&seed, lifetime, config.used_nonces),
             budget: Budget::new(&seed, config.failures, config.forgive),
             users: HashMap::with_hasher(random.hash_key()),
+            hashed: HashMap::with_hasher(random.hash_key()),
             grants: BTreeSet::new(),
             decoy: random.tag(),
             waiting: Slab::new(),
@@ -263,6 +275,10 @@ impl DigestAuth {
 
     /// Adds a user, or a secret for another algorithm. A secret for an algorithm serves its `-sess` form, too.
     pub fn add_user(&mut self, realm: &str, user: &str, secret: DigestSecret) {
+        if self.config.userhash {
+            let hash = userhash(secret.algorithm(), user.as_bytes(), realm.as_bytes());
+            self.hashed.insert(hash.as_bytes().into(), user.into());
+        }
         let secrets = self.users.entry(user_key(realm, user).as_slice().into()).or_default();
         secrets.retain(|old| family(old.algorithm()) != family(secret.algorithm()));
         secrets.push(secret);
@@ -278,7 +294,11 @@ impl DigestAuth {
 
     /// Removes a user; tells whether there was one.
     pub fn remove_user(&mut self, realm: &str, user: &str) -> bool {
-        self.users.remove(user_key(realm, user).as_slice()).is_some()
+        let secrets = self.users.remove(user_key(realm, user).as_slice());
+        for secret in secrets.iter().flatten() {
+            self.hashed.remove(userhash(secret.algorithm(), user.as_bytes(), realm.as_bytes()).as_bytes());
+        }
+        secrets.is_some()
     }
 
     /// Lets `user` act for an address-of-record that is not their own: register it, and call in its name.
@@ -427,6 +447,10 @@ impl DigestAuth {
         //# NOT, and instead MAY use the 407 (Proxy Authentication Required)
         let uri = if proxy { message.from().ok()?.uri().ok()? } else { message.request_uri()?.ok()? };
         let host = uri.as_sip()?.host_str();
+        if proxy && config.anonymous && is_anonymous(&uri) {
+            let domain = self.preferred(message).map_or(0, |(domain, _)| domain);
+            return (domain < config.domains.len()).then_some(Demand { proxy, domain });
+        }
         let domain = config.domains.iter().position(|domain| domain.eq_ignore_ascii_case(host))?;
         Some(Demand { proxy, domain })
     }
@@ -459,7 +483,7 @@ impl DigestAuth {
             Secret::Known(secret) => (secret, true),
             Secret::Unknown(secret) => (secret, false),
             Secret::Ask => {
-                return Verdict::Ask { user: claim.user.into(), demand, algorithm: claim.algorithm };
+                return Verdict::Ask { user: claim.user.into_owned(), demand, algorithm: claim.algorithm };
             }
         };
         // The algorithm is the client's choice among those offered, the secret one of that family.
@@ -468,7 +492,7 @@ impl DigestAuth {
         if !(right && known) {
             self.budget.failed(source, now);
             let cause = if known { AuthFailure::WrongPassword } else { AuthFailure::UnknownUser };
-            self.failed(path, claim.user, &realm, cause);
+            self.failed(path, &claim.user, &realm, cause);
             return Verdict::Challenge { demand, stale: false };
         }
         let peer = self.peer(path);
@@ -478,7 +502,7 @@ impl DigestAuth {
             _ => return Verdict::Challenge { demand, stale: true },
         };
         self.nonces.use_up(&nonce, claim.count, now);
-        let mut identity = Identity { user: claim.user.into(), realm, by_flow: false, info: None };
+        let mut identity = Identity { user: claim.user.as_ref().into(), realm, by_flow: false, info: None };
         if worth == Worth::Aging {
             let mut info = String::with_capacity(16 + NONCE_CHARS);
             info.push_str("nextnonce=\"");
@@ -504,11 +528,43 @@ impl DigestAuth {
             Some(Method::Register) => message.to(),
             _ => message.from(),
         };
-        if acts_for.is_ok_and(|address| self.permits(&identity, &address)) {
+        let hidden =
+            |address: &NameAddr<'_>| self.config.anonymous && address.uri().is_ok_and(|uri| is_anonymous(&uri));
+        if acts_for.is_ok_and(|address| hidden(&address) || self.permits(&identity, &address)) {
             return Verdict::Passed(Some(identity));
         }
         self.failed(path, &identity.user, &identity.realm, AuthFailure::Identity);
         Verdict::Refused(StatusCode::FORBIDDEN)
+    }
+
+    /// The P-Preferred-Identity of a request that is of one of the domains, and which of them.
+    fn preferred<'a>(&self, message: &'a Message) -> Option<(usize, NameAddr<'a>)> {
+        let domains = &self.config.domains;
+        message.p_preferred_identity().flatten().find_map(|address| {
+            let uri = address.uri().ok()?;
+            let host = uri.as_sip()?.host_str();
+            Some((domains.iter().position(|domain| domain.eq_ignore_ascii_case(host))?, address))
+        })
+    }
+
+    /// The identity to assert of the sender of a request who has proven to be somebody (RFC 3325 section 5), as a name-addr: what it prefers
+    /// among what it may act for, else what From says, else its user name in its realm. `None` if nothing has been proven.
+    //= https://www.rfc-editor.org/rfc/rfc3325#section-6
+    //# If such a
+    //# hint does not correspond to any valid identity known to the proxy for
+    //# that user, the proxy can add a P-Asserted-Identity header of its own
+    //# construction
+    pub fn asserted_identity(&self, tx: ServerTxId, message: &Message) -> Option<String> {
+        let identity = self.identities.get(&tx)?;
+        let preferred = self.preferred(message).map(|(_, address)| address);
+        let claimed = preferred.into_iter().chain(message.from().ok());
+        let mut own = claimed.filter(|address| self.permits(identity, address));
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Some(match own.next() {
+            Some(address) => alloc::format!("<{}>", text(address.uri_bytes())),
+            None if identity.user.contains('@') => alloc::format!("<sip:{}>", identity.user),
+            None => alloc::format!("<sip:{}@{}>", identity.user, identity.realm),
+        })
     }
 
     /// Whether somebody may act for an address-of-record: their own, in each domain of their realm, or one granted.
@@ -619,14 +675,18 @@ impl DigestAuth {
         match (user, text(given.nonce), text(given.uri), given.response) {
             (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => {
                 let (cnonce, response) = (cnonce.unwrap_or_default(), response.as_bytes());
-                Ok(Some(Claim { algorithm, qop, user, nonce, uri, nc, count, cnonce, response }))
+                // RFC 7616 section 3.4.4.
+                let hashed = given.userhash && self.config.userhash;
+                let name = if hashed { self.hashed.get(user.to_ascii_lowercase().as_bytes()) } else { None };
+                let user = name.map_or(Cow::Borrowed(user), |name| Cow::Owned(String::from(&**name)));
+                Ok(Some(Claim { algorithm, qop, user, hashed, nonce, uri, nc, count, cnonce, response }))
             }
             _ => Ok(None),
         }
     }
 
     fn secret(&self, claim: &Claim<'_>, realm: &str) -> Secret {
-        match self.users.get(user_key(realm, claim.user).as_slice()) {
+        match self.users.get(user_key(realm, &claim.user).as_slice()) {
             Some(secrets) => {
                 let fits = |secret: &&DigestSecret| family(secret.algorithm()) == family(claim.algorithm);
                 let found = secrets.iter().find(fits).and_then(|secret| match secret.algorithm() == claim.algorithm {
@@ -636,7 +696,7 @@ impl DigestAuth {
                 });
                 found.map_or_else(|| Secret::Unknown(self.decoy(claim)), Secret::Known)
             }
-            None if self.config.ask => Secret::Ask,
+            None if self.config.ask && !claim.hashed => Secret::Ask,
             // An unknown user costs what a known one does, and is answered alike.
             None => Secret::Unknown(self.decoy(claim)),
         }
@@ -701,6 +761,9 @@ impl DigestAuth {
             //# header field values.
             let qop = if self.config.auth_int { "auth,auth-int" } else { "auth" };
             let _ = write!(value, "\", algorithm={algorithm}, qop=\"{qop}\"");
+            if self.config.userhash {
+                value.push_str(", userhash=true");
+            }
             if stale {
                 value.push_str(", stale=true");
             }
@@ -715,7 +778,9 @@ impl DigestAuth {
 struct Claim<'a> {
     algorithm: DigestAlgorithm,
     qop: Option<Qop>,
-    user: &'a str,
+    user: Cow<'a, str>,
+    /// The user name was sent as a hash.
+    hashed: bool,
     nonce: &'a [u8],
     uri: &'a [u8],
     nc: &'a [u8],
@@ -744,6 +809,11 @@ impl<'a> Claim<'a> {
             body: message.body(),
         }
     }
+}
+
+/// Whether a From says no more than that somebody wants to be nobody.
+fn is_anonymous(uri: &Uri<'_>) -> bool {
+    uri.as_sip().is_some_and(|uri| uri.host_str().eq_ignore_ascii_case("anonymous.invalid"))
 }
 
 fn user_key(realm: &str, user: &str) -> SmallVec<[u8; 64]> {

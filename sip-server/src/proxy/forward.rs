@@ -255,6 +255,7 @@ impl Proxy {
                 return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
             }
         }
+        self.guard_request(&mut message, out.as_ref());
         self.record(&mut message, &path, out.as_ref(), target)?;
         let to = match (target.flow, strict, over_tls) {
             (Some(FlowPath::Flow(flow)), ..) => Destination::flow(flow),
@@ -551,7 +552,7 @@ fn text(bytes: Option<&[u8]>) -> String {
 }
 
 /// The URI that decides on the next hop.
-fn next_hop(message: &Message) -> Option<Uri<'_>> {
+pub(super) fn next_hop(message: &Message) -> Option<Uri<'_>> {
     match message.routes().next() {
         Some(route) => route.ok()?.uri().ok(),
         None => message.request_uri()?.ok(),

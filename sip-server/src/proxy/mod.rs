@@ -15,8 +15,10 @@ mod routing;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trust;
 
 pub use names::Advertised;
+pub use trust::TrustDomain;
 
 use crate::id::ProxyId;
 use crate::push::PushTarget;
@@ -165,6 +167,9 @@ pub struct ProxyConfig {
     //= reason=the choice is the host's, which is told so
     //# Furthermore, CANCEL and non-Routed ACK requests MUST generate the same choice as
     //# their associated INVITE.
+    /// The trust domain it is in (RFC 3325). With one, it takes asserted identities only from there, asserts who has proven to be somebody,
+    /// and shows what is private only there. None: P-Asserted-Identity is a field like others.
+    pub trust_domain: Option<TrustDomain>,
     /// Whether to forward without transactions (RFC 3261 section 16.11): to one target, without forking, for hosts that
     /// decide alike for each retransmission. The endpoint must be told to hand out stray responses. Off.
     pub stateless: bool,
@@ -190,6 +195,7 @@ impl Default for ProxyConfig {
             record_route: true,
             edge: true,
             recurse: false,
+            trust_domain: None,
             stateless: false,
             max_breadth: 60,
             max_targets: 64,
@@ -419,21 +425,37 @@ impl Proxy {
 
     /// Takes an event of the endpoint. `None`: it was of a request this proxy forwards.
     pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
+        self.handle_asserted(endpoint, now, event, None)
+    }
+
+    /// Like [`handle`](Proxy::handle), with the identity of the sender of a request that it has proven: what
+    /// [`DigestAuth::asserted_identity`](crate::DigestAuth::asserted_identity) gives. It goes into the request, if there is a
+    /// [trust domain](ProxyConfig::trust_domain).
+    pub fn handle_asserted(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: Event,
+        asserted: Option<&str>,
+    ) -> Option<Event> {
         self.now = self.now.max(now);
         if let Event::Request { path, .. } | Event::Ack { path, .. } = &event {
             self.note_local(path.transport, path.local);
         }
         match event {
-            Event::Request { tx, path, message } => self.on_request(endpoint, Some(tx), path, message),
-            Event::Ack { path, message, .. } => self.on_request(endpoint, None, path, message),
+            Event::Request { tx, path, message } => self.on_request(endpoint, Some(tx), path, message, asserted),
+            Event::Ack { path, message, .. } => self.on_request(endpoint, None, path, message, None),
             Event::Cancel { tx, message } => {
                 let Some(key) = self.by_server.get(&tx).copied() else { return Some(Event::Cancel { tx, message }) };
                 self.cancel(endpoint, key, &message);
             }
-            Event::Response { tx, path, message } => {
+            Event::Response { tx, path, mut message } => {
                 let Some(key) = self.by_client.get(&tx).copied() else {
                     return Some(Event::Response { tx, path, message });
                 };
+                if let Some(to) = self.contexts.get(key).map(|context| context.path) {
+                    self.guard_response(&mut message, &path, &to);
+                }
                 self.on_response(endpoint, key, tx, message);
             }
             Event::StrayResponse { path, message } if !self.config.stateless => {
@@ -560,7 +582,15 @@ impl Proxy {
         self.tokens.rotate(&seed);
     }
 
-    fn on_request(&mut self, endpoint: &mut Endpoint, tx: Option<ServerTxId>, path: Path, mut message: Box<Message>) {
+    fn on_request(
+        &mut self,
+        endpoint: &mut Endpoint,
+        tx: Option<ServerTxId>,
+        path: Path,
+        mut message: Box<Message>,
+        asserted: Option<&str>,
+    ) {
+        self.take_identity(&mut message, &path, asserted);
         let rules = routing::Context {
             config: &self.config,
             names: &self.names,

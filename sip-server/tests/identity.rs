@@ -1,0 +1,210 @@
+//! Asserted identities: the flows of RFC 3325 section 10, and what they must not show.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod common;
+
+use common::{Ua, World, new_request, with_credentials};
+use sip_message::{Header, Message, Method};
+use sip_server::TrustDomain;
+use sip_transaction::Destination;
+
+const SERVER: &str = "192.0.2.10";
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+struct Scene {
+    world: World,
+    alice: Ua,
+    /// A gateway of the trust domain.
+    gateway: Ua,
+    /// Somebody outside of it.
+    stranger: Ua,
+}
+
+fn scene(trust: bool) -> Scene {
+    let mut world = World::new(33);
+    let server = world.server(SERVER, "example.com", |config| {
+        config.auth.domains = vec!["example.com".into()];
+        config.auth.registrations = false;
+        config.auth.anonymous = true;
+        config.proxy.trust_domain = trust.then(|| TrustDomain::of(["192.0.2.20"]));
+    });
+    let auth = world.srv(server).auth_mut();
+    auth.add_user_with_password("example.com", "alice", "secret");
+    auth.grant("example.com", "alice", "sip:sales@example.com");
+    let alice = world.udp("192.0.2.1");
+    let gateway = world.udp("192.0.2.20");
+    let stranger = world.udp("192.0.2.30");
+    world.register(&gateway, SERVER, "sip:gw@example.com", "<sip:gw@192.0.2.20>", &[]);
+    world.register(&stranger, SERVER, "sip:bob@example.com", "<sip:bob@192.0.2.30>", &[]);
+    Scene { world, alice, gateway, stranger }
+}
+
+fn asserted(message: &Message) -> Vec<String> {
+    message.p_asserted_identity().map(|value| value.unwrap().uri().unwrap().as_str().to_owned()).collect()
+}
+
+impl Scene {
+    /// A request of Alice with these fields, sent again with credentials when asked; what comes to `to`.
+    fn from_alice(&mut self, from: &str, to: &str, fields: &[(&str, &str)]) -> Message {
+        let (world, alice) = (&mut self.world, self.alice);
+        let call_id = world.fresh("id");
+        let target = if to == "gw" { self.gateway } else { self.stranger };
+        let request = new_request(Method::Message, from, &format!("sip:{to}@example.com"), &call_id, "", fields);
+        let next = || Destination::next_hop(format!("sip:{SERVER}"));
+        world.send(&alice, request.clone(), next());
+        let challenge = world.response(&alice, 407);
+        world.send(&alice, with_credentials(&request, &challenge, "alice", "secret"), next());
+        let (tx, received) = world.request(&target, Method::Message);
+        world.reply(&target, tx, &received, 200, "t");
+        world.response(&alice, 200);
+        received
+    }
+
+    /// A request of a node that authenticates nobody here; what comes to `to`.
+    fn pass(&mut self, from: Ua, to: &str, fields: &[(&str, &str)]) -> Message {
+        let world = &mut self.world;
+        let call_id = world.fresh("id");
+        let target = if to == "gw" { self.gateway } else { self.stranger };
+        let to = format!("sip:{to}@example.com");
+        let request = new_request(Method::Message, "sip:x@elsewhere.example", &to, &call_id, "", fields);
+        world.send(&from, request, Destination::next_hop(format!("sip:{SERVER}")));
+        let (tx, received) = world.request(&target, Method::Message);
+        world.reply(&target, tx, &received, 200, "t");
+        world.response(&from, 200);
+        received
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3325#section-5
+//= type=test
+//# When a proxy receives a
+//# message from a node it does not trust and it wishes to add a P-
+//# Asserted-Identity header field, the proxy MUST authenticate the
+//# originator of the message, and use the identity which results from
+//# this authentication to insert a P-Asserted-Identity header field into
+//# the message.
+#[test]
+fn section_10_1_an_identity_goes_to_a_trusted_gateway_though_it_is_private() {
+    let mut scene = scene(true);
+    let received = scene.from_alice(ANONYMOUS, "gw", &[("Privacy", "id")]);
+    assert_eq!(asserted(&received), ["sip:alice@example.com"]);
+    assert_eq!(received.field(Header::Privacy), Some(&b"id"[..]));
+    assert_eq!(received.from().unwrap().uri_bytes(), ANONYMOUS.as_bytes());
+    scene.world.assert_idle();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3325#section-4
+//= type=test
+//# A proxy that is about to
+//# forward a message to a proxy server or UA that it does not trust MUST
+//# remove all the P-Asserted-Identity header field values if the user
+//# requested that this information be kept private.
+//= https://www.rfc-editor.org/rfc/rfc3325#section-6
+//= type=test
+//# The proxy MUST remove the user-provided P-Preferred-
+//# Identity header from any message it forwards.
+//= https://www.rfc-editor.org/rfc/rfc3325#section-5
+//= type=test
+//# If it
+//# does not trust the element, then the proxy MUST examine the Privacy
+//# header field (if present) to determine if the user requested that
+//# asserted identity information be kept private.
+#[test]
+fn section_10_2_an_identity_is_withheld() {
+    let mut scene = scene(true);
+    let preferred = ("P-Preferred-Identity", "\"Alice\" <sip:alice@example.com>");
+    let received = scene.from_alice(ANONYMOUS, "bob", &[("Privacy", "id"), preferred]);
+    assert!(asserted(&received).is_empty());
+    assert!(!received.has(Header::PPreferredIdentity));
+    scene.world.assert_idle();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3325#section-7
+//= type=test
+//# If this token is present, proxies MUST remove all the P-Asserted-
+//# Identity header fields before forwarding messages to elements that
+//# are not trusted.  If the Privacy header field value is set to "none"
+//# then the proxy MUST NOT remove the P-Asserted-Identity header fields.
+#[test]
+fn what_is_asserted_is_what_was_proven_and_is_preferred() {
+    let alice = "sip:alice@example.com";
+    let sales = ("P-Preferred-Identity", "<sip:sales@example.com>");
+    let mut scene = scene(true);
+    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[])), [alice]);
+    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[("Privacy", "none")])), [alice]);
+    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[sales])), ["sip:sales@example.com"]);
+    // Not hers: her own instead.
+    let boss = ("P-Preferred-Identity", "<sip:boss@example.com>");
+    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[boss])), [alice]);
+    // And what she asserts of herself is worth nothing.
+    let forged = ("P-Asserted-Identity", "<sip:boss@example.com>, <tel:+1>");
+    assert_eq!(asserted(&scene.from_alice(alice, "gw", &[forged])), [alice]);
+    scene.world.assert_idle();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3325#section-5
+//= type=test
+//# If the proxy received the message from an element that it does
+//# not trust and there is a P-Asserted-Identity header present which
+//# contains a SIP or SIPS URI, the proxy MUST replace that SIP or SIPS
+//# URI with a single SIP or SIPS URI or remove this header field.
+//= https://www.rfc-editor.org/rfc/rfc3325#section-5
+//= type=test
+//# Similarly, if the proxy received the message from an element that it
+//# does not trust and there is a P-Asserted-Identity header present
+//# which contains a tel URI, the proxy MUST replace that tel URI with a
+//# single tel URI or remove the header field.
+//= https://www.rfc-editor.org/rfc/rfc3325#section-7
+//= type=test
+//# If multiple P-Asserted-Identity header field values are present in a
+//# message, and privacy of the P-Asserted-Identity header field is
+//# requested, then all instances of the header field values MUST be
+//# removed before forwarding the request to an entity that is not
+//# trusted.
+#[test]
+fn an_assertion_is_believed_within_the_trust_domain_only() {
+    let both: &[_] = &[("P-Asserted-Identity", "<sip:x@elsewhere.example>"), ("P-Asserted-Identity", "<tel:+1>")];
+    let private = [both, &[("Privacy", "critical; id")]].concat();
+    let mut scene = scene(true);
+    let (gateway, stranger) = (scene.gateway, scene.stranger);
+    assert_eq!(asserted(&scene.pass(gateway, "bob", both)), ["sip:x@elsewhere.example", "tel:+1"]);
+    assert!(asserted(&scene.pass(gateway, "bob", &private)).is_empty());
+    assert_eq!(asserted(&scene.pass(gateway, "gw", &private)), ["sip:x@elsewhere.example", "tel:+1"]);
+    assert!(asserted(&scene.pass(stranger, "gw", both)).is_empty());
+    scene.world.assert_idle();
+}
+
+#[test]
+fn a_response_is_guarded_like_a_request() {
+    let identity = (Header::PAssertedIdentity, "<sip:who@example.com>");
+    let cases = [("gw", true, "", true), ("gw", true, "id", false), ("bob", false, "", false)];
+    for (to, from_gateway, privacy, shown) in cases {
+        let mut scene = scene(true);
+        let (world, alice) = (&mut scene.world, scene.alice);
+        let callee = if from_gateway { scene.gateway } else { scene.stranger };
+        let to = format!("sip:{to}@example.com");
+        let request = new_request(Method::Message, "sip:x@elsewhere.example", &to, "r", "", &[]);
+        world.send(&alice, request, Destination::next_hop(format!("sip:{SERVER}")));
+        let (tx, received) = world.request(&callee, Method::Message);
+        let ok = Message::response(&received, sip_message::StatusCode::OK).to_tag("t").header(identity.0, identity.1);
+        let ok = if privacy.is_empty() { ok } else { ok.header(Header::Privacy, privacy) };
+        world.respond(&callee, tx, ok.build().unwrap());
+        assert_eq!(world.response(&alice, 200).has(Header::PAssertedIdentity), shown, "{to} {privacy}");
+        world.assert_idle();
+    }
+}
+
+#[test]
+fn without_a_trust_domain_the_fields_are_like_any_others() {
+    let fields: &[_] = &[
+        ("P-Asserted-Identity", "<sip:x@elsewhere.example>"),
+        ("P-Preferred-Identity", "<sip:y@h>"),
+        ("Privacy", "id"),
+    ];
+    let mut scene = scene(false);
+    let stranger = scene.stranger;
+    let received = scene.pass(stranger, "bob", fields);
+    assert_eq!(asserted(&received), ["sip:x@elsewhere.example"]);
+    assert!(received.has(Header::PPreferredIdentity));
+    scene.world.assert_idle();
+}
