@@ -45,7 +45,7 @@ fn asserted(message: &Message) -> Vec<String> {
 
 impl Scene {
     /// A request of Alice with these fields, sent again with credentials when asked; what comes to `to`.
-    fn from_alice(&mut self, from: &str, to: &str, fields: &[(&str, &str)]) -> Message {
+    fn send_as(&mut self, from: &str, to: &str, fields: &[(&str, &str)]) -> Message {
         let (world, alice) = (&mut self.world, self.alice);
         let call_id = world.fresh("id");
         let target = if to == "gw" { self.gateway } else { self.stranger };
@@ -86,7 +86,7 @@ impl Scene {
 #[test]
 fn section_10_1_an_identity_goes_to_a_trusted_gateway_though_it_is_private() {
     let mut scene = scene(true);
-    let received = scene.from_alice(ANONYMOUS, "gw", &[("Privacy", "id")]);
+    let received = scene.send_as(ANONYMOUS, "gw", &[("Privacy", "id")]);
     assert_eq!(asserted(&received), ["sip:alice@example.com"]);
     assert_eq!(received.field(Header::Privacy), Some(&b"id"[..]));
     assert_eq!(received.from().unwrap().uri_bytes(), ANONYMOUS.as_bytes());
@@ -113,7 +113,7 @@ fn section_10_1_an_identity_goes_to_a_trusted_gateway_though_it_is_private() {
 fn section_10_2_an_identity_is_withheld() {
     let mut scene = scene(true);
     let preferred = ("P-Preferred-Identity", "\"Alice\" <sip:alice@example.com>");
-    let received = scene.from_alice(ANONYMOUS, "bob", &[("Privacy", "id"), preferred]);
+    let received = scene.send_as(ANONYMOUS, "bob", &[("Privacy", "id"), preferred]);
     assert!(asserted(&received).is_empty());
     assert!(!received.has(Header::PPreferredIdentity));
     scene.world.assert_idle();
@@ -130,15 +130,15 @@ fn what_is_asserted_is_what_was_proven_and_is_preferred() {
     let alice = "sip:alice@example.com";
     let sales = ("P-Preferred-Identity", "<sip:sales@example.com>");
     let mut scene = scene(true);
-    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[])), [alice]);
-    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[("Privacy", "none")])), [alice]);
-    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[sales])), ["sip:sales@example.com"]);
+    assert_eq!(asserted(&scene.send_as(alice, "bob", &[])), [alice]);
+    assert_eq!(asserted(&scene.send_as(alice, "bob", &[("Privacy", "none")])), [alice]);
+    assert_eq!(asserted(&scene.send_as(alice, "bob", &[sales])), ["sip:sales@example.com"]);
     // Not hers: her own instead.
     let boss = ("P-Preferred-Identity", "<sip:boss@example.com>");
-    assert_eq!(asserted(&scene.from_alice(alice, "bob", &[boss])), [alice]);
+    assert_eq!(asserted(&scene.send_as(alice, "bob", &[boss])), [alice]);
     // And what she asserts of herself is worth nothing.
     let forged = ("P-Asserted-Identity", "<sip:boss@example.com>, <tel:+1>");
-    assert_eq!(asserted(&scene.from_alice(alice, "gw", &[forged])), [alice]);
+    assert_eq!(asserted(&scene.send_as(alice, "gw", &[forged])), [alice]);
     scene.world.assert_idle();
 }
 
