@@ -15,6 +15,7 @@
 //! | send MESSAGE, OPTIONS, INFO | [`OutgoingRequest`], [`UserAgentCore::info`], [`UserAgentCore::dtmf`] |
 //! | show credentials | [`Credentials`], [`UserAgentCore::authenticate`] |
 //! | couple two calls | [`B2bua`] |
+//! | tell others of one's calls, or watch theirs | [`DialogSource`], [`DialogTable`] |
 //! | survive a lost flow, or move to another process | [`UserAgentCore::rebind`], [`UserAgentCore::export`] |
 //!
 //! # What it is not
@@ -98,6 +99,7 @@ mod codec;
 mod config;
 mod deadlines;
 mod dialog;
+mod dialog_info;
 mod dtmf;
 mod error;
 mod event;
@@ -126,6 +128,7 @@ pub use call::caller::Invite;
 pub use call::{CallInfo, CallState, Role};
 pub use config::{Limits, Redirect, RegistrationConfig, Reliable, Serves, UserAgentConfig};
 pub use dialog::{Damage, Dialog, Order, damage};
+pub use dialog_info::{Applied, DialogInfo, DialogPhase, DialogSource, DialogState, DialogTable, Party};
 pub use dtmf::Tone;
 pub use error::{CommandError, DialogError};
 pub use event::{

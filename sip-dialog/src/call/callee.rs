@@ -114,6 +114,13 @@ pub(crate) struct Ringing {
     pub(crate) answered: bool,
 }
 
+impl Ringing {
+    /// Whether the caller has been told anything yet: it knows the dialog then.
+    pub(crate) fn has_progress(&self) -> bool {
+        self.rseq > 0 || self.last.is_some()
+    }
+}
+
 /// A dialog that an INVITE names, judged by RFC 3891 section 3.
 fn named(
     core: &UserAgentCore,

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use sip_message::Method;
 use sip_transaction::{Endpoint, Instant, Path};
+use smallvec::SmallVec;
 
 use super::{CallState, Peer};
 use crate::agent::UserAgentCore;
@@ -31,21 +32,15 @@ impl UserAgentCore {
         contact: Option<String>,
     ) -> Result<(), CommandError> {
         self.advance(now);
-        let found = self.command_call(call)?;
-        let state = found.state;
-        let dialogs: smallvec::SmallVec<[DialogId; 4]> = found.dialog.iter().chain(&found.early).copied().collect();
-        let contact: Option<Arc<str>> = contact.map(|contact| contact.as_str().into());
-        for dialog in &dialogs {
-            self.pin_dialog(*dialog, path);
-            if let (Some(entry), Some(contact)) = (self.dialogs.get_mut(*dialog), &contact) {
-                entry.contact = contact.clone();
-            }
+        let state = self.command_call(call)?.state;
+        for dialog in self.dialogs_of(call) {
+            self.pin_dialog(dialog, path);
         }
         if let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) {
             calling.pin = path;
-            if let Some(contact) = contact {
-                calling.contact = contact;
-            }
+        }
+        if let Some(contact) = contact {
+            self.set_contact(call, contact)?;
         }
         if state != CallState::Confirmed {
             return Ok(());
@@ -56,6 +51,38 @@ impl UserAgentCore {
         } else {
             self.reinvite(ep, now, call, None, ExtraHeaders::new())
         }
+    }
+
+    /// Changes the Contact value of a call: the URI at which the peer reaches us, in angle brackets, with feature tags such as
+    /// `isfocus` (RFC 4579) or `+sip.rendering="no"` (RFC 4235) behind it. The peer learns it with the next message that has a Contact:
+    /// the answer to its INVITE, or a re-INVITE or UPDATE of ours.
+    ///
+    /// # Errors
+    ///
+    /// The id is stale.
+    //= https://www.rfc-editor.org/rfc/rfc3311#section-5.1
+    //# If a UA uses an UPDATE request or response to modify the remote target
+    //# while an INVITE transaction is in progress, and it is a UAS for that
+    //# INVITE transaction, it MUST place the same value into the Contact header
+    //# field of the 2xx to the INVITE that it placed into the UPDATE request or
+    //# response.
+    pub fn set_contact(&mut self, call: CallHandle, contact: impl Into<String>) -> Result<(), CommandError> {
+        self.command_call(call)?;
+        let contact: Arc<str> = contact.into().into();
+        for dialog in self.dialogs_of(call) {
+            if let Some(entry) = self.dialogs.get_mut(dialog) {
+                entry.contact = contact.clone();
+            }
+        }
+        if let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) {
+            calling.contact = contact;
+        }
+        Ok(())
+    }
+
+    fn dialogs_of(&self, call: CallHandle) -> SmallVec<[DialogId; 4]> {
+        let found = self.calls.get(call);
+        found.map_or_else(SmallVec::new, |found| found.dialog.iter().chain(&found.early).copied().collect())
     }
 
     /// Whether requests of this method may be sent in a call by the host: those that calls are made of have commands of their

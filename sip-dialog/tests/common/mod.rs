@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at a mistake")]
 
+mod relay;
+
 use sim::{Host, Network, NodeId, Wish};
 use sip_dialog::{
     Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Origin, Output, Reply, UserAgent,
@@ -14,6 +16,8 @@ use sip_transaction::{
 };
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use relay::Relay;
 
 pub const OFFER: &[u8] =
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -36,13 +40,14 @@ pub fn status(code: u16) -> StatusCode {
 pub enum Phone {
     Agent(Box<UserAgent>),
     Raw(Box<Endpoint>),
+    Relay(Box<Relay>),
 }
 
 impl Phone {
     pub fn agent(&mut self) -> &mut UserAgent {
         match self {
             Phone::Agent(agent) => agent,
-            Phone::Raw(_) => panic!("no user agent"),
+            Phone::Raw(_) | Phone::Relay(_) => panic!("no user agent"),
         }
     }
 }
@@ -54,6 +59,11 @@ impl Host for Phone {
         match self {
             Phone::Agent(agent) => agent.handle_input(now, input),
             Phone::Raw(endpoint) => endpoint.handle_input(now, input),
+            Phone::Relay(relay) => {
+                let taken = relay.endpoint.handle_input(now, input);
+                relay.work(now);
+                taken
+            }
         }
     }
 
@@ -61,6 +71,10 @@ impl Host for Phone {
         match self {
             Phone::Agent(agent) => agent.handle_timeout(now),
             Phone::Raw(endpoint) => endpoint.handle_timeout(now),
+            Phone::Relay(relay) => {
+                relay.endpoint.handle_timeout(now);
+                relay.give_up(now);
+            }
         }
     }
 
@@ -68,6 +82,7 @@ impl Host for Phone {
         match self {
             Phone::Agent(agent) => agent.poll_transmit(),
             Phone::Raw(endpoint) => endpoint.poll_transmit(),
+            Phone::Relay(relay) => relay.endpoint.poll_transmit(),
         }
     }
 
@@ -75,6 +90,7 @@ impl Host for Phone {
         match self {
             Phone::Agent(agent) => agent.poll_event(),
             Phone::Raw(endpoint) => endpoint.poll_event().map(Output::Endpoint),
+            Phone::Relay(relay) => relay.events.pop_front().map(Output::Endpoint),
         }
     }
 
@@ -82,6 +98,7 @@ impl Host for Phone {
         match self {
             Phone::Agent(agent) => agent.poll_timeout(),
             Phone::Raw(endpoint) => endpoint.poll_timeout(),
+            Phone::Relay(relay) => relay.poll_timeout(),
         }
     }
 
@@ -89,6 +106,7 @@ impl Host for Phone {
         match self {
             Phone::Agent(agent) => agent.parts().1,
             Phone::Raw(endpoint) => endpoint,
+            Phone::Relay(relay) => &mut relay.endpoint,
         }
     }
 
@@ -157,6 +175,47 @@ impl World {
         let node = self.net.add(&format!("192.0.2.{n}"), Phone::Raw(Box::new(endpoint)));
         self.net.bind(node, Transport::Udp, 5060);
         node
+    }
+
+    /// A proxy at `192.0.2.n` on UDP port 5060.
+    pub fn relay(&mut self, n: u8) -> NodeId {
+        let node = self.net.add(&format!("192.0.2.{n}"), Phone::Relay(Box::new(Relay::new(n))));
+        self.net.bind(node, Transport::Udp, 5060);
+        node
+    }
+
+    /// Says where a proxy looks for a user.
+    pub fn place(&mut self, relay: NodeId, user: &str, places: &[(&str, Option<Duration>)]) {
+        let places = places.iter().map(|(uri, patience)| ((*uri).to_owned(), *patience)).collect();
+        self.relay_at(relay).places.insert(user.to_owned(), places);
+    }
+
+    pub fn relay_at(&mut self, node: NodeId) -> &mut Relay {
+        match self.net.host(node) {
+            Phone::Relay(relay) => relay,
+            _ => panic!("no proxy"),
+        }
+    }
+
+    /// Checks what was sent, message by message: `F1 1>9 INVITE` is the first, from `192.0.2.1` to `192.0.2.9`. The numbers are
+    /// those of the RFC, for who reads, and not looked at.
+    #[track_caller]
+    pub fn went(&self, flow: &str) {
+        let mut words = flow.split_whitespace().filter(|word| !is_number(word));
+        let mut wanted = Vec::new();
+        while let (Some(hop), Some(what)) = (words.next(), words.next()) {
+            wanted.push(format!("{hop} {what}"));
+        }
+        let sent = self.sent();
+        let same = sent.iter().zip(&wanted).take_while(|(sent, wanted)| sent == wanted).count();
+        assert!(
+            sent == wanted,
+            "message {same}: {:?} in the place of {:?}\n{}\n{}",
+            sent.get(same),
+            wanted.get(same),
+            sent.join("  "),
+            self.ladder()
+        );
     }
 
     /// The next request that comes to a raw endpoint.
@@ -402,6 +461,11 @@ impl World {
     pub fn ladder(&self) -> String {
         sim::ladder(self.net.trace())
     }
+}
+
+/// Whether this is the number of a message, such as `F12`.
+fn is_number(word: &str) -> bool {
+    word.strip_prefix('F').is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// An invitation from `192.0.2.me` to `192.0.2.to`.

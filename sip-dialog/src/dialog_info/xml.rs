@@ -1,0 +1,180 @@
+//! As much of XML as documents of the family need: elements, attributes and text, one after the other. No document types, no
+//! entities but the five that are built in and characters by number, no depth that could grow.
+
+use alloc::string::String;
+
+/// A piece of a document. Names are without prefixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part<'a> {
+    /// `<name attributes>`, or `<name attributes/>`, which nothing closes.
+    Open { name: &'a str, attributes: &'a str, empty: bool },
+    /// `</name>`.
+    Close(&'a str),
+    /// What stands between, without blanks around it. Never empty.
+    Text(&'a str),
+}
+
+/// The pieces of a document; `None` in the place of one that cannot be read, which is the last.
+pub(super) struct Xml<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Xml<'a> {
+    pub(super) fn new(document: &'a str) -> Self {
+        Xml { rest: document.trim_start_matches('\u{feff}') }
+    }
+
+    /// The tag at the front, between its brackets.
+    fn tag(&mut self) -> Option<&'a str> {
+        let mut quote = None;
+        let end = self.rest.bytes().position(|b| match (quote, b) {
+            (None, b'>') => true,
+            (None, b'"' | b'\'') => {
+                quote = Some(b);
+                false
+            }
+            (Some(begun), b) => {
+                if begun == b {
+                    quote = None;
+                }
+                false
+            }
+            _ => false,
+        })?;
+        let tag = self.rest.get(1..end)?;
+        self.rest = self.rest.get(end + 1..)?;
+        Some(tag)
+    }
+
+    fn read(&mut self) -> Option<Option<Part<'a>>> {
+        loop {
+            let (text, from) = self.rest.split_at(self.rest.find('<').unwrap_or(self.rest.len()));
+            self.rest = from;
+            let text = text.trim();
+            if !text.is_empty() {
+                return Some(Some(Part::Text(text)));
+            }
+            if from.is_empty() {
+                return None;
+            }
+            for (begin, end) in [("<!--", "-->"), ("<?", "?>")] {
+                if let Some(inside) = self.rest.strip_prefix(begin) {
+                    match inside.split_once(end) {
+                        Some((_, behind)) => self.rest = behind,
+                        None => return Some(None),
+                    }
+                }
+            }
+            if self.rest.starts_with("<!") {
+                return Some(None);
+            }
+            if self.rest.starts_with('<') && !self.rest.starts_with("<?") {
+                break;
+            }
+        }
+        let Some(tag) = self.tag() else { return Some(None) };
+        if let Some(name) = tag.strip_prefix('/') {
+            return Some(Some(Part::Close(local(name.trim_end()))));
+        }
+        let (tag, empty) = match tag.strip_suffix('/') {
+            Some(tag) => (tag, true),
+            None => (tag, false),
+        };
+        let (name, attributes) = tag.split_at(tag.find(|c: char| c.is_ascii_whitespace()).unwrap_or(tag.len()));
+        if name.is_empty() {
+            return Some(None);
+        }
+        Some(Some(Part::Open { name: local(name), attributes, empty }))
+    }
+}
+
+impl<'a> Iterator for Xml<'a> {
+    type Item = Option<Part<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let part = self.read();
+        if part == Some(None) {
+            self.rest = "";
+        }
+        part
+    }
+}
+
+/// A name without its prefix.
+fn local(name: &str) -> &str {
+    name.rsplit(':').next().unwrap_or(name)
+}
+
+/// The value of an attribute, its entities replaced.
+pub(super) fn value(mut attributes: &str, wanted: &str) -> Option<String> {
+    loop {
+        let (name, rest) = attributes.split_once('=')?;
+        let rest = rest.trim_start();
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+        let (value, behind) = rest.get(1..)?.split_once(quote)?;
+        if name.trim() == wanted {
+            return Some(unescaped(value));
+        }
+        attributes = behind;
+    }
+}
+
+/// Text with its entities replaced; those that are unknown stay as they are.
+pub(super) fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once('&') {
+        out.push_str(before);
+        let entity = from.split_once(';').filter(|(name, _)| name.len() <= 8);
+        let known = entity.and_then(|(name, _)| match name {
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "amp" => Some('&'),
+            "quot" => Some('"'),
+            "apos" => Some('\''),
+            _ => {
+                let number = name.strip_prefix('#')?;
+                let code = match number.strip_prefix('x') {
+                    Some(hex) => u32::from_str_radix(hex, 16).ok()?,
+                    None => number.parse().ok()?,
+                };
+                char::from_u32(code)
+            }
+        });
+        match (known, entity) {
+            (Some(c), Some((_, behind))) => {
+                out.push(c);
+                rest = behind;
+            }
+            _ => {
+                out.push('&');
+                rest = from;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Appends `text` so that it can stand in an element and in an attribute; what XML 1.0 cannot hold becomes U+FFFD.
+pub(super) fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
+            c => out.push(c),
+        }
+    }
+}
+
+/// Appends an attribute.
+pub(super) fn attribute(out: &mut String, name: &str, value: &str) {
+    out.push(' ');
+    out.push_str(name);
+    out.push_str("=\"");
+    escape(out, value);
+    out.push('"');
+}
