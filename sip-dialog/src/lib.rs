@@ -141,7 +141,7 @@ pub use offer_answer::{Glare, Meaning, OfferAnswer, Place};
 pub use origin::{ExtraHeaders, Origin};
 pub use persist::ImportError;
 pub use publication::Publish;
-pub use refer::{Refer, sipfrag_status};
+pub use refer::{Refer, sipfrag_replaces, sipfrag_status};
 pub use registration::{Register, RegistrationInfo};
 pub use request::OutgoingRequest;
 pub use session_timer::{Fields as SessionTimerFields, Role as Refresher, SessionTimer, SessionTimerConfig};

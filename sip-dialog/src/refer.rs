@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use core::fmt::Write;
 use sip_message::headers::ReferSub;
 use sip_message::{Header, Message, Method, NameAddr, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
@@ -91,10 +92,34 @@ pub fn sipfrag_status(body: &[u8]) -> Option<StatusCode> {
     core::str::from_utf8(code).ok()?.parse().ok().and_then(StatusCode::new)
 }
 
+/// The value of a Replaces field that takes the place of the transferee in the call it was asked to make, from a report that names
+/// that call ([`reporting_dialog`](crate::Invite::reporting_dialog)): for an INVITE to the URI that comes with it, the Contact of the
+/// far end. `None` if the report does not name it, or tells of no success.
+///
+/// This is how a call that was parked, or sent to listen to music, is fetched back (RFC 5359 sections 2.3 and 2.15).
+pub fn sipfrag_replaces(body: &[u8]) -> Option<(String, String)> {
+    sipfrag_status(body).filter(|status| status.is_success())?;
+    let fragment = Message::parse(bytes::Bytes::copy_from_slice(body)).ok()?;
+    let (from, to) = (fragment.from().ok()?, fragment.to().ok()?);
+    let (from, to) = (from.tag().ok()??, to.tag().ok()??);
+    let contact = fragment.contacts().next()?.ok()?;
+    let uri = core::str::from_utf8(contact.address()?.uri_bytes()).ok()?;
+    Some((String::from(uri), format!("{};to-tag={to};from-tag={from}", fragment.call_id().ok()?)))
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
 //# Each NOTIFY MUST contain a body of type "message/sipfrag" [3].
-fn sipfrag(code: StatusCode) -> Body {
-    Body::new("message/sipfrag;version=2.0", format!("SIP/2.0 {} {}\r\n", code.code(), code.reason()))
+fn sipfrag(code: StatusCode, dialog: Option<&Message>) -> Body {
+    let mut out = format!("SIP/2.0 {} {}\r\n", code.code(), code.reason());
+    for header in [Header::From, Header::To, Header::CallId, Header::CSeq, Header::Contact] {
+        if let Some(value) = dialog.and_then(|message| message.field(header)) {
+            let _ = write!(out, "{}: {}\r\n", header.as_str(), String::from_utf8_lossy(value));
+        }
+    }
+    if dialog.is_some() {
+        out.push_str("\r\n");
+    }
+    Body::new("message/sipfrag;version=2.0", out)
 }
 
 /// Escapes what may not stand in a header of a URI.
@@ -357,7 +382,7 @@ impl UserAgentCore {
         }
         let wait = core::time::Duration::from_secs(u64::from(REPORT));
         self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
-        self.send_notify(ep, id, Some(sipfrag(StatusCode::TRYING)), None)
+        self.send_notify(ep, id, Some(sipfrag(StatusCode::TRYING, None)), None)
     }
 
     /// Reports on a referred action that is no call of this core's: a provisional status, or a final one, which ends
@@ -378,7 +403,7 @@ impl UserAgentCore {
         if !sub.refer || sub.side != Side::Notifier || sub.state != State::Live {
             return Err(CommandError::WrongState);
         }
-        self.tell(ep, id, code);
+        self.tell(ep, id, code, None);
         Ok(())
     }
 
@@ -390,14 +415,14 @@ impl UserAgentCore {
     //# possibly an id parameter (see Section 2.4.6).
     //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.5
     //# Each NOTIFY MUST contain a body of type "message/sipfrag" [3].
-    fn tell(&mut self, ep: &mut Endpoint, id: SubscriptionId, code: StatusCode) {
+    fn tell(&mut self, ep: &mut Endpoint, id: SubscriptionId, code: StatusCode, dialog: Option<&Message>) {
         if code.is_provisional() {
-            let _ = self.send_notify(ep, id, Some(sipfrag(code)), None);
+            let _ = self.send_notify(ep, id, Some(sipfrag(code, None)), None);
         } else {
             //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.7
             //# The final NOTIFY sent in response to a REFER MUST indicate the
             //# subscription has been "terminated" with a reason of "noresource".
-            let end = Termination::new(sip_message::headers::EventReason::Noresource).body(sipfrag(code));
+            let end = Termination::new(sip_message::headers::EventReason::Noresource).body(sipfrag(code, dialog));
             self.finish_notifier(ep, id, end, SubscriptionEnd::Unsubscribed);
         }
     }
@@ -412,7 +437,8 @@ impl UserAgentCore {
             }
         }
         if self.subscriptions.get(id).is_some_and(|sub| sub.refer && sub.state == State::Live) {
-            self.tell(ep, id, code);
+            let named = self.calls.get(call).is_some_and(|found| found.reports_dialog);
+            self.tell(ep, id, code, Some(message).filter(|_| named));
         }
     }
 
@@ -434,6 +460,6 @@ impl UserAgentCore {
             (_, EndCause::Cancelled | EndCause::HungUp) => status(487),
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
-        self.tell(ep, id, code);
+        self.tell(ep, id, code, None);
     }
 }

@@ -47,6 +47,7 @@ pub struct Invite {
     pub(crate) require_reliable: bool,
     pub(crate) prack_by_host: bool,
     pub(crate) refer: Option<SubscriptionId>,
+    pub(crate) reports_dialog: bool,
     pub(crate) identity: Option<Identity>,
 }
 
@@ -63,6 +64,7 @@ impl Invite {
             require_reliable: false,
             prack_by_host: false,
             refer: None,
+            reports_dialog: false,
             identity: None,
         }
     }
@@ -111,17 +113,17 @@ impl Invite {
         self
     }
 
-    /// The call a REFER asks for: Refer-To is its target, the header fields in that URI, such as Replaces, and Referred-By go
-    /// along. `None` if Refer-To names nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
-    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
-    //# If approval is granted, the UA MUST contact the resource identified by
-    //# the URI in the Refer-To header field value as discussed in Section
-    //# 2.4.3.
-    pub fn of_refer(origin: Origin, refer: &Message) -> Option<Self> {
-        let value = refer.value::<NameAddr<'_>>(Header::ReferTo).ok()??;
-        let uri = value.uri().ok()?;
-        let target = redirect_target(&uri)?;
-        let mut invite = Invite::new(origin, target);
+    /// A call to a URI that may have header fields in it, as one that was clicked on or sent in a message: Replaces, Join and others
+    /// that harm nobody go along. `None` if the URI names nothing that can be called.
+    ///
+    /// ```
+    /// use sip_dialog::{Invite, Origin};
+    /// use sip_message::Uri;
+    /// let uri = Uri::parse(b"sip:alice@192.0.2.1?Replaces=1%40a%3Bto-tag%3Dx%3Bfrom-tag%3Dy").unwrap();
+    /// assert!(Invite::of_uri(Origin::new("<sip:carol@192.0.2.3>"), &uri).is_some());
+    /// ```
+    pub fn of_uri(origin: Origin, uri: &Uri<'_>) -> Option<Self> {
+        let mut invite = Invite::new(origin, redirect_target(uri)?);
         if let Some(sip) = uri.as_sip() {
             for pair in sip.headers().as_str().trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
                 let (name, _) = pair.split_once('=')?;
@@ -137,6 +139,18 @@ impl Invite {
                 }
             }
         }
+        Some(invite)
+    }
+
+    /// The call a REFER asks for: that of the URI in Refer-To, as [`of_uri`](Invite::of_uri) makes it, and Referred-By goes along.
+    /// `None` if Refer-To names nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
+    //# If approval is granted, the UA MUST contact the resource identified by
+    //# the URI in the Refer-To header field value as discussed in Section
+    //# 2.4.3.
+    pub fn of_refer(origin: Origin, refer: &Message) -> Option<Self> {
+        let value = refer.value::<NameAddr<'_>>(Header::ReferTo).ok()??;
+        let mut invite = Invite::of_uri(origin, &value.uri().ok()?)?;
         if let Some(by) = refer.field(Header::ReferredBy).and_then(|by| core::str::from_utf8(by).ok()) {
             //= https://www.rfc-editor.org/rfc/rfc3892#section-2.2
             //# A UA accepting a REFER request (a referee) to a SIP URI (using either
@@ -152,6 +166,13 @@ impl Invite {
         self.refer = Some(refer);
         self
     }
+
+    /// Names the dialog of this call in the report of its success, so that whoever sent the REFER can fetch the far end back with
+    /// [`sipfrag_replaces`](crate::sipfrag_replaces). For those who trust each other: whoever knows it can take over the call.
+    pub fn reporting_dialog(mut self) -> Self {
+        self.reports_dialog = true;
+        self
+    }
 }
 
 /// What a caller keeps until the call is confirmed.
@@ -161,8 +182,8 @@ pub(crate) struct Calling {
     pub(crate) contact: Arc<str>,
     pub(crate) pin: Option<Path>,
     timer: SessionTimer,
-    /// Where 3xx responses have sent us, and where we have been.
-    targets: VecDeque<String>,
+    /// Where 3xx responses have sent us, to a new target or through a proxy, and where we have been.
+    targets: VecDeque<(String, bool)>,
     seen: Vec<String>,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
@@ -272,6 +293,7 @@ impl UserAgentCore {
         let over = way.over();
         call.session = session;
         call.report = invite.refer;
+        call.reports_dialog = invite.reports_dialog;
         call.calling = Some(Box::new(Calling {
             oa,
             contact: way.contact,
@@ -683,14 +705,14 @@ impl UserAgentCore {
             Redirect::Report => 0,
         };
         let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
-        let mut more = false;
+        let through = response.status().is_some_and(|status| status.code() == 305);
         for target in &targets {
             if calling.seen.len() < follow && !calling.seen.contains(target) {
                 calling.seen.push(target.clone());
-                calling.targets.push_back(target.clone());
+                calling.targets.push_back((target.clone(), through));
             }
         }
-        more |= !calling.targets.is_empty();
+        let more = !calling.targets.is_empty();
         self.call_event(call, CallEvent::Redirected { message: response, targets });
         more
     }
@@ -707,7 +729,16 @@ impl UserAgentCore {
     fn try_again(&mut self, ep: &mut Endpoint, call: CallHandle, outcome: &mut Final) -> bool {
         let Some(mut request) = outcome.request.take() else { return false };
         let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
-        if let Some(target) = calling.targets.pop_front() {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.4
+        //# The requested resource MUST be accessed through the proxy given by the
+        //# Contact field.
+        let next = calling.targets.pop_front();
+        if let Some((proxy, true)) = &next {
+            let loose = if proxy.split(';').any(|param| param.eq_ignore_ascii_case("lr")) { "" } else { ";lr" };
+            if request.push_route(alloc::format!("<{proxy}{loose}>")).is_err() {
+                return false;
+            }
+        } else if let Some((target, _)) = next {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
             //# In order to create a request based on a contact address in a 3xx
             //# response, a UAC MUST copy the entire URI from the target set into the

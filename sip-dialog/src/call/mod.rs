@@ -267,6 +267,8 @@ pub(crate) struct Call {
     pub(crate) remote_hold: bool,
     /// The subscription that reports on this call: it was made for a REFER.
     pub(crate) report: Option<SubscriptionId>,
+    /// Whether the report of its success names its dialog.
+    pub(crate) reports_dialog: bool,
     /// The last session description we sent, while a refresh may need it.
     pub(crate) session: Option<Box<Body>>,
 }
@@ -290,6 +292,7 @@ impl Call {
             local_hold: false,
             remote_hold: false,
             report: None,
+            reports_dialog: false,
             session: None,
         }
     }
@@ -538,7 +541,7 @@ wire!(struct Entry {
 } skip { auth } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,
-    remote_hold, report, session,
+    remote_hold, report, reports_dialog, session,
 });
 
 impl Wire for Peer {

@@ -53,10 +53,10 @@ impl Relay {
     pub fn work(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
-                Below::Request { tx, message, .. } => self.on_request(now, tx, message),
-                Below::Response { tx, message, .. } => self.on_response(now, tx, message),
+                Below::Request { tx, message, .. } => self.on_request(now, tx, *message),
+                Below::Response { tx, message, .. } => self.on_response(now, tx, *message),
                 Below::Ack { message, .. } => {
-                    let message = self.onward(message);
+                    let message = self.onward(*message);
                     let _ = self.endpoint.send(now, message, Destination::route());
                 }
                 Below::Cancel { tx, .. } => {
@@ -139,7 +139,7 @@ impl Relay {
             let uri = request.request_uri().unwrap().unwrap().as_str().to_owned();
             left.push_back((uri, None));
         }
-        if request.method() == Some(Method::Invite) {
+        if request.method() == Some(Method::Invite) && !inside {
             let trying = Message::response(&request, status(100)).build().unwrap();
             self.endpoint.respond(now, tx, trying).unwrap();
         }

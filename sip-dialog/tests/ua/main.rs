@@ -25,6 +25,7 @@ mod registration;
 mod reliable;
 mod requests;
 mod routes;
+mod services;
 mod subscription;
 mod timers;
 mod transfer;
