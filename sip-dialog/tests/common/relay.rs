@@ -150,7 +150,7 @@ impl Relay {
     fn next(&mut self, now: Instant, at: usize) {
         let forward = &mut self.forwards[at];
         let Some((place, patience)) = forward.left.pop_front() else { return };
-        let to_another = !forward.request.request_uri_bytes().is_some_and(|uri| uri == place.as_bytes());
+        let to_another = forward.request.request_uri_bytes().is_none_or(|uri| uri != place.as_bytes());
         if self.says_forwarded && (forward.tried || to_another && forward.left.is_empty()) {
             let told = Message::response(&forward.request, status(181)).to_tag("relay").build().unwrap();
             self.endpoint.respond(now, forward.server, told).unwrap();
