@@ -94,7 +94,19 @@ impl Media {
         self.write(vec![audio])
     }
 
-    /// The answer to an offer; the stream goes where it says.
+    /// Whether an offer can be answered. Nothing is agreed on by that, and nothing is sent.
+    pub(crate) fn check(offer: &[u8]) -> Result<(), Unusable> {
+        let offer = Session::parse(offer).map_err(|_| Unusable::Malformed)?;
+        common(&offer).map(drop).ok_or(Unusable::NothingInCommon)
+    }
+
+    /// Sends nothing more, until something else is agreed on.
+    pub(crate) fn stop(&self) {
+        // The task lives as long as this does.
+        let _ = self.stream.send(None);
+    }
+
+    /// The answer to an offer, which is to be sent at once: the stream goes where the offer says.
     pub(crate) fn answer(&mut self, offer: &[u8]) -> Result<Vec<u8>, Unusable> {
         let offer = Session::parse(offer).map_err(|_| Unusable::Malformed)?;
         let (place, stream) = common(&offer).ok_or(Unusable::NothingInCommon)?;
@@ -265,6 +277,22 @@ mod tests {
             assert_eq!(*b.stream.borrow(), None);
             a.answered(answer.as_bytes()).unwrap();
             assert!(a.stream.borrow().is_some());
+        });
+    }
+
+    #[test]
+    fn an_offer_that_is_looked_at_agrees_on_nothing() {
+        block_on(async {
+            let (mut a, mut b) = (open().await, open().await);
+            let offer = a.offer();
+            assert_eq!(Media::check(&offer), Ok(()));
+            assert_eq!(*b.stream.borrow(), None, "it may ring for long");
+            let answer = b.answer(&offer).unwrap();
+            assert!(b.stream.borrow().is_some());
+            a.answered(&answer).unwrap();
+            a.stop();
+            assert_eq!(*a.stream.borrow(), None);
+            assert_eq!(Media::check(b"hello"), Err(Unusable::Malformed));
         });
     }
 

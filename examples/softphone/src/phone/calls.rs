@@ -144,15 +144,16 @@ impl Phone {
         let from = peer(&message);
         let refuse = if self.options.busy || self.leaving.is_some() { StatusCode::new(486) } else { None };
         let media = if refuse.is_none() { self.new_media().await } else { None };
-        let Some(mut media) = media else {
+        let Some(media) = media else {
             let status = refuse.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             let (core, endpoint) = self.ua.parts();
             let _ = core.reject(endpoint, now, call, status, Reply::new());
             self.tell("refused", &[("from", (&from).into())], &format!("{from} calls: refused"));
             return;
         };
-        // What cannot be talked about is said before anybody is disturbed; an answer is made when it is wanted.
-        if offer && media.answer(message.body()).is_err() {
+        // What cannot be talked about is said before anybody is disturbed. The answer is made, and sound goes out, when
+        // somebody picks up.
+        if offer && Media::check(message.body()).is_err() {
             let (core, endpoint) = self.ua.parts();
             let _ = core.reject(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new());
             self.tell("refused", &[("from", (&from).into())], &format!("{from} calls: nothing in common, refused"));
@@ -286,7 +287,10 @@ impl Phone {
 
     pub(super) fn hang_up(&mut self, call: CallHandle) {
         let now = self.now();
-        let unanswered = self.calls.get(&call).is_some_and(|kept| kept.incoming && !kept.answered);
+        let Some(kept) = self.calls.get(&call) else { return };
+        // Its end may have to wait for an ACK, or for the answer to CANCEL.
+        kept.media.stop();
+        let unanswered = kept.incoming && !kept.answered;
         let (core, endpoint) = self.ua.parts();
         let done = if unanswered {
             core.reject(endpoint, now, call, StatusCode::BUSY_HERE, Reply::new())
