@@ -5,7 +5,7 @@
 //! is at the head of one of them. The lists run through the nodes themselves: to clear a timer is to unlink its
 //! node, and nothing of it stays behind.
 
-use crate::cores::NIL;
+use crate::cores::{FEW, NIL};
 use crate::time::Instant;
 use alloc::vec::Vec;
 
@@ -169,6 +169,13 @@ impl Timers {
         let needed = (index as usize + 1) * 2;
         if self.nodes.len() < needed {
             self.nodes.resize(needed, EMPTY);
+        }
+    }
+
+    /// Gives memory back, if there was much of it: no timer is set and there is no transaction.
+    pub(crate) fn release(&mut self) {
+        if self.nodes.len() > 2 * FEW {
+            self.nodes = Vec::new();
         }
     }
 

@@ -261,7 +261,7 @@ fn location(text: &str) -> Result<Location, BadOptions> {
     }
     if let Some(file) = text.strip_prefix("sqlite:") {
         if !cfg!(feature = "sqlite") {
-            return Err(bad("--location sqlite: this build has no SQLite; build with --features sqlite".into()));
+            return Err(bad("--location sqlite: this build has no SQLite; build without --no-default-features".into()));
         }
         return Ok(Location::Sqlite(file.into()));
     }

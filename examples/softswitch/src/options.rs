@@ -353,7 +353,7 @@ SIGHUP reads users and certificates again. SIGTERM stops taking new work, waits 
 ",
     );
     if !cfg!(feature = "sqlite") {
-        text.push_str("\nThis build has no SQLite: cargo build --release -p softswitch --features sqlite adds it.\n");
+        text.push_str("\nThis build has no SQLite: it was made with --no-default-features.\n");
     }
     text
 }

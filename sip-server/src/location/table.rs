@@ -335,7 +335,8 @@ impl Store for LocationTable {
             None if self.entries.len() >= self.max_aors => return Err(StoreError::Full),
             None => self.create(aor).ok_or(StoreError::Full)?,
         };
-        self.change(index, |old| *old = bindings.into());
+        // Moved one by one: one binding lies in the entry itself, and several take no more room than they need.
+        self.change(index, |old| *old = bindings.into_iter().collect());
         Ok(())
     }
 

@@ -31,5 +31,5 @@ mod slab;
 pub use crate::declare_ids;
 pub use hash::{HashKey, IdHash, IdHasher, SipHasher};
 pub use id::{Id, Key};
-pub(crate) use slab::NIL;
 pub use slab::Slab;
+pub(crate) use slab::{FEW, NIL};

@@ -9,6 +9,9 @@ use core::num::NonZeroU32;
 /// No place.
 pub(crate) const NIL: u32 = u32::MAX;
 
+/// Places that are kept though nothing is in them.
+pub(crate) const FEW: usize = 1024;
+
 enum Slot<T> {
     Used(T),
     /// Index of the next free place, or `NIL`.
@@ -22,14 +25,16 @@ struct Cell<T> {
 
 /// Objects by generational id: inserted, looked up and removed in constant time, listed in the order of their places.
 ///
-/// Memory grows to the most objects there have been at one time and is kept. A slab has no limit of its own: its owner
-/// compares [`len`](Slab::len) with the limit before inserting.
+/// Memory grows to the most objects there have been at one time; it is given back when the last of many is taken out. A slab has
+/// no limit of its own: its owner compares [`len`](Slab::len) with the limit before inserting.
 pub struct Slab<I, T> {
     cells: Vec<Cell<T>>,
     free: u32,
     len: usize,
     /// The generation of places not yet made.
     first: NonZeroU32,
+    /// The highest generation of any place.
+    highest: NonZeroU32,
     id: PhantomData<fn() -> I>,
 }
 
@@ -42,7 +47,7 @@ impl<I: Id, T> Default for Slab<I, T> {
 impl<I: Id, T> Slab<I, T> {
     /// A slab without objects or memory.
     pub const fn new() -> Self {
-        Slab { cells: Vec::new(), free: NIL, len: 0, first: NonZeroU32::MIN, id: PhantomData }
+        Slab { cells: Vec::new(), free: NIL, len: 0, first: NonZeroU32::MIN, highest: NonZeroU32::MIN, id: PhantomData }
     }
 
     /// How many objects there are.
@@ -94,14 +99,30 @@ impl<I: Id, T> Slab<I, T> {
         let next = match cell.generation.checked_add(1).filter(|&next| next <= Key::LAST) {
             Some(generation) => {
                 cell.generation = generation;
+                self.highest = self.highest.max(generation);
                 mem::replace(&mut self.free, index)
             }
             None => NIL,
         };
         self.len -= 1;
-        match mem::replace(&mut cell.slot, Slot::Free(next)) {
+        let taken = mem::replace(&mut cell.slot, Slot::Free(next));
+        if self.len == 0 && self.cells.len() > FEW {
+            self.release();
+        }
+        match taken {
             Slot::Used(value) => Some(value),
             Slot::Free(_) => None,
+        }
+    }
+
+    /// Gives the memory of an empty slab back. Places that are made anew begin with a generation that none has had.
+    #[cold]
+    fn release(&mut self) {
+        // Some place may be used up: it must stay so.
+        if self.highest < Key::LAST {
+            self.first = self.highest;
+            self.cells = Vec::new();
+            self.free = NIL;
         }
     }
 
@@ -177,7 +198,8 @@ impl<I: Id, T> Slab<I, T> {
     ///
     /// `None` if two have one place, or if a place is not below `most`, which bounds the memory that an index made up can cost.
     pub fn restore(entries: impl IntoIterator<Item = (I, T)>, horizon: NonZeroU32, most: u32) -> Option<Slab<I, T>> {
-        let mut slab = Slab { first: Key::new(0, horizon)?.generation(), ..Slab::new() };
+        let horizon = Key::new(0, horizon)?.generation();
+        let mut slab = Slab { first: horizon, highest: horizon, ..Slab::new() };
         for (id, value) in entries {
             let (index, generation) = (id.key().index(), id.key().generation());
             if index >= most || index == NIL {
@@ -191,6 +213,7 @@ impl<I: Id, T> Slab<I, T> {
                 return None;
             }
             *cell = Cell { generation, slot: Slot::Used(value) };
+            slab.highest = slab.highest.max(generation);
             slab.len += 1;
         }
         for (index, cell) in slab.cells.iter_mut().enumerate().rev() {
@@ -231,6 +254,29 @@ mod tests {
         let next: Key = slab.insert('b').unwrap();
         assert_eq!(next.index(), 1);
         assert_eq!(slab.horizon(), NonZeroU32::MIN, "the place that is left does not count");
+    }
+
+    #[test]
+    fn memory_is_given_back_with_the_last_of_many_and_no_id_comes_again() {
+        let mut slab: Slab<Key, u32> = Slab::new();
+        let mut given = alloc::collections::BTreeSet::new();
+        for round in 0..3 {
+            let keys: Vec<Key> = (0..2 * FEW as u32).map(|n| slab.insert(n).unwrap()).collect();
+            // Some places are used more often than others.
+            for &key in &keys[..round] {
+                slab.remove(key);
+                let again = slab.insert(7).unwrap();
+                assert!(given.insert(again.to_bits()));
+                slab.remove(again);
+            }
+            assert!(keys.iter().all(|key| given.insert(key.to_bits())), "round {round}");
+            for &key in &keys[round..] {
+                assert!(slab.cells.capacity() > FEW);
+                slab.remove(key);
+            }
+            assert_eq!(slab.cells.capacity(), 0);
+            assert!(keys.iter().all(|&key| slab.get(key).is_none() && slab.remove(key).is_none()));
+        }
     }
 
     #[test]

@@ -6,11 +6,12 @@ mod client;
 mod export;
 mod flows;
 mod keepalive;
+mod kept;
 mod receive;
 mod server;
 
 use crate::config::EndpointConfig;
-use crate::cores::{HashKey, Key, NIL, Slab};
+use crate::cores::{FEW, HashKey, Key, NIL, Slab};
 use crate::counters::Counters;
 use crate::error::InputError;
 use crate::flow::Flow;
@@ -32,6 +33,7 @@ use alloc::vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use hashbrown::HashTable;
+use kept::Kept;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -83,6 +85,7 @@ pub struct Endpoint {
     pub(crate) counters: Counters,
     next_send: u64,
     pub(crate) recording: Option<Box<Recording>>,
+    kept: Kept,
     /// The name for Via over WebSocket: RFC 7118 section 5.
     invalid_host: String,
 }
@@ -119,6 +122,7 @@ impl Endpoint {
             counters: Counters::default(),
             next_send: 0,
             recording: None,
+            kept: Kept::default(),
             invalid_host,
         }
     }
@@ -355,6 +359,12 @@ impl Endpoint {
         if let Some(tx) = self.txs.remove_at(index) {
             if let Some(count) = self.sources.get_mut(usize::from(tx.source)) {
                 *count = count.saturating_sub(1);
+            }
+        }
+        if self.txs.is_empty() {
+            self.timers.release();
+            if self.table.capacity() > FEW {
+                self.table = HashTable::new();
             }
         }
     }

@@ -105,8 +105,13 @@ impl Endpoint {
     }
 
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
+        let live = self.txs.len();
         if let Some(found) = self.txs.get_mut(tx.key()) {
-            found.last = bytes;
+            // Over streams it is forgotten when it has been sent: timer J is 0.
+            let stays = matches!(found.machine, Machine::NonInviteServer(_))
+                && !found.transport.is_connected()
+                && !status.is_provisional();
+            found.last = if stays { self.kept.keep(bytes, live) } else { bytes };
         }
         self.server_respond(tx.key().index(), Status::of(status));
     }

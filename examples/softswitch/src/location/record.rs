@@ -5,6 +5,9 @@ use sip_transaction::{FlowId, Instant, Path, Transport};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The end of the line of a user agent that is woken by push notifications.
+const WAKES: &str = "\twakes";
+
 /// A moment, by the clock of this process and by that on the wall.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
@@ -44,6 +47,9 @@ pub(crate) fn write(aor: &str, binding: &Binding, at: Moment) -> Option<String> 
     if let Some(path) = parts.received {
         line.push_str(&format!("\t{}\t{}\t{}", path.transport, path.local, path.remote));
     }
+    if parts.wakes {
+        line.push_str(WAKES);
+    }
     Some(line)
 }
 
@@ -58,6 +64,7 @@ pub(crate) fn read(
     at: Moment,
     flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>,
 ) -> Option<(String, Binding)> {
+    let (line, wakes) = line.strip_suffix(WAKES).map_or((line, false), |line| (line, true));
     let fields: Vec<&str> = line.split('\t').collect();
     let text = |n: usize| fields.get(n).copied();
     let number = |n: usize| text(n)?.parse::<u64>().ok();
@@ -83,6 +90,7 @@ pub(crate) fn read(
         registered: Instant::from_micros(at.now.as_micros().saturating_sub(ago)),
         expires: at.now + Duration::from_millis(lasts),
         received,
+        wakes,
     });
     Some((text(0)?.to_owned(), binding))
 }
@@ -109,6 +117,7 @@ mod tests {
             registered: Instant::from_millis(90_000),
             expires: Instant::from_millis(160_000),
             received: Some(path),
+            wakes: true,
         };
         let binding = Binding::new(&parts);
         let line = write("sip:alice@localhost", &binding, Moment { now: start, unix: 1_000_000 }).unwrap();

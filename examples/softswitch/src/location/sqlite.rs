@@ -1,10 +1,12 @@
 //! `--location sqlite:FILE`: bindings that outlive the process. The table in memory answers; a thread of its own writes
 //! changes behind it, in batches, so that a crash loses no more than the last moments, and an orderly end nothing.
+//!
+//! The file is one process's at a time: what another one wrote, the table in memory would not know.
 
 use super::Journal;
 use super::record::{self, Moment};
 use crate::log::log;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use sip_server::Binding;
 use sip_transaction::{FlowId, Instant, Transport};
 use std::net::SocketAddr;
@@ -34,7 +36,18 @@ impl Sqlite {
         epoch: std::time::Instant,
         flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>,
     ) -> Result<(Sqlite, Saved), String> {
-        let failed = |error: rusqlite::Error| format!("--location sqlite:{}: {error}", file.display());
+        let failed = |error: rusqlite::Error| {
+            let why = match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    "another process has it open; nodes that share users need --location redis://HOST".to_owned()
+                }
+                Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+                    format!("{error}; move it away to begin with an empty one")
+                }
+                _ => error.to_string(),
+            };
+            format!("--location sqlite:{}: {why}", file.display())
+        };
         let connection = Connection::open(file).map_err(failed)?;
         let saved = load(&connection, Moment::now(epoch), flow).map_err(failed)?;
         let (changes, receiver) = channel();
@@ -66,10 +79,14 @@ fn load(
     at: Moment,
     flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>,
 ) -> rusqlite::Result<Saved> {
+    // One that is just ending may be waited for. The lock is kept from the first statement on.
+    connection.busy_timeout(Duration::from_secs(2))?;
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+         BEGIN IMMEDIATE;
          CREATE TABLE IF NOT EXISTS bindings (aor TEXT NOT NULL, line TEXT NOT NULL);
-         CREATE INDEX IF NOT EXISTS bindings_aor ON bindings (aor);",
+         CREATE INDEX IF NOT EXISTS bindings_aor ON bindings (aor);
+         COMMIT;",
     )?;
     let mut select = connection.prepare("SELECT line FROM bindings ORDER BY rowid")?;
     let lines = select.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
@@ -132,6 +149,9 @@ mod tests {
         journal.changed("sip:a@x", &[binding("sip:a@192.0.2.2")], Instant::ZERO);
         journal.changed("sip:b@x", &[], Instant::ZERO);
         journal.flush();
+        let second = Sqlite::open(&file, epoch, |_, _| None).map(drop).unwrap_err();
+        assert!(second.contains("another process has it open"), "{second}");
+        drop(journal);
         let (_again, saved) = Sqlite::open(&file, epoch, |_, _| None).unwrap();
         let saved: Vec<_> = saved.iter().map(|(aor, binding)| (aor.as_str(), binding.contact())).collect();
         assert_eq!(saved, [("sip:a@x", "sip:a@192.0.2.2")]);

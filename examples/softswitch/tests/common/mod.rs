@@ -59,6 +59,11 @@ impl Server {
         assert!(status.success());
     }
 
+    /// Waits for its end, and tells whether it was a good one.
+    pub(crate) fn ended(&mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self, transport: &str) -> SocketAddr {
         self.listening.iter().find(|(on, _)| on == transport).unwrap().1

@@ -1,0 +1,53 @@
+//! Where the final responses lie that are kept for retransmitted requests: one behind the other in blocks. They live for timer J
+//! and end in the order they came, so that a block ends as a whole. Among other things of other lives, each by itself, they
+//! would leave holes when they go, and the memory of a busy hour would be no use to anything else.
+
+use bytes::{Bytes, BytesMut};
+
+/// The smallest block and the largest.
+const BLOCK: (usize, usize) = (1024, 1 << 20);
+/// What a block has for each live transaction: a fraction of what the transaction takes.
+const SHARE: usize = 128;
+
+/// The block that is being filled.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(BytesMut);
+
+impl Kept {
+    /// The same bytes, in the block. `live`: how many transactions there are.
+    pub(crate) fn keep(&mut self, bytes: Bytes, live: usize) -> Bytes {
+        let room = self.0.capacity() - self.0.len();
+        if bytes.len() > room {
+            let block = (live * SHARE).clamp(BLOCK.0, BLOCK.1);
+            // What would waste much of a block stays where it is.
+            if bytes.len() > block / 2 {
+                return bytes;
+            }
+            self.0 = BytesMut::with_capacity(block);
+        }
+        self.0.extend_from_slice(&bytes);
+        self.0.split().freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_lie_one_behind_the_other() {
+        let mut kept = Kept::default();
+        let response = |n: u8| Bytes::from(alloc::vec![n; 300]);
+        let all: alloc::vec::Vec<Bytes> = (0..20).map(|n| kept.keep(response(n), 1)).collect();
+        assert!(all.iter().enumerate().all(|(n, bytes)| *bytes == response(n as u8)));
+        let beside = all.windows(2).filter(|two| two[0].as_ptr_range().end == two[1].as_ptr()).count();
+        assert_eq!(beside, 13, "three to a block");
+        // With many transactions a block is larger; a large response has no place in a small one.
+        let all: alloc::vec::Vec<Bytes> = (0..20).map(|n| kept.keep(response(n), 1000)).collect();
+        let beside = all.windows(2).filter(|two| two[0].as_ptr_range().end == two[1].as_ptr()).count();
+        assert!(beside >= 18, "{beside}");
+        let mut kept = Kept::default();
+        let large = Bytes::from(alloc::vec![1; 600]);
+        assert_eq!(kept.keep(large.clone(), 1).as_ptr(), large.as_ptr());
+    }
+}
