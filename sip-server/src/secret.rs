@@ -25,6 +25,11 @@ impl Mac {
         Mac::keyed(&key)
     }
 
+    /// The key for one of several things of the same purpose.
+    pub(crate) fn of_its_own(&self, name: &[u8]) -> Mac {
+        Mac::keyed(&self.of(&[name]))
+    }
+
     fn keyed(key: &[u8; 32]) -> Mac {
         // The key is as long as a SHA-256 block allows: it is padded, as HMAC says.
         let mut block = [0; 64];

@@ -135,17 +135,22 @@ impl<'a> Iterator for AuthParams<'a> {
 
 /// The parameter at the start of `v`, and where the next one begins.
 fn one(v: &[u8]) -> Read<(Param<'_>, usize)> {
-    let at = scan::skip(v, 0, scan::LWS);
-    let (param, end) = lex::pair(v, at, scan::TOKEN)?;
+    let (name, value, next) = raw_one(v, 0)?;
+    Ok((Param { name: scan::text(name), value: Some(ParamValue(value)) }, next))
+}
+
+/// Name and value of the parameter at `v[from]`, and where the next one begins.
+#[inline]
+fn raw_one(v: &[u8], from: usize) -> Read<(&[u8], &[u8], usize)> {
+    let at = scan::skip(v, from, scan::LWS);
+    let (name, value, end) = lex::raw_pair(v, at, scan::TOKEN)?;
     let next = scan::skip(v, end, scan::LWS);
-    if param.value.is_none() {
-        return Err(ValueError::new(ValueFault::Param, next));
-    }
+    let Some(value) = value else { return Err(ValueError::new(ValueFault::Param, next)) };
     match v.get(next) {
-        None => Ok((param, next)),
+        None => Ok((name, value, next)),
         Some(b',') => match scan::skip(v, next + 1, scan::LWS) {
             end if end == v.len() => fault(ValueFault::Incomplete, end),
-            next => Ok((param, next)),
+            next => Ok((name, value, next)),
         },
         Some(_) => fault(ValueFault::Trailing, next),
     }
@@ -517,15 +522,18 @@ impl<'a> Credentials<'a> {
         }
         let mut all = DigestCredentials::default();
         let mut seen = 0u16;
-        for param in self.params {
-            let Param { name, value: Some(value) } = param? else { continue };
+        let (v, mut at) = (self.params.rest, 0);
+        while at < v.len() {
+            let (name, value, next) = raw_one(v, at).map_err(|error| error.shifted(self.params.offset))?;
+            at = next;
+            let value = ParamValue(value);
             let wrong = |kind| ValueError::new(kind, self.params.offset_of(value));
             let bare = value.without_quotes();
             let token = || scan::all(bare, scan::TOKEN).then(|| Token::new(scan::text(bare)));
-            let is = |known: &str| name.eq_ignore_ascii_case(known);
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
             let number = match name.len() {
                 2 if is("nc") => {
-                    if nonce_count(bare).is_none() {
+                    if bare.len() != 8 || !scan::all(bare, scan::HEX) {
                         return Err(wrong(ValueFault::Number));
                     }
                     all.nc = Some(scan::text(bare));

@@ -78,17 +78,26 @@ pub(crate) fn end(v: &[u8], at: usize) -> Read<()> {
 
 /// `name EQUAL value` at `v[at]`, and where it ends. The value is missing if there is no equals sign.
 pub(crate) fn pair(v: &[u8], at: usize, class: u8) -> Read<(Param<'_>, usize)> {
-    let (name, name_end) = token(v, at)?;
+    let (name, value, end) = raw_pair(v, at, class)?;
+    Ok((Param { name: scan::text(name), value: value.map(ParamValue) }, end))
+}
+
+/// As [`pair`], in bytes: for those that look at each name once.
+#[inline]
+pub(crate) fn raw_pair(v: &[u8], at: usize, class: u8) -> Read<(&[u8], Option<&[u8]>, usize)> {
+    let some = |from: usize, end: usize| if end > from { Ok(end) } else { Err(unexpected(v, from)) };
+    let name_end = some(at, scan::skip(v, at, scan::TOKEN))?;
+    let name = slice(v, at, name_end);
     let equal = scan::skip(v, name_end, scan::LWS);
     if v.get(equal) != Some(&b'=') {
-        return Ok((Param { name, value: None }, name_end));
+        return Ok((name, None, name_end));
     }
     let from = scan::skip(v, equal + 1, scan::LWS);
     let end = match v.get(from) {
         Some(b'"') => quoted_string(v, from)?,
-        _ => run(v, from, class)?.1,
+        _ => some(from, scan::skip(v, from, class))?,
     };
-    Ok((Param { name, value: Some(ParamValue(slice(v, from, end))) }, end))
+    Ok((name, Some(slice(v, from, end)), end))
 }
 
 /// Checks the quoted string that opens at `v[open]`; returns its end.

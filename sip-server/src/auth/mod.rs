@@ -11,7 +11,7 @@ mod tests;
 use crate::id::AuthId;
 use crate::location::aor_key;
 use crate::reply::{reply_bare, reply_fields};
-use crate::secret::Random;
+use crate::secret::{Mac, Random};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -231,8 +231,8 @@ enum Secret {
 /// Requests it has no quarrel with are handed on by [`handle`](DigestAuth::handle); the others are answered.
 pub struct DigestAuth {
     config: AuthConfig,
-    /// The realm of each domain.
-    realms: Vec<Arc<str>>,
+    /// The realm of each domain, and the key of its nonces.
+    realms: Vec<(Arc<str>, Mac)>,
     nonces: Nonces,
     budget: Budget,
     /// By realm, a NUL and the user name.
@@ -255,10 +255,14 @@ impl DigestAuth {
     pub fn new(config: AuthConfig, seed: [u8; 32]) -> Self {
         let mut random = Random::new(&seed, "digest");
         let lifetime = u32::try_from(config.nonce_lifetime.as_secs()).unwrap_or(u32::MAX);
-        let realm = |domain: &String| Arc::from(config.realm.as_ref().unwrap_or(domain).as_str());
+        let nonces = Nonces::new(&seed, lifetime, config.used_nonces);
+        let realm = |domain: &String| {
+            let name = config.realm.as_ref().unwrap_or(domain).as_str();
+            (Arc::from(name), nonces.realm(name))
+        };
         DigestAuth {
             realms: config.domains.iter().map(realm).collect(),
-            nonces: Nonces::new(&seed, lifetime, config.used_nonces),
+            nonces,
             budget: Budget::new(&seed, config.failures, config.forgive),
             users: HashMap::with_hasher(random.hash_key()),
             hashed: HashMap::with_hasher(random.hash_key()),
@@ -418,12 +422,15 @@ impl DigestAuth {
     }
 
     fn realm(&self, demand: Demand) -> Arc<str> {
-        self.realms.get(demand.domain).cloned().unwrap_or_default()
+        self.realms.get(demand.domain).map(|(name, _)| name.clone()).unwrap_or_default()
     }
 
     /// Whether a request is to be authenticated, and how.
     fn demand(&self, message: &Message) -> Option<Demand> {
         let config = &self.config;
+        if config.domains.is_empty() {
+            return None;
+        }
         let proxy = match message.method()? {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
             //# Servers MUST NOT attempt to challenge an ACK.
@@ -496,7 +503,8 @@ impl DigestAuth {
             return Verdict::Challenge { demand, stale: false };
         }
         let peer = self.peer(path);
-        let (nonce, worth) = match self.nonces.open(claim.nonce, now, &realm, &peer) {
+        let Some((_, key)) = self.realms.get(demand.domain) else { return Verdict::Passed(None) };
+        let (nonce, worth) = match self.nonces.open(claim.nonce, now, key, &peer) {
             Ok((nonce, worth)) if self.nonces.is_unused(&nonce, claim.count) => (nonce, worth),
             // The password is right, only the nonce will not do: RFC 7616 section 3.3.
             _ => return Verdict::Challenge { demand, stale: true },
@@ -506,7 +514,7 @@ impl DigestAuth {
         if worth == Worth::Aging {
             let mut info = String::with_capacity(16 + NONCE_CHARS);
             info.push_str("nextnonce=\"");
-            self.nonces.write(&mut info, now, &identity.realm, &peer);
+            self.nonces.write(&mut info, now, key, &peer);
             info.push('"');
             identity.info = Some(info.into());
         }
@@ -742,7 +750,8 @@ impl DigestAuth {
             true => (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Header::ProxyAuthenticate),
             false => (StatusCode::UNAUTHORIZED, Header::WwwAuthenticate),
         };
-        let (realm, peer) = (self.realm(demand), self.peer(path));
+        let peer = self.peer(path);
+        let Some((realm, key)) = self.realms.get(demand.domain) else { return };
         let mut values: SmallVec<[String; 2]> = SmallVec::new();
         for algorithm in &self.config.algorithms {
             let mut value = String::with_capacity(96 + realm.len() + NONCE_CHARS);
@@ -754,7 +763,7 @@ impl DigestAuth {
                 value.push(c);
             }
             value.push_str("\", nonce=\"");
-            self.nonces.write(&mut value, now, &realm, &peer);
+            self.nonces.write(&mut value, now, key, &peer);
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
             //# However, servers MUST always
             //# send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate

@@ -1,7 +1,7 @@
 //! Nonces without state, and the little state that keeps each from being used twice.
 //!
-//! A nonce carries when it was made and a random number, and a MAC over these, its realm and, if asked for, its flow: it needs
-//! no memory until it is used. Of a nonce that has been used, the counts seen are kept in a window. The memory of used
+//! A nonce carries when it was made and a random number, and a MAC over these and, if asked for, its flow, with a key of its realm: it
+//! needs no memory until it is used. Of a nonce that has been used, the counts seen are kept in a window. The memory of used
 //! nonces is bounded: what is forgotten before its time makes all nonces of that age stale, so nothing can be replayed.
 
 use crate::secret::{Mac, Random, same};
@@ -15,7 +15,7 @@ use sip_transaction::cores::IdHash;
 
 const TIME: usize = 4;
 const SALT: usize = 8;
-const TAG: usize = 12;
+const TAG: usize = 9;
 const LEN: usize = TIME + SALT + TAG;
 /// Characters of a nonce: the base64 of `LEN` bytes.
 pub(crate) const NONCE_CHARS: usize = LEN / 3 * 4;
@@ -82,24 +82,21 @@ impl Nonces {
         }
     }
 
-    /// Appends a new nonce, good for `realm` and whoever `peer` stands for.
-    pub(crate) fn write(&mut self, out: &mut String, now: Instant, realm: &str, peer: &[u8]) {
+    /// The key of a realm: its nonces are good for no other.
+    pub(crate) fn realm(&self, realm: &str) -> Mac {
+        self.mac.of_its_own(realm.as_bytes())
+    }
+
+    /// Appends a new nonce, good for the realm with this key and whoever `peer` stands for.
+    pub(crate) fn write(&mut self, out: &mut String, now: Instant, realm: &Mac, peer: &[u8]) {
         let salt = self.random.u64();
         let mut bytes = [0; LEN];
-        self.seal(&mut bytes, seconds(now), salt, realm, peer);
+        seal(&mut bytes, seconds(now), salt, realm, peer);
         URL_SAFE_NO_PAD.encode_string(bytes, out);
     }
 
-    fn seal(&self, bytes: &mut [u8; LEN], made: u32, salt: u64, realm: &str, peer: &[u8]) {
-        let (made, salt) = (made.to_be_bytes(), salt.to_be_bytes());
-        let tag = self.mac.of(&[&made, &salt, realm.as_bytes(), peer]);
-        for (to, from) in bytes.iter_mut().zip(made.iter().chain(&salt).chain(tag.iter().take(TAG))) {
-            *to = *from;
-        }
-    }
-
-    /// What `nonce` is worth for `realm` and `peer`, before any count is looked at.
-    pub(crate) fn open(&self, nonce: &[u8], now: Instant, realm: &str, peer: &[u8]) -> Result<(Nonce, Worth), Worth> {
+    /// What `nonce` is worth for the realm with this key and `peer`, before any count is looked at.
+    pub(crate) fn open(&self, nonce: &[u8], now: Instant, realm: &Mac, peer: &[u8]) -> Result<(Nonce, Worth), Worth> {
         let mut bytes = [0; LEN];
         if URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes) != Ok(LEN) {
             return Err(Worth::Forged);
@@ -107,7 +104,7 @@ impl Nonces {
         let made = bytes.first_chunk::<TIME>().map_or(0, |made| u32::from_be_bytes(*made));
         let salt = bytes.get(TIME..TIME + SALT).and_then(|salt| salt.try_into().ok()).map_or(0, u64::from_be_bytes);
         let mut expected = [0; LEN];
-        self.seal(&mut expected, made, salt, realm, peer);
+        seal(&mut expected, made, salt, realm, peer);
         if !same(&expected, &bytes) {
             return Err(Worth::Forged);
         }
@@ -174,6 +171,18 @@ impl Nonces {
     }
 }
 
+/// Time, salt and tag. Time and salt are one part, so that one block of the hash holds all.
+fn seal(bytes: &mut [u8; LEN], made: u32, salt: u64, realm: &Mac, peer: &[u8]) {
+    let (head, tag) = bytes.split_at_mut(TIME + SALT);
+    let parts = made.to_be_bytes().into_iter().chain(salt.to_be_bytes());
+    for (to, from) in head.iter_mut().zip(parts) {
+        *to = from;
+    }
+    for (to, from) in tag.iter_mut().zip(realm.of(&[head, peer])) {
+        *to = from;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +197,8 @@ mod tests {
 
     fn make(nonces: &mut Nonces, now: Instant) -> String {
         let mut text = String::new();
-        nonces.write(&mut text, now, "example.com", b"peer");
+        let realm = nonces.realm("example.com");
+        nonces.write(&mut text, now, &realm, b"peer");
         assert_eq!(text.len(), NONCE_CHARS);
         text
     }
@@ -197,7 +207,9 @@ mod tests {
     fn a_nonce_is_good_for_its_realm_its_peer_and_its_time() {
         let mut nonces = nonces(10);
         let text = make(&mut nonces, at(10));
-        let worth = |now, realm, peer: &[u8]| nonces.open(text.as_bytes(), now, realm, peer).map(|(_, worth)| worth);
+        let worth = |now, realm, peer: &[u8]| {
+            nonces.open(text.as_bytes(), now, &nonces.realm(realm), peer).map(|(_, worth)| worth)
+        };
         assert_eq!(worth(at(10), "example.com", b"peer"), Ok(Worth::Fresh));
         assert_eq!(worth(at(160), "example.com", b"peer"), Ok(Worth::Aging));
         assert_eq!(worth(at(310), "example.com", b"peer"), Err(Worth::Stale));
@@ -205,15 +217,15 @@ mod tests {
         assert_eq!(worth(at(10), "example.com", b"other"), Err(Worth::Forged));
         let mut forged = text.clone().into_bytes();
         forged[0] ^= 1;
-        assert_eq!(nonces.open(&forged, at(10), "example.com", b"peer").err(), Some(Worth::Forged));
-        assert_eq!(nonces.open(b"", at(10), "example.com", b"peer").err(), Some(Worth::Forged));
+        assert_eq!(nonces.open(&forged, at(10), &nonces.realm("example.com"), b"peer").err(), Some(Worth::Forged));
+        assert_eq!(nonces.open(b"", at(10), &nonces.realm("example.com"), b"peer").err(), Some(Worth::Forged));
     }
 
     #[test]
     fn each_count_is_good_once_in_any_order_within_the_window() {
         let mut nonces = nonces(10);
         let text = make(&mut nonces, at(0));
-        let (nonce, _) = nonces.open(text.as_bytes(), at(0), "example.com", b"peer").unwrap();
+        let (nonce, _) = nonces.open(text.as_bytes(), at(0), &nonces.realm("example.com"), b"peer").unwrap();
         for count in [1, 3, 2, 70, 69, 7] {
             assert!(nonces.is_unused(&nonce, Some(count)), "{count}");
             nonces.use_up(&nonce, Some(count), at(0));
@@ -231,17 +243,17 @@ mod tests {
         let mut nonces = nonces(2);
         let texts: alloc::vec::Vec<_> = (0..4).map(|n| make(&mut nonces, at(n))).collect();
         for text in &texts {
-            let (nonce, _) = nonces.open(text.as_bytes(), at(5), "example.com", b"peer").unwrap();
+            let (nonce, _) = nonces.open(text.as_bytes(), at(5), &nonces.realm("example.com"), b"peer").unwrap();
             assert!(nonces.is_unused(&nonce, Some(1)));
             nonces.use_up(&nonce, Some(1), at(5));
         }
         assert!(nonces.used() <= 2);
         for text in &texts {
-            let (nonce, _) = nonces.open(text.as_bytes(), at(5), "example.com", b"peer").unwrap();
+            let (nonce, _) = nonces.open(text.as_bytes(), at(5), &nonces.realm("example.com"), b"peer").unwrap();
             assert!(!nonces.is_unused(&nonce, Some(1)));
         }
         let later = make(&mut nonces, at(6));
-        let (nonce, _) = nonces.open(later.as_bytes(), at(6), "example.com", b"peer").unwrap();
+        let (nonce, _) = nonces.open(later.as_bytes(), at(6), &nonces.realm("example.com"), b"peer").unwrap();
         assert!(nonces.is_unused(&nonce, Some(1)), "new ones are good");
         nonces.use_up(&nonce, Some(1), at(1000));
         assert_eq!(nonces.used(), 1, "those past their time are forgotten");

@@ -730,7 +730,7 @@ impl Answer<'_> {
         //# If the Contact header did not contain a "reg-id" Contact header field parameter or
         //# if that parameter was ignored (as described above), the registrar MUST NOT include
         //# the outbound option-tag in the Require header field of its response.
-        let outbound = read::registers_flow(message) && message.supports("outbound");
+        let outbound = message.supports("outbound") && read::registers_flow(message);
         if let Some(seconds) = config.flow_timer.filter(|_| outbound) {
             let _ = write!(text, "{seconds}");
         }

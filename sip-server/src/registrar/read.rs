@@ -76,11 +76,12 @@ fn aor(config: &RegistrarConfig, message: &Message) -> Result<String, Refused> {
     let uri = to.uri().map_err(|_| BAD())?;
     let not_found = || Refused::status(StatusCode::NOT_FOUND);
     let sip = uri.as_sip().ok_or_else(not_found)?;
-    let domain = message.request_uri().and_then(Result::ok).ok_or_else(BAD)?;
-    let domain = domain.as_sip().ok_or_else(BAD)?;
-    let same_realm = domain.host_str().eq_ignore_ascii_case(sip.host_str())
-        || config.domains.iter().any(|own| own.eq_ignore_ascii_case(sip.host_str()));
-    if sip.user().is_none() || !same_realm {
+    let host = sip.host_str();
+    let asked = || {
+        let uri = message.request_uri().and_then(Result::ok);
+        uri.is_some_and(|uri| uri.as_sip().is_some_and(|uri| uri.host_str().eq_ignore_ascii_case(host)))
+    };
+    if sip.user().is_none() || !(config.domains.iter().any(|own| own.eq_ignore_ascii_case(host)) || asked()) {
         return Err(not_found());
     }
     Ok(aor_key(sip))
@@ -161,7 +162,7 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
     // RFC 3261 section 20.19: a malformed value is as good as the default.
     let expires = message.expires().unwrap_or_default();
     let mut asked: SmallVec<[ContactAsked<'a>; 1]> = SmallVec::new();
-    let mut any = false;
+    let (mut any, mut flows) = (false, false);
     for contact in message.contacts() {
         let contact = contact.map_err(|_| BAD())?;
         if asked.len() >= config.max_contacts {
@@ -170,6 +171,7 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
         match contact {
             Contact::Any => any = true,
             Contact::Address(address) => {
+                flows |= is_flow(&contact);
                 asked.push(contact_asked(config, path, message, &contact, &address, expires, aor)?)
             }
         }
@@ -183,7 +185,6 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
         let alone = asked.is_empty() && message.contacts().count() == 1;
         return if alone && expires == Some(0) { Ok(Asked::RemoveAll) } else { Err(BAD()) };
     }
-    let flows = message.contacts().flatten().any(|contact| is_flow(&contact));
     if flows && !outbound_applies(message) && message.supports("outbound") {
         //= https://www.rfc-editor.org/rfc/rfc5626#section-6
         //# In this case,
@@ -258,8 +259,13 @@ fn contact_asked<'a>(
         //# registrar MUST reject the request with a 403, for the same reason.
         // Names that differ need no comparison by the rules; numbers have several spellings.
         let host = sip.host_str();
-        let elsewhere =
-            sip.host().domain().is_some() && !aor.rsplit('@').next().unwrap_or(aor).eq_ignore_ascii_case(host);
+        let same = aor
+            .len()
+            .checked_sub(host.len())
+            .and_then(|at| aor.get(at..))
+            .is_some_and(|own| own.eq_ignore_ascii_case(host));
+        let is_number = |host: &str| matches!(host.as_bytes().last(), Some(b'0'..=b'9' | b']'));
+        let elsewhere = !same && !(is_number(aor) && is_number(host));
         let own = !elsewhere && Uri::parse(aor.as_bytes()).is_ok_and(|own| own.equivalent(&uri));
         if seconds > 0 && (own || sip.gr().is_some() && aor_key(sip) == aor) {
             return Err(FORBIDDEN());
@@ -315,11 +321,16 @@ fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) ->
     if reg_id > 0 || path.transport.is_websocket() {
         return true;
     }
+    let port = uri.port().unwrap_or(path.transport.default_port());
+    let as_it_says =
+        uri.host().ip() == Some(path.remote.ip()) && (path.transport.is_connected() || port == path.remote.port());
+    if as_it_says && !path.transport.is_secure() || uri.host().ip().is_none() {
+        return false;
+    }
     let Some((Some(sent_by), _)) = message.top_via().ok().and_then(|via| via.sent_by().ok()).map(|(h, p)| (h.ip(), p))
     else {
         return false;
     };
-    let port = uri.port().unwrap_or(path.transport.default_port());
     let elsewhere = sent_by != path.remote.ip() || !path.transport.is_connected() && port != path.remote.port();
     uri.host().ip() == Some(sent_by) && (elsewhere || path.transport.is_secure())
 }
