@@ -82,9 +82,12 @@ pub(crate) fn pair(v: &[u8], at: usize, class: u8) -> Read<(Param<'_>, usize)> {
     Ok((Param { name: scan::text(name), value: value.map(ParamValue) }, end))
 }
 
+/// Name, value and end of a parameter.
+pub(crate) type RawPair<'a> = (&'a [u8], Option<&'a [u8]>, usize);
+
 /// As [`pair`], in bytes: for those that look at each name once.
 #[inline]
-pub(crate) fn raw_pair(v: &[u8], at: usize, class: u8) -> Read<(&[u8], Option<&[u8]>, usize)> {
+pub(crate) fn raw_pair(v: &[u8], at: usize, class: u8) -> Read<RawPair<'_>> {
     let some = |from: usize, end: usize| if end > from { Ok(end) } else { Err(unexpected(v, from)) };
     let name_end = some(at, scan::skip(v, at, scan::TOKEN))?;
     let name = slice(v, at, name_end);
