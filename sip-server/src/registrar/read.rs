@@ -265,7 +265,7 @@ fn contact_asked<'a>(
             .and_then(|at| aor.get(at..))
             .is_some_and(|own| own.eq_ignore_ascii_case(host));
         let is_number = |host: &str| matches!(host.as_bytes().last(), Some(b'0'..=b'9' | b']'));
-        let elsewhere = !same && !(is_number(aor) && is_number(host));
+        let elsewhere = !(same || is_number(aor) && is_number(host));
         let own = !elsewhere && Uri::parse(aor.as_bytes()).is_ok_and(|own| own.equivalent(&uri));
         if seconds > 0 && (own || sip.gr().is_some() && aor_key(sip) == aor) {
             return Err(FORBIDDEN());
