@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
-use sip_message::headers::ReferSub;
+use sip_message::headers::{ReferSub, TargetDialog};
 use sip_message::{Header, Message, Method, NameAddr, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
@@ -214,13 +214,23 @@ impl UserAgentCore {
     /// The Refer-To URI for an attended transfer: the peer of `call`, with a Replaces that takes that call over (RFC 3891). `None` if the
     /// call does not stand, or its peer does not support Replaces.
     pub fn attended_target(&self, call: CallHandle) -> Option<String> {
+        let target = self.dialog(self.call(call)?.dialog?)?.remote_target();
+        self.with_replaces(call, target)
+    }
+
+    /// The same at another URI of the peer, such as its address-of-record, for when its Contact leads nowhere from outside of the
+    /// call: the request that comes of it requires `replaces`, so that no other user agent of the peer takes it (RFC 5589 section 7.5).
+    pub fn attended_target_at(&self, call: CallHandle, uri: &str) -> Option<String> {
+        Some(self.with_replaces(call, uri)? + "&Require=replaces")
+    }
+
+    fn with_replaces(&self, call: CallHandle, target: &str) -> Option<String> {
         let found = self.calls.get(call)?;
         let entry = self.dialogs.get(found.dialog?)?;
         if found.state != CallState::Confirmed || !entry.peer.has(Peer::REPLACES) {
             return None;
         }
         let dialog = &entry.dialog;
-        let target = dialog.remote_target();
         let mut out = String::from(target.split_once('?').map_or(target, |(uri, _)| uri));
         out.push_str("?Replaces=");
         // As the peer sees it: to-tag is its own.
@@ -230,6 +240,29 @@ impl UserAgentCore {
         out.push_str("%3Bfrom-tag%3D");
         escaped(dialog.local_tag(), &mut out);
         Some(out)
+    }
+
+    /// The value of a Target-Dialog field that names the dialog of a call to its peer (RFC 4538): whoever may ask things of the peer in the
+    /// call may then ask them outside of it, as with [`refer_outside`](UserAgentCore::refer_outside).
+    //= https://www.rfc-editor.org/rfc/rfc4538#section-3
+    //# The "remote-tag" header field parameter MUST be
+    //# present and MUST contain the tag that would be viewed as the remote
+    pub fn target_dialog(&self, call: CallHandle) -> Option<String> {
+        let dialog = self.dialog(self.call(call)?.dialog?)?;
+        let (ours, theirs) = (dialog.local_tag(), dialog.remote_tag());
+        Some(format!("{};remote-tag={ours};local-tag={theirs}", dialog.call_id()))
+    }
+
+    /// The call whose dialog a request outside of it names in Target-Dialog (RFC 4538): its sender is the peer of that call, or has it from the
+    /// peer.
+    //= https://www.rfc-editor.org/rfc/rfc4538#section-4
+    //# If the dialog identifiers don't match, or if they don't contain both
+    //# a "remote-tag" and "local-tag" parameter, the header field MUST be
+    //# ignored, and authorization MAY be determined by other means.
+    pub fn target_call(&self, request: &Message) -> Option<CallHandle> {
+        let value = request.value::<TargetDialog<'_>>(Header::TargetDialog).ok()??;
+        let (local, remote) = (value.local_tag().ok()??, value.remote_tag().ok()??);
+        self.call_of(self.find_dialog(value.call_id(), local, remote)?)
     }
 
     /// Transfers the peer of `call` to the peer of `other`: a REFER whose target replaces the call with `other` (RFC 5589 section

@@ -67,14 +67,7 @@ pub struct Register {
 impl Register {
     /// Registers the Contact of `origin` for its From, the address-of-record, at `registrar`, the URI of a domain; for an hour.
     pub fn new(origin: Origin, registrar: impl Into<String>) -> Self {
-        let mut registrar: String = registrar.into();
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
-        //# The "userinfo" and "@" components of the SIP URI MUST NOT be present.
-        if let (Some(scheme), Some(at)) = (registrar.find(':'), registrar.find('@')) {
-            if scheme < at {
-                registrar.drain(scheme + 1..=at);
-            }
-        }
+        let registrar = domain_of(registrar.into());
         Register {
             origin,
             registrar,
@@ -126,6 +119,18 @@ impl Register {
         self.headers.push(name, value);
         self
     }
+}
+
+/// The URI of a registrar, without the user that some give.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+//# The "userinfo" and "@" components of the SIP URI MUST NOT be present.
+pub(crate) fn domain_of(mut registrar: String) -> String {
+    if let (Some(scheme), Some(at)) = (registrar.find(':'), registrar.find('@')) {
+        if scheme < at {
+            registrar.drain(scheme + 1..=at);
+        }
+    }
+    registrar
 }
 
 /// A registration.

@@ -68,6 +68,15 @@ impl OutgoingRequest {
         OutgoingRequest::new(origin, Method::Options, target).header("Accept", "application/sdp")
     }
 
+    /// Asks a registrar, the URI of a domain, which bindings the address-of-record of `origin` has: a REGISTER without Contact, which
+    /// changes nothing. The Contact fields of the 200 list them.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2.3
+    //# If no Contact header field is present in a REGISTER request, the list of
+    //# bindings is left unchanged.
+    pub fn bindings(origin: Origin, registrar: impl Into<String>) -> Self {
+        OutgoingRequest::new(origin, Method::Register, crate::registration::domain_of(registrar.into()))
+    }
+
     /// The body.
     pub fn body(mut self, body: Body) -> Self {
         self.body = Some(body);
@@ -99,15 +108,20 @@ impl UserAgentCore {
             return Err(CommandError::Full);
         }
         let method = Method::parse(request.method.as_bytes()).ok_or(CommandError::NotSupported)?;
-        if UserAgentCore::knows(method) && !matches!(method, Method::Message | Method::Options) {
+        // A REGISTER may ask here; those that bind are kept up, and have a command of their own.
+        let asks = method == Method::Register && !request.headers.has(Header::Contact);
+        if UserAgentCore::knows(method) && !matches!(method, Method::Message | Method::Options)
+            || method == Method::Register && !asks
+        {
             return Err(CommandError::NotSupported);
         }
         let way = self.way(&request.origin);
-        let (mut builder, _) = self.outside(method, &request.origin, &way, &request.target, None)?;
+        let to = asks.then_some(request.origin.from.as_str());
+        let (mut builder, _) = self.outside(method, &request.origin, &way, &request.target, to)?;
         //= https://www.rfc-editor.org/rfc/rfc3428#section-4
         //# MESSAGE requests do not initiate dialogs.  User Agents MUST NOT
         //# insert Contact header fields into MESSAGE requests.
-        if method != Method::Message {
+        if method != Method::Message && !asks {
             builder = builder.header(Header::Contact, &way.contact).lines(&self.allow_line);
         }
         builder = request.headers.on_request(self.dress(builder));

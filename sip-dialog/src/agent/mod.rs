@@ -121,7 +121,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3891#section-6.2
         //# UAs which support the Replaces header MUST include the "replaces" option
         //# tag in a Supported header field.
-        supported.push_str("timer, replaces, join, norefersub, 199, gruu");
+        supported.push_str("timer, replaces, join, norefersub, tdialog, 199, gruu");
         for extension in &config.extensions {
             supported.push_str(", ");
             supported.push_str(extension);

@@ -37,7 +37,8 @@ pub(crate) struct Server {
 }
 
 /// Option tags that Require may name besides those of the host.
-const EXTENSIONS: [&str; 8] = ["100rel", "timer", "replaces", "join", "norefersub", "199", "gruu", "outbound"];
+const EXTENSIONS: [&str; 9] =
+    ["100rel", "timer", "replaces", "join", "norefersub", "tdialog", "199", "gruu", "outbound"];
 
 /// Body types that Require handling of: what a user agent of any kind meets.
 const METHODS: [&str; 12] =

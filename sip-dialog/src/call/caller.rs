@@ -134,7 +134,9 @@ impl Invite {
                 //# fields: From, Call-ID, CSeq, Via, and Record-Route.
                 let harmless =
                     ["replaces", "join", "accept-contact", "reject-contact", "subject", "call-info", "user-to-user"];
-                if harmless.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                // What is named there must be taken notice of, or the request refused: nothing more.
+                let requires = name.eq_ignore_ascii_case("require") && matches!(&*value, "replaces" | "join");
+                if requires || harmless.iter().any(|known| name.eq_ignore_ascii_case(known)) {
                     invite = invite.header(name, value.into_owned());
                 }
             }

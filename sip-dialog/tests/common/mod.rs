@@ -6,8 +6,8 @@ mod relay;
 
 use sim::{Host, Network, NodeId, Wish};
 use sip_dialog::{
-    Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Origin, Output, Reply, UserAgent,
-    UserAgentConfig, UserAgentCore,
+    Body, CallEvent, CallHandle, CommandError, Credentials, EndCause, Event, Invite, Origin, Output, Progress, Reply,
+    UserAgent, UserAgentConfig, UserAgentCore,
 };
 use sip_message::{Message, ResponseBuilder, StatusCode};
 use sip_transaction::{
@@ -368,6 +368,11 @@ impl World {
         }
     }
 
+    /// Looks at all that has happened once more: [`until`](World::until) begins at the beginning.
+    pub fn rewind(&mut self) {
+        self.read = 0;
+    }
+
     #[track_caller]
     pub fn until_confirmed(&mut self, node: NodeId, call: CallHandle) {
         self.until_call(node, call, |event| matches!(event, CallEvent::Confirmed { .. }).then_some(()));
@@ -376,7 +381,7 @@ impl World {
     /// The end of a call: looked for among all that has happened, then waited for.
     #[track_caller]
     pub fn end_of(&mut self, node: NodeId, call: CallHandle) -> EndCause {
-        self.read = 0;
+        self.rewind();
         self.until_call(node, call, |event| match event {
             CallEvent::Ended { cause, .. } => Some(*cause),
             _ => None,
@@ -461,6 +466,29 @@ impl World {
     pub fn ladder(&self) -> String {
         sim::ladder(self.net.trace())
     }
+}
+
+/// The call that comes in next rings.
+#[track_caller]
+pub fn rung(world: &mut World, node: NodeId) -> CallHandle {
+    let call = world.incoming(node);
+    world.tell(node, |core, ep, now| core.progress(ep, now, call, Progress::ringing())).unwrap();
+    call
+}
+
+/// The call that comes in next rings and is answered.
+#[track_caller]
+pub fn picked_up(world: &mut World, node: NodeId) -> CallHandle {
+    let call = rung(world, node);
+    settle(world);
+    world.accept(node, call).unwrap();
+    world.until_confirmed(node, call);
+    call
+}
+
+/// What has been sent arrives, and is answered.
+pub fn settle(world: &mut World) {
+    world.run_for(Duration::from_millis(150));
 }
 
 /// Whether this is the number of a message, such as `F12`.

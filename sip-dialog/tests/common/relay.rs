@@ -26,12 +26,16 @@ struct Forward {
 pub struct Relay {
     pub endpoint: Endpoint,
     own: String,
+    /// By which names it knows itself, besides its address.
+    pub names: Vec<String>,
     /// Users, and the places where they are tried, one after the other; others are called where their URI says.
     pub places: BTreeMap<String, Vec<Place>>,
     /// Whether the caller is told that its call is forwarded.
     pub says_forwarded: bool,
     /// The realm for which credentials are asked.
     pub realm: Option<String>,
+    /// Whether it stays on the route of dialogs.
+    pub records: bool,
     forwards: Vec<Forward>,
     pub events: VecDeque<Below>,
 }
@@ -41,9 +45,11 @@ impl Relay {
         Relay {
             endpoint: Endpoint::new(Arc::new(EndpointConfig::default()), [n; 32]),
             own: format!("192.0.2.{n}"),
+            names: Vec::new(),
             places: BTreeMap::new(),
             says_forwarded: false,
             realm: None,
+            records: true,
             forwards: Vec::new(),
             events: VecDeque::new(),
         }
@@ -71,7 +77,7 @@ impl Relay {
                 Below::ClientEnded { tx, .. } => {
                     if let Some(at) = self.forwards.iter().position(|forward| forward.client == Some(tx)) {
                         let request = &self.forwards[at].request;
-                        let failed = Message::response(request, status(408)).to_tag("relay").build().unwrap();
+                        let failed = Message::response(request, status(480)).to_tag("relay").build().unwrap();
                         self.ended_here(now, at, failed);
                     }
                 }
@@ -102,7 +108,10 @@ impl Relay {
     /// The message as it goes on: without us on its route.
     fn onward(&self, mut message: Message) -> Message {
         let ours = match message.routes().next() {
-            Some(Ok(route)) => route.uri_bytes().windows(self.own.len()).any(|part| part == self.own.as_bytes()),
+            Some(Ok(route)) => {
+                let uri = String::from_utf8_lossy(route.uri_bytes()).into_owned();
+                uri.contains(&self.own) || self.names.iter().any(|name| uri.contains(name))
+            }
             _ => false,
         };
         if ours {
@@ -114,7 +123,7 @@ impl Relay {
 
     fn on_request(&mut self, now: Instant, tx: ServerTxId, message: Message) {
         let inside = message.to().unwrap().tag().unwrap().is_some();
-        if let Some(realm) = self.realm.as_ref().filter(|_| !inside && !message.has(Header::ProxyAuthorization)) {
+        if let Some(realm) = self.realm.as_ref().filter(|realm| !inside && !shows(&message, realm)) {
             let challenge = format!("Digest realm=\"{realm}\", nonce=\"n\", qop=\"auth\"");
             let response = Message::response(&message, status(407))
                 .to_tag("relay")
@@ -127,7 +136,9 @@ impl Relay {
         let mut request = self.onward(message);
         let mut left = VecDeque::new();
         if !inside {
-            request.push_record_route(format!("<sip:{};lr>", self.own)).unwrap();
+            if self.records {
+                request.push_record_route(format!("<sip:{};lr>", self.own)).unwrap();
+            }
             let uri = request.request_uri().unwrap().unwrap().as_str().to_owned();
             let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default();
             if request.has(Header::Route) {
@@ -187,4 +198,12 @@ impl Relay {
             self.next(now, at);
         }
     }
+}
+
+/// Whether a request shows credentials for a realm.
+fn shows(request: &Message, realm: &str) -> bool {
+    let realm = format!("realm=\"{realm}\"");
+    request
+        .fields(Header::ProxyAuthorization)
+        .any(|value| value.windows(realm.len()).any(|part| part == realm.as_bytes()))
 }

@@ -131,7 +131,7 @@ fn requests_have_what_the_rfc_asks_for() {
     let messages = talk(&mut world);
     let requests: Vec<&Message> = messages.iter().filter(|message| message.method().is_some()).collect();
     let mut branches = BTreeSet::new();
-    let known = ["100rel", "timer", "replaces", "join", "norefersub", "199", "gruu"];
+    let known = ["100rel", "timer", "replaces", "join", "norefersub", "tdialog", "199", "gruu"];
     for request in &requests {
         let via = request.top_via().unwrap();
         assert!(request.field(Header::Via).unwrap().starts_with(b"SIP/2.0/UDP "));

@@ -12,6 +12,7 @@ mod common;
 
 mod auth;
 mod b2bua;
+mod basic;
 mod cancel;
 mod change;
 mod flows;
@@ -29,3 +30,4 @@ mod services;
 mod subscription;
 mod timers;
 mod transfer;
+mod transfers;

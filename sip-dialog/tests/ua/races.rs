@@ -15,9 +15,9 @@ fn lose_first(world: &mut World, start: &'static [u8]) {
     });
 }
 
-/// RFC 5407 section 3.1.1: the callee hears of a CANCEL after it has sent the 200.
+/// RFC 5407 section 3.1.2: the callee hears of a CANCEL after it has sent the 200.
 #[test]
-fn s3_1_1_cancel_crosses_the_200() {
+fn s3_1_2_cancel_crosses_the_200() {
     let mut world = World::new(1);
     let (alice, bob) = (world.phone(1), world.phone(2));
     let ours = world.call(alice, 1, 2);
@@ -31,7 +31,7 @@ fn s3_1_1_cancel_crosses_the_200() {
     world.finish();
 }
 
-/// RFC 5407 section 3.1.4: the 200 to the INVITE is lost, and a re-INVITE comes before its ACK.
+/// RFC 5407 section 3.1.4: the ACK is lost, and a re-INVITE comes before the next one.
 #[test]
 fn s3_1_4_a_reinvite_overtakes_the_ack() {
     let mut world = World::new(2);
@@ -52,9 +52,9 @@ fn s3_1_4_a_reinvite_overtakes_the_ack() {
     world.finish();
 }
 
-/// RFC 5407 section 3.1.6 and 3.3.1: the caller hangs up before the callee has its ACK.
+/// RFC 5407 section 3.1.6: the caller hangs up before the callee has its ACK.
 #[test]
-fn s3_3_1_bye_overtakes_the_ack() {
+fn s3_1_6_bye_overtakes_the_ack() {
     let mut world = World::new(3);
     let (alice, bob) = (world.phone(1), world.phone(2));
     lose_first(&mut world, b"ACK");
@@ -67,9 +67,9 @@ fn s3_3_1_bye_overtakes_the_ack() {
     world.finish();
 }
 
-/// RFC 5407 section 3.2.1: BYE crosses a re-INVITE.
+/// RFC 5407 section 3.2.2: BYE crosses a re-INVITE.
 #[test]
-fn s3_2_1_bye_crosses_a_reinvite() {
+fn s3_2_2_bye_crosses_a_reinvite() {
     let mut world = World::new(4);
     let (alice, bob) = (world.phone(1), world.phone(2));
     let (ours, theirs) = world.established(alice, bob, 1, 2);
@@ -80,9 +80,9 @@ fn s3_2_1_bye_crosses_a_reinvite() {
     world.finish();
 }
 
-/// RFC 5407 section 3.2.2: UPDATE crosses a re-INVITE.
+/// RFC 5407 section 3.3.2: UPDATE crosses a re-INVITE.
 #[test]
-fn s3_2_2_update_crosses_a_reinvite() {
+fn s3_3_2_update_crosses_a_reinvite() {
     let mut world = World::new(5);
     let (alice, bob) = (world.phone(1), world.phone(2));
     let (ours, theirs) = world.established(alice, bob, 1, 2);
@@ -100,7 +100,7 @@ fn s3_2_2_update_crosses_a_reinvite() {
     world.finish();
 }
 
-/// RFC 5407 section 3.3.2: both hang up at once, and each BYE is answered 200.
+/// RFC 5407 section 3.2.1: both hang up at once, and each BYE is answered 200.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.1
 //= type=test
 //# If the response for the BYE is a 481 (Call/Transaction Does Not Exist)
@@ -108,7 +108,7 @@ fn s3_2_2_update_crosses_a_reinvite() {
 //# (that is, a timeout is returned by the client transaction), the UAC MUST
 //# consider the session and the dialog terminated.
 #[test]
-fn s3_3_2_bye_crosses_bye() {
+fn s3_2_1_bye_crosses_bye() {
     let mut world = World::new(6);
     let (alice, bob) = (world.phone(1), world.phone(2));
     let (ours, theirs) = world.established(alice, bob, 1, 2);
@@ -225,4 +225,156 @@ fn an_ack_with_another_tag_acknowledges_nothing() {
     let after = world.sent().iter().filter(|title| title.contains("200")).count();
     assert!(after > before, "the 2xx is not retransmitted any more");
     assert_eq!(world.end_of(bob, theirs), EndCause::NotAcknowledged);
+}
+
+/// RFC 5407 section 3.1.1: the 180 is lost, and the INVITE is sent again while the 200 is on its way.
+#[test]
+fn s3_1_1_the_invite_again_crosses_the_200() {
+    let mut world = World::new(40);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.net.set_filter(|packet| match packet.bytes.starts_with(b"SIP/2.0 1") {
+        true => Fate::Lose,
+        false => Fate::Carry,
+    });
+    let ours = world.call(alice, 1, 2);
+    let theirs = rung(&mut world, bob);
+    // The INVITE is sent again after 500 ms; the 200 leaves just before it would arrive.
+    world.run_for(Duration::from_millis(492));
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(alice, ours);
+    world.until_confirmed(bob, theirs);
+    settle(&mut world);
+    assert_eq!(world.sent().iter().filter(|what| *what == "1>2 INVITE").count(), 2, "{}", world.ladder());
+    let calls = world
+        .log
+        .iter()
+        .filter(|happened| matches!(happened.event, sip_dialog::Event::Call { event: CallEvent::Incoming { .. }, .. }));
+    assert_eq!(calls.count(), 1, "the second is no call of its own");
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+/// RFC 5407 section 3.1.3: the caller hangs up on the early dialog, with a BYE, while the 200 is on its way.
+#[test]
+fn s3_1_3_an_early_bye_crosses_the_200() {
+    let mut world = World::new(41);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = rung(&mut world, bob);
+    let dialog = world.until_call(alice, ours, |event| match event {
+        CallEvent::Progress { dialog, .. } => *dialog,
+        _ => None,
+    });
+    world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, dialog, None)).unwrap();
+    world.accept(bob, theirs).unwrap();
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    settle(&mut world);
+    assert!(world.sent().contains(&"1>2 ACK".to_owned()), "the 200 has its ACK: {}", world.ladder());
+    world.finish();
+}
+
+/// RFC 5407 section 3.1.5: the ACK with the answer is lost, and an offer comes before it: it meets ours and is answered 491.
+#[test]
+fn s3_1_5_a_reinvite_overtakes_the_ack_with_the_answer() {
+    let mut world = World::new(42);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    lose_first(&mut world, b"ACK");
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, sip_dialog::Reply::new().body(offer()))).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    settle(&mut world);
+    assert!(world.sent().contains(&"2>1 491".to_owned()), "{}", world.ladder());
+    // The second ACK completes the first exchange, and the change is made then.
+    world.until_confirmed(bob, theirs);
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    world.finish();
+}
+
+/// RFC 5407 section 3.2.3: who has asked for a change hangs up, and the 200 to the re-INVITE comes after that.
+#[test]
+fn s3_2_3_the_200_to_a_reinvite_crosses_bye() {
+    let mut world = World::new(43);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    world.tell(bob, |core, ep, now| core.reinvite(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    let before = world.sent().len();
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    assert_eq!(world.end_of(bob, theirs), EndCause::HungUp);
+    settle(&mut world);
+    let mut after = world.sent()[before..].to_vec();
+    after.sort();
+    assert_eq!(after, ["1>2 200", "1>2 200", "2>1 ACK", "2>1 BYE"], "{}", world.ladder());
+    world.finish();
+}
+
+/// RFC 5407 section 3.2.4: the callee wants out while the ACK is on its way. Its BYE waits for the ACK, so that they do not cross.
+#[test]
+fn s3_2_4_the_ack_does_not_cross_bye() {
+    let mut world = World::new(44);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    settle(&mut world);
+    world.went("F1 1>2 INVITE  F3 2>1 200  F4 1>2 ACK  F5 2>1 BYE  F6 1>2 200");
+    world.finish();
+}
+
+/// RFC 5407 section 3.3.1: both change the session at once; both are answered 491, and both changes go through later.
+#[test]
+fn s3_3_1_reinvite_crosses_reinvite() {
+    let mut world = World::new(45);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let before = world.sent().len();
+    for (node, call) in [(alice, ours), (bob, theirs)] {
+        world.tell(node, |core, ep, now| core.reinvite(ep, now, call, Some(offer()), ExtraHeaders::new())).unwrap();
+    }
+    settle(&mut world);
+    let mut crossed = world.sent()[before..].to_vec();
+    crossed.sort();
+    assert_eq!(crossed, ["1>2 491", "1>2 ACK", "1>2 INVITE", "2>1 491", "2>1 ACK", "2>1 INVITE"]);
+    for _ in 0..2 {
+        let (node, call) = world.until_any_offer();
+        world.tell(node, |core, ep, now| core.answer(ep, now, call, answer())).unwrap();
+        let (other, of) = if node == alice { (bob, theirs) } else { (alice, ours) };
+        world.until_call(other, of, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    }
+    world.hang_up(bob, theirs);
+    world.finish();
+}
+
+/// RFC 5407 section 3.3.3: a REFER crosses the BYE: it is answered 481, and no subscription is left of it.
+#[test]
+fn s3_3_3_refer_crosses_bye() {
+    let mut world = World::new(46);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let refer = sip_dialog::Refer::new("sip:3@192.0.2.3");
+    world.hang_up(alice, ours);
+    let sub = world.tell(bob, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    let cause = world.until(bob, |event| match event {
+        sip_dialog::Event::Subscription { subscription, event: sip_dialog::SubscriptionEvent::Ended { cause, .. } }
+            if *subscription == sub =>
+        {
+            Some(*cause)
+        }
+        _ => None,
+    });
+    assert_eq!(cause, sip_dialog::SubscriptionEnd::Refused(sip_message::StatusCode::new(481).unwrap()));
+    world.finish();
 }

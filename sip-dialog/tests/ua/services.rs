@@ -18,21 +18,6 @@ fn through_proxy(me: u8, user: &str) -> Invite {
     Invite::new(origin(me).route(PROXY), format!("sip:{user}@biloxi.example")).body(offer())
 }
 
-/// The call that comes in next rings and is answered.
-fn picked_up(world: &mut World, node: sim::NodeId) -> CallHandle {
-    let call = rung(world, node);
-    settle(world);
-    world.accept(node, call).unwrap();
-    world.until_confirmed(node, call);
-    call
-}
-
-fn rung(world: &mut World, node: sim::NodeId) -> CallHandle {
-    let call = world.incoming(node);
-    world.tell(node, |core, ep, now| core.progress(ep, now, call, Progress::ringing())).unwrap();
-    call
-}
-
 /// One side changes the session and the other agrees.
 fn agreed(world: &mut World, from: (sim::NodeId, CallHandle), to: (sim::NodeId, CallHandle)) {
     world.until_call(to.0, to.1, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
@@ -57,11 +42,6 @@ fn resume(world: &mut World, from: (sim::NodeId, CallHandle), to: (sim::NodeId, 
     world.tell(from.0, |core, ep, now| core.resume(ep, now, from.1, offer())).unwrap();
     agreed(world, from, to);
     assert!(!world.tell(to.0, |core, _, _| core.call(to.1)).unwrap().held);
-}
-
-/// What has been sent arrives, and is answered.
-fn settle(world: &mut World) {
-    world.run_for(Duration::from_millis(150));
 }
 
 /// A call that comes in to take the place of another is answered; returns it and the one it replaced.

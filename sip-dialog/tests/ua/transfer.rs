@@ -26,7 +26,7 @@ fn reported(world: &mut World, node: sim::NodeId, id: SubscriptionId, code: u16)
     });
 }
 
-/// RFC 5589 section 6.1: unattended. Bob transfers Alice to Carol.
+/// Unattended. Bob transfers Alice to Carol.
 //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
 //= type=test
 //# If a REFER request is accepted (that is, a 2xx class response is
@@ -105,7 +105,7 @@ fn blind() {
     world.finish();
 }
 
-/// RFC 5589 section 6.2: the target is busy, and the transferor learns it.
+/// The target is busy, and the transferor learns it.
 #[test]
 fn blind_and_refused() {
     let mut world = World::new(2);
@@ -125,7 +125,7 @@ fn blind_and_refused() {
     world.finish();
 }
 
-/// RFC 5589 section 7.1: attended, with the target's call replaced.
+/// Attended, with the target's call replaced.
 //= https://www.rfc-editor.org/rfc/rfc3891#section-3
 //= type=test
 //# If the UA cannot accept the new INVITE (for example: it cannot establish
