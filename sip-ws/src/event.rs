@@ -71,6 +71,18 @@ pub enum Event {
     Closed(Box<Closed>),
 }
 
+/// A message that lies in the host's buffer: what [`handle_in_place`](crate::Connection::handle_in_place) finds.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// As [`Event::Text`].
+    Text(&'a [u8]),
+    /// As [`Event::Binary`].
+    Binary(&'a [u8]),
+    /// As [`Event::Sip`].
+    Sip(&'a [u8]),
+}
+
 /// The events that carry bytes of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

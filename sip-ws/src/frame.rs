@@ -173,9 +173,76 @@ pub(crate) fn parse(bytes: &[u8], rules: Rules) -> Result<Option<Header>, Violat
     Ok(Some(Header { opcode, fin, compressed, mask, len, size }))
 }
 
+/// The header of a frame to send, up to 14 bytes. Its payload goes right behind it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// The header, zeros, and in the last byte its length: all of it is written and read at once.
+    bytes: [u8; 16],
+}
+
+impl AsRef<[u8]> for FrameHeader {
+    #[inline(always)]
+    fn as_ref(&self) -> &[u8] {
+        let [bytes @ .., len] = &self.bytes;
+        bytes.get(..usize::from(*len)).unwrap_or_default()
+    }
+}
+
+impl core::ops::Deref for FrameHeader {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        self.as_ref()
+    }
+}
+
+impl core::fmt::Debug for FrameHeader {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_tuple("FrameHeader").field(&self.as_ref()).finish()
+    }
+}
+
+/// A header that is being made, in little-endian order, and its length.
+#[derive(Default)]
+struct Builder {
+    bits: u128,
+    len: u32,
+}
+
+impl Sink for Builder {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        let mut wide = [0; 16];
+        wide.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+        self.bits |= u128::from_le_bytes(wide) << (self.len * 8);
+        self.len += N as u32;
+    }
+}
+
+/// Where a header is written to.
+pub(crate) trait Sink {
+    fn put<const N: usize>(&mut self, bytes: [u8; N]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.extend_from_slice(&bytes);
+    }
+}
+
+/// The header of a frame to send.
+#[inline(always)]
+pub(crate) fn header(opcode: Opcode, fin: bool, compressed: bool, len: usize, mask: Option<[u8; 4]>) -> FrameHeader {
+    let mut header = Builder::default();
+    put(&mut header, opcode, fin, compressed, len, mask);
+    FrameHeader { bytes: (header.bits | u128::from(header.len) << 120).to_le_bytes() }
+}
+
 /// Appends the header of a frame to send.
 #[inline(always)]
-pub(crate) fn put(out: &mut Vec<u8>, opcode: Opcode, fin: bool, compressed: bool, len: usize, mask: Option<[u8; 4]>) {
+pub(crate) fn put(out: &mut impl Sink, opcode: Opcode, fin: bool, compressed: bool, len: usize, mask: Option<[u8; 4]>) {
     let first = opcode as u8 | (u8::from(fin) << 7) | (u8::from(compressed) << 6);
     //= https://www.rfc-editor.org/rfc/rfc6455#section-5.3
     //# A masked frame MUST have the field frame-masked set to 1, as defined
@@ -183,15 +250,15 @@ pub(crate) fn put(out: &mut Vec<u8>, opcode: Opcode, fin: bool, compressed: bool
     let masked = u8::from(mask.is_some()) << 7;
     // Arrays of a fixed length become plain stores.
     if len < 126 {
-        out.extend_from_slice(&[first, masked | len as u8]);
+        out.put([first, masked | len as u8]);
     } else if let Ok(len) = u16::try_from(len) {
         let [high, low] = len.to_be_bytes();
-        out.extend_from_slice(&[first, masked | 126, high, low]);
+        out.put([first, masked | 126, high, low]);
     } else {
-        out.extend_from_slice(&[first, masked | 127]);
-        out.extend_from_slice(&(len as u64).to_be_bytes());
+        out.put([first, masked | 127]);
+        out.put((len as u64).to_be_bytes());
     }
     if let Some(key) = mask {
-        out.extend_from_slice(&key);
+        out.put(key);
     }
 }

@@ -112,9 +112,11 @@ pub use close::{Cause, CloseCode, CloseFrame, Closed, Timeout, Violation};
 #[cfg(feature = "deflate")]
 pub use config::Deflate;
 pub use config::{Config, KeepAlive, Role};
-pub use connection::{Accept, AcceptError, ClientError, Connection, Message, Misuse, SendError, SendFailure};
+pub use connection::{Accept, AcceptError, ClientError, Connection, Message, Misuse, SendError, SendFailure, Utf8};
 pub use counters::{Counters, Totals};
-pub use event::{Event, Input, InputError, Open};
+pub use event::{Event, Input, InputError, Open, Received};
+pub use frame::FrameHeader;
 pub use http::{Answer, AnswerError, BadAnswer, Fields, RequestError, RequestHead, ResponseHead, Url, UrlError};
 pub use mask::apply_mask;
+pub use outbox::Transmit;
 pub use time::Instant;

@@ -18,17 +18,18 @@ pub(crate) fn is_valid(bytes: &[u8]) -> bool {
     }
 }
 
-/// The length of the valid beginning of `bytes`, and whether what follows it could still become valid.
-fn valid_prefix(bytes: &[u8]) -> (usize, Result<(), Invalid>) {
-    #[cfg(feature = "simdutf8")]
-    let checked = simdutf8::compat::from_utf8(bytes).map_err(|e| (e.valid_up_to(), e.error_len()));
-    #[cfg(not(feature = "simdutf8"))]
-    let checked = core::str::from_utf8(bytes).map_err(|e| (e.valid_up_to(), e.error_len()));
-    match checked {
-        Ok(_) => (bytes.len(), Ok(())),
-        Err((valid, None)) => (valid, Ok(())),
-        Err((valid, Some(_))) => (valid, Err(Invalid)),
+/// Cuts `bytes` in front of a character that begins in them but cannot end in them.
+fn split_open(bytes: &[u8]) -> (&[u8], &[u8]) {
+    for len in 1..=bytes.len().min(3) {
+        let Some((before, end)) = bytes.split_at_checked(bytes.len() - len) else { break };
+        match end.first() {
+            Some(0x80..=0xbf) => {}
+            // The first byte of a character says how long it is.
+            Some(first) if first.leading_ones() as usize > len => return (before, end),
+            _ => break,
+        }
     }
+    (bytes, &[])
 }
 
 /// The check of a message that arrives in pieces. Keeps at most three bytes between pieces.
@@ -55,9 +56,11 @@ impl Utf8Stream {
                 Err(_) => return Err(Invalid),
             }
         }
-        let (valid, rest) = valid_prefix(piece);
-        rest?;
-        let open = piece.get(valid..).unwrap_or_default();
+        let (whole, open) = split_open(piece);
+        let can_be_saved = || !matches!(core::str::from_utf8(open), Err(error) if error.error_len().is_some());
+        if !is_valid(whole) || !can_be_saved() {
+            return Err(Invalid);
+        }
         let Some(slot) = self.open.get_mut(..open.len()) else { return Err(Invalid) };
         slot.copy_from_slice(open);
         self.len = open.len() as u8;

@@ -6,6 +6,7 @@ use crate::{
     close::Cause,
     config::Config,
     event::{Event, Open},
+    frame::FrameHeader,
     http::{
         Answer, AnswerError, BadAnswer, HeadFull, RequestError, RequestHead, ResponseHead, check_field, extensions,
         is_token,
@@ -300,7 +301,10 @@ impl Connection {
         let head_only = matches!(&self.phase, Phase::Waiting(waiting) if waiting.head.method() == "HEAD");
         let (head, body) = answer.into_parts(head_only);
         self.counters.bytes_out += (head.len() + body.len()) as u64;
-        self.outbox.push(head, body);
+        self.outbox.append(head.len()).extend_from_slice(&head);
+        if !body.is_empty() {
+            self.outbox.push(FrameHeader::default(), body);
+        }
     }
 
     /// Accepts the upgrade that waits: queues the 101, and [`Event::Open`].
@@ -366,7 +370,7 @@ impl Connection {
         self.identity = accept.identity.map(String::into_boxed_str);
         let mut early = waiting_early(&mut self.phase);
         self.open(protocol, None);
-        self.take_frames(&mut early);
+        self.take_frames(&mut early, false);
         Ok(())
     }
 

@@ -7,7 +7,7 @@ mod send;
 
 pub(crate) use handshake::is_handshake_field;
 pub use handshake::{Accept, AcceptError, ClientError};
-pub use send::{Message, SendError, SendFailure};
+pub use send::{Message, SendError, SendFailure, Utf8};
 
 use crate::{
     Counters,
@@ -16,7 +16,7 @@ use crate::{
     event::{Event, EventQueue, Input, InputError},
     frame::Rules,
     http::{HeadBuffer, RequestError},
-    outbox::Outbox,
+    outbox::{Outbox, Transmit},
     time::Instant,
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
@@ -227,6 +227,16 @@ impl Connection {
         let bytes = self.outbox.pop();
         self.note_room();
         bytes
+    }
+
+    /// As [`poll_transmit`](Self::poll_transmit), but a header comes together with its payload: for a host that writes
+    /// several slices in one call. Saves the header an allocation.
+    #[must_use]
+    #[inline]
+    pub fn poll_transmit_parts(&mut self) -> Option<Transmit> {
+        let parts = self.outbox.pop_parts();
+        self.note_room();
+        parts
     }
 
     /// As [`poll_transmit`](Self::poll_transmit), but copies everything that waits to the end of `out`.

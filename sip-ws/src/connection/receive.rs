@@ -8,15 +8,18 @@ use super::{Connection, End, Phase};
 use crate::{
     close::{CloseCode, CloseFrame, Violation},
     config::Role,
-    event::Kind,
+    event::{Kind, Received},
     frame::{self, Header, MAX_HEADER, Opcode},
-    mask::{apply_mask, masked_copy},
+    mask::{MaskedCopy, apply_mask, masked_copy},
     sip::{self, Content},
     time::Instant,
     utf8::{self, Utf8Stream},
 };
 use alloc::{borrow::ToOwned, boxed::Box};
 use bytes::{Buf, Bytes, BytesMut};
+
+/// Memory for a message is taken ahead of its bytes, up to so many times what came of it.
+const AHEAD: usize = 16;
 
 /// Input bytes, lent or owned.
 pub(super) trait Source {
@@ -25,8 +28,6 @@ pub(super) trait Source {
     fn skip(&mut self, count: usize);
     /// Takes the next `count` bytes, at most all, as a buffer that can be changed.
     fn take(&mut self, count: usize) -> BytesMut;
-    /// Takes the next `count` bytes, at most all, to the end of `out`.
-    fn take_into(&mut self, count: usize, out: &mut BytesMut);
     /// Takes a whole payload and unmasks it; says if it is known to be ASCII. Without a key nothing is known.
     fn take_payload(&mut self, count: usize, key: Option<[u8; 4]>) -> (Bytes, bool);
 }
@@ -45,12 +46,6 @@ impl Source for &[u8] {
         let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
         *self = rest;
         BytesMut::from(taken)
-    }
-
-    fn take_into(&mut self, count: usize, out: &mut BytesMut) {
-        let (taken, rest) = self.split_at_checked(count).unwrap_or((self, &[]));
-        *self = rest;
-        out.extend_from_slice(taken);
     }
 
     #[inline(always)]
@@ -76,16 +71,6 @@ impl Source for BytesMut {
     #[inline]
     fn take(&mut self, count: usize) -> BytesMut {
         if count >= self.len() { core::mem::take(self) } else { self.split_to(count) }
-    }
-
-    fn take_into(&mut self, count: usize, out: &mut BytesMut) {
-        if out.is_empty() {
-            *out = Source::take(self, count);
-        } else {
-            let count = count.min(self.len());
-            out.extend_from_slice(self.get(..count).unwrap_or_default());
-            self.advance(count);
-        }
     }
 
     #[inline(always)]
@@ -119,10 +104,46 @@ struct Frame {
 #[derive(Debug)]
 struct Incoming {
     is_text: bool,
-    compressed: bool,
-    data: BytesMut,
+    body: Body,
     utf8: Utf8Stream,
     frames: u32,
+}
+
+#[derive(Debug)]
+enum Body {
+    /// As it came, unmasked.
+    Plain(MaskedCopy),
+    /// What was inflated so far.
+    #[cfg(feature = "deflate")]
+    Inflated(BytesMut),
+}
+
+impl Body {
+    /// Of a message that begins with this frame.
+    fn new(header: Header) -> Self {
+        #[cfg(feature = "deflate")]
+        if header.compressed {
+            return Self::Inflated(BytesMut::new());
+        }
+        Self::Plain(MaskedCopy::new(header.len))
+    }
+
+    /// The length so far; not of what is compressed, which is measured as it is inflated.
+    fn known_len(&self) -> Option<usize> {
+        match self {
+            Self::Plain(copy) => Some(copy.len()),
+            #[cfg(feature = "deflate")]
+            Self::Inflated(_) => None,
+        }
+    }
+
+    fn capacity(&self) -> usize {
+        match self {
+            Self::Plain(copy) => copy.capacity(),
+            #[cfg(feature = "deflate")]
+            Self::Inflated(data) => data.capacity(),
+        }
+    }
 }
 
 impl Receiver {
@@ -133,21 +154,127 @@ impl Receiver {
 
     pub(super) fn heap(&self) -> usize {
         self.frame.as_ref().map_or(0, |frame| frame.control.capacity())
-            + self.message.as_ref().map_or(0, |message| size_of::<Incoming>() + message.data.capacity())
+            + self.message.as_ref().map_or(0, |message| size_of::<Incoming>() + message.body.capacity())
     }
 }
 
 impl Connection {
+    /// Takes bytes of the transport that lie in a buffer of the host, and leaves the messages in that buffer: for a host
+    /// that is done with each message before it reads on, and so can do without memory for it.
+    ///
+    /// Takes at most one message. A message that lies in `bytes` in one frame, and is not compressed, is unmasked and
+    /// checked where it is and lent to the host. Everything else goes the way of
+    /// [`handle_input`](Self::handle_input) and comes as an [`Event`](crate::Event): then, and at the end of the bytes, there is no
+    /// message in the answer, and the host polls its events. While events wait nothing is taken, so that none is
+    /// overtaken.
+    ///
+    /// After it all of the polls may have new answers.
+    ///
+    /// ```
+    /// use sip_ws::{Connection, Event, Instant, Received};
+    ///
+    /// fn read(connection: &mut Connection, now: Instant, mut bytes: &mut [u8]) {
+    ///     loop {
+    ///         let (message, rest) = connection.handle_in_place(now, bytes);
+    ///         bytes = rest;
+    ///         match message {
+    ///             Some(Received::Text(text)) => println!("{} bytes of text", text.len()),
+    ///             Some(_) => {}
+    ///             None => {
+    ///                 while let Some(event) = connection.poll_event() {
+    ///                     println!("{event:?}");
+    ///                 }
+    ///                 if bytes.is_empty() {
+    ///                     return;
+    ///                 }
+    ///             }
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[inline]
+    pub fn handle_in_place<'a>(&mut self, now: Instant, bytes: &'a mut [u8]) -> (Option<Received<'a>>, &'a mut [u8]) {
+        self.now = self.now.max(now);
+        if !self.events.is_empty() || matches!(self.phase, Phase::Ending(_)) {
+            return (None, bytes);
+        }
+        let Some(header) = self.message_in_place(bytes) else {
+            return (None, self.take_until_event(bytes));
+        };
+        let (frame, rest) = match bytes.split_at_mut_checked(header.size + header.len) {
+            Some(parts) => parts,
+            None => return (None, &mut []),
+        };
+        self.note_life();
+        self.counters.bytes_in += frame.len() as u64;
+        let payload = frame.get_mut(header.size..).unwrap_or_default();
+        let is_ascii = unmask(self.rules.role, payload, header.mask, 0);
+        let is_text = header.opcode == Opcode::Text;
+        if is_text && !is_ascii && !utf8::is_valid(payload) {
+            return (None, self.rest_unless_failed(Err(Violation::InvalidUtf8), rest));
+        }
+        self.counters.messages_in += 1;
+        let message = match (self.is_sip, is_text) {
+            (false, true) => Received::Text(payload),
+            (false, false) => Received::Binary(payload),
+            (true, is_text) => match sip::classify(payload) {
+                Ok(Content::Message(blank)) => Received::Sip(payload.get(blank..).unwrap_or_default()),
+                Ok(content) => {
+                    let paid = self.take_crlf(is_text, content);
+                    return (None, self.rest_unless_failed(paid, rest));
+                }
+                Err(violation) => return (None, self.rest_unless_failed(Err(violation), rest)),
+            },
+        };
+        (Some(message), rest)
+    }
+
+    /// The header of the frame at the beginning of `bytes`, if that frame is whole, a message, and nothing is wrong with
+    /// its place.
+    #[inline(always)]
+    fn message_in_place(&self, bytes: &[u8]) -> Option<Header> {
+        if !matches!(self.phase, Phase::Open | Phase::Closing) || self.receiver.is_midway() {
+            return None;
+        }
+        let header = frame::parse(bytes, self.rules).ok()??;
+        let is_message = header.fin && !header.compressed && matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        let is_whole = bytes.len() - header.size.min(bytes.len()) >= header.len;
+        (is_message && is_whole && header.len <= self.config.max_message).then_some(header)
+    }
+
+    /// Takes bytes of `bytes` until something has happened, or a frame is complete. Returns the others.
+    fn take_until_event<'a>(&mut self, bytes: &'a mut [u8]) -> &'a mut [u8] {
+        let mut source = &*bytes;
+        if let Phase::Head(_) | Phase::Waiting(_) = self.phase {
+            let used = self.take_head(source);
+            source.skip(used);
+        } else {
+            self.take_frames(&mut source, true);
+        }
+        let used = bytes.len() - source.len();
+        self.counters.bytes_in += used as u64;
+        bytes.get_mut(used..).unwrap_or_default()
+    }
+
+    fn rest_unless_failed<'a>(&mut self, result: Result<(), Violation>, rest: &'a mut [u8]) -> &'a mut [u8] {
+        let Err(violation) = result else { return rest };
+        self.counters.bytes_in += rest.len() as u64;
+        self.counters.bytes_ignored += rest.len() as u64;
+        self.fail(violation);
+        &mut []
+    }
+
     /// All input that is bytes.
     pub(super) fn take_bytes(&mut self, source: &mut impl Source) {
         if let Phase::Head(_) | Phase::Waiting(_) = self.phase {
             let used = self.take_head(source.peek());
             source.skip(used);
         }
-        self.take_frames(source);
+        self.take_frames(source, false);
     }
 
-    pub(super) fn take_frames(&mut self, source: &mut impl Source) {
+    /// Takes all frames, or only `one`: with the fragments of its message, until there is an event.
+    pub(super) fn take_frames(&mut self, source: &mut impl Source, one: bool) {
         if !source.peek().is_empty() {
             self.note_life();
         }
@@ -156,13 +283,16 @@ impl Connection {
             //# Incoming data MUST be parsed as WebSocket frames as defined in
             //# Section 5.2.
             if !matches!(self.phase, Phase::Open | Phase::Closing) {
-                self.counters.bytes_ignored += source.peek().len() as u64;
+                self.ignore(source);
                 break;
             }
             if let Err(violation) = self.take_some(source) {
-                self.counters.bytes_ignored += source.peek().len() as u64;
+                self.ignore(source);
                 self.fail(violation);
                 return;
+            }
+            if one && (!self.receiver.is_midway() || !self.events.is_empty()) {
+                break;
             }
         }
         if !self.receiver.is_midway() || !matches!(self.phase, Phase::Open | Phase::Closing) {
@@ -170,6 +300,12 @@ impl Connection {
         } else if self.timers.message == Instant::MAX {
             self.timers.message = self.now + self.config.message_timeout;
         }
+    }
+
+    fn ignore(&mut self, source: &mut impl Source) {
+        let count = source.peek().len();
+        self.counters.bytes_ignored += count as u64;
+        source.skip(count);
     }
 
     /// One header, or one payload, or a piece of either.
@@ -248,7 +384,8 @@ impl Connection {
                 //# limitations regarding the frame size or total message size after
                 //# reassembly from multiple frames MUST protect themselves against
                 //# exceeding those limits.
-                if !message.compressed && message.data.len().saturating_add(header.len) > self.config.max_message {
+                let is_too_big = |len: usize| len.saturating_add(header.len) > self.config.max_message;
+                if message.body.known_len().is_some_and(is_too_big) {
                     return Err(Violation::MessageTooBig);
                 }
                 message.frames = message.frames.saturating_add(1);
@@ -337,39 +474,46 @@ impl Connection {
         let message = self.receiver.message.get_or_insert_with(|| {
             Box::new(Incoming {
                 is_text: header.opcode == Opcode::Text,
-                compressed: header.compressed,
-                data: BytesMut::new(),
+                body: Body::new(header),
                 utf8: Utf8Stream::default(),
                 frames: 1,
             })
         });
-        #[cfg(feature = "deflate")]
-        if message.compressed {
-            let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
-            let mut piece = source.take(count);
-            unmask(self.rules.role, &mut piece, header.mask, offset);
-            let before = message.data.len();
-            let inflated = codec.inflate(&piece, &mut message.data, self.config.max_message);
-            // What is wrong first is reported, however the piece was cut.
-            return check_text(message, before).and(inflated);
+        match &mut message.body {
+            #[cfg(feature = "deflate")]
+            Body::Inflated(data) => {
+                let Some(codec) = &mut self.deflate else { return Err(Violation::ReservedBits) };
+                let mut piece = source.take(count);
+                unmask(self.rules.role, &mut piece, header.mask, offset);
+                let before = data.len();
+                let inflated = codec.inflate(&piece, data, self.config.max_message);
+                // What is wrong first is reported, however the piece was cut.
+                check_inflated(message.is_text, &mut message.utf8, data, before).and(inflated)
+            }
+            //= https://www.rfc-editor.org/rfc/rfc7692#section-6.2
+            //# An endpoint MUST use the following algorithm to receive a message in the
+            //# form of an uncompressed message.
+            //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+            //# Message fragments MUST be delivered to the recipient in the order sent
+            //# by the sender.
+            //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+            //# Clients and servers MUST support receiving both fragmented and
+            //# unfragmented messages.
+            Body::Plain(copy) => {
+                let before = copy.len();
+                // Room for all of the frame, but not for much more than the peer has sent; and, lest a message of many
+                // small frames is moved for each of them, for as much again as there is.
+                let most = before.saturating_add(count).saturating_mul(AHEAD);
+                copy.reserve(count, header.len.saturating_sub(offset).min(most).max(before));
+                let is_ascii = copy.push(source.peek().get(..count).unwrap_or_default(), header.mask, offset);
+                source.skip(count);
+                if message.is_text && !(is_ascii && message.utf8.is_complete()) {
+                    let utf8 = &mut message.utf8;
+                    copy.check_from(before, |piece| utf8.feed(piece)).map_err(|_| Violation::InvalidUtf8)?;
+                }
+                Ok(())
+            }
         }
-        //= https://www.rfc-editor.org/rfc/rfc7692#section-6.2
-        //# An endpoint MUST use the following algorithm to receive a message in the
-        //# form of an uncompressed message.
-        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-        //# Message fragments MUST be delivered to the recipient in the order sent
-        //# by the sender.
-        //= https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-        //# Clients and servers MUST support receiving both fragmented and
-        //# unfragmented messages.
-        let before = message.data.len();
-        source.take_into(count, &mut message.data);
-        let piece = message.data.get_mut(before..).unwrap_or_default();
-        let is_ascii = unmask(self.rules.role, piece, header.mask, offset);
-        if message.is_text && !(is_ascii && message.utf8.is_complete()) {
-            message.utf8.feed(piece).map_err(|_| Violation::InvalidUtf8)?;
-        }
-        Ok(())
     }
 
     /// The payload of a data frame is complete.
@@ -382,10 +526,10 @@ impl Connection {
         //# WebSocket message.
         #[cfg(feature = "deflate")]
         if let (Some(codec), Some(message)) = (&mut self.deflate, &mut self.receiver.message) {
-            if message.compressed {
-                let before = message.data.len();
-                let inflated = codec.finish_inflate(&mut message.data, self.config.max_message);
-                check_text(message, before).and(inflated)?;
+            if let Body::Inflated(data) = &mut message.body {
+                let before = data.len();
+                let inflated = codec.finish_inflate(data, self.config.max_message);
+                check_inflated(message.is_text, &mut message.utf8, data, before).and(inflated)?;
             }
         }
         let Some(message) = self.receiver.message.take() else { return Ok(()) };
@@ -397,7 +541,12 @@ impl Connection {
         if !message.utf8.is_complete() {
             return Err(Violation::InvalidUtf8);
         }
-        self.deliver(message.is_text, message.data.freeze())
+        let payload = match message.body {
+            Body::Plain(copy) => copy.finish(),
+            #[cfg(feature = "deflate")]
+            Body::Inflated(data) => data.freeze(),
+        };
+        self.deliver(message.is_text, payload)
     }
 
     /// Hands out a message that is complete.
@@ -420,16 +569,17 @@ impl Connection {
                 payload.advance(blank);
                 self.events.push_bytes(Kind::Sip, payload);
             }
-            // RFC 5626 section 3.5.1; RFC 7118 section 6 keeps it usable.
-            Content::Ping => {
-                self.pay_control()?;
-                self.counters.crlf_in += 1;
-                self.answer_crlf(is_text);
-            }
-            Content::Pong => {
-                self.pay_control()?;
-                self.counters.crlf_in += 1;
-            }
+            content => self.take_crlf(is_text, content)?,
+        }
+        Ok(())
+    }
+
+    /// RFC 5626 section 3.5.1; RFC 7118 section 6 keeps it usable.
+    fn take_crlf(&mut self, is_text: bool, content: Content) -> Result<(), Violation> {
+        self.pay_control()?;
+        self.counters.crlf_in += 1;
+        if let Content::Ping = content {
+            self.answer_crlf(is_text);
         }
         Ok(())
     }
@@ -490,10 +640,9 @@ fn unmask(role: Role, payload: &mut [u8], key: [u8; 4], offset: usize) -> bool {
 
 /// Checks what was inflated behind `from`.
 #[cfg(feature = "deflate")]
-fn check_text(message: &mut Incoming, from: usize) -> Result<(), Violation> {
-    if message.is_text {
-        let fresh = message.data.get(from..).unwrap_or_default();
-        message.utf8.feed(fresh).map_err(|_| Violation::InvalidUtf8)?;
+fn check_inflated(is_text: bool, utf8: &mut Utf8Stream, data: &[u8], from: usize) -> Result<(), Violation> {
+    if is_text {
+        utf8.feed(data.get(from..).unwrap_or_default()).map_err(|_| Violation::InvalidUtf8)?;
     }
     Ok(())
 }

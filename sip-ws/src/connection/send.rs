@@ -4,27 +4,72 @@ use super::{Connection, Misuse, Phase};
 use crate::{
     close::{Cause, CloseFrame, Closed},
     config::Role,
-    frame::{self, MAX_CONTROL, MAX_HEADER, Opcode},
-    mask::{apply_mask, masked_copy},
-    outbox::Outbox,
+    frame::{self, FrameHeader, MAX_CONTROL, Opcode},
+    mask::{append_masked, apply_mask, masked_copy},
+    outbox::{COPY_LIMIT, Outbox},
     sip::{self, Content},
     time::Instant,
     utf8,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use bytes::Bytes;
 use rand_chacha::{ChaCha20Rng, rand_core::RngCore};
-
-/// Payloads from this size on are queued as they are if they are owned; smaller ones are copied behind their header.
-const COPY_LIMIT: usize = 4096;
 
 /// A message to send.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Message {
-    /// Text: the bytes must be UTF-8.
+    /// Text: the bytes must be UTF-8, which is checked each time that they are sent.
     Text(Bytes),
+    /// Text that is known to be UTF-8.
+    Utf8(Utf8),
     /// Binary.
     Binary(Bytes),
+}
+
+/// Shared bytes that are UTF-8: text that is checked once, however often it is sent.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Utf8(Bytes);
+
+impl Utf8 {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl From<String> for Utf8 {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<&'static str> for Utf8 {
+    fn from(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+/// Checks the bytes, and hands them back if they are not UTF-8.
+impl TryFrom<Bytes> for Utf8 {
+    type Error = Bytes;
+
+    fn try_from(bytes: Bytes) -> Result<Self, Bytes> {
+        if utf8::is_valid(&bytes) { Ok(Self(bytes)) } else { Err(bytes) }
+    }
+}
+
+/// Size only, as of a [`Message`].
+impl core::fmt::Debug for Utf8 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Utf8({} bytes)", self.0.len())
+    }
 }
 
 impl Message {
@@ -32,7 +77,7 @@ impl Message {
     #[must_use]
     pub fn payload(&self) -> &Bytes {
         match self {
-            Self::Text(bytes) | Self::Binary(bytes) => bytes,
+            Self::Text(bytes) | Self::Utf8(Utf8(bytes)) | Self::Binary(bytes) => bytes,
         }
     }
 }
@@ -40,7 +85,7 @@ impl Message {
 /// Kind and size only: payloads are long, and may be secret.
 impl core::fmt::Debug for Message {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let kind = if matches!(self, Self::Text(_)) { "Text" } else { "Binary" };
+        let kind = if matches!(self, Self::Binary(_)) { "Binary" } else { "Text" };
         write!(f, "{kind}({} bytes)", self.payload().len())
     }
 }
@@ -59,6 +104,10 @@ pub enum SendFailure {
     /// The text is not UTF-8.
     #[error("the text is not UTF-8")]
     NotUtf8,
+    /// The message cannot be written as it is: a client must mask it, it is to be compressed or cut into fragments
+    /// ([`Config::fragment_size`](crate::Config::fragment_size)), or other output waits to be written before it.
+    #[error("the message cannot be written as it is")]
+    NotAsIs,
     /// Not a SIP message, on a connection with the subprotocol `sip`; or more than one.
     #[error("not a SIP message")]
     NotSip,
@@ -89,7 +138,7 @@ impl Connection {
             return Err(SendError { failure, message });
         }
         let (opcode, payload) = match message {
-            Message::Text(payload) => (Opcode::Text, payload),
+            Message::Text(payload) | Message::Utf8(Utf8(payload)) => (Opcode::Text, payload),
             Message::Binary(payload) => (Opcode::Binary, payload),
         };
         //= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
@@ -103,7 +152,8 @@ impl Connection {
     }
 
     fn queue_message(&mut self, opcode: Opcode, payload: Bytes) {
-        if payload.len() < COPY_LIMIT || !self.is_plain(payload.len()) {
+        let is_small = payload.len() < COPY_LIMIT;
+        if !self.is_plain(payload.len()) || is_small && (self.random.is_some() || !self.outbox.is_empty()) {
             self.write_message(opcode, &payload);
         } else {
             self.push_message(opcode, payload);
@@ -166,6 +216,37 @@ impl Connection {
     /// [`SendFailure`]; nothing was written.
     pub fn send_binary_into(&mut self, now: Instant, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), SendFailure> {
         self.send_into(now, Opcode::Binary, bytes, out)
+    }
+
+    /// Sends a text message as a server without taking or copying it: gives the header of its frame, and the host
+    /// writes that and then the text, at once (`writev`). For a host that has room to write right now.
+    ///
+    /// # Errors
+    /// [`SendFailure`], and nothing has changed; after [`SendFailure::NotAsIs`] another way to send may work.
+    #[inline(always)]
+    pub fn send_text_header(&mut self, now: Instant, text: &str) -> Result<FrameHeader, SendFailure> {
+        self.send_header(now, Opcode::Text, text.as_bytes())
+    }
+
+    /// As [`send_text_header`](Self::send_text_header), a binary message.
+    ///
+    /// # Errors
+    /// As [`send_text_header`](Self::send_text_header).
+    #[inline(always)]
+    pub fn send_binary_header(&mut self, now: Instant, bytes: &[u8]) -> Result<FrameHeader, SendFailure> {
+        self.send_header(now, Opcode::Binary, bytes)
+    }
+
+    #[inline(always)]
+    fn send_header(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<FrameHeader, SendFailure> {
+        self.check_open(now, payload)?;
+        if self.rules.role == Role::Client || !self.is_plain(payload.len()) || !self.outbox.is_empty() {
+            return Err(SendFailure::NotAsIs);
+        }
+        let header = frame::header(opcode, true, false, payload.len(), None);
+        self.counters.messages_out += 1;
+        self.counters.bytes_out += (header.len() + payload.len()) as u64;
+        Ok(header)
     }
 
     #[inline]
@@ -293,8 +374,7 @@ impl Connection {
     fn push_message(&mut self, opcode: Opcode, payload: Bytes) {
         self.counters.messages_out += 1;
         let mask = next_mask(&mut self.random);
-        let mut header = Vec::with_capacity(MAX_HEADER);
-        frame::put(&mut header, opcode, true, false, payload.len(), mask);
+        let header = frame::header(opcode, true, false, payload.len(), mask);
         self.counters.bytes_out += (header.len() + payload.len()) as u64;
         let payload = match mask {
             None => payload,
@@ -412,15 +492,14 @@ fn frame_size(len: usize, is_masked: bool) -> usize {
 fn put_frame(out: &mut Vec<u8>, opcode: Opcode, fin: bool, compressed: bool, payload: &[u8], mask: Option<[u8; 4]>) {
     out.reserve(frame_size(payload.len(), mask.is_some()));
     frame::put(out, opcode, fin, compressed, payload.len(), mask);
-    let start = out.len();
-    out.extend_from_slice(payload);
     //= https://www.rfc-editor.org/rfc/rfc6455#section-6.1
     //# If the data is being sent by the client, the frame(s) MUST be
     //# masked as defined in Section 5.3.
     //= https://www.rfc-editor.org/rfc/rfc6455#section-5.1
     //# a client MUST mask all frames that it
     //# sends to the server (see Section 5.3 for further details).
-    if let (Some(key), Some(payload)) = (mask, out.get_mut(start..)) {
-        apply_mask(payload, key, 0);
+    match mask {
+        Some(key) => append_masked(out, payload, key),
+        None => out.extend_from_slice(payload),
     }
 }
