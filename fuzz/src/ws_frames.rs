@@ -1,10 +1,10 @@
-//! Frames on an open connection: however the bytes are cut, and lent or given, the same events come out, the connection
+//! Frames on an open connection: however the bytes are cut, and lent, given or read in place, the same events come out, the connection
 //! ends once, and no more is kept than the limits allow.
 //!
 //! The first byte of the input chooses the role and the switches, the second how the rest is cut; the rest is what the
 //! peer sends.
 
-use sip_ws::{Accept, ClientRequest, Config, Connection, Deflate, Event, Input, Instant, Message};
+use sip_ws::{Accept, ClientRequest, Config, Connection, Deflate, Event, Input, Instant, Message, Received};
 use std::time::Duration;
 
 /// Runs the target.
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     });
     let mut outcomes = cuts(sent, *cut).into_iter().enumerate().map(|(i, pieces)| {
         let (client, server) = open(&config);
-        drive(if switches & 1 != 0 { client } else { server }, &pieces, i % 2 == 1, &config)
+        drive(if switches & 1 != 0 { client } else { server }, &pieces, i, &config)
     });
     let whole = outcomes.next();
     for other in outcomes {
@@ -56,13 +56,33 @@ pub(crate) fn carry(from: &mut Connection, to: &mut Connection) {
     }
 }
 
-fn drive(mut connection: Connection, pieces: &[&[u8]], owned: bool, config: &Config) -> Vec<Event> {
+/// `form`: which of the three ways bytes are handed in.
+fn drive(mut connection: Connection, pieces: &[&[u8]], form: usize, config: &Config) -> Vec<Event> {
     let deflate = if config.deflate.is_some() { 400_000 } else { 0 };
     let mut events = Vec::new();
     for piece in pieces {
-        let input = if owned { Input::Owned((*piece).into()) } else { Input::Bytes(piece) };
-        connection.handle_input(Instant::ZERO, input).expect("events are taken");
-        while let Some(event) = connection.poll_event() {
+        let mut own = piece.to_vec();
+        let mut rest = &mut own[..];
+        if form % 3 != 2 {
+            rest = &mut [];
+            let input = if form % 3 == 1 { Input::Owned((*piece).into()) } else { Input::Bytes(piece) };
+            connection.handle_input(Instant::ZERO, input).expect("events are taken");
+        }
+        loop {
+            let message;
+            (message, rest) = connection.handle_in_place(Instant::ZERO, rest);
+            let message = message.map(|message| match message {
+                Received::Text(text) => Event::Text(text.to_vec().into()),
+                Received::Sip(bytes) => Event::Sip(bytes.to_vec().into()),
+                Received::Binary(bytes) => Event::Binary(bytes.to_vec().into()),
+                other => panic!("{other:?}"),
+            });
+            let Some(event) = message.or_else(|| connection.poll_event()) else {
+                if rest.is_empty() {
+                    break;
+                }
+                continue;
+            };
             match &event {
                 // The peer reads nothing: at some time this is refused.
                 Event::Text(text) => drop(connection.send(Instant::ZERO, Message::Text(text.clone()))),
