@@ -131,7 +131,8 @@ mod target;
 pub use auth::{AuthConfig, AuthEvent, AuthFailure, DigestAuth, Identity};
 pub use id::{AuthId, ProxyId, RedirectId, RegisterId};
 pub use location::{
-    Binding, BindingParts, LocationTable, Nonconformance, Record, Store, StoreError, aor_key, store_conformance,
+    Binding, BindingParts, LocationTable, Nonconformance, Record, Store, StoreError, aor_key, is_unresolvable,
+    store_conformance,
 };
 pub use proxy::{Advertised, Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind, TrustDomain};
 pub use push::PushTarget;

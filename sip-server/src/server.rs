@@ -4,7 +4,7 @@
 
 use crate::auth::{AuthConfig, AuthEvent, DigestAuth};
 use crate::id::{AuthId, ProxyId, RegisterId};
-use crate::location::{Record, StoreError};
+use crate::location::{Record, StoreError, is_unresolvable};
 use crate::proxy::{Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind};
 use crate::push::PushTarget;
 use crate::registrar::{Located, Registrar, RegistrarConfig, RegistrarEvent};
@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use sip_message::digest::DigestSecret;
-use sip_message::{StatusCode, Uri};
+use sip_message::{Header, StatusCode, Uri};
 use sip_transaction::{Endpoint, EndpointConfig, Event, Input, InputError, Instant, ServerTxId, Transmit};
 
 /// What a [`Server`] is told at construction.
@@ -219,8 +219,12 @@ impl Server {
         kind: RouteKind,
     ) -> Option<Decision> {
         let request = self.proxy.request(id)?;
-        if kind == RouteKind::Local {
-            return Some(match request.request_uri() {
+        let uri = request.request_uri();
+        // The contact of a user of ours that DNS knows nothing of is found here or nowhere.
+        let unresolvable =
+            !request.has(Header::Route) && matches!(&uri, Some(Ok(Uri::Sip(uri))) if is_unresolvable(uri));
+        if kind == RouteKind::Local || unresolvable {
+            return Some(match uri {
                 Some(Ok(Uri::Sip(uri))) if !self.external_store => self.registrar.locate(&uri, now).into(),
                 _ => Decision::from(Located::NotFound),
             });

@@ -196,6 +196,42 @@ fn a_call_to_the_browser() {
     world.assert_idle();
 }
 
+/// A peer that has been told the browser's contact, as by Refer-To, calls that.
+#[test]
+fn a_call_to_the_contact_of_a_browser() {
+    let mut scene = scene(Transport::Wss);
+    register_alice(&mut scene);
+    let (world, alice, bob) = (&mut scene.world, scene.alice, scene.bob);
+    let server = Destination::next_hop(format!("sip:{SERVER}"));
+    let contact = "<sip:bob@203.0.113.22:5060>";
+    // Written otherwise, the same URI.
+    let told = "sip:%61lice@DF7JAL23LS0D.invalid;transport=ws";
+    let invite = new_request(Method::Invite, "sip:bob@example.com", told, "told", contact, &[]);
+    world.send(&bob, invite, server.clone());
+    let (tx, invite) = world.request(&alice, Method::Invite);
+    world.accept(&alice, tx, &invite, "atag", "<sip:alice@df7jal23ls0d.invalid;transport=ws>");
+    let ok = world.response(&bob, 200);
+    world.send_ack(&bob, of_caller(&ok, Method::Ack));
+    world.ack(&alice);
+    world.send(&bob, of_caller(&ok, Method::Bye), Destination::route());
+    let (tx, bye) = world.request(&alice, Method::Bye);
+    world.reply(&alice, tx, &bye, 200, "");
+    world.response(&bob, 200);
+    // Another user of that host, and a host that nobody has: asked of no DNS.
+    for (n, nobody) in [("0", "sip:mallory@df7jal23ls0d.invalid;transport=ws"), ("1", "sip:alice@elsewhere.invalid")] {
+        let options = new_request(Method::Options, "sip:bob@example.com", nobody, n, "", &[]);
+        world.send(&bob, options, server.clone());
+        world.response(&bob, 480);
+    }
+    // With the connection, the contact is gone.
+    let (node, flow) = (world.id(alice.node), alice.flow.unwrap());
+    world.net.break_flow(node, flow);
+    world.run(core::time::Duration::from_secs(1));
+    world.send(&bob, new_request(Method::Options, "sip:bob@example.com", told, "late", "", &[]), server);
+    world.response(&bob, 480);
+    world.assert_idle();
+}
+
 //= https://www.rfc-editor.org/rfc/rfc5626#section-5.3.1
 //= type=test
 //# If the flow no longer exists, the proxy SHOULD

@@ -14,7 +14,7 @@ use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
 use sip_server::{
     Advertised, AuthConfig, AuthEvent, Change, Decision, DigestAuth, Located, Proxy, ProxyConfig, ProxyEvent, ProxyId,
-    Registrar, RegistrarConfig, RegistrarEvent, RouteKind, Store as _, Target, aor_key,
+    Registrar, RegistrarConfig, RegistrarEvent, RouteKind, Store as _, Target, aor_key, is_unresolvable,
 };
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId, Transport};
 use std::collections::{HashMap, HashSet};
@@ -281,6 +281,13 @@ impl Cores {
             Some(tx) => from_node || self.auth.identity(tx).is_some() || self.open && path.remote.ip().is_loopback(),
             None => true,
         };
+        if let Some(Ok(Uri::Sip(uri))) = request.request_uri() {
+            if is_unresolvable(&uri) && !request.has(Header::Route) {
+                // A browser's own address, as a peer has been told it: it is connected here or nowhere.
+                let bindings = self.locations.seen_by(&self.flows).at(&uri, now);
+                return Some(self.registrar.locate_among(&uri, &bindings).into());
+            }
+        }
         let abroad = if known { Decision::Relay } else { refuse };
         if kind != RouteKind::Local {
             return Some(abroad);

@@ -14,8 +14,8 @@ pub use binding::{Binding, BindingParts};
 pub use conformance::{Nonconformance, store_conformance};
 pub(crate) use gruu::Gruus;
 pub use store::{Record, Store, StoreError};
-pub use table::LocationTable;
 pub(crate) use table::RegisterRefused;
+pub use table::{LocationTable, is_unresolvable};
 pub(crate) use update::{Asked, ContactAsked, Expiry, Refusal, Registration, Update};
 
 use alloc::string::String;

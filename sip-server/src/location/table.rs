@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use hashbrown::HashTable;
+use sip_message::Uri;
 use sip_message::uri::SipUri;
 use sip_transaction::cores::{HashKey, Key, Slab};
 use sip_transaction::{FlowId, Instant, Path};
@@ -63,6 +64,8 @@ pub struct LocationTable {
     /// A heap of the entries by the end of their first binding, the next on top.
     ends: Vec<(Instant, u32)>,
     by_flow: BTreeSet<(FlowId, SocketAddr, u32)>,
+    /// Those with a contact under `.invalid`, by the hash of its host.
+    by_host: BTreeSet<(u64, u32)>,
     bindings: usize,
     max_aors: usize,
     versions: u64,
@@ -77,6 +80,7 @@ impl LocationTable {
             entries: Slab::new(),
             ends: Vec::new(),
             by_flow: BTreeSet::new(),
+            by_host: BTreeSet::new(),
             bindings: 0,
             max_aors: usize::MAX,
             versions: 0,
@@ -115,6 +119,19 @@ impl LocationTable {
     /// The bindings that last beyond `now` of the address-of-record that `uri` is of.
     pub fn bindings_of<'t>(&'t self, uri: &SipUri<'_>, now: Instant) -> impl Iterator<Item = &'t Binding> + use<'t> {
         self.bindings(&aor_key(uri), now)
+    }
+
+    /// The bindings that last beyond `now` whose contact is `uri`, if its host is a name under `.invalid` ([`is_unresolvable`]); none for any
+    /// other URI.
+    ///
+    /// A user agent in a browser cannot be reached at its contact (RFC 7118 section 5.2.2), but tells it to others nevertheless, who call it
+    /// or put it into Refer-To: that the server at which it is registered finds it there is all that makes such a URI work.
+    pub fn bindings_at<'t>(&'t self, uri: &'t SipUri<'t>, now: Instant) -> impl Iterator<Item = &'t Binding> + use<'t> {
+        let hash = if is_unresolvable(uri) { host_hash(self.hash, uri.host_str()) } else { 0 };
+        let entries = self.by_host.range((hash, 0)..=(hash, u32::MAX)).take_while(move |_| hash != 0);
+        let bindings = entries.filter_map(|&(_, index)| self.entries.at(index)).flat_map(|entry| &entry.bindings);
+        let whole = Uri::Sip(*uri);
+        bindings.filter(move |binding| binding.expires() > now && binding.is_contact(&whole))
     }
 
     /// All addresses-of-record and their bindings, in no order that means anything.
@@ -180,11 +197,13 @@ impl LocationTable {
         let Some(entry) = self.entries.at_mut(index) else { return };
         let before = entry.bindings.len();
         let flows = paths(&entry.bindings);
+        let hosts = hosts(self.hash, &entry.bindings);
         with(&mut entry.bindings);
         self.versions += 1;
         entry.version = self.versions;
         let after = entry.bindings.len();
         let flows_after = paths(&entry.bindings);
+        let hosts_after = self::hosts(self.hash, &entry.bindings);
         let (end, place) = (entry.next_end(), entry.place as usize);
         self.bindings = self.bindings + after - before;
         if flows != flows_after {
@@ -193,6 +212,14 @@ impl LocationTable {
             }
             for path in flows_after {
                 self.by_flow.insert((path.flow, path.remote, index));
+            }
+        }
+        if hosts != hosts_after {
+            for host in hosts {
+                self.by_host.remove(&(host, index));
+            }
+            for host in hosts_after {
+                self.by_host.insert((host, index));
             }
         }
         if after == 0 {
@@ -313,6 +340,36 @@ fn paths(bindings: &[Binding]) -> SmallVec<[Path; 1]> {
     bindings.iter().filter_map(Binding::received).collect()
 }
 
+/// Whether the host of `uri` is a name under `.invalid`, which no DNS knows (RFC 2606 section 2): what user agents without an address of
+/// their own say in Via and Contact (RFC 7118 section 5).
+pub fn is_unresolvable(uri: &SipUri<'_>) -> bool {
+    let name = uri.host().domain().map(|name| name.strip_suffix('.').unwrap_or(name));
+    let top = name.and_then(|name| name.get(name.len().checked_sub(".invalid".len())?..));
+    top.is_some_and(|top| top.eq_ignore_ascii_case(".invalid"))
+}
+
+/// The hash of a host name under `.invalid`, never 0.
+fn host_hash(hash: HashKey, host: &str) -> u64 {
+    hash.hash(host.to_ascii_lowercase().as_bytes()).max(1)
+}
+
+/// The hashes of the hosts under `.invalid` among the contacts.
+fn hosts(hash: HashKey, bindings: &[Binding]) -> SmallVec<[u64; 1]> {
+    let mut hosts = SmallVec::new();
+    // Few contacts have the word at all: no other is parsed.
+    let has_it = |contact: &&[u8]| {
+        contact.windows(8).any(|at| matches!(at, [b'.', b'i' | b'I', ..]) && at.eq_ignore_ascii_case(b".invalid"))
+    };
+    for contact in bindings.iter().map(|binding| binding.contact().as_bytes()).filter(has_it) {
+        if let Ok(Uri::Sip(uri)) = Uri::parse(contact) {
+            if is_unresolvable(&uri) {
+                hosts.push(host_hash(hash, uri.host_str()));
+            }
+        }
+    }
+    hosts
+}
+
 impl Store for LocationTable {
     fn lookup(&mut self, aor: &str, now: Instant) -> Record {
         let entry = self.find(aor).and_then(|index| self.entries.at(index));
@@ -379,7 +436,14 @@ impl LocationTable {
             .iter()
             .flat_map(|(key, entry)| paths(&entry.bindings).into_iter().map(move |p| (p.flow, p.remote, key.index())))
             .collect();
-        heap && self.ends.len() == self.entries.len()
+        let named: BTreeSet<_> = self
+            .entries
+            .iter()
+            .flat_map(|(key, entry)| hosts(self.hash, &entry.bindings).into_iter().map(move |h| (h, key.index())))
+            .collect();
+        named == self.by_host
+            && heap
+            && self.ends.len() == self.entries.len()
             && self.by_aor.len() == self.entries.len()
             && count == self.bindings
             && flows == self.by_flow

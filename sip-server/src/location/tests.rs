@@ -262,7 +262,8 @@ proptest! {
             match step {
                 Step::Register { aor, contact, seconds, flow, reg_id, fresh } => {
                     let aor = alloc::format!("sip:user{aor}@example.com");
-                    let uri = alloc::format!("sip:c{contact}@192.0.2.1");
+                    let host = if contact < 3 { "192.0.2.1" } else { "x.Invalid" };
+                    let uri = alloc::format!("sip:c{contact}@{host}");
                     let call = if fresh { alloc::format!("c{n}") } else { String::from("same") };
                     let remote = SocketAddr::from(([192, 0, 2, flow], 5060));
                     let received = (flow > 0).then(|| Path {

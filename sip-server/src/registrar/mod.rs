@@ -11,6 +11,7 @@ mod tests;
 use crate::id::RegisterId;
 use crate::location::{
     Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
+    is_unresolvable,
 };
 use crate::push::{PushTarget, WakeTimes};
 use crate::reply::reply_fields;
@@ -531,8 +532,14 @@ impl Registrar {
 
     /// The contacts a request for `uri` can be sent to, from the table of this registrar: [`Located::NotFound`] without
     /// one.
+    ///
+    /// `uri` may be an address-of-record, a GRUU, or the contact of a user agent that no DNS would find
+    /// ([`LocationTable::bindings_at`]).
     pub fn locate(&self, uri: &SipUri<'_>, now: Instant) -> Located {
         let Some(table) = self.table() else { return Located::NotFound };
+        if is_unresolvable(uri) {
+            return self.locate_among(uri, table.bindings_at(uri, now));
+        }
         let aor = self.record_of(uri);
         match aor {
             Some(aor) => self.locate_among(uri, table.bindings(&aor, now)),

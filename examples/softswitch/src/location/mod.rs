@@ -9,6 +9,7 @@ pub(crate) mod redis;
 pub(crate) mod sqlite;
 
 use crate::link::ConnId;
+use sip_message::uri::SipUri;
 use sip_server::{Binding, BindingParts, LocationTable, Record, Store, StoreError};
 use sip_transaction::{FlowId, Instant, Path};
 use std::collections::HashMap;
@@ -148,6 +149,12 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
+    /// The bindings whose contact is this URI, of a host that no DNS knows: a browser.
+    pub(crate) fn at(&self, uri: &SipUri<'_>, now: Instant) -> Vec<Binding> {
+        let table = self.locations.table();
+        table.bindings_at(uri, now).filter_map(|b| FlowMap::translate(&self.flows.to_local, b)).collect()
+    }
+
     fn note(&self, aor: &str, table: &LocationTable, now: Instant) {
         if let Some(journal) = &self.locations.journal {
             let bindings: Vec<Binding> = table.bindings(aor, now).cloned().collect();
