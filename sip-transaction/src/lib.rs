@@ -97,6 +97,7 @@ mod output;
 mod record;
 mod stamp;
 mod stun;
+mod table;
 mod time;
 mod timers;
 mod transport;

@@ -11,7 +11,7 @@ mod receive;
 mod server;
 
 use crate::config::EndpointConfig;
-use crate::cores::{FEW, HashKey, Key, NIL, Slab};
+use crate::cores::{HashKey, Key, NIL, Slab};
 use crate::counters::Counters;
 use crate::error::InputError;
 use crate::flow::Flow;
@@ -20,6 +20,7 @@ use crate::input::Input;
 use crate::locate::Locator;
 use crate::output::{Event, Path, SendToken, Transmit};
 use crate::record::Recording;
+use crate::table::Table;
 use crate::time::Instant;
 use crate::timers::{CLASSES, Class, Timer, Timers, Which};
 use crate::transport::Transport;
@@ -32,7 +33,6 @@ use alloc::sync::Arc;
 use alloc::vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
-use hashbrown::HashTable;
 use kept::Kept;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -67,9 +67,8 @@ pub struct Endpoint {
     pub(crate) rng: ChaCha8Rng,
     pub(crate) hash: HashKey,
     pub(crate) txs: Slab<Key, Tx>,
-    /// Transactions by the low half of their tags. The places are all there is in it: it is looked into at random, so it has to be
-    /// small.
-    pub(crate) table: HashTable<u32>,
+    /// Transactions by the low half of their tags.
+    pub(crate) table: Table,
     pub(crate) timers: Timers,
     /// How long the timers of each class last.
     micros: [u64; CLASSES],
@@ -107,7 +106,7 @@ impl Endpoint {
             rng,
             hash,
             txs: Slab::new(),
-            table: HashTable::new(),
+            table: Table::new(),
             timers: Timers::new(),
             micros,
             flows: Slab::new(),
@@ -320,7 +319,7 @@ impl Endpoint {
 
     pub(crate) fn find(&self, tag: u128) -> Option<u32> {
         let low = tag as u64;
-        self.table.find(low, |&index| self.txs.at(index).is_some_and(|tx| tx.tag == tag)).copied()
+        self.table.find(low, |index| self.txs.at(index).is_some_and(|tx| tx.tag == tag))
     }
 
     /// Enters a transaction into the table under `tag`.
@@ -328,7 +327,7 @@ impl Endpoint {
         if let Some(tx) = self.txs.at_mut(index) {
             tx.tag = tag;
             let txs = &self.txs;
-            self.table.insert_unique(tag as u64, index, |&index| txs.at(index).map_or(0, |tx| tx.tag as u64));
+            self.table.insert(tag as u64, index, |index| txs.at(index).map_or(0, |tx| tx.tag as u64));
         }
     }
 
@@ -337,14 +336,16 @@ impl Endpoint {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let tag = core::mem::take(&mut tx.tag);
         if tag != 0 {
-            if let Ok(entry) = self.table.find_entry(tag as u64, |&at| at == index) {
-                entry.remove();
-            }
+            self.table.remove(tag as u64, index);
         }
     }
 
     /// Adds a transaction to the slab, in no table and on no flow.
     pub(crate) fn insert(&mut self, tx: Tx) -> Option<Key> {
+        // What the table can tell apart.
+        if self.txs.len() >= Table::MOST {
+            return None;
+        }
         let key = self.txs.insert(tx)?;
         self.timers.reserve(key.index());
         Some(key)
@@ -363,9 +364,7 @@ impl Endpoint {
         }
         if self.txs.is_empty() {
             self.timers.release();
-            if self.table.capacity() > FEW {
-                self.table = HashTable::new();
-            }
+            self.table.release();
         }
     }
 

@@ -1,0 +1,236 @@
+//! The table of transactions by tag: places in the slab, in buckets of one cache line each.
+//!
+//! A table of a million transactions lies in no cache, and what a look-up costs is the lines it touches: here one, mostly. A bucket
+//! has 15 words, each with the place of a transaction and as many bits of its tag as there is room for, and the number of those that
+//! belong here and found no room. The tags themselves lie with the transactions: their owner compares them.
+
+use crate::cores::FEW;
+use alloc::boxed::Box;
+use alloc::vec;
+
+/// Words of a bucket that hold a place.
+const WORDS: usize = 15;
+/// Words in use on average, from which on the table grows.
+const FULL: usize = 11;
+/// Bits of a word for the place, at least.
+const LEAST_BITS: u32 = 16;
+
+/// 15 places, 0 where there is none, and how many that belong here lie in buckets behind.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Bucket {
+    words: [u32; WORDS],
+    passed: u32,
+}
+
+const EMPTY: Bucket = Bucket { words: [0; WORDS], passed: 0 };
+
+impl Bucket {
+    /// Which words satisfy: one bit each. Looks at all of them, so that no branch has to be guessed.
+    #[inline(always)]
+    fn mask(&self, is: impl Fn(u32) -> bool) -> u32 {
+        self.words.iter().enumerate().fold(0, |mask, (at, &word)| mask | u32::from(is(word)) << at)
+    }
+}
+
+/// See the [module](self).
+pub(crate) struct Table {
+    /// None before the first transaction.
+    buckets: Box<[Bucket]>,
+    /// Bits of a word for the place; the others are of the tag, and not 0.
+    bits: u32,
+    len: usize,
+}
+
+impl Table {
+    /// How many places there may be: a word has one bit at least for the mark.
+    pub(crate) const MOST: usize = 1 << 31;
+
+    pub(crate) fn new() -> Table {
+        Table { buckets: Box::default(), bits: LEAST_BITS, len: 0 }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The bucket that a hash belongs to: from its low half.
+    #[inline(always)]
+    fn home(&self, hash: u64) -> usize {
+        ((hash & 0xffff_ffff) * self.buckets.len() as u64 >> 32) as usize
+    }
+
+    /// What stands beside the place in a word: from the high half.
+    #[inline(always)]
+    fn mark(&self, hash: u64) -> u32 {
+        ((hash >> 32) as u32 >> self.bits).max(1)
+    }
+
+    #[inline(always)]
+    fn behind(&self, at: usize) -> usize {
+        if at + 1 < self.buckets.len() { at + 1 } else { 0 }
+    }
+
+    /// The place under `hash` that `is` says is it.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let (mark, mut at) = (self.mark(hash), self.home(hash));
+        let places = (1 << self.bits) - 1;
+        // Once around at most.
+        for _ in 0..self.buckets.len() {
+            let bucket = self.buckets.get(at)?;
+            let mut mask = bucket.mask(|word| word >> self.bits == mark);
+            while mask != 0 {
+                let place = bucket.words.get(mask.trailing_zeros() as usize)? & places;
+                if is(place) {
+                    return Some(place);
+                }
+                mask &= mask - 1;
+            }
+            if bucket.passed == 0 {
+                return None;
+            }
+            at = self.behind(at);
+        }
+        None
+    }
+
+    /// Enters a place under `hash`. `hash_of` gives that of the places already there, should the table have to grow.
+    #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, place: u32, hash_of: impl Fn(u32) -> u64) {
+        if self.len >= self.buckets.len() * FULL || place >> self.bits != 0 {
+            self.grow(place, hash_of);
+        }
+        self.put(hash, place);
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    fn put(&mut self, hash: u64, place: u32) {
+        let (word, mut at) = (self.mark(hash) << self.bits | place, self.home(hash));
+        for _ in 0..self.buckets.len() {
+            let Some(bucket) = self.buckets.get_mut(at) else { return };
+            let free = bucket.mask(|word| word == 0).trailing_zeros() as usize;
+            if let Some(free) = bucket.words.get_mut(free) {
+                *free = word;
+                return;
+            }
+            bucket.passed = bucket.passed.saturating_add(1);
+            at = self.behind(at);
+        }
+    }
+
+    /// Takes out the place entered under `hash`.
+    #[inline]
+    pub(crate) fn remove(&mut self, hash: u64, place: u32) {
+        let (word, home) = (self.mark(hash) << self.bits | place, self.home(hash));
+        let mut at = home;
+        for _ in 0..self.buckets.len() {
+            let Some(bucket) = self.buckets.get_mut(at) else { return };
+            let found = bucket.mask(|held| held == word).trailing_zeros() as usize;
+            if let Some(found) = bucket.words.get_mut(found) {
+                *found = 0;
+                self.len -= 1;
+                return self.unpass(home, at);
+            }
+            if bucket.passed == 0 {
+                return;
+            }
+            at = self.behind(at);
+        }
+    }
+
+    /// One that lay at `end` and belonged to `home` is gone: those between hold one less that went past.
+    #[inline(always)]
+    fn unpass(&mut self, home: usize, end: usize) {
+        let mut at = home;
+        while at != end {
+            if let Some(bucket) = self.buckets.get_mut(at) {
+                bucket.passed = bucket.passed.saturating_sub(1);
+            }
+            at = self.behind(at);
+        }
+    }
+
+    /// Gives memory back, if there was much of it: nothing is in the table.
+    pub(crate) fn release(&mut self) {
+        if self.len == 0 && self.buckets.len() * WORDS > FEW {
+            *self = Table::new();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, place: u32, hash_of: impl Fn(u32) -> u64) {
+        let full = self.len >= self.buckets.len() * FULL;
+        let count = if full { (self.buckets.len() * 2).max(2) } else { self.buckets.len() };
+        let places = (1 << self.bits) - 1;
+        let old = core::mem::replace(&mut self.buckets, vec![EMPTY; count].into_boxed_slice());
+        // A place has 32 bits less one: there is always room for a mark.
+        self.bits = self.bits.max(u32::BITS - place.leading_zeros()).min(u32::BITS - 1);
+        for word in old.iter().flat_map(|bucket| bucket.words).filter(|&word| word != 0) {
+            self.put(hash_of(word & places), word & places);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+    #[test]
+    fn it_holds_what_a_map_holds() {
+        let mut rng = ChaCha8Rng::from_seed([5; 32]);
+        let (mut table, mut map) = (Table::new(), BTreeMap::new());
+        for round in 0..200_000u32 {
+            // Up and down, past several sizes, with hashes of which many share bucket and mark.
+            let rising = round / 20_000 % 2 == 0;
+            if rising || map.is_empty() {
+                let hash = rng.next_u64() & 0xffff_0000_fff0_0000;
+                map.insert(round, hash);
+                table.insert(hash, round, |place| map[&place]);
+            } else {
+                let from = rng.next_u32() % round;
+                let found = map.range(from..).next().or(map.iter().next()).map(|(&place, &hash)| (place, hash));
+                let (place, hash) = found.unwrap();
+                table.remove(hash, place);
+                map.remove(&place);
+                assert_eq!(table.find(hash, |at| at == place), None);
+                table.remove(hash, place);
+            }
+            assert_eq!(table.len, map.len());
+        }
+        assert!(map.iter().all(|(&place, &hash)| table.find(hash, |at| at == place) == Some(place)));
+        for (&place, &hash) in &map {
+            table.remove(hash, place);
+        }
+        assert!(table.is_empty());
+        assert!(table.buckets.iter().all(|bucket| bucket.words == [0; WORDS] && bucket.passed == 0), "nothing stays");
+    }
+
+    #[test]
+    fn many_under_one_hash_are_all_found() {
+        let mut table = Table::new();
+        (0..100).for_each(|place| table.insert(7, place, |_| 7));
+        assert!((0..100).all(|place| table.find(7, |at| at == place) == Some(place)));
+        (0..100).filter(|place| place % 2 == 0).for_each(|place| table.remove(7, place));
+        assert!((0..100).all(|place| table.find(7, |at| at == place).is_some() == (place % 2 == 1)));
+    }
+
+    #[test]
+    fn places_of_any_width_fit() {
+        let mut table = Table::new();
+        let places = [0, 1, 0xffff, 0x1_0000, 0xff_ffff, 0x7fff_fffe];
+        places.iter().for_each(|&place| table.insert(u64::MAX - u64::from(place), place, |at| u64::MAX - u64::from(at)));
+        let found = |place: u32| table.find(u64::MAX - u64::from(place), |at| at == place);
+        assert!(places.iter().all(|&place| found(place) == Some(place)));
+    }
+
+    #[test]
+    fn a_bucket_is_a_cache_line() {
+        assert_eq!((size_of::<Bucket>(), align_of::<Bucket>()), (64, 64));
+    }
+}
