@@ -26,7 +26,7 @@ impl HashKey {
     pub(crate) fn server_tag(self, request: &Message, via: &Via<'_>, branch: &[u8], method: Method<'_>) -> u128 {
         let method = if method == Method::Ack { Method::Invite } else { method };
         if is_rfc3261(branch) {
-            return self.branch_tag(branch, via.sent_by_bytes(), method);
+            return self.branch_tag(branch, via.sent_by_bytes(), method.as_str().as_bytes());
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.3
         //# The INVITE request matches a transaction if the Request-URI, To tag,
@@ -63,14 +63,14 @@ impl HashKey {
     //# 3. the method of the request matches the one that created the
     //# transaction, except for ACK, where the method of the request
     //# that created the transaction is INVITE.
-    pub(crate) fn branch_tag(self, branch: &[u8], sent_by: &[u8], method: Method<'_>) -> u128 {
+    pub(crate) fn branch_tag(self, branch: &[u8], sent_by: &[u8], method: &[u8]) -> u128 {
         let mut hash = self.build_hasher();
         hash.write(b"S");
         hash.write_lowercase(branch);
         hash.end_part();
         hash.write_lowercase(sent_by);
         hash.end_part();
-        hash.write(method.as_str().as_bytes());
+        hash.write(method);
         hash.finish128() | 1 << 127
     }
 }

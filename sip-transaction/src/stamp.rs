@@ -38,7 +38,15 @@ pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
     // One walk over the value, from one end of a part to the next.
     let end = loop {
         let rest = value.get(from..)?;
-        let len = rest.iter().position(|&b| class(b) >= ENDS).unwrap_or(rest.len());
+        let (mut len, mut others) = (0, 0u32);
+        for &b in rest {
+            let class = class(b);
+            if class >= ENDS {
+                break;
+            }
+            others += u32::from(class);
+            len += 1;
+        }
         let (part, after) = rest.split_at_checked(len)?;
         let ends = after.first().copied().unwrap_or(b'\r');
         if class(ends) == OTHER {
@@ -49,7 +57,8 @@ pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
         } else {
             match part {
                 [b'b' | b'B', ..] if has_prefix(part, b"branch=") => {
-                    if branch.is_some() {
+                    // A token: nothing but the sign in front of it is none.
+                    if branch.is_some() || others != u32::from(EQUALS) {
                         return None;
                     }
                     branch = part.get(b"branch=".len()..);
@@ -69,8 +78,7 @@ pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
         }
         from += len + 1;
     };
-    let is_token = |text: &[u8]| text.iter().fold(TOKEN, |all, &b| all | class(b)) == TOKEN;
-    let branch = branch.filter(|branch| is_rfc3261(branch) && is_token(branch))?;
+    let branch = branch.filter(|branch| is_rfc3261(branch))?;
     Some(Usual { branch, sent_by: sent_by?, rport, more, end })
 }
 
@@ -108,11 +116,13 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<
     Some((out.into(), via))
 }
 
-/// Bytes of tokens; others that stand for themselves in a value of the usual form; those that end a part; all others.
+/// Bytes of tokens; the sign between name and value; others that stand for themselves in a value of the usual form; those that end a
+/// part; all others. The sum over a part tells whether it has more than one sign.
 const TOKEN: u8 = 0;
-const PLAIN: u8 = 1;
-const ENDS: u8 = 2;
-const OTHER: u8 = 3;
+const EQUALS: u8 = 1;
+const PLAIN: u8 = 2;
+const ENDS: u8 = 128;
+const OTHER: u8 = 129;
 
 #[inline]
 fn class(byte: u8) -> u8 {
@@ -126,6 +136,7 @@ static CLASS: [u8; 256] = {
         class[b] = match b as u8 {
             b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => TOKEN,
             b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => TOKEN,
+            b'=' => EQUALS,
             b';' => ENDS,
             b'"' | b',' | b'\\' => OTHER,
             _ => PLAIN,

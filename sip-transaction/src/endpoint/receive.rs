@@ -14,6 +14,15 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use sip_message::{FramingFault, Message, ParseError, StatusCode, StreamItem, salvage};
 
+/// What is known of a request before it is parsed.
+pub(super) struct Read<'a> {
+    /// Its topmost Via.
+    pub(super) via: Usual<'a>,
+    /// What it is matched by, and the transaction it belongs to.
+    pub(super) tag: u128,
+    pub(super) found: Option<u32>,
+}
+
 impl Endpoint {
     pub(super) fn receive(&mut self, input: Input<'_>) -> Result<(), InputError> {
         match input {
@@ -98,12 +107,12 @@ impl Endpoint {
         }
         // Most requests have their Via where it can be completed while they are copied.
         let stamped = (!path.transport.is_connected()).then(|| stamp::stamped(bytes, path.remote)).flatten();
-        let (copy, via) = match stamped {
-            Some((copy, via)) => (copy, Some(via)),
+        let (copy, read) = match stamped {
+            Some((copy, via)) => (copy, Some(self.look_up(bytes, via))),
             None => (Bytes::copy_from_slice(bytes), None),
         };
         match Message::parse_boxed(copy, &self.config.parser) {
-            Ok(message) => self.message(path, message, via.as_ref()),
+            Ok(message) => self.message(path, message, read.as_ref()),
             Err(error) => {
                 self.refuse(path, bytes, &error);
                 Err(InputError::Malformed(error))
@@ -111,12 +120,21 @@ impl Endpoint {
         }
     }
 
+    /// The transaction of a request whose Via has been read. Looked up before the request is parsed: by the time that is done, the
+    /// table's line has come from memory.
+    fn look_up<'a>(&self, bytes: &'a [u8], via: Usual<'a>) -> Read<'a> {
+        let method = bytes.get(..memchr::memchr(b' ', bytes).unwrap_or_default()).unwrap_or_default();
+        let method = if method == b"ACK" { b"INVITE" } else { method };
+        let tag = self.hash.branch_tag(via.branch, via.sent_by, method);
+        Read { tag, found: self.find(tag), via }
+    }
+
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
     //# to send the request.
     #[inline]
-    fn message(&mut self, path: Path, message: Box<Message>, stamped: Option<&Usual<'_>>) -> Result<(), InputError> {
-        if message.is_request() { self.on_request(path, message, stamped) } else { self.on_response(path, message) }
+    fn message(&mut self, path: Path, message: Box<Message>, read: Option<&Read<'_>>) -> Result<(), InputError> {
+        if message.is_request() { self.on_request(path, message, read) } else { self.on_response(path, message) }
     }
 
     /// Answers what cannot be parsed, if enough of it can be read.

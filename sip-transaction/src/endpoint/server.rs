@@ -1,6 +1,7 @@
 //! Server transactions: from the request to the user, from the user's response to the network.
 
 use super::Endpoint;
+use super::receive::Read;
 use crate::cores::{HashKey, Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
@@ -10,7 +11,6 @@ use crate::machine::{Actions, Status, invite_server, noninvite_server};
 use crate::matching::is_rfc3261;
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
-use crate::stamp::Usual;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -101,7 +101,7 @@ impl Endpoint {
         let branch = ReadVia::branch(&via);
         let Some(found) = self.txs.get(tx.key()) else { return false };
         // What RFC 2543 clients are matched by stands in no response.
-        !is_rfc3261(branch) || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method) == found.tag
+        !is_rfc3261(branch) || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method.as_str().as_bytes()) == found.tag
     }
 
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
@@ -353,25 +353,32 @@ impl Endpoint {
         &mut self,
         path: Path,
         mut message: Box<Message>,
-        stamped: Option<&Usual<'_>>,
+        read: Option<&Read<'_>>,
     ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
         let kind = Kind::of(method);
         // The tags to match by, and where the response goes. A stamped Via has been read before, and has its `rport`.
-        let of = |hash: HashKey, method: Method<'_>| match stamped {
-            Some(stamped) => Ok(hash.branch_tag(stamped.branch, stamped.sent_by, method)),
+        let of = |hash: HashKey, method: Method<'_>| match read {
+            Some(Read { via, .. }) => Ok(hash.branch_tag(via.branch, via.sent_by, method.as_str().as_bytes())),
             None => {
                 let via = message.top_via().map_err(|_| InputError::Unmatchable)?;
                 Ok(hash.server_tag(&message, &via, ReadVia::branch(&via), method))
             }
         };
-        let tag = of(self.hash, if kind == Kind::Ack { Method::Invite } else { method })?;
-        if let Some(index) = self.find(tag) {
+        let (tag, found) = match read {
+            Some(read) => (read.tag, read.found),
+            None => {
+                let tag = of(self.hash, if kind == Kind::Ack { Method::Invite } else { method })?;
+                (tag, self.find(tag))
+            }
+        };
+        if let Some(index) = found {
             return self.retransmission(index, path, message);
         }
         let cancelled = if kind == Kind::Cancel { Some(of(self.hash, Method::Invite)?) } else { None };
-        let via = if stamped.is_none() { message.top_via().ok() } else { None };
+        let stamped = read.is_some();
+        let via = if stamped { None } else { message.top_via().ok() };
         let read = match &via {
             Some(via) => ReadVia::of(via),
             None => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
@@ -384,7 +391,7 @@ impl Endpoint {
         //# When the server transport receives a request over any transport, it
         //# MUST examine the value of the "sent-by" parameter in the top Via
         //# header field value.
-        let differs = stamped.is_none() && read.ip != Some(path.remote.ip());
+        let differs = !stamped && read.ip != Some(path.remote.ip());
         let rport = read.rport == Some(None);
         let source = self.source_of(path.remote.ip());
         if kind != Kind::Ack {
