@@ -65,7 +65,7 @@ impl Table {
     /// The bucket that a hash belongs to: from its low half.
     #[inline(always)]
     fn home(&self, hash: u64) -> usize {
-        ((hash & 0xffff_ffff) * self.buckets.len() as u64 >> 32) as usize
+        (((hash & 0xffff_ffff) * self.buckets.len() as u64) >> 32) as usize
     }
 
     /// What stands beside the place in a word: from the high half.
@@ -270,7 +270,9 @@ mod tests {
     fn places_of_any_width_fit() {
         let mut table = Table::new();
         let places = [0, 1, 0xffff, 0x1_0000, 0xff_ffff, 0x7fff_fffe];
-        places.iter().for_each(|&place| table.insert(u64::MAX - u64::from(place), place, |at| u64::MAX - u64::from(at)));
+        places
+            .iter()
+            .for_each(|&place| table.insert(u64::MAX - u64::from(place), place, |at| u64::MAX - u64::from(at)));
         let found = |place: u32| table.find(u64::MAX - u64::from(place), |at| at == place);
         assert!(places.iter().all(|&place| found(place) == Some(place)));
     }

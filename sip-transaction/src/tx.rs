@@ -4,7 +4,7 @@ use crate::cores::NIL;
 use crate::destination::Target;
 use crate::id::FlowId;
 use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_server};
-use crate::output::{FailCause, SendId};
+use crate::output::FailCause;
 use crate::transport::Transport;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -24,7 +24,7 @@ pub(crate) enum Machine {
     InviteServer(invite_server::State),
     NonInviteServer(noninvite_server::State),
     /// Something sent without a transaction, whose target is not known or not connected yet.
-    Sending(SendId),
+    Sending,
 }
 
 impl Machine {
@@ -91,6 +91,8 @@ pub(crate) struct Tx {
     pub(crate) ttl: Option<u8>,
     /// The flow it uses; `None` if that ended.
     pub(crate) flow: Option<FlowId>,
+    /// Sent without a transaction: its [`SendId`](crate::SendId).
+    pub(crate) send: u64,
     /// Neighbours in the list of those that use the flow.
     pub(crate) prev: u32,
     pub(crate) next: u32,
@@ -133,6 +135,7 @@ impl Tx {
             source: u16::MAX,
             ttl: None,
             flow: None,
+            send: 0,
             prev: NIL,
             next: NIL,
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),

@@ -4,7 +4,7 @@ use super::Endpoint;
 use crate::cores::Id;
 use crate::id::{ClientTxId, ServerTxId};
 use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noninvite_client, noninvite_server};
-use crate::output::{Event, FailCause, Outcome, Path};
+use crate::output::{Event, FailCause, Outcome, Path, SendId};
 use crate::timers::{Class, Timer, Which};
 use crate::tx::{Flags, Machine};
 use alloc::boxed::Box;
@@ -128,7 +128,7 @@ impl Endpoint {
     pub(super) fn finish(&mut self, index: u32, outcome: Outcome) {
         let Some(key) = self.txs.id_at(index) else { return };
         let Some(tx) = self.txs.at(index) else { return };
-        let (machine, hidden) = (tx.machine, tx.flags.has(Flags::HIDDEN));
+        let (machine, hidden, send) = (tx.machine, tx.flags.has(Flags::HIDDEN), SendId(tx.send));
         self.locator.forget(index);
         self.erase(index);
         match outcome {
@@ -137,7 +137,7 @@ impl Endpoint {
             _ => {}
         }
         match machine {
-            Machine::Sending(send) => {
+            Machine::Sending => {
                 if let Outcome::Failed(cause) = outcome {
                     self.emit(Event::SendFailed { send, cause });
                 }
@@ -178,7 +178,7 @@ impl Endpoint {
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Timer(timer), reliable);
                 self.server_step(index, step.map(Machine::NonInviteServer), None);
             }
-            Machine::Locating { .. } | Machine::Sending(_) => {}
+            Machine::Locating { .. } | Machine::Sending => {}
         }
     }
 

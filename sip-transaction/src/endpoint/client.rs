@@ -53,7 +53,7 @@ impl Endpoint {
             Ok(method) => method == Method::Invite,
             Err(kind) => return Err(SendError::new(kind, message)),
         };
-        let key = self.start(Machine::Locating { invite }, message, to)?;
+        let key = self.start(Machine::Locating { invite }, 0, message, to)?;
         self.counters.client_transactions += 1;
         Ok(ClientTxId::from_key(key))
     }
@@ -73,7 +73,7 @@ impl Endpoint {
             return Err(SendError::new(kind, message));
         }
         let send = SendId(self.new_send_id());
-        self.start(Machine::Sending(send), message, to)?;
+        self.start(Machine::Sending, send.0, message, to)?;
         Ok(send)
     }
 
@@ -172,7 +172,7 @@ impl Endpoint {
     }
 
     #[inline]
-    fn start(&mut self, machine: Machine, message: Message, to: Destination) -> Result<Key, SendError> {
+    fn start(&mut self, machine: Machine, send: u64, message: Message, to: Destination) -> Result<Key, SendError> {
         if self.config.limits.transactions.is_some_and(|limit| self.txs.len() >= limit) {
             return Err(SendError::new(SendErrorKind::Full, message));
         }
@@ -182,6 +182,7 @@ impl Endpoint {
             Err(kind) => return Err(SendError::new(kind, message)),
         };
         let mut tx = Tx::new(machine);
+        tx.send = send;
         if branch.is_some() {
             tx.more().branch = branch;
         }
@@ -355,11 +356,11 @@ impl Endpoint {
         tx.message = bytes;
         tx.step = 0;
         match tx.machine {
-            Machine::Sending(send) => {
-                let (flow, remote, ttl) = (tx.flow, tx.remote, tx.ttl);
+            Machine::Sending => {
+                let (flow, remote, ttl, send) = (tx.flow, tx.remote, tx.ttl, tx.send);
                 let bytes = core::mem::take(&mut tx.message);
                 if let Some(flow) = flow {
-                    self.send_over(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send.0)));
+                    self.send_over(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send)));
                 }
                 self.erase(index);
             }
@@ -684,7 +685,7 @@ impl Endpoint {
     pub(super) fn lost_flow(&mut self, index: u32, cause: FailCause) {
         let Some(tx) = self.txs.at(index) else { return };
         match tx.machine {
-            Machine::Locating { .. } | Machine::Sending(_) => {
+            Machine::Locating { .. } | Machine::Sending => {
                 if !self.fail_over(index, Some(cause)) {
                     self.give_up(index, cause);
                 }

@@ -9,7 +9,7 @@ use crate::id::FlowId;
 use crate::input::CloseCause;
 use crate::locate::Located;
 use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_server};
-use crate::output::{FailCause, Path, SendId};
+use crate::output::{FailCause, Path};
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -209,17 +209,17 @@ fn read_all(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> O
 
 fn write_tx(out: &mut Writer, tx: &Tx) {
     out.u128(tx.tag);
-    let (kind, state, send) = match tx.machine {
-        Machine::Locating { invite } => (0, u8::from(invite), 0),
-        Machine::InviteClient(state) => (1, state as u8, 0),
-        Machine::NonInviteClient(state) => (2, state as u8, 0),
-        Machine::InviteServer(state) => (3, state as u8, 0),
-        Machine::NonInviteServer(state) => (4, state as u8, 0),
-        Machine::Sending(send) => (5, 0, send.0),
+    let (kind, state) = match tx.machine {
+        Machine::Locating { invite } => (0, u8::from(invite)),
+        Machine::InviteClient(state) => (1, state as u8),
+        Machine::NonInviteClient(state) => (2, state as u8),
+        Machine::InviteServer(state) => (3, state as u8),
+        Machine::NonInviteServer(state) => (4, state as u8),
+        Machine::Sending => (5, 0),
     };
     out.u8(kind);
     out.u8(state);
-    out.u64(send);
+    out.u64(tx.send);
     out.u16(tx.flags.0);
     out.u8(tx.step);
     out.u8(tx.transport as u8);
@@ -278,11 +278,11 @@ fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Op
             ]
             .map(Machine::NonInviteServer),
         )?,
-        5 => Machine::Sending(SendId(send)),
+        5 => Machine::Sending,
         _ => return None,
     };
     let mut tx = Tx::new(machine);
-    tx.tag = tag;
+    (tx.tag, tx.send) = (tag, send);
     tx.flags = Flags(input.u16()?);
     tx.step = input.u8()?;
     tx.transport = transport(input.u8()?)?;

@@ -101,7 +101,8 @@ impl Endpoint {
         let branch = ReadVia::branch(&via);
         let Some(found) = self.txs.get(tx.key()) else { return false };
         // What RFC 2543 clients are matched by stands in no response.
-        !is_rfc3261(branch) || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method.as_str().as_bytes()) == found.tag
+        !is_rfc3261(branch)
+            || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method.as_str().as_bytes()) == found.tag
     }
 
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
