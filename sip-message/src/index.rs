@@ -76,6 +76,12 @@ impl Index {
         Index { entries: Entries::new(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
     }
 
+    /// Forgets all fields and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        (self.first, self.present, self.repeated) = ([NONE; HOT], [0; 2], 0);
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, entry: Entry) {
         let at = self.entries.len();

@@ -172,6 +172,30 @@ impl Message {
         Ok(message)
     }
 
+    /// Reads the message in `bytes` into this one, in place of what it was. The memory of a long index is used again, so that whoever
+    /// looks at many messages one after the other and keeps none of them allocates nothing for that.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Message::parse); this message is without bytes then and has no header fields.
+    pub fn parse_again(&mut self, bytes: Bytes, config: &ParserConfig) -> Result<(), ParseError> {
+        self.index.clear();
+        self.arena.clear();
+        (self.bytes, self.start, self.head_end, self.body, self.new_body) = (bytes, Start::NONE, 0, (0, 0), None);
+        match parse_parts(&self.bytes, config, &mut self.index) {
+            Ok((head, end)) => {
+                self.complete(head.start, head.body, end);
+                Ok(())
+            }
+            Err(error) => {
+                self.index.clear();
+                self.bytes = Bytes::new();
+                self.edited = false;
+                Err(error)
+            }
+        }
+    }
+
     /// A message from a head that has been parsed; its body lies at `body..end` of `bytes`.
     #[inline(always)]
     pub(crate) fn assemble(bytes: Bytes, start: Start, index: Index, body: usize, end: usize) -> Message {

@@ -74,6 +74,7 @@
 //! [`replay`] does again and [`ladder`] draws. [`Endpoint::export`] and [`Endpoint::import`] move all live transactions to
 //! another process. What cores are built from, as ids, slabs and keyed hashes, is in [`cores`]. Feature `tracing` emits an event for each output.
 #![no_std]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

@@ -3,8 +3,7 @@
 //! Each is written in one pass into one allocation. Lines of parsed messages are copied as they are.
 
 use crate::transport::Transport;
-use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::fmt::{self, Write as _};
 use core::net::SocketAddr;
 use sip_message::{Header, Message, StatusCode};
@@ -87,10 +86,10 @@ impl Via<'_> {
             + rare
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut BytesMut) {
         out.extend_from_slice(b"Via: SIP/2.0/");
         out.extend_from_slice(self.transport.via().as_bytes());
-        out.push(b' ');
+        out.extend_from_slice(b" ");
         out.extend_from_slice(self.sent_by.as_bytes());
         out.extend_from_slice(b";branch=");
         out.extend_from_slice(self.branch.as_bytes());
@@ -140,7 +139,7 @@ impl Via<'_> {
     }
 }
 
-struct Out<'a>(&'a mut Vec<u8>);
+struct Out<'a>(&'a mut BytesMut);
 
 impl fmt::Write for Out<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -149,7 +148,7 @@ impl fmt::Write for Out<'_> {
     }
 }
 
-fn print(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+fn print(out: &mut BytesMut, text: fmt::Arguments<'_>) {
     // Appending to a vector cannot fail.
     let _ = Out(out).write_fmt(text);
 }
@@ -157,7 +156,7 @@ fn print(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
 /// The request with `via` on top.
 pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     let mut slices = message.slices();
-    let mut out = Vec::with_capacity(message.encoded_len() + via.len() + 8);
+    let mut out = BytesMut::with_capacity(message.encoded_len() + via.len() + 8);
     let first = slices.next().unwrap_or_default();
     // The first slice begins with the start line.
     let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
@@ -173,31 +172,31 @@ pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     for slice in slices {
         out.extend_from_slice(slice);
     }
-    out.into()
+    out.freeze()
 }
 
 /// The first field of a header.
-fn field(out: &mut Vec<u8>, message: &Message, header: Header) {
+fn field(out: &mut BytesMut, message: &Message, header: Header) {
     if let Some(value) = message.field(header) {
         line(out, header, value);
     }
 }
 
 /// All fields of a header.
-fn fields(out: &mut Vec<u8>, message: &Message, header: Header) {
+fn fields(out: &mut BytesMut, message: &Message, header: Header) {
     for value in message.fields(header) {
         line(out, header, value);
     }
 }
 
-fn line(out: &mut Vec<u8>, header: Header, value: &[u8]) {
+fn line(out: &mut BytesMut, header: Header, value: &[u8]) {
     out.extend_from_slice(header.as_str().as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
-fn top_via(out: &mut Vec<u8>, request: &Message) {
+fn top_via(out: &mut BytesMut, request: &Message) {
     out.extend_from_slice(b"Via: ");
     // The topmost Via stands alone in its field: `request` wrote it.
     out.extend_from_slice(request.field(Header::Via).unwrap_or_default());
@@ -239,9 +238,9 @@ fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Op
     let copied = value(Header::Via) + value(Header::From) + value(Header::CallId) + to.map_or(0, <[u8]>::len);
     let uri = request.request_uri_bytes().map_or(0, <[u8]>::len);
     let mut out =
-        Vec::with_capacity(120 + method.len() * 2 + uri + copied + routes + reason.map_or(0, |r| r.len() + 10));
+        BytesMut::with_capacity(120 + method.len() * 2 + uri + copied + routes + reason.map_or(0, |r| r.len() + 10));
     out.extend_from_slice(method.as_bytes());
-    out.push(b' ');
+    out.extend_from_slice(b" ");
     //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
     //# The ACK request constructed by the client transaction MUST contain
     //# values for the Call-ID, From, and Request-URI that are equal to the
@@ -289,76 +288,98 @@ fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Op
         print(&mut out, format_args!("Reason: {reason}\r\n"));
     }
     out.extend_from_slice(NO_BODY);
-    out.into()
+    out.freeze()
 }
 
 /// A response the endpoint gives by itself. With a tag, To gets it unless it has one.
-pub(crate) fn response(
-    request: &Message,
-    status: StatusCode,
-    tag: Option<Tag>,
-    product: &str,
-    retry: Option<u32>,
-    more: &[(Header, &str)],
-) -> Bytes {
-    let (from, call_id, cseq) =
-        (request.field(Header::From), request.field(Header::CallId), request.field(Header::CSeq));
-    let to = request.field(Header::To).unwrap_or_default();
-    // After a closing bracket nothing can stand but parameters.
-    let tag = tag.filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
-    let vias: usize = request.fields(Header::Via).map(|via| via.len() + 7).sum();
-    // What it comes to in most cases, to the byte.
-    let copied = [from, call_id, cseq].into_iter().flatten().map(<[u8]>::len).sum::<usize>() + vias + to.len();
-    let len = LEAST + status.reason().len() + copied;
-    let fields = more.iter().map(|(header, value)| header.as_str().len() + value.len() + 4).sum::<usize>();
-    let product_len = if product.is_empty() { 0 } else { product.len() + 10 };
-    let mut out = Vec::with_capacity(len + fields + product_len + tag.map_or(0, |tag| 5 + tag.0.len()));
-    let code = status.code();
-    out.extend_from_slice(b"SIP/2.0 ");
-    out.extend_from_slice(&[code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
-    out.extend_from_slice(b" ");
-    out.extend_from_slice(status.reason().as_bytes());
-    for via in request.fields(Header::Via) {
-        out.extend_from_slice(b"\r\nVia: ");
-        out.extend_from_slice(via);
+pub(crate) struct Response<'a> {
+    pub(crate) request: &'a Message,
+    pub(crate) status: StatusCode,
+    pub(crate) tag: Option<Tag>,
+    /// The Server field, unless it is empty.
+    pub(crate) product: &'a str,
+    /// The seconds in Retry-After.
+    pub(crate) retry: Option<u32>,
+    pub(crate) fields: &'a [(Header, &'a str)],
+}
+
+impl Response<'_> {
+    /// How many bytes it comes to: at least as many, and few more.
+    pub(crate) fn len(&self) -> usize {
+        let Response { request, status, tag, product, retry, fields } = self;
+        let copied = [Header::From, Header::To, Header::CallId, Header::CSeq].map(|header| request.field(header));
+        let copied = copied.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+        let vias = request.fields(Header::Via).map(|via| via.len() + 7).sum::<usize>();
+        let fields = fields.iter().map(|(header, value)| header.as_str().len() + value.len() + 4).sum::<usize>();
+        let product = if product.is_empty() { 0 } else { product.len() + 10 };
+        let timestamp = if *status == StatusCode::TRYING {
+            request.field(Header::Timestamp).map_or(0, |value| value.len() + 13)
+        } else {
+            0
+        };
+        let rest = retry.map_or(0, |_| 25) + tag.map_or(0, |tag| 5 + tag.0.len());
+        LEAST + status.reason().len() + copied + vias + fields + product + timestamp + rest
     }
-    if let Some(from) = from {
-        out.extend_from_slice(b"\r\nFrom: ");
-        out.extend_from_slice(from);
+
+    /// The response in memory of its own.
+    pub(crate) fn bytes(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.len());
+        self.write(&mut out);
+        out.freeze()
     }
-    out.extend_from_slice(b"\r\nTo: ");
-    out.extend_from_slice(to);
-    if let Some(tag) = tag {
-        out.extend_from_slice(b";tag=");
-        out.extend_from_slice(&tag.0);
+
+    /// Appends the response.
+    pub(crate) fn write(&self, out: &mut BytesMut) {
+        let Response { request, status, tag, product, retry, fields } = *self;
+        let to = request.field(Header::To).unwrap_or_default();
+        // After a closing bracket nothing can stand but parameters.
+        let tag = tag.filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
+        let code = status.code();
+        out.extend_from_slice(b"SIP/2.0 ");
+        out.extend_from_slice(&[code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
+        out.extend_from_slice(b" ");
+        out.extend_from_slice(status.reason().as_bytes());
+        for via in request.fields(Header::Via) {
+            out.extend_from_slice(b"\r\nVia: ");
+            out.extend_from_slice(via);
+        }
+        if let Some(from) = request.field(Header::From) {
+            out.extend_from_slice(b"\r\nFrom: ");
+            out.extend_from_slice(from);
+        }
+        out.extend_from_slice(b"\r\nTo: ");
+        out.extend_from_slice(to);
+        if let Some(tag) = tag {
+            out.extend_from_slice(b";tag=");
+            out.extend_from_slice(&tag.0);
+        }
+        if let Some(call_id) = request.field(Header::CallId) {
+            out.extend_from_slice(b"\r\nCall-ID: ");
+            out.extend_from_slice(call_id);
+        }
+        if let Some(cseq) = request.field(Header::CSeq) {
+            out.extend_from_slice(b"\r\nCSeq: ");
+            out.extend_from_slice(cseq);
+        }
+        out.extend_from_slice(b"\r\n");
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
+        //# When a 100 (Trying) response is generated, any
+        //# Timestamp header field present in the request MUST be copied into
+        //# this 100 (Trying) response.
+        if status == StatusCode::TRYING {
+            field(out, request, Header::Timestamp);
+        }
+        if let Some(seconds) = retry {
+            print(out, format_args!("Retry-After: {seconds}\r\n"));
+        }
+        for (header, value) in fields {
+            line(out, *header, value.as_bytes());
+        }
+        if !product.is_empty() {
+            line(out, Header::Server, product.as_bytes());
+        }
+        out.extend_from_slice(NO_BODY);
     }
-    if let Some(call_id) = call_id {
-        out.extend_from_slice(b"\r\nCall-ID: ");
-        out.extend_from_slice(call_id);
-    }
-    if let Some(cseq) = cseq {
-        out.extend_from_slice(b"\r\nCSeq: ");
-        out.extend_from_slice(cseq);
-    }
-    out.extend_from_slice(b"\r\n");
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
-    //# When a 100 (Trying) response is generated, any
-    //# Timestamp header field present in the request MUST be copied into
-    //# this 100 (Trying) response.
-    if status == StatusCode::TRYING {
-        field(&mut out, request, Header::Timestamp);
-    }
-    if let Some(seconds) = retry {
-        print(&mut out, format_args!("Retry-After: {seconds}\r\n"));
-    }
-    for (header, value) in more {
-        line(&mut out, *header, value.as_bytes());
-    }
-    if !product.is_empty() {
-        line(&mut out, Header::Server, product.as_bytes());
-    }
-    out.extend_from_slice(NO_BODY);
-    out.into()
 }
 
 /// The end of a message without a body.
@@ -372,7 +393,7 @@ pub(crate) fn message(message: Message) -> Bytes {
     if message.has(Header::ContentLength) {
         return message.into_bytes();
     }
-    let mut out = Vec::with_capacity(message.encoded_len() + 32);
+    let mut out = BytesMut::with_capacity(message.encoded_len() + 32);
     let mut slices = message.slices();
     let first = slices.next().unwrap_or_default();
     let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
@@ -383,5 +404,5 @@ pub(crate) fn message(message: Message) -> Bytes {
     for slice in slices {
         out.extend_from_slice(slice);
     }
-    out.into()
+    out.freeze()
 }

@@ -549,3 +549,29 @@ fn messages_of_a_whole_datagram_are_taken() {
     let answer = server.endpoint.poll_transmit().unwrap();
     assert!(answer.bytes.starts_with(b"SIP/2.0 413 "));
 }
+
+/// Among many flows a socket is found by its family; of several it is the one bound first that is still there.
+#[test]
+fn a_datagram_goes_out_of_the_first_socket_of_its_family() {
+    let mut config = EndpointConfig::default();
+    config.limits.flows = None;
+    let mut endpoint = Endpoint::new(config.into(), [5; 32]);
+    let (local, remote) = ("192.0.2.2:5060".parse().unwrap(), "192.0.2.7:9".parse().unwrap());
+    let connections: Vec<_> = (0..100).map(|_| endpoint.accept(Transport::Tcp, local, remote).unwrap()).collect();
+    let six = endpoint.bind(Transport::Udp, "[2001:db8::2]:5060".parse().unwrap()).unwrap();
+    let first = endpoint.bind(Transport::Udp, local).unwrap();
+    endpoint.close(ms(0), connections[3]).unwrap();
+    let second = endpoint.bind(Transport::Udp, "192.0.2.2:5070".parse().unwrap()).unwrap();
+    let mut goes_over = |to: &str, closed: Option<sip_transaction::FlowId>| {
+        closed.into_iter().for_each(|flow| endpoint.close(ms(0), flow).unwrap());
+        while endpoint.poll_event().is_some() {}
+        let target = Target { transport: Transport::Udp, address: to.parse().unwrap(), server_name: None };
+        let sent = endpoint.request(ms(0), request(Method::Options), Destination::targets([target]));
+        let flow = endpoint.poll_transmit().map(|transmit| transmit.flow);
+        sent.ok().and(flow)
+    };
+    assert_eq!(goes_over("192.0.2.9:5060", None), Some(first));
+    assert_eq!(goes_over("[2001:db8::9]:5060", None), Some(six));
+    assert_eq!(goes_over("192.0.2.9:5060", Some(first)), Some(second));
+    assert_eq!(goes_over("192.0.2.9:5060", Some(second)), None);
+}

@@ -62,6 +62,25 @@ impl Connections {
     }
 }
 
+/// The datagram sockets in the order they were bound: those of IPv4, and those of IPv6. A host has a few; among the flows, of which it may have a
+/// million, they would have to be looked for.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets([Vec<(Transport, FlowId)>; 2]);
+
+impl Sockets {
+    /// The first that can send to `address`.
+    fn first(&self, transport: Transport, address: SocketAddr) -> Option<FlowId> {
+        let [v4, v6] = &self.0;
+        let family = if address.is_ipv4() { v4 } else { v6 };
+        family.iter().find(|(on, _)| *on == transport).map(|&(_, id)| id)
+    }
+
+    fn of(&mut self, address: SocketAddr) -> &mut Vec<(Transport, FlowId)> {
+        let [v4, v6] = &mut self.0;
+        if address.is_ipv4() { v4 } else { v6 }
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3261#section-18
 //= type=exception
 //= reason=the host owns the connections; the endpoint never ends one that works
@@ -287,7 +306,12 @@ impl Endpoint {
         if self.config.limits.flows.is_some_and(|limit| self.flows.len() >= limit) {
             return None;
         }
-        self.flows.insert(flow)
+        let (transport, local, socket) = (flow.transport, flow.local, flow.state == FlowState::Socket);
+        let id = self.flows.insert(flow)?;
+        if socket {
+            self.sockets.of(local).push((transport, id));
+        }
+        Some(id)
     }
 
     /// Lets requests to `address` find the connection.
@@ -316,11 +340,7 @@ impl Endpoint {
     //# subjectAltName in the peer certificate.
     pub(super) fn flow_to(&mut self, target: &Target) -> Option<FlowId> {
         if !target.transport.is_connected() {
-            let v4 = target.address.is_ipv4();
-            let fits = |on: &Flow| {
-                on.state == FlowState::Socket && on.transport == target.transport && on.local.is_ipv4() == v4
-            };
-            return self.flows.iter().find(|(_, on)| fits(on)).map(|(flow, _)| flow);
+            return self.sockets.first(target.transport, target.address);
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
         //# If a request is destined to an IP address, port, and transport to
@@ -418,6 +438,9 @@ impl Endpoint {
     /// Ends a flow and tells everything bound to it.
     pub(super) fn end_flow(&mut self, flow: FlowId, cause: CloseCause) {
         let Some(on) = self.flows.remove(flow) else { return };
+        if on.state == FlowState::Socket {
+            self.sockets.of(on.local).retain(|&(_, id)| id != flow);
+        }
         for address in &on.known_as {
             self.connections.remove(on.transport, *address, flow);
         }

@@ -2,6 +2,7 @@
 //! and end in the order they came, so that a block ends as a whole. Among other things of other lives, each by itself, they
 //! would leave holes when they go, and the memory of a busy hour would be no use to anything else.
 
+use crate::wire::Response;
 use bytes::{Bytes, BytesMut};
 
 /// The smallest block and the largest.
@@ -16,17 +17,33 @@ pub(crate) struct Kept(BytesMut);
 impl Kept {
     /// The same bytes, in the block. `live`: how many transactions there are.
     pub(crate) fn keep(&mut self, bytes: Bytes, live: usize) -> Bytes {
-        let room = self.0.capacity() - self.0.len();
-        if bytes.len() > room {
-            let block = (live * SHARE).clamp(BLOCK.0, BLOCK.1);
-            // What would waste much of a block stays where it is.
-            if bytes.len() > block / 2 {
-                return bytes;
-            }
-            self.0 = BytesMut::with_capacity(block);
+        if !self.has_room(bytes.len(), live) {
+            return bytes;
         }
         self.0.extend_from_slice(&bytes);
         self.0.split().freeze()
+    }
+
+    /// The response, written into the block.
+    pub(crate) fn write(&mut self, response: &Response<'_>, live: usize) -> Bytes {
+        if !self.has_room(response.len(), live) {
+            return response.bytes();
+        }
+        response.write(&mut self.0);
+        self.0.split().freeze()
+    }
+
+    /// Whether the block has room for so many bytes, if need be a new one. What would waste much of a block has none.
+    #[inline]
+    fn has_room(&mut self, len: usize, live: usize) -> bool {
+        if len > self.0.capacity() - self.0.len() {
+            let block = (live * SHARE).clamp(BLOCK.0, BLOCK.1);
+            if len > block / 2 {
+                return false;
+            }
+            self.0 = BytesMut::with_capacity(block);
+        }
+        true
     }
 }
 

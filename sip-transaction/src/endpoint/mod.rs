@@ -8,7 +8,9 @@ mod flows;
 mod keepalive;
 mod kept;
 mod receive;
+mod refuse;
 mod server;
+mod via;
 
 use crate::config::EndpointConfig;
 use crate::cores::{HashKey, Key, NIL, Slab};
@@ -74,6 +76,7 @@ pub struct Endpoint {
     micros: [u64; CLASSES],
     pub(crate) flows: Slab<FlowId, Flow>,
     pub(crate) connections: flows::Connections,
+    pub(crate) sockets: flows::Sockets,
     pub(crate) sources: Box<[u32]>,
     pub(crate) chores: BTreeSet<(Instant, Chore)>,
     pub(crate) locator: Locator,
@@ -85,6 +88,8 @@ pub struct Endpoint {
     next_send: u64,
     pub(crate) recording: Option<Box<Recording>>,
     kept: Kept,
+    /// None before the first request is turned away.
+    refusals: Option<Box<refuse::Refusals>>,
     /// The name for Via over WebSocket: RFC 7118 section 5.
     invalid_host: String,
 }
@@ -111,6 +116,7 @@ impl Endpoint {
             micros,
             flows: Slab::new(),
             connections: flows::Connections::new(hash),
+            sockets: flows::Sockets::default(),
             sources: vec![0; SOURCES].into_boxed_slice(),
             chores: BTreeSet::new(),
             locator,
@@ -122,6 +128,7 @@ impl Endpoint {
             next_send: 0,
             recording: None,
             kept: Kept::default(),
+            refusals: None,
             invalid_host,
         }
     }

@@ -21,6 +21,8 @@ pub(super) struct Read<'a> {
     /// What it is matched by, and the transaction it belongs to.
     pub(super) tag: u128,
     pub(super) found: Option<u32>,
+    /// Which counter of live transactions its source has.
+    pub(super) source: u16,
 }
 
 impl Endpoint {
@@ -105,10 +107,17 @@ impl Endpoint {
             self.refuse(path, bytes, &error);
             return Err(InputError::Malformed(error));
         }
+        let is_response = bytes.starts_with(b"SIP/");
+        let source = if is_response { u16::MAX } else { self.source_of(path.remote.ip()) };
+        if !is_response && self.is_pressed(source) {
+            if let Some(refusal) = self.refused(&path, source, bytes) {
+                return Err(refusal);
+            }
+        }
         // Most requests have their Via where it can be completed while they are copied.
         let stamped = (!path.transport.is_connected()).then(|| stamp::stamped(bytes, path.remote)).flatten();
         let (copy, read) = match stamped {
-            Some((copy, via)) => (copy, Some(self.look_up(bytes, via))),
+            Some((copy, via)) => (copy, Some(self.look_up(bytes, via, source))),
             None => (Bytes::copy_from_slice(bytes), None),
         };
         match Message::parse_boxed(copy, &self.config.parser) {
@@ -122,11 +131,11 @@ impl Endpoint {
 
     /// The transaction of a request whose Via has been read. Looked up before the request is parsed: by the time that is done, the
     /// table's line has come from memory.
-    fn look_up<'a>(&self, bytes: &'a [u8], via: Usual<'a>) -> Read<'a> {
+    fn look_up<'a>(&self, bytes: &'a [u8], via: Usual<'a>, source: u16) -> Read<'a> {
         let method = bytes.get(..memchr::memchr(b' ', bytes).unwrap_or_default()).unwrap_or_default();
         let method = if method == b"ACK" { b"INVITE" } else { method };
         let tag = self.hash.branch_tag(via.branch, via.sent_by, method);
-        Read { tag, found: self.find(tag), via }
+        Read { tag, found: self.find(tag), via, source }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1

@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use super::receive::Read;
+use super::via::{ReadVia, tag_of, via_target};
 use crate::cores::{HashKey, Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
@@ -13,7 +14,6 @@ use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
-use crate::transport::Transport;
 use crate::tx::{Flags, Machine, Tx};
 use crate::wire::{self, Tag};
 use alloc::boxed::Box;
@@ -21,9 +21,8 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use bytes::Bytes;
 use core::hash::{BuildHasher as _, Hasher as _};
-use core::net::{IpAddr, SocketAddr};
-use rand_chacha::rand_core::RngCore;
-use sip_message::{Header, Message, Method, StatusCode, Via};
+use core::net::SocketAddr;
+use sip_message::{Header, Message, Method, StatusCode};
 
 impl Endpoint {
     /// Answers a request. Provisional responses may be repeated and followed by others; the final one decides what becomes of the
@@ -108,13 +107,28 @@ impl Endpoint {
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
         let live = self.txs.len();
         if let Some(found) = self.txs.get_mut(tx.key()) {
-            // Over streams it is forgotten when it has been sent: timer J is 0.
-            let stays = matches!(found.machine, Machine::NonInviteServer(_))
-                && !found.transport.is_connected()
-                && !status.is_provisional();
-            found.last = if stays { self.kept.keep(bytes, live) } else { bytes };
+            let bytes = if stays(found, status) { self.kept.keep(bytes, live) } else { bytes };
+            found.last = bytes;
         }
         self.server_respond(tx.key().index(), Status::of(status));
+    }
+
+    fn set_response(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
+        if let Some(found) = self.txs.get_mut(tx.key()) {
+            found.last = bytes;
+        }
+        self.server_respond(tx.key().index(), Status::of(status));
+    }
+
+    /// A response of the endpoint's own.
+    pub(super) fn own_response<'a>(
+        &'a self,
+        request: &'a Message,
+        status: StatusCode,
+        tag: Option<Tag>,
+        fields: &'a [(Header, &'a str)],
+    ) -> wire::Response<'a> {
+        wire::Response { request, status, tag, product: &self.config.product, retry: None, fields }
     }
 
     /// Answers a request with a response that has no more to say than its status: no Contact, no body, and the tag of
@@ -154,16 +168,20 @@ impl Endpoint {
         }
         let tag = self.local_tag(tx).ok_or(SendErrorKind::UnknownTransaction)?;
         let tag = (status != StatusCode::TRYING).then_some(tag);
-        let bytes = wire::response(request, status, tag, &self.config.product, None, fields);
         if self.is_recording() {
-            if let Ok(response) = Message::parse_with(bytes.clone(), &self.config.parser) {
+            let bytes = self.own_response(request, status, tag, fields).bytes();
+            if let Ok(response) = Message::parse_with(bytes, &self.config.parser) {
                 let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
                 self.note(now, "respond", arguments);
             }
         }
         self.advance(now);
         self.check_response(tx, status)?;
-        self.respond_bytes(tx, status, bytes);
+        let stays = self.txs.get(tx.key()).is_some_and(|found| stays(found, status));
+        let (live, product) = (self.txs.len(), &*self.config.product);
+        let response = wire::Response { request, status, tag, product, retry: None, fields };
+        let bytes = if stays { self.kept.write(&response, live) } else { response.bytes() };
+        self.set_response(tx, status, bytes);
         Ok(())
     }
 
@@ -354,20 +372,20 @@ impl Endpoint {
         &mut self,
         path: Path,
         mut message: Box<Message>,
-        read: Option<&Read<'_>>,
+        read_before: Option<&Read<'_>>,
     ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
         let kind = Kind::of(method);
         // The tags to match by, and where the response goes. A stamped Via has been read before, and has its `rport`.
-        let of = |hash: HashKey, method: Method<'_>| match read {
+        let of = |hash: HashKey, method: Method<'_>| match read_before {
             Some(Read { via, .. }) => Ok(hash.branch_tag(via.branch, via.sent_by, method.as_str().as_bytes())),
             None => {
                 let via = message.top_via().map_err(|_| InputError::Unmatchable)?;
                 Ok(hash.server_tag(&message, &via, ReadVia::branch(&via), method))
             }
         };
-        let (tag, found) = match read {
+        let (tag, found) = match read_before {
             Some(read) => (read.tag, read.found),
             None => {
                 let tag = of(self.hash, if kind == Kind::Ack { Method::Invite } else { method })?;
@@ -378,7 +396,7 @@ impl Endpoint {
             return self.retransmission(index, path, message);
         }
         let cancelled = if kind == Kind::Cancel { Some(of(self.hash, Method::Invite)?) } else { None };
-        let stamped = read.is_some();
+        let stamped = read_before.is_some();
         let via = if stamped { None } else { message.top_via().ok() };
         let read = match &via {
             Some(via) => ReadVia::of(via),
@@ -394,11 +412,13 @@ impl Endpoint {
         //# header field value.
         let differs = !stamped && read.ip != Some(path.remote.ip());
         let rport = read.rport == Some(None);
-        let source = self.source_of(path.remote.ip());
-        if kind != Kind::Ack {
-            if let Some(refusal) = self.refusal(&path, source, &message, kind) {
-                return Err(refusal);
-            }
+        let source = match read_before {
+            Some(read) => read.source,
+            None => self.source_of(path.remote.ip()),
+        };
+        if self.is_pressed(source) && self.turns_away(source, &message, kind) {
+            self.answer_stateless(&path, &message, StatusCode::SERVICE_UNAVAILABLE);
+            return Err(InputError::Overload);
         }
         let raw = message.to_bytes();
         self.stamp(&mut message, &path, differs, rport);
@@ -449,59 +469,6 @@ impl Endpoint {
         self.enter(key.index(), tag);
         self.link(key.index(), flow);
         Some(key)
-    }
-
-    /// Which counter a source address has, if sources are counted. Few addresses share one, and nobody can tell which.
-    fn source_of(&self, ip: IpAddr) -> u16 {
-        if self.config.limits.per_source.is_none() {
-            return u16::MAX;
-        }
-        let hash = match ip {
-            IpAddr::V4(ip) => self.hash.hash(&ip.octets()),
-            // A network of 64 bits is one source.
-            IpAddr::V6(ip) => self.hash.hash(ip.octets().get(..8).unwrap_or_default()),
-        };
-        (hash as usize & (self.sources.len() - 1)) as u16
-    }
-
-    /// Whether a new request must be turned away; if so, it has been answered.
-    fn refusal(&mut self, path: &Path, source: u16, message: &Message, kind: Kind) -> Option<InputError> {
-        let limits = &self.config.limits;
-        let live = self.sources.get(usize::from(source)).copied().unwrap_or(0) as usize;
-        let over = |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count >= limit);
-        let over_by_quarter =
-            |count: usize, limit: Option<usize>| limit.is_some_and(|limit| count >= limit + limit / 4);
-        let pressed = over(self.txs.len(), limits.transactions) || over(live, limits.per_source) || !self.has_room();
-        if !pressed {
-            return None;
-        }
-        // What ends or goes on with a call is let in a little longer than what begins one.
-        let begun = kind == Kind::Cancel || message.to().is_ok_and(|to| matches!(to.tag(), Ok(Some(_))));
-        let full = over_by_quarter(self.txs.len(), limits.transactions) || over_by_quarter(live, limits.per_source);
-        if begun && !full {
-            return None;
-        }
-        self.answer_stateless(path, message, StatusCode::SERVICE_UNAVAILABLE);
-        Some(InputError::Overload)
-    }
-
-    /// Answers without keeping anything: RFC 3261 section 8.2.7.
-    pub(super) fn answer_stateless(&mut self, path: &Path, request: &Message, status: StatusCode) {
-        if request.method() == Some(Method::Ack) {
-            return;
-        }
-        let Ok(via) = request.top_via() else { return };
-        let read = ReadVia::of(&via);
-        let (remote, ttl) = read.response_address(path);
-        let method = request.method().unwrap_or(Method::Options);
-        let tag = tag_of(self.hash.server_tag(request, &via, read.branch, method));
-        let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| {
-            let (least, most) = self.config.limits.retry_after;
-            let range = most.saturating_sub(least).saturating_add(1);
-            least + self.rng.next_u32() % range.max(1)
-        });
-        let bytes = wire::response(request, status, Some(tag), &self.config.product, retry, &[]);
-        self.send_over(path.flow, remote, bytes, ttl, None);
     }
 
     /// Writes where the request came from into its topmost Via.
@@ -702,7 +669,7 @@ impl Endpoint {
         //# field of the response (when none was present in the request) is
         //# downgraded from MAY to SHOULD NOT.
         let tag = (status != StatusCode::TRYING).then(|| tag_of(tx.tag));
-        let bytes = wire::response(&request, status, tag, &self.config.product, None, &[]);
+        let bytes = self.own_response(&request, status, tag, &[]).bytes();
         if let Some(tx) = self.txs.at_mut(index) {
             tx.last = bytes;
         }
@@ -846,9 +813,14 @@ impl Endpoint {
     }
 }
 
+/// Whether a response stays with its transaction until timer J. Over streams it is forgotten when it has been sent: timer J is 0.
+fn stays(tx: &Tx, status: StatusCode) -> bool {
+    matches!(tx.machine, Machine::NonInviteServer(_)) && !tx.transport.is_connected() && !status.is_provisional()
+}
+
 /// Methods, as far as server transactions tell them apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Invite,
     Ack,
     Cancel,
@@ -856,7 +828,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(method: Method<'_>) -> Kind {
+    pub(super) fn of(method: Method<'_>) -> Kind {
         match method {
             Method::Invite => Kind::Invite,
             Method::Ack => Kind::Ack,
@@ -872,124 +844,4 @@ fn start_invite() -> crate::machine::Step<Machine> {
 
 fn start_other() -> crate::machine::Step<Machine> {
     noninvite_server::start().map(Machine::NonInviteServer)
-}
-
-/// What matters of a Via, read in one pass.
-#[derive(Default)]
-struct ReadVia<'a> {
-    branch: &'a [u8],
-    /// The sent-by, if it is an address, and its port.
-    ip: Option<IpAddr>,
-    port: Option<u16>,
-    rport: Option<Option<u16>>,
-    received: Option<IpAddr>,
-    maddr: Option<IpAddr>,
-    ttl: Option<u8>,
-    alias: bool,
-}
-
-impl<'a> ReadVia<'a> {
-    /// What cannot be read counts as not there.
-    fn of(via: &Via<'a>) -> ReadVia<'a> {
-        let mut read = ReadVia::params(via);
-        if let Ok((host, port)) = via.sent_by() {
-            (read.ip, read.port) = (host.ip(), port);
-        }
-        read
-    }
-
-    /// The branch alone; empty without one.
-    fn branch(via: &Via<'a>) -> &'a [u8] {
-        let params = via.params().map_while(Result::ok);
-        let mut branches = params.filter(|param| param.name.eq_ignore_ascii_case("branch"));
-        let token = branches.find_map(|param| param.value.filter(|value| !value.is_quoted()));
-        token.map(|value| value.as_bytes()).unwrap_or_default()
-    }
-
-    /// The same without the sent-by.
-    fn params(via: &Via<'a>) -> ReadVia<'a> {
-        let mut read = ReadVia::default();
-        for param in via.params() {
-            let Ok(param) = param else { break };
-            let text = || param.value.and_then(|value| value.as_str());
-            let address = || text().and_then(|value| value.trim_matches(['[', ']']).parse().ok());
-            match param.name.as_bytes() {
-                name if read.branch.is_empty() && name.eq_ignore_ascii_case(b"branch") => {
-                    let token = param.value.filter(|value| !value.is_quoted());
-                    read.branch = token.map(|value| value.as_bytes()).unwrap_or_default();
-                }
-                name if name.eq_ignore_ascii_case(b"rport") => {
-                    read.rport = Some(text().and_then(|value| value.parse().ok()));
-                }
-                name if name.eq_ignore_ascii_case(b"received") => read.received = address(),
-                name if name.eq_ignore_ascii_case(b"maddr") => read.maddr = address(),
-                name if name.eq_ignore_ascii_case(b"ttl") => read.ttl = text().and_then(|value| value.parse().ok()),
-                name if name.eq_ignore_ascii_case(b"alias") => read.alias = true,
-                _ => {}
-            }
-        }
-        read
-    }
-
-    /// Where the response goes, and with which TTL: RFC 3261 section 18.2.2, RFC 3581 section 4.
-    fn response_address(&self, path: &Path) -> (SocketAddr, Option<u8>) {
-        if path.transport.is_reliable() {
-            return (path.remote, None);
-        }
-        let port = self.port.unwrap_or(path.transport.default_port());
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-        //# Otherwise, if the Via header field value contains a "maddr"
-        //# parameter, the response MUST be forwarded to the address listed
-        //# there, using the port indicated in "sent-by", or port 5060 if
-        //# none is present.
-        if let Some(ip) = self.maddr {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-            //# If the address is a multicast address, the
-            //# response SHOULD be sent using the TTL indicated in the "ttl"
-            //# parameter, or with a TTL of 1 if that parameter is not present.
-            let ttl = ip.is_multicast().then_some(self.ttl.unwrap_or(1));
-            return (SocketAddr::new(ip, port), ttl);
-        }
-        //= https://www.rfc-editor.org/rfc/rfc3581#section-4
-        //# If the "sent-protocol" component indicates an unreliable unicast
-        //# transport protocol, such as UDP, and there is no "maddr" parameter,
-        //# but there is both a "received" parameter and an "rport" parameter,
-        //# the response MUST be sent to the IP address listed in the "received"
-        //# parameter, and the port in the "rport" parameter.
-        // Both are the source of the request: whatever stood in them has been, or will be, overwritten.
-        if self.rport.is_some() {
-            return (path.remote, None);
-        }
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-        //# Otherwise (for unreliable unicast transports), if the top Via
-        //# has a "received" parameter, the response MUST be sent to the
-        //# address in the "received" parameter, using the port indicated
-        //# in the "sent-by" value, or using port 5060 if none is specified
-        //# explicitly.
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
-        //# Otherwise, if it is not receiver-tagged, the response MUST be
-        //# sent to the address indicated by the "sent-by" value, using the
-        //# procedures in Section 5 of [4].
-        // Without `received`, the sent-by is the source address itself.
-        (SocketAddr::new(path.remote.ip(), port), None)
-    }
-}
-
-/// The tag for To that goes with a transaction: of the half of its keyed hash that finds nothing in any table.
-fn tag_of(tag: u128) -> Tag {
-    Tag::new((tag >> 64) as u64)
-}
-
-/// The address a Via itself names, without DNS: `received` and `rport`, or a numeric sent-by.
-fn via_target(via: &Via<'_>) -> Option<Target> {
-    //= https://www.rfc-editor.org/rfc/rfc3263#section-5
-    //# When this value is present, the server MUST
-    //# use TLS over TCP to send the response.
-    let transport = Transport::from_via(via.transport())?;
-    let (host, port) = via.sent_by().ok()?;
-    let ip = via.received().ok().flatten().or(host.ip())?;
-    let rport = if transport.is_reliable() { None } else { via.rport().ok().flatten().flatten() };
-    let port = rport.or(port).unwrap_or(transport.default_port());
-    let server_name = host.domain().map(String::from);
-    Some(Target { transport, address: SocketAddr::new(ip, port), server_name })
 }

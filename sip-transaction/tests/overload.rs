@@ -1,0 +1,143 @@
+//! What overload costs: a request that is turned away at a limit takes no memory.
+#![allow(unsafe_code, reason = "an allocator that counts")]
+#![allow(clippy::expect_used, reason = "tests stop at what they did not expect")]
+
+use sip_message::{Message, StatusCode};
+use sip_transaction::{Endpoint, EndpointConfig, Event, FlowId, Input, InputError, Instant, Transport};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+thread_local! {
+    /// How often this thread has asked for memory, and what it holds.
+    static ASKED: Cell<(u64, i64)> = const { Cell::new((0, 0)) };
+}
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(calls: u64, bytes: i64) {
+    // Gone at the end of a thread, when nobody counts any more.
+    let _ = ASKED.try_with(|asked| asked.set((asked.get().0 + calls, asked.get().1 + bytes)));
+}
+
+// SAFETY: every call goes to the system's allocator as it came; what is counted touches no memory of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(1, layout.size() as i64);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(1, new_size as i64 - layout.size() as i64);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(memory, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(0, -(layout.size() as i64));
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+struct Counted {
+    calls: u64,
+    live: i64,
+}
+
+fn measure<T>(work: impl FnOnce() -> T) -> (T, Counted) {
+    let before = ASKED.get();
+    let result = work();
+    let after = ASKED.get();
+    (result, Counted { calls: after.0 - before.0, live: after.1 - before.1 })
+}
+
+fn request(method: &str, branch: usize, more: &str) -> String {
+    format!(
+        "{method} sip:bob@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK{branch};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: {branch}\r\n\
+         CSeq: 1 {method}\r\n{more}Content-Length: 0\r\n\r\n"
+    )
+}
+
+struct Full {
+    endpoint: Endpoint,
+    socket: FlowId,
+    remote: SocketAddr,
+}
+
+impl Full {
+    /// An endpoint with as many transactions as it takes.
+    fn new() -> Full {
+        let mut config = EndpointConfig::default();
+        config.limits.transactions = Some(10);
+        let mut endpoint = Endpoint::new(config.into(), [5; 32]);
+        let socket = endpoint.bind(Transport::Udp, ([192, 0, 2, 2], 5060).into()).expect("a socket");
+        let mut full = Full { endpoint, socket, remote: ([192, 0, 2, 7], 5060).into() };
+        for branch in 0..10 {
+            full.give(&request("OPTIONS", branch, "")).expect("there is room");
+        }
+        while let Some(event) = full.endpoint.poll_event() {
+            assert!(matches!(event, Event::Request { .. }));
+        }
+        full
+    }
+
+    fn give(&mut self, text: &str) -> Result<(), InputError> {
+        let input = Input::Datagram { flow: self.socket, remote: self.remote, bytes: text.as_bytes() };
+        self.endpoint.handle_input(Instant::ZERO, input)
+    }
+
+    fn drain(&mut self) -> usize {
+        let mut answers = 0;
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            answers += usize::from(transmit.bytes.starts_with(b"SIP/2.0 503 "));
+        }
+        answers
+    }
+}
+
+#[test]
+fn a_request_that_is_turned_away_takes_no_memory() {
+    let mut full = Full::new();
+    // Of all kinds: most alike, with more header fields than a message holds by itself, and broken ones.
+    let many = "Subject: one of many\r\n".repeat(60);
+    let sent: Vec<String> = (100..400)
+        .map(|branch| match branch % 3 {
+            0 => request("INVITE", branch, ""),
+            1 => request("OPTIONS", branch, &many),
+            _ => request("MESSAGE", branch, "Broken\r\n"),
+        })
+        .collect();
+    let flood = |full: &mut Full, drained: bool| {
+        let mut answers = 0;
+        for text in &sent {
+            assert!(matches!(full.give(text), Err(InputError::Overload | InputError::Malformed(_))));
+            if drained {
+                answers += full.drain();
+            }
+        }
+        answers + full.drain()
+    };
+    // The first finds nothing ready.
+    flood(&mut full, true);
+    let (answers, counted) = measure(|| flood(&mut full, true));
+    assert_eq!((counted.calls, counted.live), (0, 0), "drained after each");
+    assert_eq!(answers, 200, "each that can be read is answered");
+    // Answers that nobody takes out of the queue do not pile up either.
+    let (answers, counted) = measure(|| flood(&mut full, false));
+    assert_eq!(counted.calls, 0, "not drained");
+    assert!((20..200).contains(&answers), "as many as have room: {answers}");
+    let (answers, counted) = measure(|| flood(&mut full, true));
+    assert_eq!((counted.calls, counted.live, answers), (0, 0, 200), "drained again");
+    assert_eq!(full.endpoint.transactions(), 10);
+    // The answer is whole.
+    let _ = full.give(&request("INVITE", 7_000, ""));
+    let answer = Message::parse(full.endpoint.poll_transmit().expect("an answer").bytes).expect("a response");
+    assert_eq!(answer.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    assert!(answer.has(sip_message::Header::RetryAfter) && answer.to().is_ok_and(|to| matches!(to.tag(), Ok(Some(_)))));
+}
