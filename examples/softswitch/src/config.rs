@@ -38,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) log: Level,
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) trace: Option<PathBuf>,
+    /// The bytes of records that a trace may have.
+    pub(crate) trace_limit: u64,
     pub(crate) state: Option<PathBuf>,
     pub(crate) drain: Duration,
     pub(crate) workers: usize,
@@ -178,6 +180,7 @@ impl Config {
             log: level(values.one("log").unwrap_or("info"))?,
             metrics: values.one("metrics").map(|text| address("metrics", text)).transpose()?,
             trace: values.one("trace").map(PathBuf::from),
+            trace_limit: number(values, "trace-limit", 1 << 30, 1..=1 << 50)?,
             state: values.one("state").map(PathBuf::from),
             drain: Duration::from_secs(number(values, "drain", 32, 0..=86_400)?),
             workers: number(values, "workers", 1, 1..=64)? as usize,

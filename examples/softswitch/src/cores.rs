@@ -20,7 +20,6 @@ use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId, Transp
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Everything this server is called: its domains, the addresses it listens on, and the name it goes by.
 pub(crate) fn names(config: &Config, listening: &[(Transport, SocketAddr)]) -> Vec<String> {
@@ -54,7 +53,8 @@ pub(crate) struct Cores {
     directory: Option<Directory>,
     /// Which shard this is.
     shard: usize,
-    users: Vec<(String, String)>,
+    /// With the realms of each name.
+    users: HashMap<String, Vec<String>>,
     /// Without users, those on this machine may do anything.
     open: bool,
     redirect: bool,
@@ -77,8 +77,8 @@ impl Cores {
         listening: &[(Transport, SocketAddr)],
         (locations, directory, presence): (Arc<Locations>, Option<Directory>, Arc<Presence>),
         users: &Users,
-        seed: [u8; 32],
-        identity: [u8; 32],
+        (seed, identity): ([u8; 32], [u8; 32]),
+        unix_epoch: Option<i64>,
     ) -> Cores {
         let names = names(config, listening);
         let mut auth = AuthConfig::default();
@@ -89,7 +89,7 @@ impl Cores {
         auth.algorithms.clone_from(&config.digest);
         let mut registrar = RegistrarConfig::default();
         registrar.domains.clone_from(&names);
-        registrar.unix_epoch = unix_epoch();
+        registrar.unix_epoch = unix_epoch;
         let mut proxy = ProxyConfig::default();
         proxy.domains.clone_from(&names);
         // All of them, so that Record-Route names the side of a transport that no request has come over yet, too.
@@ -113,7 +113,7 @@ impl Cores {
             locations,
             directory,
             shard,
-            users: Vec::new(),
+            users: HashMap::new(),
             open: config.is_open(),
             redirect: config.redirect,
             routes,
@@ -129,12 +129,14 @@ impl Cores {
 
     /// Puts these users in the place of those there were.
     pub(crate) fn set_users(&mut self, users: &Users) {
-        for (realm, name) in self.users.drain(..) {
-            self.auth.remove_user(&realm, &name);
+        for (name, realms) in self.users.drain() {
+            for realm in realms {
+                self.auth.remove_user(&realm, &name);
+            }
         }
         for (realm, name, secret) in &users.list {
             self.auth.add_user(realm, name, *secret);
-            self.users.push((realm.clone(), name.clone()));
+            self.users.entry(name.clone()).or_default().push(realm.clone());
         }
     }
 
@@ -177,7 +179,7 @@ impl Cores {
         let Some(event) = self.registrar.handle_with_info(endpoint, now, event, info.as_deref()) else { return };
         let (auth, users, open) = (&self.auth, &self.users, self.open);
         let known = |tx, path: &Path| auth.identity(tx).is_some() || open && path.remote.ip().is_loopback();
-        let is_user = |name: &str| open || users.iter().any(|(_, user)| user == name);
+        let is_user = |name: &str| open || users.contains_key(name);
         let Some(event) = self.services.handle(endpoint, now, event, known, is_user) else { return };
         // What nobody wants needs no answer: requests are all the proxy's.
         self.proxy.handle(endpoint, now, event);
@@ -431,10 +433,4 @@ fn agent_seed(seed: [u8; 32]) -> [u8; 32] {
     own.update(b"user agent");
     own.update(seed);
     own.finalize().into()
-}
-
-/// The Unix time at the epoch of the endpoint, which is now.
-fn unix_epoch() -> Option<i64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_secs()).ok()
 }

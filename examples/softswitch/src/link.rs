@@ -23,6 +23,11 @@ impl ConnId {
     pub(crate) fn to_bits(self) -> u64 {
         self.0
     }
+
+    /// One of an earlier run, to replay it.
+    pub(crate) fn from_bits(bits: u64) -> ConnId {
+        ConnId(bits)
+    }
 }
 
 /// What a shard is told.

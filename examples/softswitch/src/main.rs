@@ -4,6 +4,7 @@
 mod config;
 mod cores;
 mod dns;
+mod host;
 mod link;
 mod location;
 mod log;
@@ -11,6 +12,7 @@ mod metrics;
 mod options;
 mod page;
 mod presence;
+mod replay;
 mod sdp;
 mod services;
 mod shard;
@@ -23,11 +25,11 @@ mod web;
 
 use config::{Config, Listen, Location};
 use link::{Guests, Shards, ToShard};
-use location::record::Moment;
+use location::record::{self, Moment};
 use location::redis::{self, Directory};
 use location::{Journal, Locations};
 use log::log;
-use options::{Invocation, gather};
+use options::{Invocation, Values, gather};
 use page::Page;
 use sip_server::Binding;
 use sip_transaction::{FlowId, Transport};
@@ -66,12 +68,23 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(&error.0, 2),
     };
+    if let Some(file) = values.one("replay").map(str::to_owned) {
+        log::set_level(log::Level::Off);
+        let read = std::fs::read(&file).map_err(|error| error.to_string());
+        return match read.and_then(|trace| replay::replay(&trace, values)) {
+            Ok(outcome) => {
+                say!("{}", outcome.text());
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&format!("--replay {file}: {error}"), 1),
+        };
+    }
     let config = match Config::new(&values) {
         Ok(config) => config,
         Err(error) => return fail(&error.0, 2),
     };
     log::set_level(config.log);
-    match serve(config) {
+    match serve(config, &values) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
@@ -82,17 +95,13 @@ fn fail(error: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn serve(config: Config) -> Result<(), String> {
+fn serve(config: Config, values: &Values) -> Result<(), String> {
     let config = Arc::new(config);
     let epoch = Instant::now();
     let opened = Opened::new(&config)?;
     let users = Arc::new(Users::load(&config)?);
     let tls = Tls::new(config.certificate.clone(), config.authorities.clone())?;
     let modules = page::find_modules(config.web_modules.as_deref())?;
-    let trace = match &config.trace {
-        Some(file) => Some(trace::Trace::create(file).map_err(|error| format!("--trace {}: {error}", file.display()))?),
-        None => None,
-    };
     let seed = tls::random_seed()?;
     let (shards, receivers) = Shards::new(config.workers);
     let hall = Hall {
@@ -128,6 +137,23 @@ fn serve(config: Config) -> Result<(), String> {
     if saved.is_empty() {
         saved = found;
     }
+    let unix_epoch = i64::try_from(moment.unix / 1000).ok();
+    let trace = config.trace.as_ref().map(|file| {
+        let beginning = trace::Beginning {
+            options: values.iter().filter(|(name, _)| !PRIVATE.contains(name)).map(owned).collect(),
+            users: config.users.iter().map(|user| user.name.clone()).collect(),
+            listening: opened.listening.clone(),
+            seed,
+            identity,
+            unix_epoch,
+            moment,
+            saved: saved.iter().filter_map(|(aor, binding)| record::write(aor, binding, moment)).collect(),
+            left: left.clone(),
+        };
+        trace::Trace::create(file, &beginning, config.trace_limit)
+            .map_err(|error| format!("--trace {}: {error}", file.display()))
+    });
+    let trace = trace.transpose()?;
     let locations = Arc::new(Locations::new(seed, cores::names(&config, &opened.listening), journal));
     for (aor, binding) in saved {
         if let Err(error) = locations.import(&aor, vec![binding], moment.now) {
@@ -143,9 +169,7 @@ fn serve(config: Config) -> Result<(), String> {
         let setup = shard::Setup {
             index,
             config: config.clone(),
-            sockets: sockets.map_err(|error| format!("cannot share a UDP socket: {error}"))?,
             listening: opened.listening.clone(),
-            hall: hall.clone(),
             locations: locations.clone(),
             presence: presence.clone(),
             left: std::mem::take(&mut left[index]),
@@ -153,12 +177,18 @@ fn serve(config: Config) -> Result<(), String> {
             users: users.clone(),
             seed,
             identity,
-            epoch,
+            unix_epoch,
             trace: trace.clone(),
+        };
+        let wires = shard::Wires {
+            sockets: sockets.map_err(|error| format!("cannot share a UDP socket: {error}"))?,
+            hall: hall.clone(),
+            epoch,
             io: runtime.handle().clone(),
+            receiver,
         };
         let run = move || {
-            if let Err(error) = shard::run(setup, receiver) {
+            if let Err(error) = shard::run(setup, wires) {
                 log!(Error, "worker {index} stopped: {error}");
                 std::process::exit(1);
             }
@@ -195,6 +225,13 @@ fn serve(config: Config) -> Result<(), String> {
         }
         Ok(())
     })
+}
+
+/// Options that a trace does not tell: passwords, and what has nothing to do with SIP.
+const PRIVATE: [&str; 8] = ["user", "config", "trace", "trace-limit", "state", "metrics", "log", "web-modules"];
+
+fn owned((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }
 
 /// Registrations of an earlier run.

@@ -85,8 +85,8 @@ const GROUPS: &[Group] = &[
             one(
                 "presence",
                 "WHO",
-                "who answers for the presence of users: `here`, from what they publish and whether they are registered, \
-                or `phones`, which are asked. Default here",
+                "who answers for the presence of users: `here`, from what they publish and whether they are registered \
+                (with several nodes: at this one), or `phones`, which are asked. Default here",
             ),
             one("redirect", "", "answer 302 with the contacts of a user instead of forwarding"),
             one(
@@ -106,8 +106,15 @@ const GROUPS: &[Group] = &[
             one(
                 "trace",
                 "FILE",
-                "record what comes in and goes out, with times, to look at or to replay; contains \
-                everything the messages contain",
+                "record what comes in and goes out, with times, to look at or to replay; holds everything the \
+                messages hold, and the secrets of this run but no passwords",
+            ),
+            one("trace-limit", "BYTES", "where the record ends. Default 1073741824"),
+            one(
+                "replay",
+                "FILE",
+                "do a recorded run again, without network, and tell whether the same is sent; only passwords \
+                (--user) must be given again",
             ),
             one(
                 "state",
@@ -169,6 +176,24 @@ impl Values {
     /// The value of an option that is given once.
     pub(crate) fn one(&self, name: &str) -> Option<&str> {
         self.all(name)?.last().map(String::as_str)
+    }
+
+    /// All that was given, value by value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().flat_map(|(name, given)| given.iter().map(|value| (*name, value.as_str())))
+    }
+
+    /// Adds options of an earlier run; those that have been given now stay.
+    pub(crate) fn complete(&mut self, earlier: &[(String, String)]) -> Result<(), BadOptions> {
+        let mut added = Given::new();
+        for (name, value) in earlier {
+            let spec = spec(name).ok_or_else(|| unknown(name))?;
+            if !self.0.contains_key(spec.name) {
+                added.entry(spec.name).or_default().push(value.clone());
+            }
+        }
+        self.0.extend(added);
+        Ok(())
     }
 
     /// Whether a switch is on.
@@ -409,6 +434,17 @@ mod tests {
         let missing = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
         let error = gather(["--config", "gone.toml"].map(OsString::from), |_| None, missing).unwrap_err();
         assert!(error.0.starts_with("--config gone.toml: "), "{}", error.0);
+    }
+
+    #[test]
+    fn options_of_an_earlier_run_are_added() {
+        let mut values = run(&["--log", "off", "--user", "a:b"], &[], "").unwrap();
+        let earlier = [("log", "info"), ("route", "1=sip:x"), ("route", "2=sip:y")];
+        let earlier = earlier.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        values.complete(&earlier).unwrap();
+        let all: Vec<_> = values.iter().collect();
+        assert_eq!(all, [("log", "off"), ("route", "1=sip:x"), ("route", "2=sip:y"), ("user", "a:b")]);
+        assert!(values.complete(&[("colour".into(), "red".into())]).is_err());
     }
 
     #[test]

@@ -1,24 +1,25 @@
 //! One shard: an endpoint with its cores on a thread of its own. It reads and writes the datagram sockets itself; everything
 //! else reaches it through one bounded channel. Owns no protocol: bytes, facts and the time go in, bytes and requests to
-//! the host come out.
+//! the host come out. What it does depends on nothing else, so that a [trace](crate::trace) of all that can be replayed.
 
 use crate::config::Config;
 use crate::cores::Cores;
-use crate::dns;
-use crate::link::{Accepted, ConnId, Outlet, ToShard};
+use crate::host::{Host, Live};
+use crate::link::{Accepted, ConnId, Outlet, Shards, ToShard};
 use crate::location::redis::Directory;
 use crate::location::{Locations, shared_conn, shared_socket};
 use crate::log::log;
 use crate::metrics::{Figures, OVERRUN};
 use crate::services::{hex, unhex};
-use crate::stream::{self, Hall};
-use crate::trace::Trace;
+use crate::stream::Hall;
+use crate::trace::{Trace, write_records};
 use bytes::Bytes;
 use sip_transaction::{
     Answer, CloseCause, Endpoint, EndpointConfig, Event, FlowId, Input, Instant, Path, SentBy, Transmit, Transport,
 };
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,11 +35,8 @@ const BATCH: usize = 64;
 pub(crate) struct Setup {
     pub(crate) index: usize,
     pub(crate) config: Arc<Config>,
-    /// Datagram sockets, duplicates of the same ones for each shard.
-    pub(crate) sockets: Vec<StdUdpSocket>,
     /// What is listened on, with the ports that were found.
     pub(crate) listening: Vec<(Transport, SocketAddr)>,
-    pub(crate) hall: Hall,
     pub(crate) locations: Arc<Locations>,
     /// What users have published of themselves.
     pub(crate) presence: Arc<crate::presence::Presence>,
@@ -51,10 +49,20 @@ pub(crate) struct Setup {
     pub(crate) seed: [u8; 32],
     /// The same, but kept from one run to the next: what peers hold of this server is proven with it.
     pub(crate) identity: [u8; 32],
-    pub(crate) epoch: std::time::Instant,
+    /// The seconds since 1970 at the start.
+    pub(crate) unix_epoch: Option<i64>,
     pub(crate) trace: Option<Trace>,
+}
+
+/// What one that runs is connected with.
+pub(crate) struct Wires {
+    /// Datagram sockets, duplicates of the same ones for each shard.
+    pub(crate) sockets: Vec<StdUdpSocket>,
+    pub(crate) hall: Hall,
+    pub(crate) epoch: std::time::Instant,
     /// Where connections and DNS questions run.
     pub(crate) io: Handle,
+    pub(crate) receiver: mpsc::Receiver<ToShard>,
 }
 
 /// How a flow is reached.
@@ -65,46 +73,54 @@ enum Leg {
     Opening,
 }
 
+/// A datagram socket, by its place in the configuration.
 struct Socket {
-    socket: Rc<UdpSocket>,
     flow: FlowId,
     local: SocketAddr,
 }
 
-struct Shard {
+/// The shard, apart from sockets and clock.
+pub(crate) struct Shard<H> {
     index: usize,
+    workers: usize,
     endpoint: Endpoint,
     cores: Cores,
-    epoch: std::time::Instant,
     sockets: Vec<Socket>,
     legs: HashMap<FlowId, Leg>,
     conns: HashMap<ConnId, FlowId>,
-    hall: Hall,
-    io: Handle,
+    host: H,
     trace: Option<Trace>,
     figures: Figures,
     draining: Option<oneshot::Sender<()>>,
-    /// A number for the next DNS question, hard to guess.
-    question: u64,
 }
 
 /// What the tasks of a shard share: they are all on one thread.
 struct Desk {
-    shard: RefCell<Shard>,
+    index: usize,
+    shard: RefCell<Shard<Live>>,
+    shards: Shards,
+    epoch: std::time::Instant,
     /// When the clock task wakes up; `None`: never.
     alarm: Cell<Option<Instant>>,
     earlier: Notify,
 }
 
 /// Runs a shard until its channel is closed. Blocks the thread.
-pub(crate) fn run(setup: Setup, mut receiver: mpsc::Receiver<ToShard>) -> Result<(), String> {
+pub(crate) fn run(setup: Setup, wires: Wires) -> Result<(), String> {
+    let Wires { sockets, hall, epoch, io, mut receiver } = wires;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start a worker: {error}"))?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let desk =
-            Rc::new(Desk { shard: RefCell::new(Shard::new(setup)?), alarm: Cell::new(None), earlier: Notify::new() });
-        let sockets: Vec<Rc<UdpSocket>> = desk.shard.borrow().sockets.iter().map(|on| on.socket.clone()).collect();
+        let sockets = sockets.into_iter().map(|socket| UdpSocket::from_std(socket).map(Rc::new));
+        let sockets: Vec<Rc<UdpSocket>> =
+            sockets.collect::<Result<_, _>>().map_err(|error| format!("cannot use a UDP socket: {error}"))?;
+        let (index, shards) = (setup.index, hall.shards.clone());
+        let question = u64::from_le_bytes(std::array::from_fn(|n| setup.seed[n])) ^ index as u64;
+        let host = Live { index, sockets: sockets.clone(), hall, io, question };
+        let now = Instant::from_std(epoch, std::time::Instant::now());
+        let shard = RefCell::new(Shard::new(setup, host, now)?);
+        let desk = Rc::new(Desk { index, shard, shards, epoch, alarm: Cell::new(None), earlier: Notify::new() });
         for (index, socket) in sockets.into_iter().enumerate() {
             tokio::task::spawn_local(receive(desk.clone(), index, socket));
         }
@@ -130,7 +146,7 @@ async fn receive(desk: Rc<Desk>, index: usize, socket: Rc<UdpSocket>) {
         }
         for _ in 0..BATCH {
             match socket.try_recv_from(&mut buffer) {
-                Ok((len, remote)) => desk.shard.borrow_mut().datagram(index, remote, &buffer[..len]),
+                Ok((len, remote)) => desk.datagram(index, remote, &buffer[..len]),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 // What an earlier datagram met; the next one may be well.
                 Err(error) => log!(Debug, "UDP: {error}"),
@@ -144,15 +160,10 @@ async fn receive(desk: Rc<Desk>, index: usize, socket: Rc<UdpSocket>) {
 /// Lets deadlines pass.
 async fn clock(desk: Rc<Desk>) {
     loop {
-        let at = desk.alarm.get().map(|at| desk.shard.borrow().std_instant(at));
+        let at = desk.alarm.get().map(|at| desk.std_instant(at));
         tokio::select! {
             () = async { match at { Some(at) => tokio::time::sleep_until(at.into()).await, None => std::future::pending().await } } => {
-                let mut shard = desk.shard.borrow_mut();
-                let now = shard.now();
-                shard.endpoint.handle_timeout(now);
-                let shard = &mut *shard;
-                shard.cores.handle_timeout(&mut shard.endpoint, now);
-                shard.pump();
+                desk.shard.borrow_mut().time(desk.now());
                 desk.alarm.set(None);
             }
             () = desk.earlier.notified() => {}
@@ -163,12 +174,31 @@ async fn clock(desk: Rc<Desk>) {
 }
 
 impl Desk {
+    fn now(&self) -> Instant {
+        Instant::from_std(self.epoch, std::time::Instant::now())
+    }
+
+    fn std_instant(&self, at: Instant) -> std::time::Instant {
+        at.to_std(self.epoch).unwrap_or_else(|| self.epoch + std::time::Duration::from_secs(1 << 32))
+    }
+
     /// Takes in what came by the channel.
     fn told(&self, batch: &mut Vec<ToShard>) {
         let mut shard = self.shard.borrow_mut();
         for what in batch.drain(..) {
-            shard.told(what);
-            shard.pump();
+            shard.told(self.now(), what);
+        }
+    }
+
+    /// A datagram that was read here; it may be for another shard.
+    fn datagram(&self, socket: usize, remote: SocketAddr, bytes: &[u8]) {
+        let shard = self.shards.of(bytes);
+        if shard == self.index {
+            return self.shard.borrow_mut().datagram(self.now(), socket, remote, bytes);
+        }
+        let bytes = Bytes::copy_from_slice(bytes);
+        if !self.shards.try_tell(shard, ToShard::Datagram { socket, remote, bytes }) {
+            OVERRUN.fetch_add(1, Relaxed);
         }
     }
 
@@ -186,14 +216,13 @@ impl Desk {
     }
 }
 
-impl Shard {
-    fn new(setup: Setup) -> Result<Shard, String> {
+impl<H: Host> Shard<H> {
+    /// One that begins now, with what an earlier one has left.
+    pub(crate) fn new(setup: Setup, host: H, now: Instant) -> Result<Shard<H>, String> {
         let Setup {
             index,
             config,
-            sockets,
             listening,
-            hall,
             locations,
             presence,
             left,
@@ -201,52 +230,40 @@ impl Shard {
             users,
             seed,
             identity,
-            epoch,
+            unix_epoch,
             trace,
-            io,
         } = setup;
         let mut own_seed = seed;
         // Shards share what peers may bring from one to another, but not the branches and tags they make.
         own_seed[31] ^= index as u8;
         let mut endpoint = Endpoint::new(Arc::new(endpoint_config(&config, &listening)), own_seed);
-        let mut cores =
-            Cores::new(index, &config, &listening, (locations, directory, presence), &users, seed, identity);
+        let tables = (locations, directory, presence);
+        let mut cores = Cores::new(index, &config, &listening, tables, &users, (seed, identity), unix_epoch);
         let mut legs = HashMap::new();
         let mut bound = Vec::new();
-        for (n, socket) in sockets.into_iter().enumerate() {
-            let socket = UdpSocket::from_std(socket).map_err(|error| format!("cannot use a UDP socket: {error}"))?;
-            let local = socket.local_addr().map_err(|error| format!("cannot use a UDP socket: {error}"))?;
+        let datagrams = listening.iter().filter(|(transport, _)| !transport.is_connected());
+        for (n, &(_, local)) in datagrams.enumerate() {
             let flow = endpoint.bind(Transport::Udp, local).map_err(|error| format!("UDP {local}: {error}"))?;
             cores.flows.insert(shared_socket(n), flow);
             legs.insert(flow, Leg::Socket(n));
-            bound.push(Socket { socket: Rc::new(socket), flow, local });
+            bound.push(Socket { flow, local });
         }
-        let question = u64::from_le_bytes(std::array::from_fn(|n| own_seed[n]));
         let mut shard = Shard {
             index,
+            workers: config.workers,
             endpoint,
             cores,
-            epoch,
             sockets: bound,
             legs,
             conns: HashMap::new(),
-            hall,
-            io,
+            host,
             trace,
             figures: Figures::default(),
             draining: None,
-            question,
         };
-        shard.resume(&left);
+        shard.record(now, format_args!("start"), b"");
+        shard.resume(now, &left);
         Ok(shard)
-    }
-
-    fn now(&self) -> Instant {
-        Instant::from_std(self.epoch, std::time::Instant::now())
-    }
-
-    fn std_instant(&self, at: Instant) -> std::time::Instant {
-        at.to_std(self.epoch).unwrap_or_else(|| self.epoch + std::time::Duration::from_secs(1 << 32))
     }
 
     fn next_timeout(&self) -> Option<Instant> {
@@ -256,90 +273,102 @@ impl Shard {
         }
     }
 
-    /// A datagram that was read here.
-    fn datagram(&mut self, socket: usize, remote: SocketAddr, bytes: &[u8]) {
-        let shard = self.hall.shards.of(bytes);
-        if shard == self.index {
-            self.take_datagram(socket, remote, bytes);
-            self.pump();
-            return;
-        }
-        let bytes = Bytes::copy_from_slice(bytes);
-        if !self.hall.shards.try_tell(shard, ToShard::Datagram { socket, remote, bytes }) {
-            OVERRUN.fetch_add(1, Relaxed);
-        }
-    }
-
-    fn take_datagram(&mut self, socket: usize, remote: SocketAddr, bytes: &[u8]) {
+    /// A datagram of this shard's.
+    pub(crate) fn datagram(&mut self, now: Instant, socket: usize, remote: SocketAddr, bytes: &[u8]) {
         let Some(on) = self.sockets.get(socket) else { return };
-        let (flow, local) = (on.flow, on.local);
-        self.record("in", Transport::Udp, local, remote, bytes);
-        self.input(Input::Datagram { flow, remote, bytes });
+        let flow = on.flow;
+        if self.trace.is_some() {
+            self.record(now, format_args!("in UDP {} {remote} -", on.local), bytes);
+        }
+        self.input(now, Input::Datagram { flow, remote, bytes });
+        self.pump(now);
     }
 
-    fn input(&mut self, input: Input<'_>) {
-        let now = self.now();
+    /// Deadlines pass.
+    pub(crate) fn time(&mut self, now: Instant) {
+        self.record(now, format_args!("time"), b"");
+        self.endpoint.handle_timeout(now);
+        self.cores.handle_timeout(&mut self.endpoint, now);
+        self.pump(now);
+    }
+
+    /// The place of the socket with this address.
+    pub(crate) fn socket(&self, local: SocketAddr) -> Option<usize> {
+        self.sockets.iter().position(|on| on.local == local)
+    }
+
+    fn input(&mut self, now: Instant, input: Input<'_>) {
         if let Err(error) = self.endpoint.handle_input(now, input) {
             log!(Debug, "input not taken: {error}");
         }
     }
 
-    fn record(&self, direction: &str, transport: Transport, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+    fn record(&self, now: Instant, what: fmt::Arguments<'_>, bytes: &[u8]) {
         if let Some(trace) = &self.trace {
-            trace.record(self.now(), self.index, direction, transport, local, remote, bytes);
+            trace.record(now, self.index, what, bytes);
         }
     }
 
-    fn told(&mut self, what: ToShard) {
+    /// Takes in a fact, and does what follows from it.
+    pub(crate) fn told(&mut self, now: Instant, what: ToShard) {
         match what {
-            ToShard::Datagram { socket, remote, bytes } => self.take_datagram(socket, remote, &bytes),
+            ToShard::Datagram { socket, remote, bytes } => return self.datagram(now, socket, remote, &bytes),
             ToShard::Bytes { conn, bytes } => {
                 let Some(&flow) = self.conns.get(&conn) else { return };
-                self.record_flow("in", flow, &bytes);
-                self.input(Input::Stream { flow, bytes: &bytes });
+                self.record_in(now, conn, flow, &bytes);
+                self.input(now, Input::Stream { flow, bytes: &bytes });
             }
             ToShard::Message { conn, bytes } => {
                 let Some(&flow) = self.conns.get(&conn) else { return };
-                self.record_flow("in", flow, &bytes);
-                self.input(Input::Message { flow, bytes: &bytes });
+                self.record_in(now, conn, flow, &bytes);
+                self.input(now, Input::Message { flow, bytes: &bytes });
             }
-            ToShard::Accepted(accepted) => self.accepted(accepted),
+            ToShard::Accepted(accepted) => self.accepted(now, accepted),
             ToShard::Connected { flow, conn, local, outlet } => {
                 // The endpoint may have given it up meanwhile: then its outlet is dropped here, and it ends.
                 if !matches!(self.legs.get(&flow), Some(Leg::Opening)) {
                     return;
                 }
+                self.record(now, format_args!("connected {} {} {local}", flow.to_bits(), conn.to_bits()), b"");
                 self.legs.insert(flow, Leg::Conn(conn, outlet));
                 self.conns.insert(conn, flow);
                 self.cores.flows.insert(shared_conn(conn), flow);
-                self.input(Input::FlowOpened { flow, local });
+                self.input(now, Input::FlowOpened { flow, local });
             }
-            ToShard::NotConnected { flow, cause } => self.input(Input::FlowClosed { flow, cause }),
+            ToShard::NotConnected { flow, cause } => {
+                self.record(now, format_args!("refused {} {cause:?}", flow.to_bits()), b"");
+                self.input(now, Input::FlowClosed { flow, cause });
+            }
             ToShard::Closed { conn, cause } => {
                 let Some(flow) = self.conns.remove(&conn) else { return };
-                self.input(Input::FlowClosed { flow, cause });
+                self.record(now, format_args!("closed {} {cause:?}", conn.to_bits()), b"");
+                self.input(now, Input::FlowClosed { flow, cause });
             }
             ToShard::Resolved { query, records } => {
+                if self.trace.is_some() {
+                    let text = write_records(records.as_deref());
+                    self.record(now, format_args!("resolved {}", query.to_bits()), text.as_bytes());
+                }
                 let answer = records.as_deref().map_or(Answer::Failed, Answer::Records);
-                self.input(Input::Resolved { query, answer });
+                self.input(now, Input::Resolved { query, answer });
             }
-            ToShard::Elsewhere { id, nodes } => {
-                let now = self.now();
-                self.cores.elsewhere(&mut self.endpoint, now, id, &nodes);
-            }
+            ToShard::Elsewhere { id, nodes } => self.cores.elsewhere(&mut self.endpoint, now, id, &nodes),
             ToShard::Presence(aor) => {
-                let now = self.now();
+                self.record(now, format_args!("presence"), aor.as_bytes());
                 self.cores.notify(&mut self.endpoint, now, &aor);
             }
             ToShard::Export(reply) => {
-                let now = self.now();
                 let mut lines = self.cores.export(&self.endpoint, now);
                 lines.push(format!("transactions {}", hex(&self.endpoint.export(now))));
                 // Nobody waits for it any more: so be it.
                 let _ = reply.send(lines);
             }
-            ToShard::Users(users) => self.cores.set_users(&users),
+            ToShard::Users(users) => {
+                self.record(now, format_args!("users"), b"");
+                self.cores.set_users(&users);
+            }
             ToShard::Drain(reply) => {
+                self.record(now, format_args!("drain"), b"");
                 self.cores.stop();
                 self.draining = Some(reply);
             }
@@ -356,10 +385,12 @@ impl Shard {
                 let _ = reply.send(figures);
             }
         }
+        self.pump(now);
     }
 
-    fn accepted(&mut self, accepted: Accepted) {
+    fn accepted(&mut self, now: Instant, accepted: Accepted) {
         let Accepted { conn, transport, local, remote, outlet } = accepted;
+        self.record(now, format_args!("accepted {} {transport} {local} {remote}", conn.to_bits()), b"");
         match self.endpoint.accept(transport, local, remote) {
             Ok(flow) => {
                 self.cores.flows.insert(shared_conn(conn), flow);
@@ -373,25 +404,24 @@ impl Shard {
         }
     }
 
-    fn record_flow(&self, direction: &str, flow: FlowId, bytes: &[u8]) {
+    fn record_in(&self, now: Instant, conn: ConnId, flow: FlowId, bytes: &[u8]) {
         if self.trace.is_some() {
-            if let Some(path) = self.endpoint.flow_path(flow) {
-                self.record(direction, path.transport, path.local, path.remote, bytes);
+            if let Some(Path { transport, local, remote, .. }) = self.endpoint.flow_path(flow) {
+                self.record(now, format_args!("in {transport} {local} {remote} {}", conn.to_bits()), bytes);
             }
         }
     }
 
     /// Carries out everything the endpoint and the cores want, until they want nothing more.
-    fn pump(&mut self) {
+    fn pump(&mut self, now: Instant) {
         loop {
-            let now = self.now();
             while let Some(event) = self.endpoint.poll_event() {
                 self.happened(now, event);
             }
             self.cores.settle(&mut self.endpoint, now);
             self.share_presence();
             while let Some(transmit) = self.endpoint.poll_transmit() {
-                self.send(transmit);
+                self.send(now, transmit);
             }
             if self.endpoint.poll_timeout().is_none_or(|at| at > now) {
                 break;
@@ -409,19 +439,17 @@ impl Shard {
     /// Tells the other shards whose presence has changed.
     fn share_presence(&mut self) {
         for aor in self.cores.presence_changed() {
-            for shard in (0..self.hall.shards.count()).filter(|shard| *shard != self.index) {
-                let (shards, aor) = (self.hall.shards.clone(), aor.clone());
-                self.io.spawn(async move { shards.tell(shard, ToShard::Presence(aor)).await });
+            for shard in (0..self.workers).filter(|shard| *shard != self.index) {
+                self.host.tell(shard, ToShard::Presence(aor.clone()));
             }
         }
     }
 
     /// Goes on with what an earlier process has left.
-    fn resume(&mut self, left: &[String]) {
+    fn resume(&mut self, now: Instant, left: &[String]) {
         if left.is_empty() {
             return;
         }
-        let now = self.now();
         let transactions = left.iter().find_map(|line| unhex(line.strip_prefix("transactions ")?));
         let sockets: Vec<(SocketAddr, FlowId)> = self.sockets.iter().map(|on| (on.local, on.flow)).collect();
         // Connections do not outlive a process.
@@ -441,20 +469,9 @@ impl Shard {
         match event {
             Event::Connect { flow, transport, remote, server_name } => {
                 self.legs.insert(flow, Leg::Opening);
-                let connect = stream::connect(self.hall.clone(), self.index, flow, transport, remote, server_name);
-                self.io.spawn(connect);
+                self.host.connect(flow, transport, remote, server_name);
             }
-            Event::Query { query, name, kind } => {
-                self.question =
-                    self.question.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let id = (self.question >> 48) as u16;
-                let (shards, index) = (self.hall.shards.clone(), self.index);
-                self.io.spawn(async move {
-                    let records = dns::resolve(&name, kind, id).await;
-                    log!(Debug, "DNS: {kind:?} {name}: {} records", records.as_ref().map_or(0, Vec::len));
-                    shards.tell(index, ToShard::Resolved { query, records }).await;
-                });
-            }
+            Event::Query { query, name, kind } => self.host.resolve(query, name, kind),
             Event::FlowEnded { flow, cause } => {
                 self.cores.handle(&mut self.endpoint, now, Event::FlowEnded { flow, cause });
                 self.cores.flows.remove(flow);
@@ -471,14 +488,19 @@ impl Shard {
         }
     }
 
-    fn send(&mut self, transmit: Transmit) {
+    fn send(&mut self, now: Instant, transmit: Transmit) {
         let Transmit { flow, transport, local, remote, bytes, .. } = transmit;
-        self.record("out", transport, local, remote, &bytes);
+        if self.trace.is_some() {
+            match self.legs.get(&flow) {
+                Some(Leg::Conn(conn, _)) => {
+                    self.record(now, format_args!("out {transport} {local} {remote} {}", conn.to_bits()), &bytes);
+                }
+                _ => self.record(now, format_args!("out {transport} {local} {remote} -"), &bytes),
+            }
+        }
         match self.legs.get(&flow) {
             Some(Leg::Socket(n)) => {
-                let Some(on) = self.sockets.get(*n) else { return };
-                // A full buffer is a loss like any other on the way: retransmissions make good for it.
-                if on.socket.try_send_to(&bytes, remote).is_err() {
+                if !self.host.send(*n, remote, &bytes) {
                     self.figures.datagrams_not_sent += 1;
                 }
             }

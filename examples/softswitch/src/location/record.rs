@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const WAKES: &str = "\twakes";
 
 /// A moment, by the clock of this process and by that on the wall.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) now: Instant,
     /// Milliseconds since 1970.
