@@ -121,6 +121,10 @@ fn the_exit_code_tells_how_it_went() {
     assert_eq!(alice("wonderland", &["message", "bob", "Guten Tag"]), Some(0));
     callee.until("message", 1);
     assert!(callee.events().contains("\"text\":\"Guten Tag\""), "{}", callee.events());
+    let asked = start("alice", "wonderland", "udp", &switch, &["options", "busy"], &scratch).finish();
+    assert_eq!(asked.code, Some(0));
+    // Challenged and answered, with nothing sent twice: the first datagram is not lost.
+    assert_eq!(asked.events.matches("-- OPTIONS").count(), 2, "{}", asked.events);
     assert_eq!(alice("wonderland", &["options", "bob"]), Some(0));
     let mut ringing = start("alice", "wonderland", "udp", &switch, &["call", "ring"], &scratch);
     ringing.until("ringing", 1);

@@ -1,8 +1,6 @@
 //! softphone: a SIP user agent for the command line, on UDP, TCP, TLS, WS and WSS. `sip_dialog::UserAgent` does all that is
 //! SIP; this program owns the sockets, the clock, the session descriptions and the silence.
 
-#[path = "../../softswitch/src/dns.rs"]
-mod dns;
 mod media;
 mod net;
 mod options;

@@ -1,30 +1,22 @@
 //! Sockets and connections: bytes and facts in, bytes out. Knows nothing of SIP but where a WebSocket message ends.
 
 use bytes::{Bytes, BytesMut};
-use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use hosting::{connector, server_name};
 use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
 use sip_ws::{ClientRequest, Connection};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
-use tokio_rustls::TlsConnector;
 
 /// How long a connection may take to open.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What may wait: for the telephone to take it, and for a connection to send it.
 const QUEUE: usize = 256;
-
-/// Where Linux distributions keep the authorities that are trusted.
-const SYSTEM_AUTHORITIES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// What happened outside.
 #[derive(Debug)]
@@ -136,9 +128,7 @@ impl Net {
         if !transport.is_secure() {
             return self.speak(stream, flow, transport, local, remote, name, seed).await;
         }
-        let Ok(server_name) = ServerName::try_from(name.trim_matches(['[', ']']).to_owned()) else {
-            return CloseCause::Untrusted;
-        };
+        let Some(server_name) = server_name(name) else { return CloseCause::Untrusted };
         let connector = match connector(self.authorities.as_deref()) {
             Ok(connector) => connector,
             Err(error) => {
@@ -301,37 +291,6 @@ async fn stream_of<S: AsyncRead + AsyncWrite + Unpin>(
         cause = read => cause,
         cause = write => cause,
     }
-}
-
-fn connector(authorities: Option<&Path>) -> Result<TlsConnector, String> {
-    let file = match authorities {
-        Some(file) => file,
-        None => {
-            let found = SYSTEM_AUTHORITIES.iter().map(Path::new).find(|file| file.exists());
-            found.ok_or("no list of trusted authorities found: name one with --authorities FILE")?
-        }
-    };
-    let problem = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-    let list = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(list.map_err(|error| problem(&error))?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider()).build();
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| problem(&error))?;
-    let config = builder.with_webpki_verifier(verifier.map_err(|error| problem(&error))?).with_no_client_auth();
-    Ok(Arc::new(config).into())
-}
-
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// Randomness of the system.
-pub(crate) fn random_seed() -> Result<[u8; 32], String> {
-    let mut seed = [0; 32];
-    let filled = provider().secure_random.fill(&mut seed);
-    filled.map_err(|_| "the system gives no random numbers".to_owned())?;
-    Ok(seed)
 }
 
 /// A line on standard error.

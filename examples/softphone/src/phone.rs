@@ -4,7 +4,7 @@ mod calls;
 mod setup;
 
 use crate::media::Media;
-use crate::net::{FromNet, Net, random_seed};
+use crate::net::{FromNet, Net};
 use crate::options::{Command, Options};
 use crate::report::{Report, Value};
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use sip_transaction::{
     Answer, CloseCause, EndpointConfig, Event as Below, FlowId, Input, Instant, SendCause, Transmit, Transport, ladder,
 };
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -91,7 +91,8 @@ struct Phone {
     options: Options,
     report: Report,
     net: Net,
-    socket: Arc<UdpSocket>,
+    /// To send datagrams. Not tokio's: that refuses to before it has waited once, and the first message would be lost.
+    socket: StdUdpSocket,
     /// The flow of the socket.
     datagrams: FlowId,
     local: SocketAddr,
@@ -126,7 +127,7 @@ enum Alarm {
 
 impl Phone {
     async fn new(options: Options, net: Net) -> Result<Phone, String> {
-        let seed = random_seed()?;
+        let seed = hosting::random_seed()?;
         let ip = match options.bind {
             Some((ip, _)) => ip,
             None => way_out(&options).await?,
@@ -135,8 +136,8 @@ impl Phone {
         let taken = |error: std::io::Error| format!("cannot use {ip} port {port}: {error}");
         let (socket, listener) = both(ip, port).await.map_err(taken)?;
         let local = socket.local_addr().map_err(taken)?;
-        let socket = Arc::new(socket);
-        net.read_datagrams(socket.clone());
+        let receiving = socket.try_clone().and_then(UdpSocket::from_std).map_err(taken)?;
+        net.read_datagrams(Arc::new(receiving));
         net.accept(listener);
         let mut endpoint = EndpointConfig::default();
         endpoint.transports = match options.transport {
@@ -374,7 +375,7 @@ impl Phone {
     fn send(&mut self, transmit: Transmit) {
         let Transmit { flow, remote, bytes, token, .. } = transmit;
         if flow == self.datagrams {
-            let sent = self.socket.try_send_to(&bytes, remote);
+            let sent = self.socket.send_to(&bytes, remote);
             // A full buffer is a loss like any other: it is sent again. What the system refuses is told.
             if let (Err(error), Some(token)) = (sent, token) {
                 if error.kind() != std::io::ErrorKind::WouldBlock {
@@ -392,15 +393,15 @@ impl Phone {
 
     fn below(&mut self, event: Below) {
         match event {
-            Below::Connect { flow, transport, remote, server_name } => match random_seed() {
+            Below::Connect { flow, transport, remote, server_name } => match hosting::random_seed() {
                 Ok(seed) => self.net.connect(flow, transport, remote, server_name, seed),
                 Err(_) => self.input(Input::FlowClosed { flow, cause: CloseCause::Refused }),
             },
             Below::Query { query, name, kind } => {
                 let out = self.net.sender();
-                let id = random_seed().map_or(0, |seed| u16::from_le_bytes([seed[0], seed[1]]));
+                let id = hosting::random_seed().map_or(0, |seed| u16::from_le_bytes([seed[0], seed[1]]));
                 tokio::spawn(async move {
-                    let records = crate::dns::resolve(&name, kind, id).await;
+                    let records = hosting::resolve(&name, kind, id).await;
                     // Whoever waits for it has gone with the telephone.
                     let _ = out.send(FromNet::Resolved { query, records }).await;
                 });

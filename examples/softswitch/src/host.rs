@@ -1,13 +1,10 @@
 //! What a shard needs of the world: sockets, connections, names, and the other shards. In a running server these are tokio's.
 
-use crate::dns;
 use crate::link::ToShard;
 use crate::log::log;
 use crate::stream::{self, Hall};
 use sip_transaction::{FlowId, QueryId, RecordKind, Transport};
-use std::net::SocketAddr;
-use std::rc::Rc;
-use tokio::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use tokio::runtime::Handle;
 
 /// Carries out what a shard wants. Nothing waits; what comes of it is told to the shard later.
@@ -28,7 +25,8 @@ pub(crate) trait Host {
 /// The host of a running server.
 pub(crate) struct Live {
     pub(crate) index: usize,
-    pub(crate) sockets: Vec<Rc<UdpSocket>>,
+    /// To send on. Not tokio's: those refuse to before they have waited once, and the first messages would be lost.
+    pub(crate) sockets: Vec<UdpSocket>,
     pub(crate) hall: Hall,
     /// Where connections and DNS questions run.
     pub(crate) io: Handle,
@@ -39,7 +37,7 @@ pub(crate) struct Live {
 impl Host for Live {
     fn send(&mut self, socket: usize, remote: SocketAddr, bytes: &[u8]) -> bool {
         // A full buffer is a loss like any other on the way: retransmissions make good for it.
-        self.sockets.get(socket).is_some_and(|socket| socket.try_send_to(bytes, remote).is_ok())
+        self.sockets.get(socket).is_some_and(|socket| socket.send_to(bytes, remote).is_ok())
     }
 
     fn connect(&mut self, flow: FlowId, transport: Transport, remote: SocketAddr, server_name: Option<String>) {
@@ -51,7 +49,7 @@ impl Host for Live {
         let id = (self.question >> 48) as u16;
         let (shards, index) = (self.hall.shards.clone(), self.index);
         self.io.spawn(async move {
-            let records = dns::resolve(&name, kind, id).await;
+            let records = hosting::resolve(&name, kind, id).await;
             log!(Debug, "DNS: {kind:?} {name}: {} records", records.as_ref().map_or(0, Vec::len));
             shards.tell(index, ToShard::Resolved { query, records }).await;
         });

@@ -3,7 +3,6 @@
 
 mod config;
 mod cores;
-mod dns;
 mod host;
 mod link;
 mod location;
@@ -102,7 +101,7 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
     let users = Arc::new(Users::load(&config)?);
     let tls = Tls::new(config.certificate.clone(), config.authorities.clone())?;
     let modules = page::find_modules(config.web_modules.as_deref())?;
-    let seed = tls::random_seed()?;
+    let seed = hosting::random_seed()?;
     let (shards, receivers) = Shards::new(config.workers);
     let hall = Hall {
         shards: shards.clone(),
@@ -114,11 +113,13 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
     };
     let moment = Moment::now(epoch);
     let flow = |transport, local| opened.shared_flow(transport, local);
-    let mut identity = tls::random_seed()?;
+    let mut identity = hosting::random_seed()?;
     let mut saved = Vec::new();
     let mut left = Vec::new();
+    let mut taken = None;
     if let Some(file) = &config.state {
-        if let Some(state) = state::take(file, moment, flow)? {
+        if let Some(state) = state::read(file, moment, flow)? {
+            taken = Some(file);
             log!(Info, "took over {} registrations of the last run", state.bindings.len());
             if state.shards.len() != config.workers {
                 log!(Warn, "the last run had {} workers: its own calls are not taken over", state.shards.len());
@@ -128,7 +129,7 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             (identity, saved) = (state.seed, state.bindings);
         }
     }
-    let (directory, task) = directory(&config, &opened, tls::random_seed()?).unzip();
+    let (directory, task) = directory(&config, &opened, hosting::random_seed()?).unzip();
     let (journal, found) = match &directory {
         Some(directory) => (Some(Box::new(directory.clone()) as Box<dyn Journal>), Saved::new()),
         None => journal(&config, epoch, flow)?,
@@ -160,6 +161,8 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             log!(Warn, "a registration was not taken over: {error}");
         }
     }
+    // Nothing that could fail is left to be opened.
+    taken.map_or(Ok(()), |file| state::remove(file))?;
     left.resize(config.workers, Vec::new());
     let presence = Arc::new(presence::Presence::default());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -205,12 +208,13 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             let listener = TcpListener::from_std(listener).map_err(|error| format!("{transport}: {error}"))?;
             tasks.push(tokio::spawn(stream::accept(listener, transport, hall.clone())));
         }
+        let metrics = opened.metrics.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = opened.metrics {
             let listener = TcpListener::from_std(listener).map_err(|error| format!("--metrics: {error}"))?;
             let (guests, bindings) = (hall.guests.clone(), locations.clone());
             tokio::spawn(metrics::serve(listener, shards.clone(), guests, move || bindings.len()));
         }
-        greet(&config, &opened.listening, &hall.page);
+        greet(&config, &opened.listening, metrics, &hall.page);
         until_told(&config, &tls, &shards).await?;
         tasks.iter().for_each(|task| task.abort());
         drain(&config, &shards).await;
@@ -352,7 +356,7 @@ fn tcp(address: SocketAddr) -> std::io::Result<StdTcpListener> {
 }
 
 /// Tells what there is, and what to try.
-fn greet(config: &Config, listening: &[(Transport, SocketAddr)], page: &Page) {
+fn greet(config: &Config, listening: &[(Transport, SocketAddr)], metrics: Option<SocketAddr>, page: &Page) {
     for (transport, address) in listening {
         let what = match transport {
             Transport::Ws => format!("ws   {address}  and the web page http://{}/", browsable(*address)),
@@ -360,6 +364,9 @@ fn greet(config: &Config, listening: &[(Transport, SocketAddr)], page: &Page) {
             other => format!("{:<4} {address}", other.via().to_ascii_lowercase()),
         };
         say!("listening on {what}");
+    }
+    if let Some(address) = metrics {
+        say!("listening on metrics {address}  as http://{address}/metrics");
     }
     if config.is_open() {
         say!("warning: there are no users, so everybody on this machine may register any name (--user NAME:PASSWORD)");

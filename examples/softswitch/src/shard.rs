@@ -112,16 +112,16 @@ pub(crate) fn run(setup: Setup, wires: Wires) -> Result<(), String> {
     let runtime = runtime.map_err(|error| format!("cannot start a worker: {error}"))?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
-        let sockets = sockets.into_iter().map(|socket| UdpSocket::from_std(socket).map(Rc::new));
-        let sockets: Vec<Rc<UdpSocket>> =
-            sockets.collect::<Result<_, _>>().map_err(|error| format!("cannot use a UDP socket: {error}"))?;
+        let receiving = sockets.iter().map(|socket| socket.try_clone().and_then(UdpSocket::from_std));
+        let receiving: Vec<UdpSocket> =
+            receiving.collect::<Result<_, _>>().map_err(|error| format!("cannot use a UDP socket: {error}"))?;
         let (index, shards) = (setup.index, hall.shards.clone());
         let question = u64::from_le_bytes(std::array::from_fn(|n| setup.seed[n])) ^ index as u64;
-        let host = Live { index, sockets: sockets.clone(), hall, io, question };
+        let host = Live { index, sockets, hall, io, question };
         let now = Instant::from_std(epoch, std::time::Instant::now());
         let shard = RefCell::new(Shard::new(setup, host, now)?);
         let desk = Rc::new(Desk { index, shard, shards, epoch, alarm: Cell::new(None), earlier: Notify::new() });
-        for (index, socket) in sockets.into_iter().enumerate() {
+        for (index, socket) in receiving.into_iter().enumerate() {
             tokio::task::spawn_local(receive(desk.clone(), index, socket));
         }
         tokio::task::spawn_local(clock(desk.clone()));
@@ -136,7 +136,7 @@ pub(crate) fn run(setup: Setup, wires: Wires) -> Result<(), String> {
 }
 
 /// Takes what comes in on one socket.
-async fn receive(desk: Rc<Desk>, index: usize, socket: Rc<UdpSocket>) {
+async fn receive(desk: Rc<Desk>, index: usize, socket: UdpSocket) {
     let mut buffer = vec![0; 65_536];
     loop {
         if let Err(error) = socket.readable().await {

@@ -62,8 +62,8 @@ pub(crate) fn save(
     Ok(count)
 }
 
-/// Reads the file and removes it; `None` if there is none.
-pub(crate) fn take(
+/// Reads the file; `None` if there is none. It is to be [removed](remove) when what it says has been taken over.
+pub(crate) fn read(
     file: &Path,
     at: Moment,
     flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>,
@@ -75,8 +75,12 @@ pub(crate) fn take(
     };
     let state = parse(&text, at, flow)
         .ok_or_else(|| format!("--state {}: not a state file of this version", file.display()))?;
-    fs::remove_file(file).map_err(|error| format!("--state {}: {error}", file.display()))?;
     Ok(Some(state))
+}
+
+/// Removes the file: a later start must not take over what is old by then.
+pub(crate) fn remove(file: &Path) -> Result<(), String> {
+    fs::remove_file(file).map_err(|error| format!("--state {}: {error}", file.display()))
 }
 
 fn parse(text: &str, at: Moment, flow: impl Fn(Transport, SocketAddr) -> Option<FlowId>) -> Option<State> {
@@ -113,7 +117,7 @@ mod tests {
     use sip_transaction::Instant;
 
     #[test]
-    fn state_is_read_once_and_only_by_its_owner() {
+    fn state_is_read_until_it_is_removed_and_only_by_its_owner() {
         use std::os::unix::fs::PermissionsExt as _;
         let file = std::env::temp_dir().join(format!("softswitch-state-{}", std::process::id()));
         let at = Moment { now: Instant::from_millis(5), unix: 1_000_000 };
@@ -124,12 +128,14 @@ mod tests {
         locations.import("sip:a@x", vec![binding.clone()], at.now).unwrap();
         assert_eq!(save(&file, &[0xab; 32], &locations, &[vec![], vec!["agent 0f".into()]], at), Ok(1));
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        let state = take(&file, at, |_, _| None).unwrap().unwrap();
+        let state = read(&file, at, |_, _| None).unwrap().unwrap();
         assert_eq!(state.seed, [0xab; 32]);
         assert_eq!(state.bindings[0].0, "sip:a@x");
         assert_eq!(state.bindings[0].1.expires(), expires);
         assert_eq!(state.shards, [vec![], vec!["agent 0f".to_owned()]]);
-        assert!(take(&file, at, |_, _| None).unwrap().is_none(), "it is gone");
+        assert!(read(&file, at, |_, _| None).unwrap().is_some(), "a start that fails loses nothing");
+        remove(&file).unwrap();
+        assert!(read(&file, at, |_, _| None).unwrap().is_none(), "it is gone");
         assert!(parse("something else\n", at, |_, _| None).is_none());
         assert!(parse("softswitch state 1\nzz\n", at, |_, _| None).is_none());
     }

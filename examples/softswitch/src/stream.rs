@@ -4,8 +4,9 @@
 use crate::config::Limits;
 use crate::link::{Accepted, ConnId, Ender, Guests, Inlet, Seat, Shards, ToShard, outlet};
 use crate::log::log;
-use crate::tls::{Tls, server_name};
+use crate::tls::Tls;
 use bytes::{Bytes, BytesMut};
+use hosting::server_name;
 use sip_message::{ParserConfig, StreamDecoder, StreamItem};
 use sip_transaction::{CloseCause, FlowId, Transport};
 use std::io;

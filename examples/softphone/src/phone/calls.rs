@@ -2,7 +2,6 @@
 
 use super::{Alarm, Call, Phone, code, code_of, peer, text};
 use crate::media::Media;
-use crate::net::random_seed;
 use crate::options::Command;
 use crate::report::Value;
 use sip_dialog::{Body, CallEvent, CallHandle, EndCause, Invite, Meaning, Progress, Reply, SubscriptionId};
@@ -10,7 +9,7 @@ use sip_message::{Header, Message, StatusCode};
 
 impl Phone {
     pub(super) async fn new_media(&mut self) -> Option<Media> {
-        let seed = random_seed().map(|seed| u64::from_le_bytes(std::array::from_fn(|n| seed[n]))).unwrap_or(1);
+        let seed = hosting::random_seed().map(|seed| u64::from_le_bytes(std::array::from_fn(|n| seed[n]))).unwrap_or(1);
         match Media::open(self.local.ip(), seed).await {
             Ok(media) => Some(media),
             Err(error) => {

@@ -3,7 +3,7 @@
 use crate::options::{Command, Options, host};
 use sip_transaction::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket as StdUdpSocket};
-use tokio::net::{TcpListener, UdpSocket, lookup_host};
+use tokio::net::{TcpListener, lookup_host};
 
 /// The Contact: how others reach this telephone.
 pub(super) fn contact(options: &Options, local: SocketAddr, seed: &[u8; 32]) -> String {
@@ -62,11 +62,12 @@ pub(super) async fn way_out(options: &Options) -> Result<IpAddr, String> {
     local.map(|local| local.ip()).map_err(|error| format!("no way to {name}: {error}; name one with --bind IP"))
 }
 
-/// A UDP socket and a TCP listener on the same port.
-pub(super) async fn both(ip: IpAddr, port: u16) -> std::io::Result<(UdpSocket, TcpListener)> {
+/// A UDP socket that does not block and a TCP listener on the same port.
+pub(super) async fn both(ip: IpAddr, port: u16) -> std::io::Result<(StdUdpSocket, TcpListener)> {
     let mut last = None;
     for _ in 0..16 {
-        let socket = UdpSocket::bind((ip, port)).await?;
+        let socket = StdUdpSocket::bind((ip, port))?;
+        socket.set_nonblocking(true)?;
         match TcpListener::bind(socket.local_addr()?).await {
             Ok(listener) => return Ok((socket, listener)),
             Err(error) => last = Some(error),

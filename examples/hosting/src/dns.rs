@@ -17,7 +17,7 @@ const UDP_LEN: usize = 1232;
 const MAX_RECORDS: usize = 64;
 
 /// Looks `name` up. `None`: nobody answered, or the answer was an error other than that the name does not exist.
-pub(crate) async fn resolve(name: &str, kind: RecordKind, id: u16) -> Option<Vec<Record>> {
+pub async fn resolve(name: &str, kind: RecordKind, id: u16) -> Option<Vec<Record>> {
     if let Some(address) = local(name, kind).await {
         return Some(address);
     }
