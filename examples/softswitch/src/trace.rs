@@ -323,7 +323,7 @@ mod tests {
     fn a_file_takes_so_much_and_only_its_owner_reads_it() {
         use std::os::unix::fs::PermissionsExt as _;
         let file = std::env::temp_dir().join(format!("softswitch-trace-{}", std::process::id()));
-        let trace = Trace::create(&file, &beginning(), 100).unwrap();
+        let trace = Trace::create(&file, &beginning(), 110).unwrap();
         for n in 0..5 {
             trace.record(Instant::from_micros(n), 0, format_args!("in UDP a b -"), &[b'x'; 30]);
         }
