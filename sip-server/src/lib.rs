@@ -116,6 +116,7 @@ extern crate std;
 mod auth;
 mod codec;
 mod id;
+mod left_out;
 mod location;
 mod persist;
 mod proxy;

@@ -167,16 +167,39 @@ fn attempt(world: &mut World, alice: &Ua, request: &Message, credentials: &[Stri
     status(&world.answer(alice))
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
+//= type=test
+//# If the UAS challenges the originator using multiple WWW-Authenticate/
+//# Proxy-Authenticate header fields with the same realm, then each of these header fields
+//# MUST use a different digest algorithm.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
+//= type=test
+//# The UAS MUST add these header fields to the response in the order in which it would
+//# prefer to see them used, starting with the most preferred algorithm at the top.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+//= type=test
+//# A UAS MUST always send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
+//# header field values, and a UAC MUST send the "qop" parameter in any resulting
+//# authorization header field.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+//= type=test
+//# A UAS MUST be able to properly handle a "qop" parameter received in an
+//# Authorization/Proxy-Authorization header field, and a UAC MUST be able to properly
+//# handle a "qop" parameter received in WWW-Authenticate and Proxy-Authenticate header
+//# fields.
 #[test]
 fn every_algorithm_and_protection_that_is_offered_is_taken() {
     let (mut world, _, alice, _) = scene(|config| {
-        config.auth.algorithms = DigestAlgorithm::ALL.to_vec();
+        // Named twice, offered once.
+        config.auth.algorithms = [DigestAlgorithm::ALL, DigestAlgorithm::ALL].concat();
         config.auth.auth_int = true;
     });
     for algorithm in DigestAlgorithm::ALL {
         for qop in [Qop::Auth, Qop::AuthInt] {
             let (request, challenge) = ask(&mut world, &alice, b"hello");
-            assert_eq!(challenge.proxy_authenticate().count(), 6);
+            let offered = challenge.proxy_authenticate().map(|one| one.unwrap().algorithm().unwrap().unwrap());
+            assert!(offered.eq(DigestAlgorithm::ALL.map(DigestAlgorithm::as_str)), "each once, the best first");
+            assert!(challenge.proxy_authenticate().all(|one| one.unwrap().params().flatten().any(|p| p.name == "qop")));
             let value = made(&request, &challenge, algorithm, Some(qop), "00000001");
             assert_eq!(
                 attempt(&mut world, &alice, &request, core::slice::from_ref(&value)),
@@ -229,6 +252,9 @@ fn a_client_of_rfc_2069_is_let_in_once_for_each_nonce() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
 //= type=test
 //# Note, however, that SIP servers MUST NOT accept or request Basic authentication.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+//= type=test
+//# SIP clients and servers MUST NOT accept or request Basic authentication.
 #[test]
 fn what_is_no_good_credential_is_challenged_anew() {
     let (mut world, _, alice, _) = scene(|_| {});

@@ -387,6 +387,16 @@ fn a_request_other_than_invite_gets_no_late_408() {
 //= type=test
 //# All 407 (Proxy Authentication Required) responses MUST be forwarded upstream toward
 //# the UAC following the procedures for any other response.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.5
+//= type=test
+//# Each WWW-Authenticate and Proxy-Authenticate value received in response to the forked
+//# request MUST be placed into the single response that is sent by the forking proxy to
+//# the UAC.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.5
+//= type=test
+//# When the forking proxy places multiple WWW-Authenticate and Proxy-Authenticate header
+//# fields received from one downstream proxy into a single response, it MUST maintain the
+//# order of these header fields.
 #[test]
 fn challenges_of_several_branches_come_back_as_one() {
     let mut scene = scene(&["1", "1", "1"], false);
@@ -395,7 +405,8 @@ fn challenges_of_several_branches_come_back_as_one() {
     for (n, status, header) in [(0, 401, Header::WwwAuthenticate), (2, 407, Header::ProxyAuthenticate)] {
         let response = Message::response(&rings[n].1, StatusCode::new(status).unwrap())
             .to_tag("t")
-            .header(header, format!("Digest realm=\"r{n}\", nonce=\"n\", qop=\"auth\""))
+            .header(header, format!("Digest realm=\"r{n}\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256"))
+            .header(header, format!("Digest realm=\"r{n}\", nonce=\"n\", qop=\"auth\", algorithm=MD5"))
             .build()
             .unwrap();
         let bob = scene.bobs[n];
@@ -404,7 +415,13 @@ fn challenges_of_several_branches_come_back_as_one() {
     scene.refuse(1, &rings[1], 486);
     let answer = scene.world.answer(&scene.alice);
     assert!(matches!(answer.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)));
-    assert_eq!((answer.www_authenticate().count(), answer.proxy_authenticate().count()), (1, 1));
+    let algorithms = |header| -> Vec<_> {
+        let challenges = answer.values::<sip_message::headers::Challenge<'_>>(header);
+        challenges.map(|challenge| challenge.unwrap().algorithm().unwrap().unwrap().as_str()).collect()
+    };
+    for header in [Header::WwwAuthenticate, Header::ProxyAuthenticate] {
+        assert_eq!(algorithms(header), ["SHA-256", "MD5"], "all of them, in their order");
+    }
     scene.end();
 }
 

@@ -264,6 +264,10 @@ fn without_outbound_at_the_first_hop_there_are_no_flows() {
 //= type=test
 //# If the contact contained a "pub-gruu" Contact header field parameter, the header
 //# field parameter MUST be ignored by the registrar.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//= type=test
+//# If the contact contained a "temp-gruu" Contact header field parameter, the header
+//# field parameter MUST be ignored by the registrar.
 #[test]
 fn a_gruu_leads_to_its_instance_and_to_no_other() {
     let mut world = World::new(12);
@@ -271,7 +275,7 @@ fn a_gruu_leads_to_its_instance_and_to_no_other() {
     let alice = world.udp("192.0.2.1");
     let (phone, desk) = (world.udp("192.0.2.2"), world.udp("192.0.2.3"));
     let supported = [("Supported", "gruu")];
-    let of_phone = format!("<sip:bob@192.0.2.2>;{INSTANCE};pub-gruu=\"sip:mine@example.com\"");
+    let of_phone = format!("<sip:bob@192.0.2.2>;{INSTANCE};pub-gruu=\"sip:mine@example.com\";temp-gruu=\"sip:x@h;gr\"");
     world.register(&desk, HOME, BOB, "<sip:bob@192.0.2.3>;+sip.instance=\"<urn:uuid:2>\"", &supported);
     let plain = world.register(&phone, HOME, BOB, &of_phone, &[]);
     let has_gruu = |message: &Message| {
@@ -289,6 +293,7 @@ fn a_gruu_leads_to_its_instance_and_to_no_other() {
         vec![text("pub-gruu"), text("temp-gruu")]
     };
     let uris = gruus(&answer);
+    assert!(uris[1].starts_with("sip:tgruu."), "{uris:?}");
     assert_eq!(uris[0], "sip:bob@example.com;gr=urn:uuid:0C67446E-F1A1-11D9-94D3-000A95A0E128");
     let call = |world: &mut World, uri: &str| {
         let id = world.fresh("g");

@@ -215,6 +215,12 @@ fn a_call_waits_until_the_user_agent_is_awake() {
 //= type=test
 //# If a 'pn-*' parameter is present in one of the compared URIs
 //# but not in the other URI, there is no match.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-5.3
+//= type=test
+//# However, when a SIP proxy compares the Contact header field URI of a 2xx response to a
+//# REGISTER request with a Request-URI of a SIP request in the SIP Request Push Bucket
+//# (Section 5.2), the proxy uses the URI comparison rules with the following additions:
+//# the 'pn-prid', 'pn-provider', and 'pn-param' SIP URI parameters MUST also match.
 #[test]
 fn another_user_agent_that_wakes_does_not_get_the_call() {
     let mut scene = scene();

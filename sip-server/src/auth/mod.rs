@@ -252,7 +252,13 @@ pub struct DigestAuth {
 impl DigestAuth {
     /// A core without users. All that is random comes from `seed`, which nobody else may know, and which must be another one
     /// after a restart with another epoch: nonces are proven with it.
-    pub fn new(config: AuthConfig, seed: [u8; 32]) -> Self {
+    pub fn new(mut config: AuthConfig, seed: [u8; 32]) -> Self {
+        let mut offered = Vec::new();
+        config.algorithms.retain(|algorithm| {
+            let first = !offered.contains(algorithm);
+            offered.push(*algorithm);
+            first
+        });
         let mut random = Random::new(&seed, "digest");
         let lifetime = u32::try_from(config.nonce_lifetime.as_secs()).unwrap_or(u32::MAX);
         let nonces = Nonces::new(&seed, lifetime, config.used_nonces);
@@ -478,6 +484,11 @@ impl DigestAuth {
             Ok(None) => return Verdict::Challenge { demand, stale: false },
             Err(_) => return Verdict::Refused(StatusCode::BAD_REQUEST),
         };
+        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+        //# Therefore, in SIP, a UAS MUST check if the Request-URI in the
+        //# Authorization/Proxy-Authorization header field value corresponds to a user for whom
+        //# the UAS is willing to accept forwarded or direct requests; however, it MAY still
+        //# accept it if the two fields are not equivalent.
         if self.config.check_uri && !claim.is_for(message) {
             return Verdict::Refused(StatusCode::BAD_REQUEST);
         }
@@ -630,6 +641,8 @@ impl DigestAuth {
             //# challenge with "Basic".
             //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
             //# Note, however, that SIP servers MUST NOT accept or request Basic authentication.
+            //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+            //# SIP clients and servers MUST NOT accept or request Basic authentication.
             let Some(given) = credentials?.digest().map_err(of_value)? else { continue };
             if given.realm.is_none_or(|given| *given.unquoted() != *realm.as_bytes()) {
                 continue;
@@ -650,6 +663,11 @@ impl DigestAuth {
         let Some(algorithm) = algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
             return Ok(None);
         };
+        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+        //# A UAS MUST be able to properly handle a "qop" parameter received in an
+        //# Authorization/Proxy-Authorization header field, and a UAC MUST be able to properly
+        //# handle a "qop" parameter received in WWW-Authenticate and Proxy-Authenticate header
+        //# fields.
         let qop = match given.qop {
             Some(token) => match Qop::parse(token.as_str()) {
                 Some(Qop::AuthInt) if !self.config.auth_int => return Ok(None),
@@ -752,6 +770,17 @@ impl DigestAuth {
         };
         let peer = self.peer(path);
         let Some((realm, key)) = self.realms.get(demand.domain) else { return };
+        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
+        //# If the UAS challenges the originator using multiple WWW-Authenticate/
+        //# Proxy-Authenticate header fields with the same realm, then each of these header fields
+        //# MUST use a different digest algorithm.
+        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
+        //# The UAS MUST add these header fields to the response in the order in which it would
+        //# prefer to see them used, starting with the most preferred algorithm at the top.
+        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+        //# A UAS MUST always send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
+        //# header field values, and a UAC MUST send the "qop" parameter in any resulting
+        //# authorization header field.
         let mut values: SmallVec<[String; 2]> = SmallVec::new();
         for algorithm in &self.config.algorithms {
             let mut value = String::with_capacity(96 + realm.len() + NONCE_CHARS);

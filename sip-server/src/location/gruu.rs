@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt::Write;
 use sip_message::uri::SipUri;
+use smallvec::SmallVec;
 
 /// What the user of a temporary GRUU begins with.
 const PREFIX: &str = "tgruu.";
@@ -57,6 +58,11 @@ impl Gruus {
     //# The public GRUU MUST be
     //# constructed by adding the "gr" URI parameter, with a value, to the
     //# AOR.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //# A GRUU in a domain MUST NOT be equivalent, based on URI comparison,
+    //# to any AOR in a domain except for the one associated with the
+    //# GRUU.
+    // Addresses-of-record have no `gr`, and nobody else has this one's user.
     pub(crate) fn write_public(out: &mut String, aor: &str, instance: &str) {
         out.push_str(aor);
         out.push_str(";gr=");
@@ -81,6 +87,13 @@ impl Gruus {
     //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
     //# However, if two GRUUs are associated with different AORs or different instance IDs
     //# or both, the GRUUs MUST be different based on URI equality comparison.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+    //# The temporary GRUU construction algorithm MUST have the following two
+    //# properties:
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //# However, in addition to the properties described in
+    //# Section 3.1, a GRUU constructed by a registrar MUST exhibit the
+    //# following properties:
     pub(crate) fn write_temporary(&mut self, out: &mut String, aor: &str, binding: &Binding) {
         let nonce = self.random.u64().to_be_bytes();
         let mut sealed = Vec::with_capacity(NONCE + FINGERPRINT + aor.len() + 32 + TAG);
@@ -141,6 +154,37 @@ impl Gruus {
         }
     }
 
+    /// Leaves of the bindings of its address-of-record those that the GRUU is bound to: all of its instance, if it is valid.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+    //# If it differs from the one in the REGISTER request, the registrar
+    //# MUST invalidate all previously generated temporary GRUUs for the AOR
+    //# and instance ID.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.3
+    //# If, as a consequence of the expiration of the contact, a particular
+    //# GRUU no longer has any registered contacts bound to it, and the GRUU
+    //# is a temporary GRUU, the GRUU MUST be invalidated.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //# Once a temporary GRUU is constructed, it MUST be considered valid by
+    //# the registrar until invalidated based on the rules described
+    //# previously.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //# Once a public GRUU is constructed, it MUST be considered valid for
+    //# the duration that the AOR itself is valid.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+    //= type=exception
+    //= reason=which addresses-of-record are valid is not known here: one without bindings has none bound to its GRUUs either
+    //# Once an AOR is no longer valid within a domain, all of its GRUUs MUST be considered
+    //# invalid as well.
+    pub(crate) fn retain_bound(&self, target: &GruuTarget, bindings: &mut SmallVec<[&Binding; 4]>) {
+        let valid = |binding: &&Binding| {
+            let current =
+                || latest(bindings.iter().copied(), binding).is_some_and(|last| last.call_id() == binding.call_id());
+            self.matches(target, binding) && (Gruus::is_public(target) || current())
+        };
+        let instance = bindings.iter().copied().find(valid).map(Binding::instance);
+        bindings.retain(|binding| instance.is_some_and(|instance| binding.instance().eq_ignore_ascii_case(instance)));
+    }
+
     /// Whether a GRUU that no binding matches was valid once and is no more (404), or is valid without contacts (480).
     //= https://www.rfc-editor.org/rfc/rfc5627#section-5.3
     //# If, however, the GRUU was a public GRUU, the registrar SHOULD
@@ -168,6 +212,14 @@ impl Gruus {
             }
         }
     }
+}
+
+/// Of the bindings of the same instance, and of the same flow if `binding` is of one, the one that was registered last.
+pub(crate) fn latest<'b>(bindings: impl Iterator<Item = &'b Binding>, binding: &Binding) -> Option<&'b Binding> {
+    let same = |other: &&Binding| {
+        other.instance().eq_ignore_ascii_case(binding.instance()) && other.reg_id() == binding.reg_id()
+    };
+    bindings.filter(same).max_by_key(|other| other.registered())
 }
 
 /// An instance id without its angle brackets.

@@ -12,7 +12,7 @@ mod update;
 
 pub use binding::{Binding, BindingParts};
 pub use conformance::{Nonconformance, store_conformance};
-pub(crate) use gruu::Gruus;
+pub(crate) use gruu::{Gruus, latest};
 pub use store::{Record, Store, StoreError};
 pub(crate) use table::RegisterRefused;
 pub use table::{LocationTable, is_unresolvable};

@@ -186,6 +186,18 @@ fn the_embedded_table_conforms() {
 //= type=test
 //# However, if two GRUUs are associated with different AORs or different instance IDs
 //# or both, the GRUUs MUST be different based on URI equality comparison.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//= type=test
+//# The temporary GRUU construction algorithm MUST have the following two properties:
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+//= type=test
+//# A GRUU in a domain MUST NOT be equivalent, based on URI comparison, to any AOR in a
+//# domain except for the one associated with the GRUU.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.4
+//= type=test
+//# Example algorithms for public and temporary GRUUs that work well are given in Appendix
+//# A. However, in addition to the properties described in Section 3.1, a GRUU constructed
+//# by a registrar MUST exhibit the following properties:
 #[test]
 fn gruus_are_resolved_to_the_instance_they_were_made_for() {
     let mut gruus = Gruus::new(&[5; 32]);

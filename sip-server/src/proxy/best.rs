@@ -95,6 +95,14 @@ impl Best {
         })
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc8760#section-2.5
+    //# Each WWW-Authenticate and Proxy-Authenticate value received in response to the forked
+    //# request MUST be placed into the single response that is sent by the forking proxy to
+    //# the UAC.
+    //= https://www.rfc-editor.org/rfc/rfc8760#section-2.5
+    //# When the forking proxy places multiple WWW-Authenticate and Proxy-Authenticate header
+    //# fields received from one downstream proxy into a single response, it MUST maintain the
+    //# order of these header fields.
     fn keep_challenges(&mut self, response: &Message) {
         if !matches!(response.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)) {
             return;

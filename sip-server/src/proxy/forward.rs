@@ -278,6 +278,32 @@ impl Proxy {
         Ok((message, to))
     }
 
+    /// Whether this proxy has to be on the path though it need not be otherwise: a GRUU is on one side of it, and proxies that have put
+    /// themselves on the path are on that side.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-6.2
+    //# o  AND the request contains Record-Route header fields,
+    //# then the authoritative proxy MUST record-route.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-6.2
+    //# o  AND the registration contain Path URI,
+    //# then the authoritative proxy MUST record-route.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-6.2
+    //# If a proxy in the terminating domain requires mid-dialog requests to
+    //# pass through it for whatever reason (firewall traversal, accounting,
+    //# etc.), the proxy MUST still record-route, and MUST NOT assume that a
+    //# UA will utilize its GRUU in the Contact header field of its response
+    fn must_record(&self, message: &Message, target: &Target) -> bool {
+        let of_gruu = |contact: sip_message::Contact<'_>| {
+            contact.address().and_then(|address| address.uri().ok()).is_some_and(|uri| {
+                uri.as_sip().is_some_and(|uri| {
+                    let own = |domain: &String| domain.eq_ignore_ascii_case(uri.host_str());
+                    uri.gr().is_some() && self.config.domains.iter().any(own)
+                })
+            })
+        };
+        !target.route.is_empty() && !target.instance.is_empty()
+            || message.has(Header::RecordRoute) && message.contacts().flatten().any(of_gruu)
+    }
+
     /// Puts this proxy on the path of what follows: Record-Route, or Path on a REGISTER.
     fn record(
         &mut self,
@@ -298,7 +324,7 @@ impl Proxy {
             Some(Method::Other(_)) => true,
             _ => false,
         };
-        if !(forms_dialog && self.config.record_route) {
+        if !forms_dialog || !self.config.record_route && !self.must_record(message, target) {
             return Ok(());
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6

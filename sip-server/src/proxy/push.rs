@@ -72,6 +72,11 @@ impl Proxy {
     //= https://www.rfc-editor.org/rfc/rfc8599#section-5.3
     //# If a 'pn-*' parameter is present in one of the compared URIs
     //# but not in the other URI, there is no match.
+    //= https://www.rfc-editor.org/rfc/rfc8599#section-5.3
+    //# However, when a SIP proxy compares the Contact header field URI of a 2xx response to a
+    //# REGISTER request with a Request-URI of a SIP request in the SIP Request Push Bucket
+    //# (Section 5.2), the proxy uses the URI comparison rules with the following additions:
+    //# the 'pn-prid', 'pn-provider', and 'pn-param' SIP URI parameters MUST also match.
     pub fn awake(&mut self, endpoint: &mut Endpoint, now: Instant, binding: &Binding) {
         self.now = self.now.max(now);
         let Some(push) = PushTarget::of(binding.contact()) else { return };

@@ -278,6 +278,9 @@ impl Proxy {
     }
 
     /// A branch has answered with a final response of its own.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-6.1
+    //# Furthermore, if the request fails with any other response, the proxy MUST NOT retry on
+    //# any other contacts for this instance.
     fn note_answer(&mut self, key: ProxyId, instance: &str, status: StatusCode) {
         if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::FLOW_FAILED) {
             self.promote(key, instance);

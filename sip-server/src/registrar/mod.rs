@@ -11,7 +11,7 @@ mod tests;
 use crate::id::RegisterId;
 use crate::location::{
     Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
-    is_unresolvable,
+    is_unresolvable, latest,
 };
 use crate::push::{PushTarget, WakeTimes};
 use crate::reply::reply_fields;
@@ -569,8 +569,10 @@ impl Registrar {
             Some(gruu) => gruu,
             None => None,
         };
-        let of_instance = |binding: &&Binding| gruu.as_ref().is_none_or(|gruu| self.gruus.matches(gruu, binding));
-        let mut found: SmallVec<[&Binding; 4]> = bindings.into_iter().filter(of_instance).collect();
+        let mut found: SmallVec<[&Binding; 4]> = bindings.into_iter().collect();
+        if let Some(gruu) = &gruu {
+            self.gruus.retain_bound(gruu, &mut found);
+        }
         if found.is_empty() {
             return match &gruu {
                 Some(gruu) if !Gruus::is_public(gruu) => Located::NotFound,
@@ -718,10 +720,23 @@ impl Answer<'_> {
         //# bindings.  Each Contact value MUST feature an "expires"
         //# parameter indicating its expiration interval chosen by the
         //# registrar.
+        let mut temporary: SmallVec<[(&Binding, String); 1]> = SmallVec::new();
         for binding in bindings.iter().filter(|binding| binding.expires() > now) {
             write_contact(&mut text, binding, now);
             if gruu && !binding.instance().is_empty() {
-                write_gruus(&mut text, gruus, aor, binding);
+                //= https://www.rfc-editor.org/rfc/rfc5627#section-5.2
+                //# The value of the "temp-gruu" parameter is
+                //# a quoted string, and MUST contain the most recently created temporary
+                //# GRUU for that AOR and instance ID.
+                let live = bindings.iter().filter(|binding| binding.expires() > now);
+                let last = latest(live, binding).unwrap_or(binding);
+                let made = temporary.iter().position(|&(of, _)| core::ptr::eq(of, last)).unwrap_or_else(|| {
+                    let mut uri = String::new();
+                    gruus.write_temporary(&mut uri, aor, last);
+                    temporary.push((last, uri));
+                    temporary.len() - 1
+                });
+                write_gruus(&mut text, aor, binding, temporary.get(made).map_or("", |(_, uri)| uri));
             }
             contacts.push(text.len());
         }
@@ -798,7 +813,14 @@ fn write_contact(line: &mut String, binding: &Binding, now: Instant) {
 //# least one temporary GRUU assigned to the instance ID and AOR, the
 //# registrar MUST add a "temp-gruu" Contact header field parameter to
 //# that Contact header field.
-fn write_gruus(line: &mut String, gruus: &mut Gruus, aor: &str, binding: &Binding) {
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.2
+//# In addition, if the registrar has
+//# a public GRUU assigned to the instance ID and AOR (and the client
+//# supports GRUUs), the registrar MUST add a "pub-gruu" Contact header
+//# field parameter to that Contact header field.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-7
+//# The quoted strings for temp-gruu and pub-gruu MUST contain a SIP URI.
+fn write_gruus(line: &mut String, aor: &str, binding: &Binding, temporary: &str) {
     //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2.1
     //# If the Contact header field in the REGISTER request contains a
     //# SIP URI, the registrar MUST return the SIP version of the GRUU.  If
@@ -807,9 +829,7 @@ fn write_gruus(line: &mut String, gruus: &mut Gruus, aor: &str, binding: &Bindin
     let mut uri = String::new();
     Gruus::write_public(&mut uri, aor, binding.instance());
     let _ = write!(line, ";pub-gruu=\"{}\"", Scheme(&uri, binding.is_sips()));
-    uri.clear();
-    gruus.write_temporary(&mut uri, aor, binding);
-    let _ = write!(line, ";temp-gruu=\"{}\"", Scheme(&uri, binding.is_sips()));
+    let _ = write!(line, ";temp-gruu=\"{}\"", Scheme(temporary, binding.is_sips()));
 }
 
 /// A `sip:` URI with that scheme or with `sips:`.

@@ -1,0 +1,327 @@
+//! What the RFCs ask for and this crate leaves to others, each with the reason. There is no code here.
+
+// RFC 5627: what user agents do.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# When a UA compliant to this specification generates a REGISTER request (initial or
+//# refresh), it MUST include the Supported header field in the request.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The value of that header field MUST include "gruu" as one of the option tags.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Furthermore, for each contact for which the UA desires to obtain a GRUU, the UA MUST
+//# include a "sip.instance" media feature tag (see RFC 5626 [14]) as a UA characteristic
+//# (see [7]), whose value MUST be the instance ID that identifies the UA instance being
+//# registered.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The contact URI MUST NOT be equivalent, based on the URI equality rules in RFC 3261
+//# [1], to the AOR in the To header field.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If the contact URI is a GRUU, it MUST NOT be a GRUU for the AOR in the To header
+//# field.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Consequently, if a UA wishes its previously obtained temporary GRUUs to remain valid,
+//# it MUST utilize the same Call-ID in REGISTER refreshes.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If a UA instance is trying to register multiple contacts for the same instance for the
+//# purposes of redundancy, it MUST use the procedures defined in RFC 5626 [14].
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# A UA MUST be prepared for a Contact header field to contain just a "pub-gruu", just a
+//# "temp-gruu", neither, or both.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# However, a UA MUST be prepared for the public GRUU to change from a previous one,
+//# since the persistence property is not guaranteed with complete certainty.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If a UA changed its Call-ID in this REGISTER request compared to a previous REGISTER
+//# request for the same contact or reg-id, the UA MUST discard all temporary GRUUs
+//# learned through prior REGISTER responses.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Consequently, the UA MUST refresh its registration such that the REGISTER refresh
+//# transaction will either complete or timeout prior to the expiration of the
+//# registration.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# A user agent implementing both RFC 3680 [24] and GRUU MUST also implement the
+//# extensions to RFC 3680 [24] for conveying information on GRUU, as defined in RFC 5628
+//# [28], as these are necessary to keep the set of temporary GRUUs synchronized between
+//# the UA and the registrar.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The user and host parts of the GRUU learned by the UA in the REGISTER response MUST be
+//# treated opaquely by the UA.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# That is, the UA MUST NOT modify them in any way.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# A UA MUST NOT modify or remove URI parameters it does not recognize.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Furthermore, the UA MUST NOT add, remove, or modify URI parameters relevant for
+//# receipt and processing of request at the proxy, including the transport, lr, maddr,
+//# ttl, user, and comp (see RFC 3486 [25]) URI parameters.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.3
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Like all other GRUUs, the URI MUST contain the "gr" URI parameter, with or without a
+//# value, indicating it is a GRUU.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# When using a GRUU obtained through registrations, a UA MUST have an active
+//# registration prior to using a GRUU, and MUST use a GRUU learned through that
+//# registration.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# It MUST NOT reuse a GRUU learned through a previous registration that has lapsed (in
+//# other words, one obtained when registering a contact that has expired).
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# A UA MUST NOT use a temporary GRUU learned in a REGISTER response whose Call-ID
+//# differs from the one in the most recent REGISTER request generated by the UA for the
+//# same AOR and instance ID (and, if RFC 5626 [14] is in use, reg-id).
+
+// RFC 5627: what is not here.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.5
+//= type=exception
+//= reason=RegInfo has no GRUUs in its documents (RFC 5628); a subscriber learns its contacts, and its GRUUs by REGISTER
+//# If a registrar is supporting RFC 3680 [24] and GRUU, it MUST also support RFC 5628
+//# [28].
+//= https://www.rfc-editor.org/rfc/rfc5627#section-10.1
+//= type=exception
+//= reason=TLS is the transport's, whose host makes the connections; sips URIs are held and resolved
+//# Proxies and registrars MUST support the SIPS URI and MUST support TLS.
+
+// RFC 3261: TLS itself.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-26.2.1
+//= type=exception
+//= reason=the host makes the TLS connections, with the suites of its library
+//# The TLS_RSA_WITH_AES_128_CBC_SHA ciphersuite [6] MUST be supported at a minimum by
+//# implementers when TLS is used in a SIP application.
+
+// RFC 8599: what user agents do.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# For privacy and security reasons, a UA MUST NOT insert the SIP URI parameters (except
+//# for the 'pn-purr' parameter) defined in this specification in non-REGISTER requests in
+//# order to prevent the PNS information associated with the UA from reaching the remote
+//# peer.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# For example, the UA MUST NOT insert the 'pn-prid' SIP URI parameter in the Contact
+//# header field URI of an INVITE request.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# However, the registrar MUST still ensure that the parameters are not sent to other
+//# users, e.g., using the mechanism defined by the SIP event package for registrations
+//# [RFC3680].
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# To request push notifications from the SIP network, the UA MUST insert the following
+//# SIP URI parameters in the SIP Contact header field URI of the REGISTER request:
+//# 'pn-provider', 'pn-prid', and 'pn-param' (if required for the specific PNS).
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If the UA receives a non-2xx response to the REGISTER, or if the UA receives a 2xx
+//# response that does not contain a Feature-Caps header field [RFC6809] with a 'sip.pns'
+//# feature-capability indicator, the UA MUST NOT assume the proxy will request that push
+//# notifications are sent to the UA.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If a PRID is no longer valid, and the UA is not able to retrieve a new PRID, the UA
+//# MUST disable the push notifications associated with the PRID (Section 4.1.2).
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.2
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# When the UA sends the REGISTER request for removing the binding, the UA MUST NOT
+//# insert the 'pn-prid' SIP URI parameter in the Contact header field URI of the REGISTER
+//# request.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.3
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# When a UA receives a push notification, the UA MUST send a binding-refresh REGISTER
+//# request.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.3
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The UA MUST insert the same set of 'pn-*' SIP URI parameters in the SIP Contact header
+//# field URI of the REGISTER request that it inserted when it requested push
+//# notifications (Section 4.1.1).
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.3
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If the SIP UA has created multiple bindings, the UA MUST send a binding-refresh
+//# REGISTER request for each of those bindings when it receives a push notification.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If a UA is able to send binding-refresh REGISTER requests using a non-push mechanism
+//# (e.g., using an internal timer that periodically wakes the UA), the UA MUST insert a
+//# 'sip.pnsreg' media feature tag [RFC3840] in the Contact header field of each REGISTER
+//# request.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If the UA receives a 2xx response to the REGISTER request that contains a Feature-Caps
+//# header field with a 'sip.pnsreq' feature-capability indicator, the UA MUST send a
+//# binding-refresh REGISTER request prior to binding expiration.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Even if the UA is able to send binding-refresh REGISTER requests using a non-push
+//# mechanism, the UA MUST still send a binding-refresh REGISTER request whenever it
+//# receives a push notification (Section 4.1.3).
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.5
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# In order to perform a query, the UA MUST insert a 'pn-provider' SIP URI parameter in
+//# the Contact header field URI of the REGISTER request:
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.5
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The UA MUST NOT insert a 'pn-prid' SIP URI parameter in the Contact header field URI
+//# of the REGISTER request.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-6.1.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If the UA is willing to receive push notifications when a proxy receives a mid-dialog
+//# request addressed towards the UA, the UA MUST insert a 'pn-purr' SIP URI parameter
+//# (Section 6.2.1) in the Contact header field URI of the initial request for a dialog or
+//# the 2xx response to such requests.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-6.1.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The UA MUST insert a parameter value identical to the last 'sip.pnspurr'
+//# feature-capability indicator (Section 6.2.1) that it received in a REGISTER response.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-6.1.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If the UA has not received a 'sip.pnspurr' feature-capability indicator, the UA MUST
+//# NOT insert a 'pn-purr' SIP URI parameter in a request or response.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-8.4
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The indicator value conveys the minimum time (given in seconds) prior to the binding
+//# expiration when the UA MUST send the REGISTER request.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-14.3.3
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# The indicator value conveys the minimum time (given in seconds) prior to the binding
+//# expiration when the UA MUST send the REGISTER request.
+
+// RFC 8599: what is left out.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-6.1.1
+//= type=exception
+//= reason=an optional part (section 6, section 7) that is left out
+//# If the UA is willing to receive push notifications when a proxy receives a mid-dialog
+//# request addressed towards the UA, the UA MUST insert a 'pn-purr' SIP URI parameter
+//# (Section 6.2.1) in the Contact header field URI of the initial request for a dialog or
+//# the 2xx response to such requests.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-6.1.1
+//= type=exception
+//= reason=an optional part (section 6, section 7) that is left out
+//# The UA MUST insert a parameter value identical to the last 'sip.pnspurr'
+//# feature-capability indicator (Section 6.2.1) that it received in a REGISTER response.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-6.1.1
+//= type=exception
+//= reason=an optional part (section 6, section 7) that is left out
+//# If the UA has not received a 'sip.pnspurr' feature-capability indicator, the UA MUST
+//# NOT insert a 'pn-purr' SIP URI parameter in a request or response.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-7
+//= type=exception
+//= reason=an optional part (section 6, section 7) that is left out
+//# The proxy MUST provide a PURR to the UA during registration (Section 6.2.1).
+//= https://www.rfc-editor.org/rfc/rfc8599#section-7
+//= type=exception
+//= reason=an optional part (section 6, section 7) that is left out
+//# The UA MUST insert a 'pn-purr' SIP URI parameter in the Contact header field URI of
+//# either the initial request for a dialog or a 2xx response to such requests (Section
+//# 6.1.1).
+//= https://www.rfc-editor.org/rfc/rfc8599#section-7
+//= type=exception
+//= reason=an optional part (section 6, section 7) that is left out
+//# The proxy MUST apply the mechanism defined in Section 6.2.3 to place and retrieve the
+//# request from the SIP Request Push Bucket.
+
+// RFC 8599: what others see to.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-13
+//= type=exception
+//= reason=the operator's to see to
+//# Operators MUST ensure that the SIP signaling is properly secured, e.g., using
+//# encryption, from malicious network entities.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-13
+//= type=exception
+//= reason=the operator's to see to
+//# TLS MUST be used unless the operators know that the signaling is secured using some
+//# other mechanism that provides strong crypto properties.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-13
+//= type=exception
+//= reason=the operator's to see to
+//# As the PNS-related SIP URI parameters conveyed in the REGISTER request contain
+//# sensitive information, operators that support the event package MUST ensure that event
+//# package subscriptions are properly authenticated and authorized, and that the SIP URI
+//# parameters are not inserted in event notifications sent to other users or to
+//# non-trusted network entities.
+
+// RFC 8599: how services are specified.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-9
+//= type=exception
+//= reason=a rule for specifications
+//# That specification MUST contain the following information:
+//= https://www.rfc-editor.org/rfc/rfc8599#section-12
+//= type=exception
+//= reason=a rule for specifications
+//# The value of the 'pn-param' URI parameter MUST NOT be used.
+
+// RFC 5627, 8599 and 8760: what explains or is for others.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.3
+//= type=exception
+//= reason=an explanation, no requirement
+//# The requirements for doing so are at SHOULD strength and not MUST strength because of
+//# the difficulty in meeting a MUST strength requirement; registrar failures could cause
+//# the set of valid GRUUs to be lost, and this specification requires the UA to be robust
+//# against such cases.
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.4
+//= type=exception
+//= reason=a rule for clients
+//# The client MUST ignore any challenge it does not understand.
+//= https://www.rfc-editor.org/rfc/rfc8599#section-1
+//= type=exception
+//= reason=the operator's to see to
+//# The SIP proxy MUST be in the signaling path of REGISTER requests sent by the UA
+//# towards the registrar, and of SIP requests (for a new dialog or a standalone)
+//# forwarded by the proxy responsible for the UA's domain (sometimes referred to as home
+//# proxy, Serving Call Session Control Function (S-CSCF), etc.) towards the UA.
