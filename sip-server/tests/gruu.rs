@@ -17,8 +17,10 @@ fn next() -> Destination {
     Destination::next_hop(format!("sip:{SERVER}"))
 }
 
+type Shown = (String, String, String, u32);
+
 /// Contact, public GRUU, temporary GRUU and expiration of each contact of an answer.
-fn contacts(answer: &Message) -> Vec<(String, String, String, u32)> {
+fn contacts(answer: &Message) -> Vec<Shown> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let each = answer.contacts().map(|contact| {
         let contact = contact.unwrap();
@@ -233,7 +235,8 @@ fn a_proxy_that_would_not_stays_on_the_path_where_a_gruu_needs_it() {
     let gruu = "<sip:caller@example.com;gr=urn:uuid:1>";
     let recorded = [("Record-Route", "<sip:192.0.2.77;lr>")];
     // Who is called, Contact, fields, and whether the proxy adds itself.
-    let cases: [(&str, &str, &[(&str, &str)], bool); 5] = [
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], bool);
+    let cases: [Case<'_>; 5] = [
         ("sip:plain@example.com", "<sip:caller@192.0.2.99>", &[], false),
         ("sip:plain@example.com", gruu, &[], false),
         ("sip:plain@example.com", "<sip:caller@192.0.2.99>", &recorded, false),
