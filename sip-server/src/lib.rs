@@ -127,6 +127,7 @@ mod registrar;
 mod reply;
 mod secret;
 mod server;
+mod summary;
 mod target;
 
 pub use auth::{AuthConfig, AuthEvent, AuthFailure, DigestAuth, Identity};
@@ -141,4 +142,5 @@ pub use redirect::{Redirect, RedirectConfig, RedirectEvent};
 pub use reginfo::RegInfo;
 pub use registrar::{Change, Located, Registrar, RegistrarConfig, RegistrarEvent};
 pub use server::{RoutePolicy, Server, ServerConfig, ServerEvent};
+pub use summary::{MessageCount, MessageSummary, SummaryError};
 pub use target::{FlowPath, Target};

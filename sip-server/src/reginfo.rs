@@ -28,6 +28,9 @@ use sip_transaction::Instant;
 /// [`RegistrarEvent::Changed`](crate::RegistrarEvent::Changed) tells. RFC 3680 section 4.10 asks for no more than one every 5 seconds:
 /// gather changes meanwhile.
 ///
+/// The carrier is a user agent on the same endpoint, as `sip-dialog` has it: the body of its `accept_subscription` is the full document, that
+/// of each `notify` the next one, and a SUBSCRIBE that refreshes is answered by a full one.
+///
 /// ```
 /// use sip_server::{Binding, BindingParts, Change, RegInfo};
 /// use sip_transaction::Instant;
