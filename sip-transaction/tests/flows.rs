@@ -1,5 +1,5 @@
-//! The call flows of RFC 3665 and the races of RFC 5407, as far as transactions and transports take part in them: who sends what in which
-//! order, and that nothing is left. Dialogs are played by the test.
+//! The call flows of RFC 3665 through proxies, as far as transactions and transports take part in them: who sends what in which order, and
+//! that nothing is left. Dialogs are played by the test. Those between two are in `basic_flows`, the races of RFC 5407 in `races`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at what they did not expect")]
 
 mod common;
@@ -222,7 +222,7 @@ fn two_proxies(answers: Vec<(u64, u16)>) -> (Scene, NodeId, NodeId) {
 }
 
 #[test]
-fn session_through_two_proxies() {
+fn section_3_2_session_through_two_proxies() {
     // RFC 3665 section 3.2.
     let (mut scene, alice, bob) = two_proxies(vec![(50, 180), (1_000, 200)]);
     scene.call(alice);
@@ -235,7 +235,7 @@ fn session_through_two_proxies() {
 }
 
 #[test]
-fn session_through_two_proxies_with_a_slow_callee() {
+fn section_3_2_session_through_two_proxies_with_a_slow_callee() {
     let (mut scene, alice, bob) = two_proxies(vec![(1_000, 180), (3_000, 200)]);
     scene.call(alice);
     scene.finish();
@@ -247,7 +247,7 @@ fn session_through_two_proxies_with_a_slow_callee() {
 }
 
 #[test]
-fn unsuccessful_no_answer() {
+fn section_3_8_unsuccessful_no_answer() {
     // RFC 3665 section 3.8: Alice gives up, CANCEL and 487 go hop by hop.
     let (mut scene, alice, bob) = two_proxies(vec![(50, 180)]);
     let tx = scene.call(alice);
@@ -262,7 +262,7 @@ fn unsuccessful_no_answer() {
 }
 
 #[test]
-fn unsuccessful_busy() {
+fn section_3_9_unsuccessful_busy() {
     // RFC 3665 section 3.9: each hop acknowledges for itself.
     let (mut scene, alice, _) = two_proxies(vec![(50, 486)]);
     scene.call(alice);
@@ -274,7 +274,7 @@ fn unsuccessful_busy() {
 }
 
 #[test]
-fn unsuccessful_no_response() {
+fn section_3_10_unsuccessful_no_response() {
     // RFC 3665 section 3.10: Bob's agent is silent; the proxy in front of it times out.
     let (mut scene, alice, bob) = two_proxies(Vec::new());
     scene.net.set_filter(|packet| if packet.to.ip().to_string() == B { sim::Fate::Lose } else { sim::Fate::Carry });
@@ -335,20 +335,36 @@ fn both_branches_answer_at_once() {
 }
 
 #[test]
-fn registration() {
-    // RFC 3665 section 2, less the digest: REGISTER, 200.
+fn section_3_5_session_through_an_application_level_gateway() {
+    // The gateway is one more hop, with a transaction on either side.
     let mut scene = Scene::new();
     let alice = scene.node(A, Role::Agent(Vec::new()));
-    scene.node(P1, Role::Agent(Vec::new()));
-    let register = request_to(Method::Register, "sip:192.0.2.10", 1);
-    scene.net.host(alice).request(ms(0), register, Destination::route()).unwrap();
+    scene.node(P1, Role::Proxy(vec![P2]));
+    scene.node(P2, Role::Proxy(vec!["192.0.2.12"]));
+    scene.node("192.0.2.12", Role::Proxy(vec![B]));
+    let bob = scene.node(B, Role::Agent(vec![(50, 180), (1_000, 200)]));
+    scene.call(alice);
     scene.finish();
-    assert_eq!(scene.between(A, P1), ["REGISTER", "200"]);
+    assert_eq!((scene.heard(), scene.acks.clone()), (vec![180, 200], vec![bob]));
+    for (a, b) in [(A, P1), (P1, P2), (P2, "192.0.2.12"), ("192.0.2.12", B)] {
+        assert_eq!(scene.between(a, b), ["INVITE", "180", "200", "ACK"], "{a} {b}");
+    }
+}
+
+#[test]
+fn section_3_11_unsuccessful_temporarily_unavailable() {
+    let (mut scene, alice, _) = two_proxies(vec![(50, 180), (1_000, 480)]);
+    scene.call(alice);
+    scene.finish();
+    assert_eq!(scene.heard(), [180, 480]);
+    for (a, b) in [(A, P1), (P1, P2), (P2, B)] {
+        assert_eq!(scene.between(a, b), ["INVITE", "180", "480", "ACK"], "{a} {b}");
+    }
 }
 
 #[test]
 fn an_invite_that_crosses_its_retransmission() {
-    // RFC 5407 section 3.1.1 at this level: the 180 and a retransmitted INVITE cross; the INVITE is answered again, not repeated upwards.
+    // RFC 5407 section 3.1.1 behind proxies: the 180 and a retransmitted INVITE cross; the INVITE is answered again, not repeated upwards.
     let (mut scene, alice, bob) = two_proxies(vec![(50, 180), (3_000, 200)]);
     scene.net.faults.delay = core::time::Duration::from_millis(300);
     scene.call(alice);
@@ -361,7 +377,7 @@ fn an_invite_that_crosses_its_retransmission() {
 
 #[test]
 fn requests_that_cross_between_the_same_two() {
-    // RFC 5407 section 3.2.3 and 3.3.2 at this level: BYE and BYE, INVITE and BYE cross; each has its own transaction and answer.
+    // BYE and BYE, INVITE and BYE cross; each has its own transaction and answer.
     let mut scene = Scene::new();
     let alice = scene.node(A, Role::Agent(vec![(10, 488)]));
     let bob = scene.node(P1, Role::Agent(vec![(10, 488)]));
