@@ -122,10 +122,18 @@ impl Wanted {
     }
 
     /// RFC 3261 section 8.1.2: the topmost Route if there is one, else the Request-URI.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+    //# When presented with a SIPS URI, a UAC MUST NOT change it to a SIP URI.
+    // The endpoint changes no URI of a request.
     pub(crate) fn of_message(message: &Message) -> Result<Wanted, SendErrorKind> {
         match message.routes().next() {
             Some(route) => {
                 let uri = route.map_err(|_| SendErrorKind::NoTarget)?.uri().map_err(|_| SendErrorKind::NoTarget)?;
+                //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+                //# When the UAC is using a SIP Request-URI, if the route set is not
+                //# empty and the topmost Route header field entry is a SIPS URI with the
+                //# lr parameter, the UAC MUST send the request over TLS (using a SIP
+                //# Request-URI).
                 let mut wanted = Wanted::of(&uri)?;
                 // A request for a sips URI stays on TLS hop by hop: RFC 5630 section 5.3.
                 let request_uri = message.request_uri().and_then(Result::ok);

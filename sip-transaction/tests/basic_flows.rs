@@ -103,7 +103,11 @@ fn section_3_3_session_with_multiple_proxy_authentication() {
     pair.until(ms(300));
     let refused = ["INVITE", "407", "ACK"];
     assert_eq!(ladder(&pair), [&refused[..], &refused, &["INVITE", "180", "200", "ACK"]].concat());
-    assert_eq!(pair.heard(pair.bob), ["INVITE", "INVITE", "INVITE", "ACK"], "of the ACKs the user hears that for the 200");
+    assert_eq!(
+        pair.heard(pair.bob),
+        ["INVITE", "INVITE", "INVITE", "ACK"],
+        "of the ACKs the user hears that for the 200"
+    );
     ends(pair, 6);
 }
 
@@ -111,9 +115,11 @@ fn section_3_3_session_with_multiple_proxy_authentication() {
 fn section_3_4_session_with_proxy_failure() {
     // The first proxy is silent until Timer B; the call goes by way of the second, in the same transaction.
     let mut pair = Pair::new().answer("INVITE", &[200]);
-    pair.net.set_filter(|packet| {
-        if packet.to.ip().to_string() == "192.0.2.99" { sim::Fate::Lose } else { sim::Fate::Carry }
-    });
+    pair.net.set_filter(
+        |packet| {
+            if packet.to.ip().to_string() == "192.0.2.99" { sim::Fate::Lose } else { sim::Fate::Carry }
+        },
+    );
     let target = |ip: &str| Target {
         transport: Transport::Udp,
         address: format!("{ip}:5060").parse().unwrap(),
@@ -166,7 +172,7 @@ fn section_3_7_session_with_reinvite() {
     pair.net.host(bob).request(ms(100), request_to(Method::Invite, TO_ALICE, 14), Destination::path(path)).unwrap();
     pair.until(ms(200));
     assert_eq!(ladder(&pair), ["INVITE", "200", "ACK", "INVITE", "200", "ACK"]);
-    let answer = pair.net.trace().iter().filter(|sent| sent.what() == "200").next_back().unwrap();
+    let answer = pair.net.trace().iter().rfind(|sent| sent.what() == "200").unwrap();
     assert_eq!(answer.to.to_string(), "192.0.2.2:5090");
     ends(pair, 4);
 }

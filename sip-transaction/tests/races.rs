@@ -232,7 +232,11 @@ fn section_3_3_1_reinvites_cross() {
         pair.respond(nth, 491);
     }
     pair.until(ms(200));
-    assert_eq!(pair.text(ALICE, "ACK").len() + pair.text(BOB, "ACK").len(), 3, "each refusal is acknowledged by its transaction");
+    assert_eq!(
+        pair.text(ALICE, "ACK").len() + pair.text(BOB, "ACK").len(),
+        3,
+        "each refusal is acknowledged by its transaction"
+    );
     ends(
         pair,
         &["200", "491", "INVITE", "client Completed", "client Completed", "server Completed"],

@@ -392,8 +392,22 @@ fn a_sips_request_is_never_sent_without_tls() {
     pair.request(routed);
     pair.until(ms(10));
     assert_eq!(pair.net.host(alice).flows(), 2);
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+    //= type=test
+    //# When the UAC is using a SIP Request-URI, if the route set is not
+    //# empty and the topmost Route header field entry is a SIPS URI with the
+    //# lr parameter, the UAC MUST send the request over TLS (using a SIP
+    //# Request-URI).
+    let mut secured = request_to(Method::Message, "sip:bob@biloxi.example.com", 2);
+    secured.push("Route", "<sips:192.0.2.2;lr>").unwrap();
+    pair.request(secured);
     pair.finish();
     assert!(pair.net.trace().iter().all(|sent| sent.transport == Transport::Tls));
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+    //= type=test
+    //# When presented with a SIPS URI, a UAC MUST NOT change it to a SIP URI.
+    assert!(pair.text(ALICE, "OPTIONS")[0].starts_with("OPTIONS sips:bob@biloxi.example.com SIP/2.0\r\n"));
+    assert!(pair.text(ALICE, "MESSAGE")[0].starts_with("MESSAGE sip:bob@biloxi.example.com SIP/2.0\r\n"));
 }
 
 #[test]

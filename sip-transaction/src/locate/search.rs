@@ -13,6 +13,20 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
+//= https://www.rfc-editor.org/rfc/rfc3263#section-9
+//= type=exception
+//= reason=for authors of further specifications: nothing here registers anything
+//# New entries in the table MAY be added through the publication of standards track RFCs
+//= https://www.rfc-editor.org/rfc/rfc3263#section-9
+//= type=exception
+//= reason=for authors of further specifications: nothing here registers anything
+//# The registration in the RFC MUST include the following information:
+//= https://www.rfc-editor.org/rfc/rfc3263#section-9
+//= type=exception
+//= reason=for authors of further specifications: nothing here registers anything
+//# This MUST include the name and acronym for the
+//# protocol, along with reference to a document that describes the
+//# transport protocol.
 pub(super) struct Search {
     wanted: Wanted,
     /// What the draws by weight come from, so that each evaluation draws the same.
