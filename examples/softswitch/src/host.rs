@@ -5,6 +5,7 @@ use crate::log::log;
 use crate::stream::{self, Hall};
 use sip_transaction::{FlowId, QueryId, RecordKind, Transport};
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// Carries out what a shard wants. Nothing waits; what comes of it is told to the shard later.
@@ -27,7 +28,7 @@ pub(crate) struct Live {
     pub(crate) index: usize,
     /// To send on. Not tokio's: those refuse to before they have waited once, and the first messages would be lost.
     pub(crate) sockets: Vec<UdpSocket>,
-    pub(crate) hall: Hall,
+    pub(crate) hall: Arc<Hall>,
     /// Where connections and DNS questions run.
     pub(crate) io: Handle,
     /// A number for the next DNS question, hard to guess.

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use sip_server::ProxyId;
 use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, mpsc, oneshot};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::sync::{mpsc, oneshot};
 
 /// A connection, in this process, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,26 +142,38 @@ fn call_id(message: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Where a shard puts what is to be sent on a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Outlet {
-    sender: mpsc::Sender<Bytes>,
-    shared: Arc<OutletShared>,
-}
-
+/// Where a shard puts what is to be sent on a connection. Each shard has one.
 #[derive(Debug)]
-struct OutletShared {
-    /// Bytes that wait.
-    queued: AtomicUsize,
-    limit: usize,
-    end: Notify,
-}
+pub(crate) struct Outlet(Arc<Post>);
 
 /// The other end of an [`Outlet`], in the task of the connection.
 #[derive(Debug)]
-pub(crate) struct Inlet {
-    receiver: mpsc::Receiver<Bytes>,
-    shared: Arc<OutletShared>,
+pub(crate) struct Inlet(Arc<Post>);
+
+/// Waits for the order to end a connection.
+#[derive(Debug)]
+pub(crate) struct Ender(Arc<Post>);
+
+/// What both ends share. Mostly nothing waits, and then it holds no memory but its own.
+#[derive(Debug)]
+struct Post {
+    limit: usize,
+    state: Mutex<PostState>,
+}
+
+#[derive(Debug, Default)]
+struct PostState {
+    messages: VecDeque<Bytes>,
+    /// Bytes that wait, or have been taken and are not sent yet.
+    queued: usize,
+    outlets: usize,
+    /// The connection is gone: nobody takes messages.
+    is_gone: bool,
+    ended: bool,
+    /// Who waits for the next message.
+    reader: Option<Waker>,
+    /// Who waits for the end.
+    ender: Option<Waker>,
 }
 
 /// Messages that may wait for one connection.
@@ -167,59 +181,145 @@ const OUTLET_QUEUE: usize = 1024;
 
 /// A queue for one connection that holds so many bytes at most.
 pub(crate) fn outlet(limit: usize) -> (Outlet, Inlet) {
-    let (sender, receiver) = mpsc::channel(OUTLET_QUEUE);
-    let shared = Arc::new(OutletShared { queued: AtomicUsize::new(0), limit, end: Notify::new() });
-    (Outlet { sender, shared: shared.clone() }, Inlet { receiver, shared })
+    let state = PostState { outlets: 1, ..PostState::default() };
+    let post = Arc::new(Post { limit, state: Mutex::new(state) });
+    (Outlet(post.clone()), Inlet(post))
+}
+
+impl Post {
+    fn state(&self) -> MutexGuard<'_, PostState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// Remembers whom to wake.
+fn wait(slot: &mut Option<Waker>, context: &Context<'_>) {
+    match slot {
+        Some(waker) => waker.clone_from(context.waker()),
+        None => *slot = Some(context.waker().clone()),
+    }
 }
 
 impl Outlet {
     /// Queues bytes. `false`: the peer reads too slowly, or is gone; the connection has been told to end.
     #[must_use]
     pub(crate) fn send(&self, bytes: Bytes) -> bool {
-        let len = bytes.len();
-        let queued = self.shared.queued.fetch_add(len, Relaxed);
-        if queued + len > self.shared.limit || self.sender.try_send(bytes).is_err() {
+        let mut state = self.0.state();
+        let is_full = state.queued + bytes.len() > self.0.limit || state.messages.len() >= OUTLET_QUEUE;
+        if is_full || state.is_gone {
+            drop(state);
             self.end();
             return false;
         }
+        state.queued += bytes.len();
+        state.messages.push_back(bytes);
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
         true
     }
 
     /// Tells the connection to end.
     pub(crate) fn end(&self) {
-        self.shared.end.notify_one();
+        let mut state = self.0.state();
+        state.ended = true;
+        let (reader, ender) = (state.reader.take(), state.ender.take());
+        drop(state);
+        wake(reader);
+        wake(ender);
+    }
+}
+
+impl Clone for Outlet {
+    fn clone(&self) -> Outlet {
+        self.0.state().outlets += 1;
+        Outlet(self.0.clone())
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.outlets -= 1;
+        if state.outlets == 0 {
+            let reader = state.reader.take();
+            drop(state);
+            wake(reader);
+        }
+    }
+}
+
+impl Drop for Inlet {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.is_gone = true;
+        state.messages = VecDeque::new();
     }
 }
 
 impl Inlet {
     /// The next bytes to send; `None` when every shard has let go of the connection.
     pub(crate) async fn next(&mut self) -> Option<Bytes> {
-        self.receiver.recv().await
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`next`](Self::next).
+    pub(crate) fn poll_next(&mut self, context: &Context<'_>) -> Poll<Option<Bytes>> {
+        let mut state = self.0.state();
+        match state.messages.pop_front() {
+            Some(bytes) => Poll::Ready(Some(bytes)),
+            None if state.outlets == 0 => Poll::Ready(None),
+            None => {
+                state.messages = VecDeque::new();
+                wait(&mut state.reader, context);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Wakes the task when there is a message, or the order to end, without taking one.
+    pub(crate) fn listen(&mut self, context: &Context<'_>) {
+        wait(&mut self.0.state().reader, context);
     }
 
     /// More of them, if there are.
     pub(crate) fn try_next(&mut self) -> Option<Bytes> {
-        self.receiver.try_recv().ok()
+        self.0.state().messages.pop_front()
     }
 
     /// Tells that so many bytes have been sent.
     pub(crate) fn sent(&self, len: usize) {
-        self.shared.queued.fetch_sub(len, Relaxed);
+        self.0.state().queued -= len;
+    }
+
+    /// True once the order to end has come. Who waits for messages is woken by it too.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.state().ended
     }
 
     /// Something to wait on for the order to end.
     pub(crate) fn ender(&self) -> Ender {
-        Ender(self.shared.clone())
+        Ender(self.0.clone())
     }
 }
 
-/// Waits for the order to end a connection.
-#[derive(Debug)]
-pub(crate) struct Ender(Arc<OutletShared>);
-
 impl Ender {
     pub(crate) async fn ended(&self) {
-        self.0.end.notified().await;
+        poll_fn(|context| {
+            let mut state = self.0.state();
+            if state.ended {
+                return Poll::Ready(());
+            }
+            wait(&mut state.ender, context);
+            Poll::Pending
+        })
+        .await;
     }
 }
 
@@ -322,5 +422,38 @@ mod tests {
         let first = inlet.next().await.unwrap();
         inlet.sent(first.len());
         assert_eq!(inlet.try_next().unwrap(), "67890");
+    }
+
+    #[tokio::test]
+    async fn the_last_outlet_ends_the_queue_behind_what_is_in_it() {
+        let (first, mut inlet) = outlet(10);
+        let second = first.clone();
+        assert!(first.send(Bytes::from_static(b"1")));
+        drop(first);
+        assert_eq!(inlet.next().await.unwrap(), "1");
+        let waiting = tokio::spawn(async move { (inlet.next().await, inlet) });
+        tokio::task::yield_now().await;
+        drop(second);
+        let (next, inlet) = waiting.await.unwrap();
+        assert_eq!(next, None);
+        assert!(!inlet.has_ended());
+    }
+
+    #[test]
+    fn nothing_is_queued_for_a_connection_that_is_gone() {
+        let (outlet, inlet) = outlet(10);
+        drop(inlet);
+        assert!(!outlet.send(Bytes::from_static(b"1")));
+    }
+
+    #[tokio::test]
+    async fn the_order_to_end_wakes_whoever_waits() {
+        let (outlet, inlet) = outlet(10);
+        let ender = inlet.ender();
+        let waiting = tokio::spawn(async move { ender.ended().await });
+        tokio::task::yield_now().await;
+        outlet.end();
+        waiting.await.unwrap();
+        assert!(inlet.has_ended());
     }
 }

@@ -103,14 +103,14 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
     let modules = page::find_modules(config.web_modules.as_deref())?;
     let seed = hosting::random_seed()?;
     let (shards, receivers) = Shards::new(config.workers);
-    let hall = Hall {
+    let hall = Arc::new(Hall {
         shards: shards.clone(),
         guests: Guests::new(config.limits.connections, config.limits.per_source),
         limits: config.limits,
         tls: tls.clone(),
         page: Arc::new(Page::new(modules, config.realm())),
         web_config: web::config(&config.limits),
-    };
+    });
     let moment = Moment::now(epoch);
     let flow = |transport, local| opened.shared_flow(transport, local);
     let mut identity = hosting::random_seed()?;

@@ -58,7 +58,7 @@ pub(crate) struct Setup {
 pub(crate) struct Wires {
     /// Datagram sockets, duplicates of the same ones for each shard.
     pub(crate) sockets: Vec<StdUdpSocket>,
-    pub(crate) hall: Hall,
+    pub(crate) hall: Arc<Hall>,
     pub(crate) epoch: std::time::Instant,
     /// Where connections and DNS questions run.
     pub(crate) io: Handle,

@@ -5,20 +5,23 @@ use crate::config::Limits;
 use crate::link::{Accepted, ConnId, Ender, Guests, Inlet, Seat, Shards, ToShard, outlet};
 use crate::log::log;
 use crate::tls::Tls;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hosting::server_name;
 use sip_message::{ParserConfig, StreamDecoder, StreamItem};
 use sip_transaction::{CloseCause, FlowId, Transport};
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 /// What every connection needs to know of the whole.
-#[derive(Clone)]
 pub(crate) struct Hall {
     pub(crate) shards: Shards,
     pub(crate) guests: Guests,
@@ -28,8 +31,27 @@ pub(crate) struct Hall {
     pub(crate) web_config: Arc<sip_ws::Config>,
 }
 
+thread_local! {
+    /// Where this thread reads to. What is read is taken at once, so that one buffer does for all connections, and those
+    /// that are idle have none.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; 16 * 1024].into());
+}
+
+/// Reads once, and gives what came to `take`; nothing: that is the end.
+pub(crate) fn poll_read<S: AsyncRead + Unpin, T>(
+    stream: &mut S,
+    context: &mut Context<'_>,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Poll<io::Result<T>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        let read = ready!(Pin::new(stream).poll_read(context, &mut buffer));
+        Poll::Ready(read.map(|()| take(buffer.filled())))
+    })
+}
+
 /// Accepts connections until the process ends.
-pub(crate) async fn accept(listener: TcpListener, transport: Transport, hall: Hall) {
+pub(crate) async fn accept(listener: TcpListener, transport: Transport, hall: Arc<Hall>) {
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -46,30 +68,48 @@ pub(crate) async fn accept(listener: TcpListener, transport: Transport, hall: Ha
         };
         // Small messages must not wait for each other. If it fails, they wait.
         let _ = stream.set_nodelay(true);
-        tokio::spawn(welcome(stream, remote, transport, hall.clone(), seat));
+        let Ok(local) = stream.local_addr() else { continue };
+        if transport.is_secure() {
+            tokio::spawn(welcome(stream, local, remote, transport, hall.clone(), seat));
+        } else {
+            dispatch(stream, local, remote, transport, hall.clone(), seat);
+        }
     }
 }
 
-async fn welcome(stream: TcpStream, remote: SocketAddr, transport: Transport, hall: Hall, seat: Seat) {
-    let Ok(local) = stream.local_addr() else { return };
-    if !transport.is_secure() {
-        return dispatch(stream, local, remote, transport, hall, seat).await;
-    }
+/// The TLS handshake. What comes behind it is another task: a task is as large as the largest of what it does.
+async fn welcome(
+    stream: TcpStream,
+    local: SocketAddr,
+    remote: SocketAddr,
+    transport: Transport,
+    hall: Arc<Hall>,
+    seat: Seat,
+) {
     let Some(acceptor) = hall.tls.acceptor() else { return };
     match timeout(hall.limits.handshake, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => dispatch(stream, local, remote, transport, hall, seat).await,
+        Ok(Ok(stream)) => dispatch(stream, local, remote, transport, hall, seat),
         Ok(Err(error)) => log!(Info, "TLS handshake with {remote}: {error}"),
         Err(_) => log!(Info, "TLS handshake with {remote}: not finished in time"),
     }
 }
 
-async fn dispatch<S>(stream: S, local: SocketAddr, remote: SocketAddr, transport: Transport, hall: Hall, seat: Seat)
+/// Starts the task that serves the connection.
+fn dispatch<S>(stream: S, local: SocketAddr, remote: SocketAddr, transport: Transport, hall: Arc<Hall>, seat: Seat)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     if transport.is_websocket() {
-        return crate::web::serve(stream, local, remote, transport, hall, seat).await;
+        tokio::spawn(crate::web::serve(stream, local, remote, transport, hall, seat));
+    } else {
+        tokio::spawn(serve(stream, local, remote, transport, hall, seat));
     }
+}
+
+async fn serve<S>(stream: S, local: SocketAddr, remote: SocketAddr, transport: Transport, hall: Arc<Hall>, seat: Seat)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (outlet, inlet) = outlet(hall.limits.send_queue);
     let conn = ConnId::next();
     let accepted = Accepted { conn, transport, local, remote, outlet };
@@ -85,7 +125,7 @@ where
 
 /// Opens the connection that a shard asked for, and carries it.
 pub(crate) async fn connect(
-    hall: Hall,
+    hall: Arc<Hall>,
     shard: usize,
     flow: FlowId,
     transport: Transport,
@@ -126,7 +166,7 @@ pub(crate) async fn connect(
     }
 }
 
-async fn carry_own<S>(stream: S, local: SocketAddr, hall: Hall, shard: usize, flow: FlowId)
+async fn carry_own<S>(stream: S, local: SocketAddr, hall: Arc<Hall>, shard: usize, flow: FlowId)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -158,16 +198,14 @@ async fn told(ender: &Ender) {
 
 async fn read(mut reader: impl AsyncRead + Unpin, conn: ConnId, shard: Option<usize>, hall: &Hall) -> CloseCause {
     let mut decoder = StreamDecoder::new(ParserConfig::default());
-    let mut buffer = BytesMut::new();
     loop {
-        buffer.reserve(4096);
-        match timeout(hall.limits.idle, reader.read_buf(&mut buffer)).await {
-            Ok(Ok(0)) => return CloseCause::Closed,
-            Ok(Ok(_)) => {}
+        let next = poll_fn(|context| poll_read(&mut reader, context, Bytes::copy_from_slice));
+        let bytes = match timeout(hall.limits.idle, next).await {
+            Ok(Ok(bytes)) if bytes.is_empty() => return CloseCause::Closed,
+            Ok(Ok(bytes)) => bytes,
             Ok(Err(_)) => return CloseCause::Reset,
             Err(_) => return CloseCause::Local,
-        }
-        let bytes = buffer.split().freeze();
+        };
         let lost = match shard {
             Some(shard) => {
                 hall.shards.tell(shard, ToShard::Bytes { conn, bytes }).await;
@@ -204,24 +242,23 @@ async fn share(decoder: &mut StreamDecoder, bytes: Bytes, conn: ConnId, hall: &H
 }
 
 async fn write(mut writer: impl AsyncWrite + Unpin, mut inlet: Inlet, patience: Duration) -> CloseCause {
-    let mut batch = Vec::new();
-    while let Some(bytes) = inlet.next().await {
-        batch.clear();
-        batch.extend_from_slice(&bytes);
-        while batch.len() < 16 * 1024 {
-            let Some(more) = inlet.try_next() else { break };
-            batch.extend_from_slice(&more);
+    while let Some(mut bytes) = inlet.next().await {
+        // What waits is written at once.
+        if let Some(more) = inlet.try_next() {
+            let mut batch = [&bytes[..], &more[..]].concat();
+            while batch.len() < 16 * 1024 {
+                let Some(more) = inlet.try_next() else { break };
+                batch.extend_from_slice(&more);
+            }
+            bytes = batch.into();
         }
-        let sent: io::Result<()> = match timeout(patience, writer.write_all(&batch)).await {
+        let sent: io::Result<()> = match timeout(patience, writer.write_all(&bytes)).await {
             Ok(sent) => sent,
             Err(_) => return CloseCause::Local,
         };
-        inlet.sent(batch.len());
+        inlet.sent(bytes.len());
         if sent.is_err() {
             return CloseCause::Reset;
-        }
-        if batch.capacity() > 64 * 1024 {
-            batch = Vec::new();
         }
     }
     let _ = timeout(Duration::from_secs(5), writer.shutdown()).await;

@@ -1,15 +1,19 @@
 //! The WebSocket port: SIP over WebSocket for those who ask for an upgrade, the web page for the others.
 
-use crate::link::{Accepted, ConnId, Ender, Inlet, Seat, ToShard, outlet};
+use crate::link::{Accepted, ConnId, Inlet, Seat, ToShard, outlet};
 use crate::log::log;
-use crate::stream::Hall;
-use bytes::BytesMut;
+use crate::stream::{Hall, poll_read};
+use bytes::{Buf as _, Bytes};
 use sip_transaction::{CloseCause, Transport};
 use sip_ws::{Accept, Answer, Config, Connection, Event, Input, KeepAlive, RequestHead};
+use std::future::{Future as _, poll_fn};
+use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{sleep_until, timeout};
 
 /// How long the last bytes may take to be written.
@@ -28,22 +32,22 @@ pub(crate) fn config(limits: &crate::config::Limits) -> Arc<Config> {
     Arc::new(config)
 }
 
-/// One connection, from its first byte to its last.
+/// One connection, from its first byte to its last. While it is idle it holds no buffers.
 struct Session<S> {
     connection: Connection,
     epoch: Instant,
-    reader: ReadHalf<S>,
-    writer: WriteHalf<S>,
-    /// What the connection gave out to be written.
-    out: BytesMut,
-    hall: Hall,
+    stream: S,
+    /// What is being written.
+    out: Bytes,
+    /// Nothing that was written waits below, in the TLS layer.
+    is_flushed: bool,
+    hall: Arc<Hall>,
     conn: ConnId,
     local: SocketAddr,
     remote: SocketAddr,
     transport: Transport,
     /// There once it is open.
     inlet: Option<Inlet>,
-    ender: Option<Ender>,
     /// The shards have let go: nothing more comes from them.
     deserted: bool,
 }
@@ -54,28 +58,24 @@ pub(crate) async fn serve<S>(
     local: SocketAddr,
     remote: SocketAddr,
     transport: Transport,
-    hall: Hall,
+    hall: Arc<Hall>,
     seat: Seat,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
-    let epoch = Instant::now();
-    let (reader, writer) = tokio::io::split(stream);
-    let connection = Connection::server(sip_ws::Instant::ZERO, hall.web_config.clone());
     let conn = ConnId::next();
     let mut session = Session {
-        connection,
-        epoch,
-        reader,
-        writer,
-        out: BytesMut::new(),
+        connection: Connection::server(sip_ws::Instant::ZERO, hall.web_config.clone()),
+        epoch: Instant::now(),
+        stream,
+        out: Bytes::new(),
+        is_flushed: true,
         hall,
         conn,
         local,
         remote,
         transport,
         inlet: None,
-        ender: None,
         deserted: false,
     };
     let cause = session.run().await;
@@ -92,70 +92,133 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn run(&mut self) -> CloseCause {
-        let mut input = BytesMut::new();
+        let mut alarm = pin!(sleep_until(self.epoch.into()));
         loop {
             while let Some(event) = self.connection.poll_event() {
                 if let Event::Closed(closed) = event {
                     self.flush().await;
                     return cause(&closed.cause);
                 }
-                self.happened(event).await;
+                if let Event::Sip(bytes) = event {
+                    let shard = self.hall.shards.of(&bytes);
+                    self.hall.shards.tell(shard, ToShard::Message { conn: self.conn, bytes }).await;
+                } else {
+                    // On the heap: it is rare, and no task is to have room for it all the time.
+                    Box::pin(self.happened(event)).await;
+                }
             }
-            while let Some(bytes) = self.connection.poll_transmit() {
-                self.out.extend_from_slice(&bytes);
-            }
+            self.fill();
+            // Deadlines are mostly put off: then the alarm goes off early, and is set anew.
             let deadline = self.connection.next_deadline();
             let deadline = deadline.map(|at| self.epoch + Duration::from_micros(at.as_micros()));
-            // More is taken from the shards only when what they gave before has been written: a peer that does not read
-            // fills its queue, and is dropped.
-            let listens = self.out.is_empty() && !self.deserted;
-            input.reserve(4096);
-            tokio::select! {
-                read = self.reader.read_buf(&mut input) => {
-                    let now = sip_ws::Instant::from_std(self.epoch, Instant::now());
-                    let taken = match read {
-                        Ok(1..) => self.connection.handle_input(now, Input::Owned(input.split())),
-                        Ok(0) | Err(_) => self.connection.handle_input(now, Input::Eof),
-                    };
-                    // Events have all been polled: there is room.
-                    debug_assert!(taken.is_ok());
-                }
-                written = self.writer.write_buf(&mut self.out), if !self.out.is_empty() => {
-                    if written.is_err() {
-                        return CloseCause::Reset;
-                    }
-                    if self.out.is_empty() && self.out.capacity() > 64 * 1024 {
-                        self.out = BytesMut::new();
-                    }
-                }
-                next = next(&mut self.inlet), if listens => match next {
-                    Some(bytes) => {
-                        let now = self.now();
-                        self.send(now, bytes);
-                        for _ in 0..64 {
-                            let Some(more) = self.inlet.as_mut().and_then(Inlet::try_next) else { break };
-                            self.send(now, more);
-                        }
-                    }
-                    // Every shard has let go.
-                    None => {
-                        self.deserted = true;
-                        let now = self.now();
-                        if self.connection.close(now, sip_ws::CloseCode::GOING_AWAY, "").is_err() {
-                            return CloseCause::Local;
-                        }
-                    }
-                },
-                () = ended(&self.ender) => return CloseCause::Local,
-                () = sleep_until(deadline.unwrap_or(self.epoch).into()), if deadline.is_some() => {
+            let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            if alarm.is_elapsed() || alarm.deadline() > deadline.into() {
+                alarm.as_mut().reset(deadline.into());
+            }
+            let ended = poll_fn(|context| {
+                if alarm.as_mut().poll(context).is_ready() {
                     let now = self.now();
                     self.connection.handle_timeout(now);
+                    return Poll::Ready(None);
                 }
+                self.poll_turn(context)
+            });
+            if let Some(cause) = ended.await {
+                return cause;
             }
         }
     }
 
-    fn send(&mut self, now: sip_ws::Instant, bytes: bytes::Bytes) {
+    /// Writes, reads and listens to the shards, once each. Ready when something has happened; `Some`: it is over.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Option<CloseCause>> {
+        let mut has_moved = false;
+        match self.poll_write(context) {
+            Poll::Ready(Err(_)) => return Poll::Ready(Some(CloseCause::Reset)),
+            Poll::Ready(Ok(has_written)) => has_moved |= has_written,
+            Poll::Pending => {}
+        }
+        let (now, connection) = (sip_ws::Instant::from_std(self.epoch, Instant::now()), &mut self.connection);
+        let read = poll_read(&mut self.stream, context, |bytes| match bytes {
+            [] => connection.handle_input(now, Input::Eof).is_ok(),
+            bytes => connection.handle_input(now, Input::Bytes(bytes)).is_ok(),
+        });
+        if let Poll::Ready(read) = read {
+            let is_taken = read.unwrap_or_else(|_| self.connection.handle_input(now, Input::Eof).is_ok());
+            // Events have all been polled: there is room.
+            debug_assert!(is_taken);
+            has_moved = true;
+        }
+        let Some(inlet) = &mut self.inlet else { return self.turned(has_moved) };
+        // First to listen, then to look: so nothing is missed in between.
+        inlet.listen(context);
+        if inlet.has_ended() {
+            return Poll::Ready(Some(CloseCause::Local));
+        }
+        // More is taken from the shards only when what they gave before has been written: a peer that does not read fills
+        // its queue, and is dropped.
+        if !self.out.is_empty() || self.deserted {
+            return self.turned(has_moved);
+        }
+        match inlet.poll_next(context) {
+            Poll::Ready(Some(bytes)) => {
+                self.send(now, bytes);
+                for _ in 0..64 {
+                    let Some(more) = self.inlet.as_mut().and_then(Inlet::try_next) else { break };
+                    self.send(now, more);
+                }
+                has_moved = true;
+            }
+            // Every shard has let go.
+            Poll::Ready(None) => {
+                self.deserted = true;
+                if self.connection.close(now, sip_ws::CloseCode::GOING_AWAY, "").is_err() {
+                    return Poll::Ready(Some(CloseCause::Local));
+                }
+                has_moved = true;
+            }
+            Poll::Pending => {}
+        }
+        self.turned(has_moved)
+    }
+
+    fn turned(&self, has_moved: bool) -> Poll<Option<CloseCause>> {
+        if has_moved { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// Writes what is there to write. Ready: all of it is written, and says whether there was anything.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.out.is_empty() && self.is_flushed {
+            return Poll::Ready(Ok(false));
+        }
+        self.is_flushed = false;
+        while !self.out.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(context, &self.out))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.out.advance(count),
+            }
+        }
+        self.out = Bytes::new();
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.is_flushed = true;
+        Poll::Ready(Ok(true))
+    }
+
+    /// Takes what the connection gives out to be written, in one piece.
+    fn fill(&mut self) {
+        if !self.out.is_empty() {
+            return;
+        }
+        let Some(first) = self.connection.poll_transmit() else { return };
+        self.out = first;
+        if self.connection.queued_output() > 0 {
+            let mut all = Vec::with_capacity(self.out.len() + self.connection.queued_output());
+            all.extend_from_slice(&self.out);
+            self.connection.drain_transmit(&mut all);
+            self.out = all.into();
+        }
+    }
+
+    fn send(&mut self, now: sip_ws::Instant, bytes: Bytes) {
         let len = bytes.len();
         if let Some(inlet) = &self.inlet {
             inlet.sent(len);
@@ -166,16 +229,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn flush(&mut self) {
-        while let Some(bytes) = self.connection.poll_transmit() {
-            self.out.extend_from_slice(&bytes);
-        }
         let write = async {
-            if self.writer.write_all(&self.out).await.is_ok() {
-                // The peer sees the end; that it is gone already matters no more.
-                let _ = self.writer.shutdown().await;
+            loop {
+                self.fill();
+                match poll_fn(|context| self.poll_write(context)).await {
+                    Ok(true) => {}
+                    // The peer sees the end; that it is gone already matters no more.
+                    Ok(false) => return drop(self.stream.shutdown().await),
+                    Err(_) => return,
+                }
             }
         };
-        let _ = timeout(LAST_WORDS, write).await;
+        let _ = Box::pin(timeout(LAST_WORDS, write)).await;
     }
 
     async fn happened(&mut self, event: Event) {
@@ -196,7 +261,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Event::Upgrade(head) => self.upgrade(now, &head),
             Event::Open(_) => {
                 let (outlet, inlet) = outlet(self.hall.limits.send_queue);
-                self.ender = Some(inlet.ender());
                 self.inlet = Some(inlet);
                 let accepted = Accepted {
                     conn: self.conn,
@@ -207,10 +271,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 };
                 self.hall.shards.tell_all(|| ToShard::Accepted(accepted.clone())).await;
                 log!(Debug, "{} connection from {}", self.transport, self.remote);
-            }
-            Event::Sip(bytes) => {
-                let shard = self.hall.shards.of(&bytes);
-                self.hall.shards.tell(shard, ToShard::Message { conn: self.conn, bytes }).await;
             }
             _ => {}
         }
@@ -242,20 +302,6 @@ fn is_same_site(head: &RequestHead) -> bool {
         }
     };
     head.host().is_some_and(|own| host(own) == host(origin))
-}
-
-async fn next(inlet: &mut Option<Inlet>) -> Option<bytes::Bytes> {
-    match inlet {
-        Some(inlet) => inlet.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn ended(ender: &Option<Ender>) {
-    match ender {
-        Some(ender) => ender.ended().await,
-        None => std::future::pending().await,
-    }
 }
 
 fn cause(cause: &sip_ws::Cause) -> CloseCause {
