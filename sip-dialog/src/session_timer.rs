@@ -72,7 +72,8 @@ fn expires(message: &Message) -> Option<(u32, Option<Refresher>)> {
 }
 
 fn min_se(message: &Message) -> Option<u32> {
-    message.value::<MinSe<'_>>(Header::MinSe).ok().flatten().map(|value| value.interval())
+    // A peer that says less may not: what is remembered of it is said again.
+    message.value::<MinSe<'_>>(Header::MinSe).ok().flatten().map(|value| value.interval().max(LEAST))
 }
 
 impl SessionTimer {

@@ -510,6 +510,10 @@ impl UserAgentCore {
     //# The subscriber MUST therefore be prepared to receive NOTIFY requests
     //# with "From:" tags that differ from the "To:" tag received in the
     //# SUBSCRIBE 200-class response.
+    //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+    //# Analogous to the case for SUBSCRIBE described in that document, the
+    //# agent that issued the REFER MUST be prepared to receive a NOTIFY before
+    //# the REFER transaction completes.
     pub(crate) fn on_notify_outside(&mut self, ep: &mut Endpoint, tx: ServerTxId, _path: Path, message: Message) {
         let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
         let known = self.subscribing.get(tag).copied();

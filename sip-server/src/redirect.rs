@@ -101,6 +101,11 @@ impl Redirect {
         }
     }
 
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.3
+    //# Redirect servers MUST ignore features that are not understood (including
+    //# unrecognized header fields, any unknown option tags in Require, or even
+    //# method names) and proceed with the redirection of the request in
+    //# question.
     fn is_for(&self, message: &Message) -> bool {
         if matches!(message.method(), None | Some(Method::Register | Method::Cancel | Method::Ack)) {
             return false;

@@ -82,6 +82,11 @@ fn status(message: &Message) -> u16 {
 //# to the one in the Request-URI; instead, provided that the URI does
 //# not point to itself, the server MAY proxy the request to the
 //# destination URI, or MAY reject it with a 404.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.1
+//= type=test
+//# The only requirement is that a registrar for some domain MUST be able to
+//# read and write data to the location service, and a proxy or a redirect
+//# server for that domain MUST be capable of reading that same data.
 #[test]
 fn a_request_is_redirected_to_where_its_user_has_registered() {
     let mut host = Host::new();
@@ -104,6 +109,26 @@ fn a_request_is_redirected_to_where_its_user_has_registered() {
         assert_eq!(status(&host.one(Some(located))), expected);
     }
     assert_eq!(host.redirect.waiting(), 0);
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.3
+//= type=test
+//# Redirect servers MUST ignore features that are not understood (including
+//# unrecognized header fields, any unknown option tags in Require, or even
+//# method names) and proceed with the redirection of the request in
+//# question.
+#[test]
+fn what_is_not_understood_is_redirected_all_the_same() {
+    let mut host = Host::new();
+    host.send("REGISTER", "sip:example.com", "r", "Contact: <sip:bob@192.0.2.2>\r\n");
+    assert_eq!(status(&host.one(None)), 200);
+    let fields = "Require: levitation\r\nX-Unheard-Of: yes\r\n";
+    for (call, method) in [("one", "INVITE"), ("two", "FROBNICATE")] {
+        host.send(method, "sip:bob@example.com", call, fields);
+        let answer = host.one(None);
+        assert_eq!(status(&answer), 302, "{method}");
+        assert_eq!(answer.field(Header::Contact), Some(&b"<sip:bob@192.0.2.2>"[..]));
+    }
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.3

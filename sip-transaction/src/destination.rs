@@ -136,6 +136,9 @@ impl Wanted {
                 //# Request-URI).
                 let mut wanted = Wanted::of(&uri)?;
                 // A request for a sips URI stays on TLS hop by hop: RFC 5630 section 5.3.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+                //# If the Request-URI contains a SIPS URI, any alternate destinations MUST
+                //# be contacted with TLS.
                 let request_uri = message.request_uri().and_then(Result::ok);
                 let secure = request_uri.as_ref().and_then(|uri| uri.as_sip()).is_some_and(|uri| uri.is_sips());
                 if secure && !wanted.secure {

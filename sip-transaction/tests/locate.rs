@@ -123,6 +123,10 @@ fn naptr_chooses_among_the_transports_we_have() {
     //# A client resolving
     //# a SIP URI SHOULD retain records with "SIPS" as the protocol, if the
     //# client supports TLS.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+    //= type=test
+    //# If the Request-URI contains a SIPS URI, any alternate destinations MUST
+    //# be contacted with TLS.
     //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
     //= type=test
     //# First, a client resolving a SIPS URI MUST discard any services that

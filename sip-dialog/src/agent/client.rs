@@ -6,6 +6,7 @@ use core::fmt::Display;
 use sip_message::{Header, HeaderName, Message, Method, RequestBuilder, StatusCode};
 use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
 
+use super::way::is_sips;
 use super::{UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
 use crate::codec::wire;
@@ -581,11 +582,20 @@ pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: Message, over: Over
 //# If the first element in the route set indicated a strict router
 //# (resulting in forming the request as described in Section 12.2.1.1), the
 //# procedures MUST be applied to the Request-URI of the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+//# Independent of which URI is used as input to the procedures of [4], if
+//# the Request-URI specifies a SIPS resource, the UAC MUST follow the
+//# procedures of [4] as if the input URI were a SIPS URI.
 fn destination(over: Over, message: &Message) -> Destination {
+    let uri = message.request_uri_bytes();
     if let Some(path) = over.pin {
-        return Destination::path(path);
+        // A WebSocket may have its TLS from a gateway in front of us; UDP and TCP have none.
+        let safe = path.transport.is_secure() || path.transport.is_websocket();
+        if safe || !uri.is_some_and(is_sips) {
+            return Destination::path(path);
+        }
     }
-    let uri = message.request_uri_bytes().and_then(|uri| core::str::from_utf8(uri).ok());
+    let uri = uri.and_then(|uri| core::str::from_utf8(uri).ok());
     match uri.filter(|_| over.strict) {
         Some(uri) => Destination::next_hop(uri),
         None => Destination::route(),

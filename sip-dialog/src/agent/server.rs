@@ -243,6 +243,9 @@ impl UserAgentCore {
         let Some(owed) = fault.status else { return Err(None) };
         let mut builder = self.response(ep, tx, message, owed);
         match fault.kind {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.15
+            //# The server MUST include a list of the unsupported extensions in an
+            //# Unsupported header field in the response.
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
             //# The UAS MUST add an Unsupported header field, and list in it those
             //# options it does not understand amongst those in the Require header field
@@ -259,6 +262,9 @@ impl UserAgentCore {
                 }
                 builder = builder.header(Header::Unsupported, unknown);
             }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.6
+            //# The response MUST include an Allow header field containing a list of
+            //# valid methods for the indicated address.
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.1
             //# The UAS MUST also add an Allow header field to the 405 (Method Not
             //# Allowed) response.
@@ -268,6 +274,10 @@ impl UserAgentCore {
             //# the response MUST contain an Accept-Encoding header field listing the
             //# encodings understood by the UAS.
             FaultKind::ContentEncoding => builder = builder.header(Header::AcceptEncoding, "identity"),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.13
+            //# The server MUST return a list of acceptable formats using the Accept,
+            //# Accept-Encoding, or Accept-Language header field, depending on the
+            //# specific problem with the content.
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.3
             //# The response MUST contain an Accept header field listing the types of
             //# all bodies it understands, in the event the request contained bodies of
@@ -336,6 +346,11 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-11.2
     //# Allow, Accept, Accept-Encoding, Accept-Language, and Supported header
     //# fields SHOULD be present in a 200 (OK) response to an OPTIONS request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-11
+    //# All UAs MUST support the OPTIONS method.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-11.2
+    //# The response code chosen MUST be the same that would have been chosen
+    //# had the request been an INVITE.
     fn on_options(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Message) {
         let full = self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit);
         let code = if full { StatusCode::BUSY_HERE } else { StatusCode::OK };

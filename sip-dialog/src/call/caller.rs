@@ -692,6 +692,9 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
     //# As with proxy recursion, a client processing 3xx class responses MUST
     //# NOT add any given URI to the target set more than once.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.3
+    //# If there is no explicit expiration time, the address is only valid once
+    //# for recursing, and MUST NOT be cached for future transactions.
     fn redirected(&mut self, call: CallHandle, response: Message) -> bool {
         let mut targets: Vec<(u16, String)> = Vec::new();
         for contact in response.contacts().take(32) {

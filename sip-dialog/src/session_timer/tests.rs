@@ -98,8 +98,21 @@ fn too_small_for_us() {
 //# If a Min-SE header is included in the initial session refresh request,
 //# the value of the Session-Expires MUST be greater than or equal to the
 //# value in Min-SE.
+//= https://www.rfc-editor.org/rfc/rfc4028#section-5
+//= type=test
+//# When present in a request or response, its value MUST NOT be less than
+//# 90 seconds.
 #[test]
 fn the_largest_min_se_is_remembered() {
+    // Whatever is configured or was asked for by a peer that knows no better.
+    let hasty = SessionTimerConfig { interval: Some(1), min_se: 1 };
+    let mut told = SessionTimer::default();
+    for _ in 0..2 {
+        let fields = told.request(&hasty);
+        assert!(fields.expires.is_none_or(|(interval, _)| interval >= 90), "{fields:?}");
+        assert!(fields.min_se.is_none_or(|least| least >= 90), "{fields:?}");
+        told.too_small(&response(422, "Min-SE: 3\r\n"));
+    }
     let mut timer = SessionTimer::default();
     let small = SessionTimerConfig { interval: Some(100), min_se: 90 };
     assert_eq!(timer.request(&small), Fields { expires: Some((100, None)), min_se: None, required: false });

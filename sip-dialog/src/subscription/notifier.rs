@@ -321,6 +321,9 @@ impl UserAgentCore {
     //# responses.
     //= https://www.rfc-editor.org/rfc/rfc6665#section-8.2.3
     //# They MUST NOT appear in other SIP requests or responses.
+    //= https://www.rfc-editor.org/rfc/rfc6665#section-B.6
+    //# Changed strength of including of "expires" in a NOTIFY from "SHOULD" to
+    //# "MUST" in Section 4.2.2.
     pub(crate) fn send_notify(
         &mut self,
         ep: &mut Endpoint,

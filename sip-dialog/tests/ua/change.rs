@@ -3,7 +3,7 @@
 use crate::common::*;
 use sip_dialog::sdp::{self, Direction};
 use sip_dialog::{Body, CallEvent, CallHandle, CommandError, EndCause, ExtraHeaders, Meaning, Reply};
-use sip_message::Header;
+use sip_message::{Header, Message, Method};
 use std::time::Duration;
 
 fn held() -> Body {
@@ -44,7 +44,7 @@ fn hold_and_resume_count_when_both_agree() {
     let numbers: Vec<u32> = world
         .messages()
         .iter()
-        .filter(|message| message.method() == Some(sip_message::Method::Invite))
+        .filter(|message| message.method() == Some(Method::Invite))
         .map(|message| message.cseq().unwrap().number)
         .collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
@@ -340,5 +340,76 @@ fn a_reinvite_is_answered_when_the_call_is_hung_up_meanwhile() {
     assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
     assert!(world.sent().contains(&"2>1 487".to_owned()), "{}", world.ladder());
     assert!(world.last("BYE").has(Header::CSeq));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+//= type=test
+//# Similarly, if an UPDATE is received that contains an offer, and the UAS
+//# has received an offer (in an UPDATE, PRACK, or INVITE) to which it has
+//# not yet generated an answer, the UAS MUST reject the UPDATE with a 500
+//# response, and MUST include a Retry-After header field with a randomly
+//# chosen value between 0 and 10 seconds.
+#[test]
+fn an_offer_before_the_first_is_answered_is_refused_for_a_while() {
+    let mut world = World::new(50);
+    let (raw, bob) = (world.raw(1), world.phone(2));
+    let request = |method: Method<'_>, to: &str, cseq: u32| {
+        Message::request(method, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+            .header(Header::To, to)
+            .header(Header::CallId, "offers")
+            .cseq(cseq)
+            .header(Header::Contact, "<sip:1@192.0.2.1>")
+            .body("application/sdp", OFFER)
+            .build()
+            .unwrap()
+    };
+    let invite = world.send(raw, request(Method::Invite, "<sip:2@192.0.2.2>", 1));
+    let theirs = rung(&mut world, bob);
+    settle(&mut world);
+    let tag = world.last("180").to().unwrap().tag().unwrap().unwrap().to_owned();
+    let mut waits = std::collections::BTreeSet::new();
+    for n in 2..20 {
+        let update = world.send(raw, request(Method::Update, &format!("<sip:2@192.0.2.2>;tag={tag}"), n));
+        let refused = world.final_of(raw, update);
+        assert_eq!(refused.status(), Some(status(500)));
+        let wait: u32 =
+            String::from_utf8(refused.field(Header::RetryAfter).unwrap().to_vec()).unwrap().parse().unwrap();
+        assert!(wait <= 10);
+        waits.insert(wait);
+    }
+    assert!(waits.len() > 1, "chosen anew each time");
+    world.tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(486), Reply::new())).unwrap();
+    assert_eq!(world.final_of(raw, invite).status(), Some(status(486)));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3311#section-5.1
+//= type=test
+//# If a UA uses an UPDATE request or response to modify the remote target
+//# while an INVITE transaction is in progress, and it is a UAS for that
+//# INVITE transaction, it MUST place the same value into the Contact header
+//# field of the 2xx to the INVITE that it placed into the UPDATE request or
+//# response.
+#[test]
+fn a_contact_that_an_update_has_changed_stays_changed_in_the_200() {
+    let mut world = World::new(51);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    let early = sip_dialog::Progress::new(status(183)).reliable().body(answer());
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, early)).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    let contact = "<sip:elsewhere@192.0.2.2>";
+    world.tell(bob, |core, _, _| core.set_contact(theirs, contact)).unwrap();
+    world.tell(bob, |core, ep, now| core.update(ep, now, theirs, None, ExtraHeaders::new())).unwrap();
+    settle(&mut world);
+    assert_eq!(world.last("UPDATE").field(Header::Contact), Some(contact.as_bytes()));
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    assert_eq!(world.last("200").field(Header::Contact), Some(contact.as_bytes()));
+    assert_eq!(world.last("ACK").request_uri_bytes(), Some(&b"sip:elsewhere@192.0.2.2"[..]));
+    world.hang_up(alice, ours);
     world.finish();
 }

@@ -64,6 +64,10 @@ fn expires(message: &Message) -> u32 {
 //= type=test
 //# NOTIFY requests MUST contain a "Subscription-State" header field with a
 //# value of "active", "pending", or "terminated".
+//= https://www.rfc-editor.org/rfc/rfc6665#section-B.6
+//= type=test
+//# Changed strength of including of "expires" in a NOTIFY from "SHOULD" to
+//# "MUST" in Section 4.2.2.
 //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.2
 //= type=test
 //# If the value of the "Subscription-State" header field is "active" or
@@ -285,5 +289,53 @@ fn nobody_waits_for_a_notify_that_was_called_off() {
         builder.header(Header::Expires, 1000).header(Header::Contact, "<sip:2@192.0.2.2>")
     });
     assert_eq!(ended(&mut world, alice, ours), SubscriptionEnd::Suppressed, "not that nobody notified in time");
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.6
+//= type=test
+//# If a User Agent Server (UAS) receives a CANCEL request that matches a
+//# known SUBSCRIBE or NOTIFY transaction, it MUST respond to the CANCEL
+//# request, but otherwise ignore it.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.6
+//= type=test
+//# In particular, the CANCEL request MUST NOT affect processing of the
+//# SUBSCRIBE or NOTIFY request in any way.
+#[test]
+fn a_cancel_of_a_subscribe_is_answered_and_nothing_more() {
+    let mut world = World::new(20);
+    let (alice, bob) = (world.phone(1), world.phone_with(2, presence));
+    let sub = subscribe(&mut world, alice);
+    let theirs = world.until(bob, |event| match event {
+        Event::Subscription { subscription, event: SubscriptionEvent::Incoming { .. } } => Some(*subscription),
+        _ => None,
+    });
+    let text = String::from_utf8(world.last("SUBSCRIBE").to_bytes().to_vec()).unwrap();
+    let field = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    let cancel = format!(
+        "CANCEL sip:2@192.0.2.2 SIP/2.0\r\n{}\r\nMax-Forwards: 70\r\n{}\r\n{}\r\n{}\r\n{}\r\nContent-Length: 0\r\n\r\n",
+        field("Via:"),
+        field("From:"),
+        field("To:"),
+        field("Call-ID:"),
+        field("CSeq:").replace("SUBSCRIBE", "CANCEL"),
+    );
+    let (flow, now) = (world.flow_of(bob), world.now());
+    let remote = "192.0.2.1:5060".parse().unwrap();
+    let input = sip_transaction::Input::Datagram { flow, remote, bytes: cancel.as_bytes() };
+    world.net.host(bob).agent().handle_input(now, input).unwrap();
+    settle(&mut world);
+    let answered = world.last("200");
+    assert_eq!(answered.cseq().unwrap().method, Method::Cancel);
+    // The subscription is made as if nothing had been.
+    world.tell(bob, |core, ep, now| core.accept_subscription(ep, now, theirs, false, None, None)).unwrap();
+    world.until(alice, |event| match event {
+        Event::Subscription { subscription, event: SubscriptionEvent::Notify { .. } } if *subscription == sub => {
+            Some(())
+        }
+        _ => None,
+    });
+    world.tell(alice, |core, ep, now| core.unsubscribe(ep, now, sub)).unwrap();
+    ended(&mut world, alice, sub);
     world.finish();
 }

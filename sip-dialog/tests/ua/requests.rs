@@ -52,6 +52,13 @@ fn a_message_is_answered_by_the_host() {
 //# The "Allow-Events" header field, if present, MUST include a
 //# comprehensive and inclusive list of tokens that indicates the event
 //# packages for which the user agent can act as a notifier.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-11
+//= type=test
+//# All UAs MUST support the OPTIONS method.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20.5
+//= type=test
+//# All methods, including ACK and CANCEL, understood by the UA MUST be
+//# included in the list of methods in the Allow header field, when present.
 #[test]
 fn options_tells_what_a_call_would_meet() {
     let mut world = World::new(2);
@@ -72,6 +79,12 @@ fn options_tells_what_a_call_would_meet() {
         assert!(message.has(header), "{header}");
     }
     assert_eq!(message.field(Header::AllowEvents), Some(&b"presence, dialog"[..]));
+    let allow = String::from_utf8(message.field(Header::Allow).unwrap().to_vec()).unwrap();
+    for method in
+        ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "SUBSCRIBE", "NOTIFY"]
+    {
+        assert!(allow.split(", ").any(|listed| listed == method), "{method} in {allow}");
+    }
     let (ours, theirs) = world.established(alice, bob, 1, 2);
     assert_eq!(ask(&mut world).0, 486);
     let second = world.call(alice, 1, 2);
@@ -359,6 +372,11 @@ fn an_endpoint_may_be_shared() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
 //= type=test
 //# Any implementation that supports TLS MUST support the SIPS URI scheme.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+//= type=test
+//# Independent of which URI is used as input to the procedures of [4], if
+//# the Request-URI specifies a SIPS resource, the UAC MUST follow the
+//# procedures of [4] as if the input URI were a SIPS URI.
 #[test]
 fn a_call_to_a_sips_uri_has_sips_contacts() {
     let mut world = World::new(7);
@@ -376,13 +394,19 @@ fn a_call_to_a_sips_uri_has_sips_contacts() {
     assert_eq!(ok.field(Header::Contact), Some(&b"<sips:2@192.0.2.2>"[..]));
     world.run_for(Duration::from_secs(40));
     let alice = world.phone(3);
-    let now = world.now();
-    let to_sips = sip_dialog::Invite::new(origin(3), "sips:2@192.0.2.9").body(offer());
-    // Nothing here speaks TLS, so it goes nowhere; what matters is what it would have said.
-    let refused = world.tell(alice, |core, ep, _| core.invite(ep, now, to_sips));
-    if let Ok(call) = refused {
-        world.end_of(alice, call);
+    // Nothing here speaks TLS, so it goes nowhere: not by the URI, not by the route of a proxy, and not over a flow without TLS.
+    let flow = world.flow_of(alice);
+    let path = world.tell(alice, |_, ep, _| ep.flow_path(flow)).unwrap();
+    let over = sip_transaction::Path { remote: "192.0.2.1:5060".parse().unwrap(), ..path };
+    let sent = world.sent().len();
+    for who in [origin(3), origin(3).route("<sip:192.0.2.1;lr>"), origin(3).path(over)] {
+        let to_sips = sip_dialog::Invite::new(who, "sips:2@192.0.2.1").body(offer());
+        if let Ok(call) = world.tell(alice, |core, ep, now| core.invite(ep, now, to_sips)) {
+            assert_eq!(world.end_of(alice, call), sip_dialog::EndCause::Unreachable);
+        }
     }
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(world.sent()[sent..].iter().filter(|what| what.starts_with("3>")).count(), 0, "{}", world.ladder());
     world.end_of(bob, theirs);
     world.finish();
 }

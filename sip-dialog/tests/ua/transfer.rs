@@ -5,7 +5,7 @@ use sip_dialog::{
     CallEvent, CallHandle, EndCause, Event, Invite, Refer, Reply, SubscriptionEnd, SubscriptionEvent, SubscriptionId,
     sipfrag_status,
 };
-use sip_message::{Header, Message};
+use sip_message::{Header, Message, Method};
 use std::time::Duration;
 
 fn referred(world: &mut World, node: sim::NodeId, call: CallHandle) -> (SubscriptionId, Message) {
@@ -304,5 +304,48 @@ fn the_second_refer_of_a_dialog_has_an_id() {
     assert_eq!(event(&world.last("SUBSCRIBE")), second);
     world.tell(alice, |core, ep, now| core.report(ep, now, transfers[0].1, status(603))).unwrap();
     world.hang_up(bob, b);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.4
+//= type=test
+//# Analogous to the case for SUBSCRIBE described in that document, the
+//# agent that issued the REFER MUST be prepared to receive a NOTIFY before
+//# the REFER transaction completes.
+#[test]
+fn a_report_may_come_before_the_refer_is_answered() {
+    let mut world = World::new(21);
+    let (bob, raw) = (world.phone(2), world.raw(1));
+    let who = origin(2);
+    let refer = Refer::new("sip:3@192.0.2.3");
+    let transfer =
+        world.tell(bob, |core, ep, now| core.refer_outside(ep, now, &who, "sip:1@192.0.2.1", refer)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    let from = request.from().unwrap().tag().unwrap().unwrap().to_owned();
+    let notify = Message::request(Method::Notify, "sip:2@192.0.2.2")
+        .header(Header::From, "<sip:1@192.0.2.1>;tag=raw")
+        .header(Header::To, format!("<sip:2@192.0.2.2>;tag={from}"))
+        .header(Header::CallId, request.call_id().unwrap())
+        .cseq(1)
+        .header(Header::Contact, "<sip:1@192.0.2.1>")
+        .header(Header::Event, "refer")
+        .header(Header::SubscriptionState, "active;expires=60")
+        .body("message/sipfrag", "SIP/2.0 100 Trying\r\n")
+        .build()
+        .unwrap();
+    let sent = world.send(raw, notify);
+    assert_eq!(world.final_of(raw, sent).status(), Some(status(200)));
+    reported(&mut world, bob, transfer, 100);
+    world.respond(raw, tx, &request, 202, |builder| builder.header(Header::Contact, "<sip:1@192.0.2.1>"));
+    world.until(bob, |event| match event {
+        Event::Subscription { subscription, event: SubscriptionEvent::Accepted { .. } } => {
+            Some(assert_eq!(*subscription, transfer))
+        }
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.unsubscribe(ep, now, transfer)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    assert_eq!(last.field(Header::Expires), Some(&b"0"[..]));
+    world.respond(raw, tx, &last, 481, |builder| builder);
     world.finish();
 }

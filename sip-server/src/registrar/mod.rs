@@ -535,6 +535,10 @@ impl Registrar {
     ///
     /// `uri` may be an address-of-record, a GRUU, or the contact of a user agent that no DNS would find
     /// ([`LocationTable::bindings_at`]).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.1
+    //# The only requirement is that a registrar for some domain MUST be able to
+    //# read and write data to the location service, and a proxy or a redirect
+    //# server for that domain MUST be capable of reading that same data.
     pub fn locate(&self, uri: &SipUri<'_>, now: Instant) -> Located {
         let Some(table) = self.table() else { return Located::NotFound };
         if is_unresolvable(uri) {

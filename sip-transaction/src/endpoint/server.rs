@@ -395,7 +395,10 @@ impl Endpoint {
         if let Some(index) = found {
             return self.retransmission(index, path, message);
         }
-        let cancelled = if kind == Kind::Cancel { Some(of(self.hash, Method::Invite)?) } else { None };
+        let cancelled = match kind {
+            Kind::Cancel => CANCELLED.iter().find_map(|method| self.find(of(self.hash, *method).ok()?)),
+            _ => None,
+        };
         let stamped = read_before.is_some();
         let via = if stamped { None } else { message.top_via().ok() };
         let read = match &via {
@@ -431,8 +434,8 @@ impl Endpoint {
                 return Ok(());
             }
             Kind::Cancel => {
-                if let Some(invite) = cancelled.and_then(|tag| self.find(tag)) {
-                    return self.on_cancel(invite, (tag, source), path, remote, message);
+                if let Some(found) = cancelled {
+                    return self.on_cancel(found, (tag, source), path, remote, message);
                 }
             }
             Kind::Invite | Kind::Other => {}
@@ -580,7 +583,7 @@ impl Endpoint {
         sent == came
     }
 
-    /// A CANCEL for a live INVITE: RFC 3261 section 9.2.
+    /// A CANCEL for a live transaction: RFC 3261 section 9.2.
     fn on_cancel(
         &mut self,
         invite: u32,
@@ -817,6 +820,22 @@ impl Endpoint {
 fn stays(tx: &Tx, status: StatusCode) -> bool {
     matches!(tx.machine, Machine::NonInviteServer(_)) && !tx.transport.is_connected() && !status.is_provisional()
 }
+
+/// Methods whose transactions a CANCEL may name: the one it cancels first, and those for which it is only answered.
+const CANCELLED: [Method<'static>; 12] = [
+    Method::Invite,
+    Method::Subscribe,
+    Method::Notify,
+    Method::Refer,
+    Method::Register,
+    Method::Options,
+    Method::Message,
+    Method::Publish,
+    Method::Bye,
+    Method::Update,
+    Method::Info,
+    Method::Prack,
+];
 
 /// Methods, as far as server transactions tell them apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
