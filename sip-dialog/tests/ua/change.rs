@@ -263,14 +263,25 @@ fn an_offer_the_host_leaves_alone_is_refused_for_it() {
     let mut world = World::new(7);
     let (alice, bob) = (world.phone(1), world.phone(2));
     let (ours, theirs) = world.established(alice, bob, 1, 2);
-    world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    // An UPDATE that would change the target, too.
+    world.tell(alice, |core, _, _| core.set_contact(ours, "<sip:elsewhere@192.0.2.1>")).unwrap();
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(held()), ExtraHeaders::new())).unwrap();
     until_offer(&mut world, bob, theirs);
     let code = world.until_call(alice, ours, |event| match event {
         CallEvent::ChangeFailed { status, .. } => Some(*status),
         _ => None,
     });
     assert_eq!(code, status(504));
-    assert!(world.tell(bob, |core, _, _| core.call(theirs)).is_some(), "the call goes on");
+    let (held, target) = world.tell(bob, |core, _, _| {
+        let info = core.call(theirs).expect("the call goes on");
+        (info.held, core.dialog(info.dialog.unwrap()).unwrap().remote_target().to_owned())
+    });
+    assert_eq!((held, target.as_str()), (false, "sip:1@192.0.2.1"), "all is as it was");
+    // And the next offer finds nothing in its way.
+    world.tell(bob, |core, ep, now| core.update(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
+    until_offer(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
     world.hang_up(alice, ours);
     world.finish();
 }

@@ -146,6 +146,11 @@ fn a_flood_of_forks_is_bounded() {
     // One of those that were not kept may still win.
     branch(&mut world, raw, tx, &invite, 200, "t1", ANSWER);
     world.until_confirmed(alice, ours);
+    let (early, tag, target) = world.tell(alice, |core, _, _| {
+        let dialog = core.dialog(core.call(ours).unwrap().dialog.unwrap()).unwrap();
+        (dialog.is_early(), dialog.remote_tag().to_owned(), dialog.remote_target().to_owned())
+    });
+    assert_eq!((early, tag.as_str(), target.as_str()), (false, "t1", "sip:t1@192.0.2.2"));
     world.hang_up(alice, ours);
     let (bye, request) = world.request_at(raw);
     let (bye, request) = if request.method() == Some(Method::Bye) { (bye, request) } else { world.request_at(raw) };

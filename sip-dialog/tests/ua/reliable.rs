@@ -175,19 +175,9 @@ fn the_offer_may_come_early_and_its_answer_in_the_prack() {
 //= type=test
 //# Its value MUST be initialized to the RSeq header field in the first
 //# reliable provisional response received for the initial request.
-//= https://www.rfc-editor.org/rfc/rfc3262#section-4
-//= type=test
-//# As a result, if the UAC receives another reliable provisional response
-//# to the same request, and its RSeq value is not one higher than the value
-//# of the sequence number, that response MUST NOT be acknowledged with a
-//# PRACK, and MUST NOT be processed further by the UAC.
 //= https://www.rfc-editor.org/rfc/rfc3262#section-3
 //= type=test
 //# RSeq numbers MUST NOT wrap around.
-//= https://www.rfc-editor.org/rfc/rfc3262#section-4
-//= type=test
-//# This sequence number MUST be maintained until a final response is
-//# received for the initial request.
 #[test]
 fn reliable_responses_go_out_one_after_the_other_and_survive_loss() {
     let mut world = World::new(4);
@@ -496,4 +486,48 @@ fn a_reliable_response_to_a_reinvite_is_acknowledged() {
         world.respond(raw, bye, &request, 200, |builder| builder);
         world.finish();
     }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# As a result, if the UAC receives another reliable provisional response
+//# to the same request, and its RSeq value is not one higher than the value
+//# of the sequence number, that response MUST NOT be acknowledged with a
+//# PRACK, and MUST NOT be processed further by the UAC.
+//= https://www.rfc-editor.org/rfc/rfc3262#section-4
+//= type=test
+//# This sequence number MUST be maintained until a final response is
+//# received for the initial request.
+#[test]
+fn a_reliable_response_out_of_order_is_neither_acknowledged_nor_told() {
+    let mut world = World::new(34);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let call = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    let mut told = Vec::new();
+    for (rseq, code) in [(7, 180), (9, 181), (7, 180), (6, 182), (8, 183), (8, 183), (9, 181)] {
+        world.respond(raw, tx, &invite, code, |builder| {
+            builder
+                .header(Header::Contact, "<sip:2@192.0.2.2>")
+                .header(Header::Require, "100rel")
+                .header(Header::RSeq, rseq)
+        });
+        let before = world.log.len();
+        settle(&mut world);
+        let expected = if world.log.len() > before { Some(code) } else { None };
+        told.extend(expected);
+    }
+    assert_eq!(told, [180, 183, 181], "7, 8 and 9, each once");
+    for rseq in [7, 8, 9] {
+        let (prack, request) = world.request_at(raw);
+        let rack = format!("{rseq} {} INVITE", invite.cseq().unwrap().number);
+        assert_eq!(request.field(Header::RAck), Some(rack.as_bytes()));
+        world.respond(raw, prack, &request, 200, |builder| builder);
+    }
+    world.respond(raw, tx, &invite, 486, |builder| builder);
+    assert_eq!(world.end_of(alice, call), EndCause::PeerRejected(status(486)));
+    let acknowledged: std::collections::BTreeSet<_> =
+        world.messages().iter().filter_map(|message| message.field(Header::RAck).map(<[u8]>::to_vec)).collect();
+    assert_eq!(acknowledged.len(), 3, "{}", world.ladder());
+    world.finish();
 }
