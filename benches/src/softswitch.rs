@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// Starts one with UDP, and with WebSocket as well if that is asked for of our own; `most` registrations may come from one place.
+    /// Starts one with UDP, and with WebSocket as well if that is asked for; `most` registrations may come from one place.
     fn start(self, scratch: &Scratch, ws: bool, most: u32) -> Switch {
         match self {
             Kind::Own => {
@@ -49,11 +49,8 @@ impl Kind {
             }
             Kind::Kamailio => {
                 let port = interop::free_udp_port();
-                let config = include_str!("../peers/kamailio.cfg").replace("PORT", &port.to_string());
-                let config = scratch.write("kamailio.cfg", &config);
-                let program = interop::program("kamailio").expect("it was there before");
-                let mut command = Command::new(program);
-                command.args(["-DD", "-E", "-m", "512", "-f"]).arg(config).arg("-Y").arg(scratch.path());
+                let mut command = kamailio(scratch, port, ws);
+                command.args(["-DD", "-E", "-m", "1024", "-Y"]).arg(scratch.path());
                 let peer = Peer::start(&mut command, scratch);
                 let udp = SocketAddr::from(([127, 0, 0, 1], port));
                 let listens = || TcpStream::connect(udp).is_ok();
@@ -64,7 +61,32 @@ impl Kind {
     }
 }
 
+/// Kamailio with its configuration, and nothing else.
+fn kamailio(scratch: &Scratch, port: u16, ws: bool) -> Command {
+    let config = include_str!("../peers/kamailio.cfg").replace("PORT", &port.to_string());
+    let mut command = Command::new(interop::program("kamailio").expect("it was there before"));
+    command.arg("-f").arg(scratch.write("kamailio.cfg", &config));
+    if ws {
+        command.args(["-A", "WITH_WEBSOCKET"]);
+    }
+    command
+}
+
+/// Whether its module for WebSocket is installed: then it can read the configuration.
+fn kamailio_has_websocket(scratch: &Scratch) -> bool {
+    let checked = kamailio(scratch, interop::free_udp_port(), true).args(["-c", "-Y"]).arg(scratch.path()).output();
+    checked.is_ok_and(|checked| checked.status.success())
+}
+
 impl Switch {
+    /// Where it takes WebSockets.
+    fn ws(&self) -> SocketAddr {
+        match self {
+            Switch::Own(own) => own.address("ws"),
+            Switch::Kamailio { udp, .. } => *udp,
+        }
+    }
+
     fn udp(&self) -> SocketAddr {
         match self {
             Switch::Own(own) => own.address("udp"),
@@ -228,14 +250,22 @@ fn memory(report: &mut Report, kinds: &[Kind], users: u32) {
         base.get_or_insert(grown);
     }
 
-    let switch = Kind::Own.start(&scratch, true, users);
-    let Switch::Own(own) = &switch else { return };
-    let ws = own.address("ws");
-    let mut clients = vec![web_socket(ws, 0)];
-    let before = switch.resident();
-    clients.extend((1..users).map(|n| web_socket(ws, n)));
-    let grown = each(switch.resident().saturating_sub(before));
-    report.figure(&format!("{users} users, WebSocket"), "memory", "softswitch", grown, "B/user", None);
+    let case = format!("{users} users, WebSocket");
+    let mut base = None;
+    for &kind in kinds {
+        if kind == Kind::Kamailio && !kamailio_has_websocket(&scratch) {
+            report.none(&case, "memory", kind.name());
+            continue;
+        }
+        let switch = kind.start(&scratch, true, users);
+        let mut clients = vec![web_socket(switch.ws(), 0)];
+        let before = switch.resident();
+        clients.extend((1..users).map(|n| web_socket(switch.ws(), n)));
+        let grown = each(switch.resident().saturating_sub(before));
+        let ratio = base.filter(|base| *base > 0.0).map(|base| grown / base);
+        report.figure(&case, "memory", kind.name(), grown, "B/user", ratio);
+        base.get_or_insert(grown);
+    }
 }
 
 fn socket() -> UdpSocket {
