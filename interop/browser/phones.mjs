@@ -20,10 +20,15 @@ export async function open({ modules, chromium, server, domain = 'localhost' }) 
   const { chromium: driver } = createRequire(join(modules, 'x'))('playwright-core');
   const browser = await driver.launch({ executablePath: chromium, headless: true, args: FLAGS });
   const script = bundle(modules) + readFileSync(new URL('page.js', import.meta.url), 'utf8');
-  const web = createServer((request, response) => {
-    const isScript = request.url === '/page.js';
+  const web = createServer(({ url }, response) => {
+    const isScript = url.endsWith('.js');
     response.setHeader('Content-Type', isScript ? 'text/javascript; charset=utf-8' : 'text/html; charset=utf-8');
-    response.end(isScript ? script : '<!doctype html><title>telephone</title><script src="page.js"></script>');
+    const kind = url === '/sipjs' ? 'type="module" src="sipjs.js"' : 'src="page.js"';
+    response.end(!isScript ? `<!doctype html><title>telephone</title><script ${kind}></script>`
+      : url === '/page.js' ? script
+        : url === '/sipjs.js' ? readFileSync(new URL('sipjs.js', import.meta.url))
+          // SIP.js comes as modules that a browser loads as they are.
+          : readFileSync(join(modules, new URL(url, 'http://x').pathname)));
   });
   // `localhost` by name: a page from there may use microphone and camera.
   await new Promise((listening) => web.listen(0, 'localhost', listening));
@@ -32,19 +37,20 @@ export async function open({ modules, chromium, server, domain = 'localhost' }) 
   return {
     browser,
     phones,
-    /** A window with the telephone of `user`, not started. */
-    async phone(user) {
+    /** A window with the telephone of `user`, not started. Its library is JsSIP, or SIP.js. */
+    async phone(user, library = '') {
       const page = await (await browser.newContext({ permissions: ['microphone', 'camera'] })).newPage();
       const phone = new Phone(user, page, server, domain);
       phones.push(phone);
       await page.exposeFunction('report', (name, data) => phone.take(name, data));
       page.on('pageerror', (error) => phone.take('error in the page', { error: String(error) }));
-      await page.goto(address);
+      await page.goto(address + library);
+      if (library) await phone.until('loaded');
       return phone;
     },
     /** The same, registered. */
-    async registered(user, password) {
-      const phone = await this.phone(user);
+    async registered(user, password, library) {
+      const phone = await this.phone(user, library);
       await phone.start(password);
       await phone.until('registered');
       return phone;

@@ -129,6 +129,85 @@ export async function recover(phones) {
   await bob.until('ended');
 }
 
+/** SIP.js among itself and with JsSIP. */
+export async function sipjs(phones) {
+  const wrong = await phones.phone('alice', 'sipjs');
+  await wrong.start('guess');
+  equal((await wrong.until('refused')).status, 401);
+  const [alice, bob] = await Promise.all(
+    ['alice', 'bob'].map((user) => phones.registered(user, PASSWORDS[user], 'sipjs')));
+  const carol = await phones.registered('carol', PASSWORDS.carol);
+  const up = async (caller, callee, options) => {
+    await caller.tell('call', callee.uri, options);
+    await callee.until('incoming');
+    await callee.tell('answer');
+    await Promise.all([caller.until('confirmed'), callee.until('confirmed')]);
+    await Promise.all([caller.hears('audio'), callee.hears('audio')]);
+  };
+  // Both ways, with and without an offer in the INVITE.
+  await up(alice, bob);
+  await alice.tell('tone', '5');
+  equal((await bob.until('info')).body.startsWith('Signal=5'), true);
+  await bob.tell('end');
+  await Promise.all([alice.until('ended'), bob.until('ended')]);
+  await up(bob, alice, { late: true });
+  await bob.tell('end');
+  await Promise.all([alice.until('ended'), bob.until('ended')]);
+  // Early media, reliably.
+  await alice.tell('call', bob.uri);
+  await bob.until('incoming');
+  await bob.tell('ring');
+  while ((await alice.until('progress')).status !== 183);
+  await bob.tell('answer');
+  await alice.until('confirmed');
+  await alice.tell('end');
+  await bob.until('ended');
+  // Given up and refused.
+  await alice.tell('call', bob.uri);
+  await bob.until('incoming');
+  await alice.until('progress');
+  await alice.tell('cancel');
+  equal((await alice.until('failed')).status, 487);
+  await bob.until('ended');
+  await alice.tell('call', bob.uri);
+  await bob.until('incoming');
+  await bob.tell('refuse', 486);
+  equal((await alice.until('failed')).status, 486);
+  // Attended transfer: bob calls alice's peer by the Contact in Refer-To, which no DNS knows.
+  const dave = await phones.registered('carol', PASSWORDS.carol, 'sipjs');
+  await carol.tell('unregister');
+  await carol.until('unregistered');
+  await up(alice, bob);
+  await up(alice, dave);
+  await alice.tell('join');
+  equal((await dave.until('incoming')).from, 'bob');
+  await dave.until('confirmed');
+  while ((await alice.until('notified')).line !== 'SIP/2.0 200 OK');
+  await Promise.all([bob.hears('audio'), dave.hears('audio')]);
+  await dave.tell('end');
+  await bob.until('ended');
+  // Blind transfer, and text to a JsSIP window and back.
+  await alice.tell('message', bob.uri, 'Grüße');
+  equal(await bob.until('message'), { name: 'message', from: 'alice', text: 'Grüße' });
+  await alice.until('delivered');
+  await dave.tell('unregister');
+  await dave.until('unregistered');
+  const jssip = await phones.registered('carol', PASSWORDS.carol);
+  await jssip.tell('message', bob.uri, 'von drüben');
+  equal((await bob.until('message')).text, 'von drüben');
+  await up(alice, jssip);
+  await alice.tell('end');
+  await jssip.until('ended');
+  await up(alice, bob);
+  await bob.tell('transfer', jssip.uri);
+  equal((await jssip.until('incoming')).from, 'alice');
+  await jssip.tell('answer', false);
+  while ((await bob.until('notified')).line !== 'SIP/2.0 200 OK');
+  await jssip.until('confirmed');
+  await jssip.tell('end');
+  await alice.until('ended');
+}
+
 /** Calls somebody who is no browser, and hangs up. Media never comes up: the other side has none. */
 export async function callOut(phones, { target }) {
   const alice = await phones.registered('alice', PASSWORDS.alice);

@@ -1,4 +1,4 @@
-//! JsSIP in headless Chromium against softswitch: two or three windows that reach each other through the server alone,
+//! JsSIP and SIP.js in headless Chromium against softswitch: two or three windows that reach each other through the server alone,
 //! with real sound and pictures between them.
 
 mod browser;
@@ -38,6 +38,13 @@ fn messages_pass_whole() {
 #[test]
 fn a_call_outlives_its_socket() {
     between_windows("recover");
+}
+
+#[test]
+fn another_library_calls_and_transfers() {
+    if interop::npm_package("sip.js").is_some() {
+        between_windows("sipjs");
+    }
 }
 
 #[test]
