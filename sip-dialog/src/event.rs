@@ -200,7 +200,7 @@ pub enum CallEvent {
         /// The INFO.
         message: Message,
     },
-    /// The peer asks to transfer the call (RFC 3515). Answer with `accept_refer` or `reject_refer`.
+    /// The peer asks to transfer the call (RFC 3515). Answer with `accept_refer` or `reject_subscription`.
     Refer {
         /// The subscription that would report on it.
         subscription: SubscriptionId,
