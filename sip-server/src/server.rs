@@ -42,8 +42,7 @@ impl ServerConfig {
         let mut config = ServerConfig::default();
         config.auth.domains = vec![domain.clone()];
         config.registrar.domains = vec![domain.clone()];
-        config.proxy.domains = vec![domain.clone()];
-        config.proxy.aliases = vec![domain];
+        config.proxy.domains = vec![domain];
         config
     }
 }

@@ -285,7 +285,7 @@ fn a_user_is_found_however_the_uri_is_written() {
 //# the proxy MUST remove that value from the request.
 #[test]
 fn a_route_may_name_this_proxy_by_its_domain() {
-    let (mut world, _, alice, bob) = scene(|config| config.proxy.aliases.clear());
+    let (mut world, _, alice, bob) = scene(|_| {});
     for own in ["sip:example.com;lr", "sip:EXAMPLE.com:5060;transport=udp;lr"] {
         let call = world.fresh("own");
         let route = format!("<{own}>");

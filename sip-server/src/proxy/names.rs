@@ -110,9 +110,15 @@ impl Names {
                 }
             }
             None => {
-                let seen = || self.seen.iter().find(|(other, _)| *other == transport);
-                match (local.or_else(|| seen().map(|&(_, local)| local)), self.advertised.first(), self.aliases.first())
-                {
+                // Where the transport is not known, an address that is reached without TLS or WebSocket is better than a name.
+                let unknown = !side.say_transport && !side.secure && transport == Transport::Udp;
+                let fits = |other: Transport| other == transport || unknown && other == Transport::Tcp;
+                let seen = || self.seen.iter().find(|&&(other, _)| fits(other));
+                match (
+                    local.or_else(|| seen().map(|&(_, local)| local)),
+                    self.advertised.first(),
+                    self.aliases.first().or(self.domains.first()),
+                ) {
                     (Some(local), ..) => {
                         let _ = write!(out, "{local}");
                     }
