@@ -145,7 +145,8 @@ impl Invite {
     }
 
     /// The call a REFER asks for: that of the URI in Refer-To, as [`of_uri`](Invite::of_uri) makes it, and Referred-By goes along.
-    /// `None` if Refer-To names nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
+    /// A signed token that it names in the body of the REFER (RFC 3892 section 4) does not: bodies are the host's, who adds that part to
+    /// its own with [`body`](Invite::body). `None` if Refer-To names nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
     //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
     //# If approval is granted, the UA MUST contact the resource identified by
     //# the URI in the Refer-To header field value as discussed in Section
@@ -157,7 +158,6 @@ impl Invite {
             //= https://www.rfc-editor.org/rfc/rfc3892#section-2.2
             //# A UA accepting a REFER request (a referee) to a SIP URI (using either
             //# the sip: or sips: scheme) MUST copy any Referred-By header field value
-            //# and token into the referenced request without modification.
             invite = invite.header("Referred-By", by);
         }
         Some(invite)

@@ -48,7 +48,6 @@ fn reported(world: &mut World, node: sim::NodeId, id: SubscriptionId, code: u16)
 //= type=test
 //# A UA accepting a REFER request (a referee) to a SIP URI (using either
 //# the sip: or sips: scheme) MUST copy any Referred-By header field value
-//# and token into the referenced request without modification.
 //= https://www.rfc-editor.org/rfc/rfc3515#section-2
 //= type=test
 //# REFER creates a dialog, and MAY be Record-Routed, hence MUST contain a
