@@ -97,7 +97,7 @@ impl Scene {
 //# As suggested therein, such values MUST include the loose-routing indicator parameter
 //# ";lr" for full compliance with [1].
 #[test]
-fn section_9_1_two_flows_are_registered() {
+fn section_9_2_two_flows_are_registered() {
     let mut scene = scene();
     for n in 0..2 {
         let answer = scene.register(n, n as u32 + 1);
@@ -113,6 +113,86 @@ fn section_9_1_two_flows_are_registered() {
     let table = scene.world.srv(scene.home).registrar().table().unwrap();
     assert_eq!((table.aors(), table.len()), (1, 2));
     scene.world.assert_idle();
+}
+
+/// Before any registration: the NOTIFY to a SUBSCRIBE that came by an edge proxy goes back over the same connection.
+#[test]
+fn section_9_1_the_configuration_is_asked_for() {
+    let mut scene = scene();
+    let (world, bob) = (&mut scene.world, scene.bob[0]);
+    let config = world.udp("192.0.2.5");
+    world.net.dns.address("config.example.com", "192.0.2.5");
+    let who = "sip:00000000-0000-1000-8000-AABBCCDDEEFF@config.example.com";
+    let route = format!("<sip:{};lr>", EDGES[0].1);
+    let fields = [("Event", "ua-profile;profile-type=device"), ("Expires", "0"), ("Route", &*route)];
+    let contact = format!("<sip:192.0.2.2;transport=tcp;ob>;{INSTANCE}");
+    let subscribe =
+        new_request(Method::Subscribe, "sip:anonymous@example.com", who, "nSz1TWN54x7My0", &contact, &fields);
+    world.send(&bob, subscribe, Destination::route());
+    let (tx, received) = world.request(&config, Method::Subscribe);
+    assert_eq!(token_of(&received).1, EDGES[0].0);
+    let accepted = world.accept(&config, tx, &received, "0983", "<sip:config@192.0.2.5>");
+    world.response(&bob, 200);
+    let mut notify = of_callee(&received, &accepted, Method::Notify, 1);
+    notify.push(Header::SubscriptionState, "terminated;reason=timeout").unwrap();
+    notify.push(Header::Event, "ua-profile").unwrap();
+    world.send(&config, notify, Destination::route());
+    let (tx, notify) = world.request(&bob, Method::Notify);
+    assert!(!notify.has(Header::Route));
+    assert_eq!(notify.request_uri_bytes(), Some(&b"sip:192.0.2.2;transport=tcp;ob"[..]));
+    world.reply(&bob, tx, &notify, 200, "");
+    world.response(&config, 200);
+    world.assert_idle();
+}
+
+/// The token in the Record-Route of the edge proxy nearest to the user agent, and that proxy's name.
+fn token_of(message: &Message) -> (String, String) {
+    let last = message.record_routes().last().unwrap().unwrap();
+    let uri = last.uri().unwrap();
+    let uri = uri.as_sip().unwrap();
+    (uri.user().unwrap().as_str().to_owned(), uri.host_str().to_owned())
+}
+
+/// A flow is made anew with its own number and the next CSeq, and carries a call of Bob's, which stays on his edge proxy alone.
+#[test]
+fn section_9_4_and_9_5_a_flow_is_registered_again_and_calls() {
+    let mut scene = scene();
+    let path = |answer: &Message| answer.path().next().unwrap().unwrap().uri().unwrap().as_str().to_owned();
+    let first = scene.register(0, 1);
+    scene.register(1, 2);
+    let (node, flow) = (scene.world.id(scene.bob[0].node), scene.bob[0].flow.unwrap());
+    scene.world.net.break_flow(node, flow);
+    scene.world.run(Duration::from_secs(1));
+    let mut again = scene.bob[0];
+    scene.world.connect(&mut again, EDGES[0].0);
+    scene.bob[0] = again;
+    let second = scene.register(0, 3);
+    assert_eq!(second.contacts().count(), 2, "in the place of the one that was lost");
+    assert_ne!(path(&first), path(&second), "with a new flow token");
+
+    let (world, bob) = (&mut scene.world, scene.bob[0]);
+    let alice = world.udp("192.0.2.1");
+    world.net.dns.address("a.example", "192.0.2.1");
+    let route = format!("<sip:{};lr>", EDGES[0].1);
+    let contact = "<sip:bob@192.0.2.2;transport=tcp;ob>";
+    let invite = new_request(Method::Invite, BOB, "sip:alice@a.example", "95KGsk2V", contact, &[("Route", &route)]);
+    world.send(&bob, invite, Destination::route());
+    let (tx, received) = world.request(&alice, Method::Invite);
+    let (token, edge) = token_of(&received);
+    assert_eq!(edge, EDGES[0].0);
+    assert!(path(&second).contains(&token), "that of the flow it came over");
+    world.accept(&alice, tx, &received, "plqus8", "<sip:alice@192.0.2.1>");
+    let ok = world.response(&bob, 200);
+    assert_eq!(token_of(&ok), (token, edge));
+    world.send_ack(&bob, of_caller(&ok, Method::Ack));
+    assert_eq!(world.ack(&alice).vias().count(), 2);
+    // Outgoing, by where it comes from: only the Route goes.
+    world.send(&bob, of_caller(&ok, Method::Bye), Destination::route());
+    let (tx, bye) = world.request(&alice, Method::Bye);
+    assert_eq!((bye.vias().count(), bye.has(Header::Route)), (2, false));
+    world.reply(&alice, tx, &bye, 200, "");
+    world.response(&bob, 200);
+    world.assert_idle();
 }
 
 //= https://www.rfc-editor.org/rfc/rfc5626#section-7
