@@ -15,8 +15,8 @@
 //! # What it is not
 //!
 //! It opens no socket, resolves no name, reads no clock, keeps no file: bytes, facts about flows, DNS answers and the time go in;
-//! bytes, events and the next deadline come out. It is no user agent: it ends no calls and sends no requests of its own. It keeps no
-//! presence and has no media. It stores bindings in memory only; a [`Store`] on disk or on another machine is the host's, and
+//! bytes, events and the next deadline come out. It is no user agent: it ends no calls and sends no requests of its own. It composes no
+//! presence (RFC 3903): who would tell of it is the notifier of `sip-dialog`, and softswitch shows the two at work. It has no media. It stores bindings in memory only; a [`Store`] on disk or on another machine is the host's, and
 //! [`store_conformance`] tells whether it keeps to the rules.
 //!
 //! # A server
