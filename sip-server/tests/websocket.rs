@@ -223,6 +223,16 @@ fn a_call_to_the_contact_of_a_browser() {
         world.send(&bob, options, server.clone());
         world.response(&bob, 480);
     }
+    // Nobody gets what is meant for her by claiming her contact as his own.
+    let mallory = world.connected("203.0.113.66", Transport::Wss, SERVER);
+    world.register(&mallory, SERVER, "sip:mallory@example.com", "<sip:alice@df7jal23ls0d.invalid;transport=ws>", &[]);
+    world.send(&bob, new_request(Method::Options, "sip:bob@example.com", told, "claimed", "", &[]), server.clone());
+    world.response(&bob, 480);
+    world.register(&mallory, SERVER, "sip:mallory@example.com", "*", &[("Expires", "0")]);
+    world.send(&bob, new_request(Method::Options, "sip:bob@example.com", told, "hers", "", &[]), server.clone());
+    let (tx, options) = world.request(&alice, Method::Options);
+    world.reply(&alice, tx, &options, 200, "o");
+    world.response(&bob, 200);
     // With the connection, the contact is gone.
     let (node, flow) = (world.id(alice.node), alice.flow.unwrap());
     world.net.break_flow(node, flow);

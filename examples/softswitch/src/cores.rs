@@ -284,7 +284,7 @@ impl Cores {
             None => true,
         };
         if let Some(Ok(Uri::Sip(uri))) = request.request_uri() {
-            if is_unresolvable(&uri) && !request.has(Header::Route) {
+            if kind != RouteKind::Local && is_unresolvable(&uri) && !request.has(Header::Route) {
                 // A browser's own address, as a peer has been told it: it is connected here or nowhere.
                 let bindings = self.locations.seen_by(&self.flows).at(&uri, now);
                 return Some(self.registrar.locate_among(&uri, &bindings).into());

@@ -11,6 +11,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{BuildHasher, Hasher};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use hashbrown::HashTable;
 use sip_message::Uri;
@@ -64,8 +65,8 @@ pub struct LocationTable {
     /// A heap of the entries by the end of their first binding, the next on top.
     ends: Vec<(Instant, u32)>,
     by_flow: BTreeSet<(FlowId, SocketAddr, u32)>,
-    /// Those with a contact under `.invalid`, by the hash of its host.
-    by_host: BTreeSet<(u64, u32)>,
+    /// Those with a contact under `.invalid`, by its hash.
+    by_contact: BTreeSet<(u64, u32)>,
     bindings: usize,
     max_aors: usize,
     versions: u64,
@@ -80,7 +81,7 @@ impl LocationTable {
             entries: Slab::new(),
             ends: Vec::new(),
             by_flow: BTreeSet::new(),
-            by_host: BTreeSet::new(),
+            by_contact: BTreeSet::new(),
             bindings: 0,
             max_aors: usize::MAX,
             versions: 0,
@@ -122,16 +123,23 @@ impl LocationTable {
     }
 
     /// The bindings that last beyond `now` whose contact is `uri`, if its host is a name under `.invalid` ([`is_unresolvable`]); none for any
-    /// other URI.
+    /// other URI, and none if several addresses-of-record claim it from different places: one of them has it from the other.
     ///
     /// A user agent in a browser cannot be reached at its contact (RFC 7118 section 5.2.2), but tells it to others nevertheless, who call it
     /// or put it into Refer-To: that the server at which it is registered finds it there is all that makes such a URI work.
     pub fn bindings_at<'t>(&'t self, uri: &'t SipUri<'t>, now: Instant) -> impl Iterator<Item = &'t Binding> + use<'t> {
-        let hash = if is_unresolvable(uri) { host_hash(self.hash, uri.host_str()) } else { 0 };
-        let entries = self.by_host.range((hash, 0)..=(hash, u32::MAX)).take_while(move |_| hash != 0);
-        let bindings = entries.filter_map(|&(_, index)| self.entries.at(index)).flat_map(|entry| &entry.bindings);
         let whole = Uri::Sip(*uri);
-        bindings.filter(move |binding| binding.expires() > now && binding.is_contact(&whole))
+        let at = move |index: u32| {
+            let live = self.at(Some(index)).iter().filter(move |binding| binding.expires() > now);
+            live.filter(move |binding| binding.is_contact(&whole))
+        };
+        let hash = if is_unresolvable(uri) { contact_hash(self.hash, &whole) } else { 0 };
+        let claims = self.by_contact.range((hash, 0)..=(hash, u32::MAX)).take(if hash == 0 { 0 } else { MAX_CLAIMS });
+        let mut claims = claims.filter_map(|&(_, index)| at(index).next().map(|binding| (index, binding)));
+        let place = |binding: &'t Binding| (binding.received(), binding.path());
+        let first = claims.next();
+        let undisputed = first.filter(|(_, binding)| claims.all(|(_, other)| place(other) == place(binding)));
+        undisputed.into_iter().flat_map(move |(index, _)| at(index))
     }
 
     /// All addresses-of-record and their bindings, in no order that means anything.
@@ -197,13 +205,13 @@ impl LocationTable {
         let Some(entry) = self.entries.at_mut(index) else { return };
         let before = entry.bindings.len();
         let flows = paths(&entry.bindings);
-        let hosts = hosts(self.hash, &entry.bindings);
+        let contacts = contacts(self.hash, &entry.bindings);
         with(&mut entry.bindings);
         self.versions += 1;
         entry.version = self.versions;
         let after = entry.bindings.len();
         let flows_after = paths(&entry.bindings);
-        let hosts_after = self::hosts(self.hash, &entry.bindings);
+        let contacts_after = self::contacts(self.hash, &entry.bindings);
         let (end, place) = (entry.next_end(), entry.place as usize);
         self.bindings = self.bindings + after - before;
         if flows != flows_after {
@@ -214,12 +222,12 @@ impl LocationTable {
                 self.by_flow.insert((path.flow, path.remote, index));
             }
         }
-        if hosts != hosts_after {
-            for host in hosts {
-                self.by_host.remove(&(host, index));
+        if contacts != contacts_after {
+            for contact in contacts {
+                self.by_contact.remove(&(contact, index));
             }
-            for host in hosts_after {
-                self.by_host.insert((host, index));
+            for contact in contacts_after {
+                self.by_contact.insert((contact, index));
             }
         }
         if after == 0 {
@@ -348,26 +356,26 @@ pub fn is_unresolvable(uri: &SipUri<'_>) -> bool {
     top.is_some_and(|top| top.eq_ignore_ascii_case(".invalid"))
 }
 
-/// The hash of a host name under `.invalid`, never 0.
-fn host_hash(hash: HashKey, host: &str) -> u64 {
-    hash.hash(host.to_ascii_lowercase().as_bytes()).max(1)
+/// How many addresses-of-record with the same contact under `.invalid` are looked at.
+const MAX_CLAIMS: usize = 8;
+
+/// The hash of a contact, the same for equivalent ones, never 0.
+fn contact_hash(hash: HashKey, contact: &Uri<'_>) -> u64 {
+    let mut state = hash.build_hasher();
+    contact.hash_canonical(&mut state);
+    state.finish().max(1)
 }
 
-/// The hashes of the hosts under `.invalid` among the contacts.
-fn hosts(hash: HashKey, bindings: &[Binding]) -> SmallVec<[u64; 1]> {
-    let mut hosts = SmallVec::new();
+/// The hashes of the contacts under `.invalid`.
+fn contacts(hash: HashKey, bindings: &[Binding]) -> SmallVec<[u64; 1]> {
     // Few contacts have the word at all: no other is parsed.
     let has_it = |contact: &&[u8]| {
         contact.windows(8).any(|at| matches!(at, [b'.', b'i' | b'I', ..]) && at.eq_ignore_ascii_case(b".invalid"))
     };
-    for contact in bindings.iter().map(|binding| binding.contact().as_bytes()).filter(has_it) {
-        if let Ok(Uri::Sip(uri)) = Uri::parse(contact) {
-            if is_unresolvable(&uri) {
-                hosts.push(host_hash(hash, uri.host_str()));
-            }
-        }
-    }
-    hosts
+    let contacts = bindings.iter().map(|binding| binding.contact().as_bytes()).filter(has_it);
+    let unresolvable = |uri: &Uri<'_>| uri.as_sip().is_some_and(is_unresolvable);
+    let parsed = contacts.filter_map(|contact| Uri::parse(contact).ok().filter(unresolvable));
+    parsed.map(|contact| contact_hash(hash, &contact)).collect()
 }
 
 impl Store for LocationTable {
@@ -439,9 +447,9 @@ impl LocationTable {
         let named: BTreeSet<_> = self
             .entries
             .iter()
-            .flat_map(|(key, entry)| hosts(self.hash, &entry.bindings).into_iter().map(move |h| (h, key.index())))
+            .flat_map(|(key, entry)| contacts(self.hash, &entry.bindings).into_iter().map(move |h| (h, key.index())))
             .collect();
-        named == self.by_host
+        named == self.by_contact
             && heap
             && self.ends.len() == self.entries.len()
             && self.by_aor.len() == self.entries.len()

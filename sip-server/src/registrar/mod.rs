@@ -541,7 +541,7 @@ impl Registrar {
     //# server for that domain MUST be capable of reading that same data.
     pub fn locate(&self, uri: &SipUri<'_>, now: Instant) -> Located {
         let Some(table) = self.table() else { return Located::NotFound };
-        if is_unresolvable(uri) {
+        if is_unresolvable(uri) && !self.is_responsible(uri) {
             return self.locate_among(uri, table.bindings_at(uri, now));
         }
         let aor = self.record_of(uri);
