@@ -5,8 +5,8 @@ mod common;
 
 use common::{Ua, World, new_request, with_credentials};
 use sip_message::{Header, Message, Method};
-use sip_server::TrustDomain;
-use sip_transaction::Destination;
+use sip_server::{ServerConfig, TrustDomain};
+use sip_transaction::{Destination, Transport};
 
 const SERVER: &str = "192.0.2.10";
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
@@ -21,12 +21,21 @@ struct Scene {
 }
 
 fn scene(trust: bool) -> Scene {
+    scene_with(trust, |config| {
+        if let Some(domain) = &mut config.proxy.trust_domain {
+            domain.datagrams = true;
+        }
+    })
+}
+
+fn scene_with(trust: bool, adapt: impl FnOnce(&mut ServerConfig)) -> Scene {
     let mut world = World::new(33);
     let server = world.server(SERVER, "example.com", |config| {
         config.auth.domains = vec!["example.com".into()];
         config.auth.registrations = false;
         config.auth.anonymous = true;
         config.proxy.trust_domain = trust.then(|| TrustDomain::of(["192.0.2.20"]));
+        adapt(config);
     });
     let auth = world.srv(server).auth_mut();
     auth.add_user_with_password("example.com", "alice", "secret");
@@ -62,11 +71,14 @@ impl Scene {
 
     /// A request of a node that authenticates nobody here; what comes to `to`.
     fn pass(&mut self, from: Ua, to: &str, fields: &[(&str, &str)]) -> Message {
-        let world = &mut self.world;
-        let call_id = world.fresh("id");
+        let call_id = self.world.fresh("id");
+        let uri = format!("sip:{to}@example.com");
+        self.pass_on(from, to, new_request(Method::Message, "sip:x@elsewhere.example", &uri, &call_id, "", fields))
+    }
+
+    fn pass_on(&mut self, from: Ua, to: &str, request: Message) -> Message {
         let target = if to == "gw" { self.gateway } else { self.stranger };
-        let to = format!("sip:{to}@example.com");
-        let request = new_request(Method::Message, "sip:x@elsewhere.example", &to, &call_id, "", fields);
+        let world = &mut self.world;
         world.send(&from, request, Destination::next_hop(format!("sip:{SERVER}")));
         let (tx, received) = world.request(&target, Method::Message);
         world.reply(&target, tx, &received, 200, "t");
@@ -136,6 +148,13 @@ fn what_is_asserted_is_what_was_proven_and_is_preferred() {
     // Not hers: her own instead.
     let boss = ("P-Preferred-Identity", "<sip:boss@example.com>");
     assert_eq!(asserted(&scene.send_as(alice, "bob", &[boss])), [alice]);
+    // No word of hers beyond that: parameters, headers, a password.
+    let more = "sip:alice@example.com;cpc=operator;user=phone";
+    assert_eq!(asserted(&scene.send_as(more, "bob", &[])), [alice]);
+    let secure = ("P-Preferred-Identity", "<sips:sales@example.com;cpc=operator?subject=x>");
+    assert_eq!(asserted(&scene.send_as(alice, "bob", &[secure])), ["sips:sales@example.com"]);
+    let password = ("P-Preferred-Identity", "<sip:sales:x@example.com>");
+    assert_eq!(asserted(&scene.send_as(alice, "bob", &[password])), [alice]);
     // And what she asserts of herself is worth nothing.
     let forged = ("P-Asserted-Identity", "<sip:boss@example.com>, <tel:+1>");
     assert_eq!(asserted(&scene.send_as(alice, "gw", &[forged])), [alice]);
@@ -207,4 +226,83 @@ fn without_a_trust_domain_the_fields_are_like_any_others() {
     assert_eq!(asserted(&received), ["sip:x@elsewhere.example"]);
     assert!(received.has(Header::PPreferredIdentity));
     scene.world.assert_idle();
+}
+
+/// The address of a datagram is whatever its sender writes.
+#[test]
+fn over_udp_a_peer_is_believed_only_if_the_network_keeps_forgeries_out() {
+    let claim: &[_] = &[("P-Asserted-Identity", "<sip:x@elsewhere.example>")];
+    for (transport, datagrams, believed) in
+        [(Transport::Udp, false, false), (Transport::Udp, true, true), (Transport::Tcp, false, true)]
+    {
+        let mut scene = scene_with(true, |config| {
+            config.proxy.trust_domain.as_mut().unwrap().datagrams = datagrams;
+        });
+        let from = match transport {
+            Transport::Udp => scene.gateway,
+            _ => scene.world.connected("192.0.2.20", transport, SERVER),
+        };
+        let world = &mut scene.world;
+        let request = new_request(Method::Message, "sip:x@elsewhere.example", "sip:bob@example.com", "u", "", claim);
+        let to = from.flow.map_or_else(|| Destination::next_hop(format!("sip:{SERVER}")), Destination::flow);
+        world.send(&from, request, to);
+        let (tx, received) = world.request(&scene.stranger, Method::Message);
+        assert_eq!(!asserted(&received).is_empty(), believed, "{transport:?} {datagrams}");
+        world.reply(&scene.stranger, tx, &received, 200, "t");
+        world.response(&from, 200);
+        world.assert_idle();
+    }
+}
+
+#[test]
+fn a_privacy_that_cannot_be_read_counts_as_asked_for() {
+    let mut scene = scene(true);
+    let gateway = scene.gateway;
+    let claim = ("P-Asserted-Identity", "<sip:x@elsewhere.example>");
+    for (n, privacy) in ["@", "", "header, id", "user;;id", "user\r\nPrivacy: id"].into_iter().enumerate() {
+        let fields = [claim, ("Privacy", "PLACE")];
+        let (from, to) = ("sip:x@elsewhere.example", "sip:bob@example.com");
+        let request = new_request(Method::Message, from, to, &format!("unread{n}"), "", &fields);
+        let text = String::from_utf8(request.to_bytes().to_vec()).unwrap().replace("PLACE", privacy);
+        let received = scene.pass_on(gateway, "bob", Message::parse(text.into_bytes().into()).unwrap());
+        assert!(asserted(&received).is_empty(), "{privacy:?}");
+    }
+    let received = scene.pass(gateway, "bob", &[claim, ("Privacy", "header; user")]);
+    assert!(!asserted(&received).is_empty());
+    scene.world.assert_idle();
+}
+
+#[test]
+fn a_proxy_without_transactions_guards_responses_alike() {
+    let identity = "<sip:who@example.com>";
+    // Whether the gateway answers, whether a peer has asked, Privacy, whether the identity is shown.
+    let cases = [
+        (true, false, "", true),
+        (true, false, "id", false),
+        (true, true, "id", true),
+        (false, false, "", false),
+        (false, true, "", false),
+    ];
+    for (from_gateway, to_peer, privacy, shown) in cases {
+        let mut scene = scene_with(true, |config| {
+            config.proxy.stateless = true;
+            config.endpoint.stray_responses = true;
+            let domain = config.proxy.trust_domain.as_mut().unwrap();
+            domain.datagrams = true;
+            domain.peers.push("192.0.2.21".into());
+        });
+        let peer = scene.world.udp("192.0.2.21");
+        let (world, caller) = (&mut scene.world, if to_peer { peer } else { scene.alice });
+        let (to, callee) = if from_gateway { ("gw", scene.gateway) } else { ("bob", scene.stranger) };
+        let to = format!("sip:{to}@example.com");
+        let request = new_request(Method::Message, "sip:x@elsewhere.example", &to, "s", "", &[]);
+        world.send(&caller, request, Destination::next_hop(format!("sip:{SERVER}")));
+        let (tx, received) = world.request(&callee, Method::Message);
+        let ok = Message::response(&received, sip_message::StatusCode::OK).to_tag("t");
+        let ok = ok.header(Header::PAssertedIdentity, identity);
+        let ok = if privacy.is_empty() { ok } else { ok.header(Header::Privacy, privacy) };
+        world.respond(&callee, tx, ok.build().unwrap());
+        assert_eq!(world.response(&caller, 200).has(Header::PAssertedIdentity), shown, "{to} {to_peer} {privacy}");
+        world.assert_idle();
+    }
 }

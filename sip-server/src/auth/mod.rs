@@ -514,7 +514,9 @@ impl DigestAuth {
             return Verdict::Challenge { demand, stale: false };
         }
         let peer = self.peer(path);
-        let Some((_, key)) = self.realms.get(demand.domain) else { return Verdict::Passed(None) };
+        let Some((_, key)) = self.realms.get(demand.domain) else {
+            return Verdict::Refused(StatusCode::SERVER_INTERNAL_ERROR);
+        };
         let (nonce, worth) = match self.nonces.open(claim.nonce, now, key, &peer) {
             Ok((nonce, worth)) if self.nonces.is_unused(&nonce, claim.count) => (nonce, worth),
             // The password is right, only the nonce will not do: RFC 7616 section 3.3.
@@ -567,7 +569,8 @@ impl DigestAuth {
     }
 
     /// The identity to assert of the sender of a request who has proven to be somebody (RFC 3325 section 5), as a name-addr: what it prefers
-    /// among what it may act for, else what From says, else its user name in its realm. `None` if nothing has been proven.
+    /// among what it may act for, else what From says, else its user name in its realm. It is the address-of-record alone, without parameters
+    /// and headers. `None` if nothing has been proven.
     //= https://www.rfc-editor.org/rfc/rfc3325#section-6
     //# If such a
     //# hint does not correspond to any valid identity known to the proxy for
@@ -578,9 +581,13 @@ impl DigestAuth {
         let preferred = self.preferred(message).map(|(_, address)| address);
         let claimed = preferred.into_iter().chain(message.from().ok());
         let mut own = claimed.filter(|address| self.permits(identity, address));
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Some(match own.next() {
-            Some(address) => alloc::format!("<{}>", text(address.uri_bytes())),
+        // Who it is has been proven. What the client's URI says beyond that is its own word, which nobody vouches for.
+        let proven = own.find_map(|address| match address.uri().ok()?.as_sip()? {
+            uri if uri.password().is_some() => None,
+            uri => Some(uri.address_of_record()),
+        });
+        Some(match proven {
+            Some(address) => alloc::format!("<{address}>"),
             None if identity.user.contains('@') => alloc::format!("<sip:{}>", identity.user),
             None => alloc::format!("<sip:{}@{}>", identity.user, identity.realm),
         })

@@ -461,7 +461,7 @@ impl Proxy {
             Event::StrayResponse { path, message } if !self.config.stateless => {
                 return Some(Event::StrayResponse { path, message });
             }
-            Event::StrayResponse { message, .. } => self.pass_back(endpoint, message),
+            Event::StrayResponse { path, message } => self.pass_back(endpoint, &path, message),
             Event::ClientEnded { tx, outcome } => {
                 let Some(key) = self.by_client.remove(&tx) else { return Some(Event::ClientEnded { tx, outcome }) };
                 self.on_client_ended(endpoint, key, tx, outcome);

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use sip_message::{Contact, Header, Message, StatusCode};
-use sip_transaction::{ClientTxId, Endpoint, Outcome};
+use sip_transaction::{ClientTxId, Endpoint, Outcome, Path};
 
 impl Proxy {
     /// A response has come for a branch.
@@ -380,8 +380,9 @@ impl Proxy {
     //= type=exception
     //= reason=the endpoint drops responses whose topmost Via is not its own
     //# If the address does not match the proxy, the message MUST be silently discarded.
-    pub(super) fn pass_back(&mut self, endpoint: &mut Endpoint, mut response: Box<Message>) {
+    pub(super) fn pass_back(&mut self, endpoint: &mut Endpoint, from: &Path, mut response: Box<Message>) {
         response.pop_via();
+        self.guard_stray_response(&mut response, from);
         if response.has(Header::Via) {
             let _ = endpoint.forward_response(self.now, *response);
         }

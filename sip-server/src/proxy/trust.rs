@@ -6,7 +6,7 @@ use super::Proxy;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
-use sip_message::{Header, Message, Method};
+use sip_message::{Header, Host, Message, Method};
 use sip_transaction::Path;
 
 /// The trust domain a proxy is in (RFC 3325 section 2.3): with whom it shares who users are.
@@ -17,13 +17,23 @@ use sip_transaction::Path;
 #[non_exhaustive]
 pub struct TrustDomain {
     /// The other nodes: addresses, and names as next hops are called by. User agents are seldom among them.
+    ///
+    /// What they assert is believed over connections (TCP, TLS, WS, WSS), which nobody can open in the name of another's address.
     pub peers: Vec<String>,
+    /// Whether to believe what comes from their addresses over UDP, too. Anybody can send a datagram in their name: only for a network that
+    /// lets none of these in. Off.
+    pub datagrams: bool,
 }
 
 impl TrustDomain {
     /// The trust domain of this proxy and these nodes.
     pub fn of<T: Into<String>>(peers: impl IntoIterator<Item = T>) -> TrustDomain {
-        TrustDomain { peers: peers.into_iter().map(Into::into).collect() }
+        TrustDomain { peers: peers.into_iter().map(Into::into).collect(), datagrams: false }
+    }
+
+    /// Whether what came over this path is believed: it is a peer's, and surely so.
+    fn believes(&self, from: &Path) -> bool {
+        (self.datagrams || from.transport.is_connected()) && self.has_address(from.remote.ip())
     }
 
     fn has_address(&self, ip: IpAddr) -> bool {
@@ -39,9 +49,13 @@ impl TrustDomain {
 //# This
 //# decision is a policy matter of the Trust Domain and MUST be specified
 //# in Spec(T).
-// It stays, as the section recommends.
+// It stays, as the section recommends. Whoever says something of privacy that cannot be read does not want to be shown.
 fn wants_privacy(message: &Message) -> bool {
-    message.privacy().is_ok_and(|privacy| privacy.is_some_and(|privacy| privacy.has("id") == Ok(true)))
+    match message.privacy() {
+        Ok(None) => false,
+        Ok(Some(privacy)) => message.fields(Header::Privacy).nth(1).is_some() || privacy.has("id") != Ok(false),
+        Err(_) => true,
+    }
 }
 
 fn conceal(message: &mut Message) {
@@ -73,7 +87,7 @@ impl Proxy {
         //# The proxy MUST remove the user-provided P-Preferred-
         //# Identity header from any message it forwards.
         message.remove(Header::PPreferredIdentity);
-        if !domain.has_address(path.remote.ip()) {
+        if !domain.believes(path) {
             conceal(message);
         }
         let may_have = !matches!(message.method(), Some(Method::Ack | Method::Cancel | Method::Register));
@@ -122,14 +136,33 @@ impl Proxy {
 
     /// The same for a response that came over `from` and goes to `to`.
     pub(super) fn guard_response(&self, message: &mut Message, from: &Path, to: &Path) {
+        self.guard_answer(message, from, |domain, _| domain.has_address(to.remote.ip()));
+    }
+
+    /// The same for a response that goes where its Via, the topmost by now, says: that of a proxy without transactions.
+    pub(super) fn guard_stray_response(&self, message: &mut Message, from: &Path) {
+        self.guard_answer(message, from, |domain, message| {
+            let Ok(via) = message.top_via() else { return false };
+            // Where it came from is what counts, if that is noted.
+            match via.received() {
+                Ok(Some(ip)) => domain.has_address(ip),
+                Ok(None) => via.sent_by().is_ok_and(|(host, _)| match host {
+                    Host::Domain(name) => domain.has_name(name),
+                    address => address.ip().is_some_and(|ip| domain.has_address(ip)),
+                }),
+                Err(_) => false,
+            }
+        });
+    }
+
+    fn guard_answer(&self, message: &mut Message, from: &Path, to_peer: impl Fn(&TrustDomain, &Message) -> bool) {
         let Some(domain) = &self.config.trust_domain else { return };
         message.remove(Header::PPreferredIdentity);
         if !message.has(Header::PAssertedIdentity) {
             return;
         }
-        let believed = domain.has_address(from.remote.ip());
-        let shown = domain.has_address(to.remote.ip()) || !wants_privacy(message);
-        if !(believed && shown) {
+        let shown = !wants_privacy(message) || to_peer(domain, message);
+        if !(domain.believes(from) && shown) {
             conceal(message);
         }
     }
