@@ -118,8 +118,9 @@ impl<I: Id, T> Slab<I, T> {
     /// Gives the memory of an empty slab back. Places that are made anew begin with a generation that none has had.
     #[cold]
     fn release(&mut self) {
-        // Some place may be used up: it must stay so.
-        if self.highest < Key::LAST {
+        // All places made anew begin where the busiest ended, so that one busy place would use up those of all others in time: the
+        // second half of the generations is left to each place by itself. And a place that is used up must stay so.
+        if self.highest.get() < Key::LAST.get() / 2 {
             self.first = self.highest;
             self.cells = Vec::new();
             self.free = NIL;
@@ -276,6 +277,23 @@ mod tests {
             }
             assert_eq!(slab.cells.capacity(), 0);
             assert!(keys.iter().all(|&key| slab.get(key).is_none() && slab.remove(key).is_none()));
+        }
+    }
+
+    #[test]
+    fn a_busy_place_does_not_use_up_the_others() {
+        let half = NonZeroU32::new(Key::LAST.get() / 2).unwrap();
+        for (generation, kept) in [(half.get() - 2, false), (half.get() - 1, true), (half.get(), true)] {
+            let busy = Key::at(0, NonZeroU32::new(generation).unwrap());
+            let mut slab = Slab::restore([(busy, 0)], NonZeroU32::MIN, 1).unwrap();
+            let keys: Vec<Key> = (0..2 * FEW as u32).map(|n| slab.insert(n).unwrap()).collect();
+            slab.remove(busy);
+            keys.iter().for_each(|&key| assert!(slab.remove(key).is_some()));
+            assert_eq!(slab.cells.capacity() > 0, kept, "{generation}");
+            let next: Vec<Key> = (0..2 * FEW as u32).map(|n| slab.insert(n).unwrap()).collect();
+            let young = next.iter().filter(|key| key.generation().get() < 3).count();
+            assert_eq!(young > FEW, kept, "{generation}: the others go on where they stopped");
+            assert!(next.iter().all(|key| *key != busy && !keys.contains(key)));
         }
     }
 
