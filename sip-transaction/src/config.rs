@@ -205,7 +205,8 @@ pub struct Limits {
     pub flows: Option<usize>,
     /// Events waiting for [`poll_event`](crate::Endpoint::poll_event). At the limit new requests are refused.
     pub queued_events: Option<usize>,
-    /// Bytes waiting for [`poll_transmit`](crate::Endpoint::poll_transmit). At the limit new requests are refused.
+    /// Bytes waiting for [`poll_transmit`](crate::Endpoint::poll_transmit). At the limit new requests are refused; what tells those so
+    /// that came over a connection may wait up to a quarter more.
     pub queued_bytes: Option<usize>,
     /// Bytes waiting for one connection to open.
     pub connecting_bytes: Option<usize>,

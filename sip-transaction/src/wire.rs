@@ -5,7 +5,7 @@
 use crate::transport::Transport;
 use bytes::{Bytes, BytesMut};
 use core::fmt::{self, Write as _};
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use sip_message::{Header, Message, StatusCode};
 
 /// What marks a branch as unique: RFC 3261 section 8.1.1.7.
@@ -291,6 +291,70 @@ fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Op
     out.freeze()
 }
 
+/// What the topmost Via of a request has to be told of where the request came from: nothing, or what replaces the parameter, or joins
+/// the others.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Source {
+    pub(crate) received: Option<IpAddr>,
+    pub(crate) rport: Option<u16>,
+}
+
+impl Source {
+    /// The most bytes it adds to a Via: `;received=` and 39 of an address, `;rport=` and five digits.
+    const MOST: usize = 61;
+
+    fn is_empty(self) -> bool {
+        self.received.is_none() && self.rport.is_none()
+    }
+
+    /// Appends the value of a Via field, the parameters in its first value.
+    fn write(self, out: &mut BytesMut, field: &[u8]) {
+        let Source { mut received, mut rport } = self;
+        let mut put = |out: &mut BytesMut, of_received: bool, of_rport: bool| {
+            if let Some(ip) = received.take_if(|_| of_received) {
+                print(out, format_args!(";received={ip}"));
+            }
+            if let Some(port) = rport.take_if(|_| of_rport) {
+                print(out, format_args!(";rport={port}"));
+            }
+        };
+        let mut rest = field;
+        // Part by part, each with the semicolon in front of it. A second parameter of a name that is written goes.
+        loop {
+            let (part, after) = rest.split_at(part_len(rest));
+            let param = part.strip_prefix(b";").unwrap_or_default();
+            let name = param.split(|&b| b == b'=').next().unwrap_or_default().trim_ascii();
+            match name {
+                b if self.received.is_some() && b.eq_ignore_ascii_case(b"received") => put(out, true, false),
+                b if self.rport.is_some() && b.eq_ignore_ascii_case(b"rport") => put(out, false, true),
+                _ => out.extend_from_slice(part),
+            }
+            rest = after;
+            if !rest.starts_with(b";") {
+                break;
+            }
+        }
+        put(out, true, true);
+        out.extend_from_slice(rest);
+    }
+}
+
+/// Up to the next semicolon or comma that is not quoted; one at the beginning does not count.
+fn part_len(text: &[u8]) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = text.iter().skip(1).position(|&b| {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b';' | b',' => return !quoted,
+            _ => {}
+        }
+        false
+    });
+    ends.map_or(text.len(), |at| at + 1)
+}
+
 /// A response the endpoint gives by itself. With a tag, To gets it unless it has one.
 pub(crate) struct Response<'a> {
     pub(crate) request: &'a Message,
@@ -300,13 +364,15 @@ pub(crate) struct Response<'a> {
     pub(crate) product: &'a str,
     /// The seconds in Retry-After.
     pub(crate) retry: Option<u32>,
+    /// What the request's topmost Via does not say yet.
+    pub(crate) source: Source,
     pub(crate) fields: &'a [(Header, &'a str)],
 }
 
 impl Response<'_> {
     /// How many bytes it comes to: at least as many, and few more.
     pub(crate) fn len(&self) -> usize {
-        let Response { request, status, tag, product, retry, fields } = self;
+        let Response { request, status, tag, product, retry, source, fields } = self;
         let copied = [Header::From, Header::To, Header::CallId, Header::CSeq].map(|header| request.field(header));
         let copied = copied.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
         let vias = request.fields(Header::Via).map(|via| via.len() + 7).sum::<usize>();
@@ -317,7 +383,8 @@ impl Response<'_> {
         } else {
             0
         };
-        let rest = retry.map_or(0, |_| 25) + tag.map_or(0, |tag| 5 + tag.0.len());
+        let source = if source.is_empty() { 0 } else { Source::MOST };
+        let rest = source + retry.map_or(0, |_| 25) + tag.map_or(0, |tag| 5 + tag.0.len());
         LEAST + status.reason().len() + copied + vias + fields + product + timestamp + rest
     }
 
@@ -330,7 +397,7 @@ impl Response<'_> {
 
     /// Appends the response.
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        let Response { request, status, tag, product, retry, fields } = *self;
+        let Response { request, status, tag, product, retry, mut source, fields } = *self;
         let to = request.field(Header::To).unwrap_or_default();
         // After a closing bracket nothing can stand but parameters.
         let tag = tag.filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
@@ -341,7 +408,12 @@ impl Response<'_> {
         out.extend_from_slice(status.reason().as_bytes());
         for via in request.fields(Header::Via) {
             out.extend_from_slice(b"\r\nVia: ");
-            out.extend_from_slice(via);
+            if source.is_empty() {
+                out.extend_from_slice(via);
+            } else {
+                // The topmost alone is this hop's.
+                core::mem::take(&mut source).write(out, via);
+            }
         }
         if let Some(from) = request.field(Header::From) {
             out.extend_from_slice(b"\r\nFrom: ");

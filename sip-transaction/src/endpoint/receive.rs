@@ -109,7 +109,8 @@ impl Endpoint {
         }
         let is_response = bytes.starts_with(b"SIP/");
         let source = if is_response { u16::MAX } else { self.source_of(path.remote.ip()) };
-        if !is_response && self.is_pressed(source) {
+        // Over a connection nothing is sent again: what comes there is turned away once it has been taken in.
+        if !is_response && !path.transport.is_connected() && self.is_pressed(source) {
             if let Some(refusal) = self.refused(&path, source, bytes) {
                 return Err(refusal);
             }
@@ -152,7 +153,7 @@ impl Endpoint {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
     //# If the message is a request, the element
     //# SHOULD generate a 400 (Bad Request) response.
-    fn refuse(&mut self, path: Path, bytes: &[u8], error: &ParseError) {
+    pub(super) fn refuse(&mut self, path: Path, bytes: &[u8], error: &ParseError) {
         if error.response || !self.has_room() {
             return;
         }

@@ -1,5 +1,7 @@
-//! Turning requests away at a limit: without state, as RFC 3261 section 8.2.7 has it, and without memory of their own, so that a flood
-//! of them costs no more than reading it.
+//! Turning requests away at a limit: without state, as RFC 3261 section 8.2.7 has it, and for datagrams without memory of their own, so
+//! that a flood of them costs no more than reading it.
+//!
+//! Whether a request is answered depends on what has been polled, never on when the host lets go of the bytes: a replay sends the same.
 
 use super::Endpoint;
 use super::server::Kind;
@@ -13,18 +15,53 @@ use core::net::IpAddr;
 use rand_chacha::rand_core::RngCore;
 use sip_message::{Message, Method, StatusCode};
 
-/// Memory for answers that wait to be polled. What has no room in it is not answered: a client that sent it as a datagram sends it again.
+/// Memory for answers to datagrams, used again when the host has let go of all that lie in it. An answer that does not fit has memory
+/// of its own.
 const ANSWERS: usize = 32 << 10;
-/// Answers that have a place in the queue from the beginning.
+/// Answers to datagrams that may wait to be polled. What would be one more is not answered: a client sends a datagram again.
 const PLACES: usize = 64;
 
-/// What is used again and again for requests that are turned away.
-#[derive(Default)]
+/// What is used again and again for datagrams that are turned away.
 pub(crate) struct Refusals {
     /// Where a request is copied to, to be read.
     inbox: BytesMut,
     message: Option<Box<Message>>,
     answers: BytesMut,
+    waiting: Waiting,
+}
+
+impl Refusals {
+    fn new() -> Refusals {
+        let answers = BytesMut::with_capacity(ANSWERS);
+        Refusals { inbox: BytesMut::new(), message: None, answers, waiting: Waiting::default() }
+    }
+}
+
+/// The last answers: for each, how many transmits have been polled when it has been, the oldest at `next`.
+struct Waiting {
+    until: [u64; PLACES],
+    next: usize,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Waiting { until: [0; PLACES], next: 0 }
+    }
+}
+
+impl Waiting {
+    /// Whether all of them wait, so many transmits having been polled.
+    fn is_full(&self, polled: u64) -> bool {
+        self.until.get(self.next).is_some_and(|&until| until > polled)
+    }
+
+    /// Another is queued, with which there have been so many transmits.
+    fn add(&mut self, queued: u64) {
+        if let Some(until) = self.until.get_mut(self.next) {
+            *until = queued;
+        }
+        self.next = (self.next + 1) % PLACES;
+    }
 }
 
 impl Endpoint {
@@ -64,7 +101,7 @@ impl Endpoint {
         kind != Kind::Ack && (!begun || self.is_full(source))
     }
 
-    /// Looks at a request that came in one piece while a limit is reached. `None`: it is to be taken in as ever.
+    /// Looks at a request that came as a datagram while a limit is reached. `None`: it is to be taken in as ever.
     #[cold]
     #[inline(never)]
     pub(super) fn refused(&mut self, path: &Path, source: u16, bytes: &[u8]) -> Option<InputError> {
@@ -72,7 +109,7 @@ impl Endpoint {
             Some(refusals) => refusals,
             None => {
                 self.transmits.reserve(PLACES);
-                Box::new(Refusals { answers: BytesMut::with_capacity(ANSWERS), ..Refusals::default() })
+                Box::new(Refusals::new())
             }
         };
         refusals.inbox.reserve(bytes.len());
@@ -82,11 +119,23 @@ impl Endpoint {
             Some(message) => message.parse_again(copy, &self.config.parser),
             None => Message::parse_boxed(copy, &self.config.parser).map(|message| refusals.message = Some(message)),
         };
+        let before = self.counters.transmits;
+        let answers = !refusals.waiting.is_full(before - self.transmits.len() as u64);
         let result = match (read, &refusals.message) {
-            (Ok(()), Some(message)) => self.refused_request(path, source, message, &mut refusals.answers),
-            (Err(error), _) => Some(InputError::Malformed(error)),
+            (Ok(()), Some(message)) => {
+                self.refused_request(path, source, message, answers.then_some(&mut refusals.answers))
+            }
+            (Err(error), _) => {
+                if answers {
+                    self.refuse(*path, bytes, &error);
+                }
+                Some(InputError::Malformed(error))
+            }
             (Ok(()), None) => None,
         };
+        if self.counters.transmits != before {
+            refusals.waiting.add(self.counters.transmits);
+        }
         // The copy is let go of, so that there is room for the next one.
         if let Some(message) = &mut refusals.message {
             let _ = message.parse_again(Bytes::new(), &self.config.parser);
@@ -95,32 +144,31 @@ impl Endpoint {
         result
     }
 
+    /// Answers in `memory`, if it is given.
     fn refused_request(
         &mut self,
         path: &Path,
         source: u16,
         request: &Message,
-        answers: &mut BytesMut,
+        memory: Option<&mut BytesMut>,
     ) -> Option<InputError> {
         if self.has_server(request) || !self.turns_away(source, request, Kind::of(request.method()?)) {
             return None;
         }
         self.counters.requests_received += 1;
-        let Ok(via) = request.top_via() else { return Some(InputError::Unmatchable) };
-        let read = ReadVia::of(&via);
-        let (remote, ttl) = read.response_address(path);
-        let method = request.method().unwrap_or(Method::Options);
-        let tag = tag_of(self.hash.server_tag(request, &via, read.branch, method));
-        let retry = Some(self.retry_after());
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        let response =
-            wire::Response { request, status, tag: Some(tag), product: &self.config.product, retry, fields: &[] };
-        let len = response.len();
-        let room = answers.capacity() - answers.len() >= len || answers.try_reclaim(len);
-        if room && self.transmits.len() < self.transmits.capacity() {
-            response.write(answers);
-            let bytes = answers.split().freeze();
-            self.send_over(path.flow, remote, bytes, ttl, None);
+        if request.top_via().is_err() {
+            return Some(InputError::Unmatchable);
+        }
+        if let Some(memory) = memory {
+            self.answer_in(path, request, StatusCode::SERVICE_UNAVAILABLE, |response| {
+                // From its beginning, if nobody holds anything in it any more; else in what is left of it.
+                let _ = memory.try_reclaim(ANSWERS);
+                if memory.capacity() - memory.len() < response.len() {
+                    return response.bytes();
+                }
+                response.write(memory);
+                memory.split().freeze()
+            });
         }
         Some(InputError::Overload)
     }
@@ -133,7 +181,24 @@ impl Endpoint {
     }
 
     /// Answers without keeping anything: RFC 3261 section 8.2.7.
+    ///
+    /// These may wait to be polled beyond the limit of queued bytes, which may be what is answered here, but not without end.
     pub(super) fn answer_stateless(&mut self, path: &Path, request: &Message, status: StatusCode) {
+        let over = |limit: usize| self.queued_bytes >= limit.saturating_add(limit / 4);
+        if self.config.limits.queued_bytes.is_some_and(over) {
+            return;
+        }
+        self.answer_in(path, request, status, |response| response.bytes());
+    }
+
+    /// Sends an answer to a request of which nothing is kept, in the memory that `write` finds for it.
+    fn answer_in(
+        &mut self,
+        path: &Path,
+        request: &Message,
+        status: StatusCode,
+        write: impl FnOnce(&wire::Response<'_>) -> Bytes,
+    ) {
         if request.method() == Some(Method::Ack) {
             return;
         }
@@ -143,7 +208,9 @@ impl Endpoint {
         let method = request.method().unwrap_or(Method::Options);
         let tag = tag_of(self.hash.server_tag(request, &via, read.branch, method));
         let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| self.retry_after());
-        let bytes = wire::Response { retry, ..self.own_response(request, status, Some(tag), &[]) }.bytes();
+        // The copy of the request that is at hand has not been told where it came from.
+        let source = self.source_for_via(path, read.ip != Some(path.remote.ip()), read.rport == Some(None));
+        let bytes = write(&wire::Response { retry, source, ..self.own_response(request, status, Some(tag), &[]) });
         self.send_over(path.flow, remote, bytes, ttl, None);
     }
 }

@@ -128,7 +128,8 @@ impl Endpoint {
         tag: Option<Tag>,
         fields: &'a [(Header, &'a str)],
     ) -> wire::Response<'a> {
-        wire::Response { request, status, tag, product: &self.config.product, retry: None, fields }
+        let source = wire::Source::default();
+        wire::Response { request, status, tag, product: &self.config.product, retry: None, source, fields }
     }
 
     /// Answers a request with a response that has no more to say than its status: no Contact, no body, and the tag of
@@ -179,7 +180,8 @@ impl Endpoint {
         self.check_response(tx, status)?;
         let stays = self.txs.get(tx.key()).is_some_and(|found| stays(found, status));
         let (live, product) = (self.txs.len(), &*self.config.product);
-        let response = wire::Response { request, status, tag, product, retry: None, fields };
+        let source = wire::Source::default();
+        let response = wire::Response { request, status, tag, product, retry: None, source, fields };
         let bytes = if stays { self.kept.write(&response, live) } else { response.bytes() };
         self.set_response(tx, status, bytes);
         Ok(())
@@ -476,6 +478,18 @@ impl Endpoint {
 
     /// Writes where the request came from into its topmost Via.
     fn stamp(&self, message: &mut Message, path: &Path, differs: bool, rport: bool) {
+        let source = self.source_for_via(path, differs, rport);
+        if let Some(ip) = source.received {
+            let _ = message.set_received(ip);
+        }
+        if let Some(port) = source.rport {
+            let _ = message.set_rport(port);
+        }
+    }
+
+    /// What the topmost Via of a request is told of where it came from. `differs`: its sent-by is not the source address; `rport`: it
+    /// has that parameter without a value.
+    pub(super) fn source_for_via(&self, path: &Path, differs: bool, rport: bool) -> wire::Source {
         //= https://www.rfc-editor.org/rfc/rfc7118#section-1
         //# Section 3 in this specification relaxes the requirement in [RFC3261] by which the SIP server
         //# transport MUST add a "received" parameter in the top Via header in certain circumstances.
@@ -483,7 +497,7 @@ impl Endpoint {
         //# When a SIP WebSocket Server receives a request, it MAY decide not
         //# to add a "received" parameter to the top Via header.
         if path.transport.is_websocket() && !self.config.received_over_websocket {
-            return;
+            return wire::Source::default();
         }
         //= https://www.rfc-editor.org/rfc/rfc7118#section-5.3
         //# When the server transport receives a request over any transport, it MUST examine the value of the
@@ -506,16 +520,12 @@ impl Endpoint {
         //# In fact, the server MUST insert a "received" parameter
         //# containing the source IP address that the request came from, even if
         //# it is identical to the value of the "sent-by" component.
-        if differs || rport {
-            let _ = message.set_received(path.remote.ip());
-        }
+        let received = (differs || rport).then(|| path.remote.ip());
         //= https://www.rfc-editor.org/rfc/rfc3581#section-4
         //# If this Via header field value contains an "rport" parameter
         //# with no value, it MUST set the value of the parameter to the source
         //# port of the request.
-        if rport {
-            let _ = message.set_rport(path.remote.port());
-        }
+        wire::Source { received, rport: rport.then(|| path.remote.port()) }
     }
 
     /// A request that belongs to a live transaction: sent again, or an ACK.
