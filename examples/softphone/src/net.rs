@@ -1,9 +1,10 @@
 //! Sockets and connections: bytes and facts in, bytes out. Knows nothing of SIP but where a WebSocket message ends.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use hosting::{connector, server_name};
 use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
 use sip_ws::{ClientRequest, Connection};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -192,6 +193,8 @@ impl Net {
         let (outlet, mut inlet) = mpsc::channel(QUEUE);
         let mut outlet = Some(outlet);
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        // What was written may wait below, in the TLS layer, when nothing is left here.
+        let mut is_flushed = true;
         let mut leaving = false;
         loop {
             while let Some(event) = connection.poll_event() {
@@ -206,7 +209,7 @@ impl Net {
                             output.extend_from_slice(&bytes);
                         }
                         // The peer may be gone already.
-                        let _ = timeout(Duration::from_secs(1), writer.write_all(&output)).await;
+                        let _ = timeout(Duration::from_secs(1), write_out(&mut writer, &mut output)).await;
                         return match closed.cause {
                             sip_ws::Cause::Local => CloseCause::Local,
                             sip_ws::Cause::Remote => CloseCause::Closed,
@@ -223,6 +226,7 @@ impl Net {
             while let Some(bytes) = connection.poll_transmit() {
                 output.extend_from_slice(&bytes);
             }
+            is_flushed &= output.is_empty();
             let deadline = connection.next_deadline().map(|at| epoch + Duration::from_micros(at.as_micros()));
             input.reserve(4096);
             tokio::select! {
@@ -234,10 +238,11 @@ impl Net {
                     // Events have all been polled: there is room.
                     debug_assert!(taken.is_ok());
                 }
-                written = writer.write_buf(&mut output), if !output.is_empty() => if written.is_err() {
-                    return CloseCause::Reset;
+                written = write_out(&mut writer, &mut output), if !is_flushed => match written {
+                    Ok(()) => is_flushed = true,
+                    Err(_) => return CloseCause::Reset,
                 },
-                next = inlet.recv(), if outlet.is_none() && output.is_empty() && !leaving => match next {
+                next = inlet.recv(), if outlet.is_none() && is_flushed && !leaving => match next {
                     // What does not fit is lost, as on any other way; the transaction layer notices.
                     Some(bytes) => { let _ = connection.send_sip(now(), bytes); }
                     None => {
@@ -253,6 +258,17 @@ impl Net {
             }
         }
     }
+}
+
+/// Writes all of it, also what a TLS layer would keep until it is flushed. When this is dropped half-way, `output` is what is
+/// left to write.
+async fn write_out(writer: &mut (impl AsyncWrite + Unpin), output: &mut impl Buf) -> io::Result<()> {
+    while output.has_remaining() {
+        if writer.write_buf(output).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    writer.flush().await
 }
 
 /// Reads and writes until one side ends.
@@ -279,7 +295,7 @@ async fn stream_of<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let write = async {
         while let Some(bytes) = inlet.recv().await {
-            if writer.write_all(&bytes).await.is_err() {
+            if write_out(&mut writer, &mut &bytes[..]).await.is_err() {
                 return CloseCause::Reset;
             }
         }
@@ -296,5 +312,55 @@ async fn stream_of<S: AsyncRead + AsyncWrite + Unpin>(
 /// A line on standard error.
 pub(crate) fn eprintln_line(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+    use tokio::io::{BufWriter, duplex};
+
+    /// What the future comes to without waiting.
+    async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    /// `BufWriter` stands for TLS: it takes bytes, and keeps them until it is flushed.
+    #[tokio::test]
+    async fn writing_goes_on_where_it_was_left_until_nothing_is_below() {
+        let (near, mut far) = duplex(4);
+        let mut writer = BufWriter::with_capacity(8, near);
+        let mut output = BytesMut::from(&b"0123456789abcdef"[..]);
+        let mut read = Vec::new();
+        let mut turns = 0;
+        while now(write_out(&mut writer, &mut output)).await.is_none() {
+            assert_eq!(far.read_buf(&mut read).await.ok(), Some(4));
+            turns += 1;
+        }
+        assert!(output.is_empty());
+        assert!(turns >= 3, "{turns}");
+        assert!(matches!(now(far.read_buf(&mut read)).await, None | Some(Ok(1..))));
+        assert_eq!(read, b"0123456789abcdef");
+    }
+
+    #[tokio::test]
+    async fn a_message_on_a_stream_does_not_wait_for_the_next() {
+        let (near, mut far) = duplex(1024);
+        let (out, _events) = mpsc::channel(QUEUE);
+        let (outlet, inlet) = mpsc::channel(QUEUE);
+        let stream = BufWriter::new(near);
+        let mut carried = pin!(stream_of(stream, FlowId::from_bits(1 << 32).unwrap(), &out, inlet));
+        outlet.send(Bytes::from_static(b"one")).await.unwrap();
+        assert_eq!(now(carried.as_mut()).await, None, "waits for more");
+        let mut read = [0; 3];
+        assert_eq!(now(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
+    }
 }

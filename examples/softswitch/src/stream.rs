@@ -252,7 +252,12 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut inlet: Inlet, patience: 
             }
             bytes = batch.into();
         }
-        let sent: io::Result<()> = match timeout(patience, writer.write_all(&bytes)).await {
+        // A TLS layer takes more than the socket does, and writes the rest only when it is flushed.
+        let send = async {
+            writer.write_all(&bytes).await?;
+            writer.flush().await
+        };
+        let sent: io::Result<()> = match timeout(patience, send).await {
             Ok(sent) => sent,
             Err(_) => return CloseCause::Local,
         };
@@ -263,4 +268,46 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut inlet: Inlet, patience: 
     }
     let _ = timeout(Duration::from_secs(5), writer.shutdown()).await;
     CloseCause::Local
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use tokio::io::{AsyncReadExt as _, BufWriter, duplex};
+
+    /// What the future comes to without waiting.
+    async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
+    // `BufWriter` stands for TLS: it takes bytes, and keeps them until it is flushed.
+
+    #[tokio::test]
+    async fn nothing_stays_in_the_layer_below() {
+        let (near, mut far) = duplex(1024);
+        let (outlet, inlet) = outlet(1024);
+        let mut writing = pin!(write(BufWriter::new(near), inlet, Duration::from_secs(60)));
+        for message in [&b"one"[..], b"two"] {
+            assert!(outlet.send(Bytes::from_static(message)));
+            assert_eq!(now(writing.as_mut()).await, None, "waits for more");
+            let mut read = [0; 3];
+            assert_eq!(now(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
+            assert_eq!(read, message);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_what_is_below_is_left() {
+        let (near, _far) = duplex(16);
+        let (outlet, inlet) = outlet(1024);
+        assert!(outlet.send(Bytes::from_static(&[b'x'; 100])));
+        let cause = write(BufWriter::new(near), inlet, Duration::from_millis(1)).await;
+        assert_eq!(cause, CloseCause::Local);
+    }
 }
