@@ -41,7 +41,7 @@ use std::time::Instant;
 use stream::Hall;
 use tls::Tls;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use users::Users;
 
@@ -214,8 +214,10 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             let (guests, bindings) = (hall.guests.clone(), locations.clone());
             tokio::spawn(metrics::serve(listener, shards.clone(), guests, move || bindings.len()));
         }
+        // Whoever reads that it is ready may send one.
+        let mut signals = Signals::listen()?;
         greet(&config, &opened.listening, metrics, &hall.page);
-        until_told(&config, &tls, &shards).await?;
+        until_told(&mut signals, &config, &tls, &shards).await;
         tasks.iter().for_each(|task| task.abort());
         drain(&config, &shards).await;
         if let Some(file) = &config.state {
@@ -392,17 +394,32 @@ fn browsable(address: SocketAddr) -> String {
     address.to_string()
 }
 
+/// The signals that this program takes.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on they no longer end the process.
+    fn listen() -> Result<Signals, String> {
+        let listen = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
+        Ok(Signals {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Reads users and certificates again at each SIGHUP; returns at SIGTERM or SIGINT.
-async fn until_told(config: &Config, tls: &Tls, shards: &Shards) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
-    let mut hangup = listen(SignalKind::hangup())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
+async fn until_told(signals: &mut Signals, config: &Config, tls: &Tls, shards: &Shards) {
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => {
                 match Users::load(config) {
                     Ok(users) => {
                         let users = Arc::new(users);
