@@ -363,11 +363,11 @@ impl AuthContext {
                 _ => None,
             });
             let (Some(session), None) = (own.next(), own.next()) else { continue };
-            let proof = info.rspauth().transpose().map(|rspauth| {
-                let right = rspauth.ok().zip(request).is_some_and(|(rspauth, request)| {
-                    session.shows(request, asked, info, response.body(), rspauth).unwrap_or(false)
-                });
-                if right { ServerProof::Right } else { ServerProof::Wrong }
+            let proof = info.rspauth().transpose().and_then(|rspauth| {
+                let Ok(rspauth) = rspauth else { return Some(ServerProof::Wrong) };
+                // What cannot be compared shows nothing, neither way.
+                let right = session.shows(request?, asked, info, response.body(), rspauth)?;
+                Some(if right { ServerProof::Right } else { ServerProof::Wrong })
             });
             if let Some(proof) = proof {
                 shown.push((session.realm.as_ref().to_owned(), proof));

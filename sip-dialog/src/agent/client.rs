@@ -23,7 +23,8 @@ pub(crate) enum Purpose {
     Invite(CallHandle),
     /// A re-INVITE or UPDATE of ours.
     Change(CallHandle, DialogId),
-    Prack(CallHandle, DialogId),
+    /// A PRACK, and whether it carries an offer of ours.
+    Prack(CallHandle, DialogId, bool),
     /// BYE: the dialog goes when it is answered.
     Bye(DialogId),
     Info(RequestId, DialogId),
@@ -40,7 +41,7 @@ pub(crate) enum Purpose {
 impl Purpose {
     pub(crate) fn owner(self) -> Option<Owner> {
         match self {
-            Purpose::Invite(call) | Purpose::Change(call, _) | Purpose::Prack(call, _) => Some(Owner::Call(call)),
+            Purpose::Invite(call) | Purpose::Change(call, _) | Purpose::Prack(call, ..) => Some(Owner::Call(call)),
             Purpose::Info(request, _) | Purpose::Request(request) => Some(Owner::Request(request)),
             Purpose::Register(id) => Some(Owner::Registration(id)),
             Purpose::Subscribe(id) | Purpose::Notify(id) => Some(Owner::Subscription(id)),
@@ -299,7 +300,7 @@ impl UserAgentCore {
         match purpose {
             Purpose::Invite(call) => self.on_invite_failed(ep, call, outcome),
             Purpose::Change(call, dialog) => self.on_change_done(ep, call, dialog, outcome),
-            Purpose::Prack(call, dialog) => self.on_prack_done(ep, call, dialog, outcome),
+            Purpose::Prack(call, dialog, true) => self.on_prack_done(call, dialog, outcome),
             Purpose::Bye(dialog) => self.on_bye_done(dialog),
             Purpose::Info(request, dialog) => self.on_info_done(ep, request, dialog, outcome),
             Purpose::Register(id) => self.on_register_done(ep, id, tx, outcome),
@@ -307,7 +308,7 @@ impl UserAgentCore {
             Purpose::Notify(id) => self.on_notify_done(ep, id, outcome),
             Purpose::Publish(id) => self.on_publish_done(ep, id, outcome),
             Purpose::Request(id) => self.on_request_done(id, outcome),
-            Purpose::Nobody => {}
+            Purpose::Prack(_, _, false) | Purpose::Nobody => {}
         }
     }
 
@@ -463,9 +464,11 @@ impl UserAgentCore {
                     change.tx = Some(tx);
                 }
                 if let Some(entry) = self.dialogs.get_mut(dialog) {
-                    // Its reliable responses are numbered by themselves.
+                    // Its reliable responses are numbered by themselves, and none waits yet.
                     entry.rseq = 0;
+                    entry.unpracked = false;
                 }
+                self.settle_answer(call);
             }
             Purpose::Register(id) => self.register_numbered(id, number, tx),
             _ => {}
@@ -614,7 +617,7 @@ fn renumber(message: &mut Message, number: u32) -> Result<(), sip_message::Build
 wire!(ids Purpose {
     Invite(call) = 0,
     Change(call, dialog) = 1,
-    Prack(call, dialog) = 2,
+    Prack(call, dialog, offers) = 2,
     Bye(dialog) = 3,
     Info(request, dialog) = 4,
     Register(id) = 5,

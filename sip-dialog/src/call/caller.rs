@@ -11,9 +11,10 @@ use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 
 use super::prack::Order;
 use super::{Call, CallState, Entry, Role};
-use crate::agent::UserAgentCore;
 use crate::agent::client::{Final, Over, Purpose, send_ack};
+use crate::agent::server::Served;
 use crate::agent::way::secured;
+use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::codec::wire;
 use crate::config::Redirect;
@@ -187,10 +188,28 @@ pub(crate) struct Calling {
     /// Where 3xx responses have sent us, to a new target or through a proxy, and where we have been.
     targets: VecDeque<(String, bool)>,
     seen: Vec<String>,
+    /// The first Route is that of a proxy a 305 has sent us through.
+    through: bool,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
     /// The host sends the PRACKs.
     prack_by_host: bool,
+    /// The tags of the early dialogs we have hung up on, as many as there may be forks: what comes from them begins no new ones.
+    hung_up: VecDeque<Box<str>>,
+}
+
+impl Calling {
+    fn hung_up_on(&self, tag: &str) -> bool {
+        self.hung_up.iter().any(|known| **known == *tag)
+    }
+
+    /// Keeps the tag of an early dialog that is hung up on; of more than `most` the oldest goes.
+    pub(crate) fn hang_up_on(&mut self, tag: &str, most: usize) {
+        while !self.hung_up.is_empty() && self.hung_up.len() >= most {
+            self.hung_up.pop_front();
+        }
+        self.hung_up.push_back(tag.into());
+    }
 }
 
 /// The URI of a From or To value given by the host, with a tag.
@@ -303,8 +322,10 @@ impl UserAgentCore {
             timer,
             targets: VecDeque::new(),
             seen: Vec::new(),
+            through: false,
             cseq: 0,
             prack_by_host: invite.prack_by_host,
+            hung_up: VecDeque::new(),
         }));
         let id = self.calls.insert(call).ok_or(CommandError::Full)?;
         match self.send(ep, message, over, Purpose::Invite(id), None, way.auth) {
@@ -377,8 +398,8 @@ impl UserAgentCore {
         //# The provisional response MUST establish a dialog if one is not yet
         //# created.
         let known = self.dialog_of_response(&message);
-        if known.and_then(|id| self.dialogs.get(id)).is_some_and(|entry| entry.dying) {
-            // We have hung up on that one.
+        let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
+        if found.calling.as_ref().is_some_and(|calling| calling.hung_up_on(tag)) {
             return;
         }
         //= https://www.rfc-editor.org/rfc/rfc6228#section-4
@@ -409,7 +430,7 @@ impl UserAgentCore {
                 //# A UAC that receives a 199 response for an early dialog MUST NOT send any
                 //# further requests on that dialog, except for requests that acknowledge
                 //# reliable responses.
-                self.drop_early(call, dialog);
+                self.drop_early(ep, call, dialog);
                 if known.is_some() {
                     self.call_event(call, CallEvent::ForkEnded { dialog, message });
                 }
@@ -421,13 +442,16 @@ impl UserAgentCore {
                 entry.learn(&message);
                 entry.learn_packages(&message);
                 session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
-                entry.unpracked = reliable && (by_host || session == Some(Meaning::Offer));
-                if entry.unpracked {
-                    // The answer goes into the PRACK, or an offer: it waits for the host.
-                    let wait = self.config.answer;
-                    self.deadlines.after(Deadline::Answer(call), self.now, wait);
-                } else if reliable {
-                    self.send_prack(ep, call, dialog, &message, None);
+                // One that is not reliable says nothing of the one that waits.
+                if reliable {
+                    entry.unpracked = by_host || session == Some(Meaning::Offer);
+                    if entry.unpracked {
+                        // The answer goes into the PRACK, or an offer: it waits for the host.
+                        let wait = self.config.answer;
+                        self.deadlines.after(Deadline::Answer(call), self.now, wait);
+                    } else {
+                        self.send_prack(ep, call, dialog, &message, None);
+                    }
                 }
             }
         }
@@ -443,11 +467,23 @@ impl UserAgentCore {
         true
     }
 
-    fn drop_early(&mut self, call: CallHandle, dialog: DialogId) {
-        if let Some(found) = self.calls.get_mut(call) {
-            found.early.retain(|early| *early != dialog);
-        }
+    /// One of several early dialogs is over: the others go on.
+    pub(crate) fn drop_early(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
+        self.leave_fork(ep, call, dialog);
         self.remove_dialog(dialog);
+    }
+
+    /// The call goes on without one of its early dialogs, and nothing that was to come from the host for that one is waited for.
+    pub(crate) fn leave_fork(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        found.early.retain(|early| *early != dialog);
+        if self.dialog_of_asked(call) == Some(dialog) {
+            if let Some(asked) = self.calls.get_mut(call).and_then(|found| found.asked.take()) {
+                self.reply(ep, asked.tx, &asked.request, status(487));
+                self.serve(asked.tx, Served::Done);
+            }
+        }
+        self.settle_answer(call);
     }
 
     /// A 2xx to the INVITE of a call, or of one that is over.
@@ -482,8 +518,8 @@ impl UserAgentCore {
             return;
         }
         // One we have hung up on, early, accepts all the same.
-        let known = self.dialog_of_response(&message).and_then(|id| self.dialogs.get(id));
-        let dying = known.is_some_and(|entry| entry.dying);
+        let calling = self.calls.get(call).and_then(|found| found.calling.as_ref());
+        let dying = calling.is_some_and(|calling| calling.hung_up_on(&tag));
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# If, after acknowledging any 2xx response to an INVITE, the UAC does not
         //# want to continue with that dialog, then the UAC MUST terminate the
@@ -515,17 +551,17 @@ impl UserAgentCore {
         }
         // The losers of the fork: should one of them accept too, it gets ACK and BYE.
         for other in early.into_iter().filter(|early| *early != dialog) {
-            self.remove_dialog(other);
+            self.drop_early(ep, call, other);
         }
         self.deadlines.clear(Deadline::NoAnswer(call));
-        self.deadlines.clear(Deadline::Answer(call));
         let auth = self.clients.get_mut(&tx).and_then(|client| client.auth.clone());
-        let mut session = None;
+        let (mut session, mut answered) = (None, None);
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.learn(&message);
             entry.learn_packages(&message);
             entry.dialog.set_local_cseq(cseq);
             entry.unpracked = false;
+            answered = entry.session.take();
             entry.auth = auth.filter(|auth| !auth.is_empty()).or(entry.auth.take());
             //= https://www.rfc-editor.org/rfc/rfc4028#section-7.2
             //# If it does, the UAC MUST look for the Session-Expires header field to
@@ -537,6 +573,10 @@ impl UserAgentCore {
                 entry.oa.failed(Place::Invite);
             }
         }
+        if let (Some(body), Some(found)) = (answered, self.calls.get_mut(call)) {
+            found.session = Some(body);
+        }
+        self.settle_answer(call);
         self.report_progress(ep, call, &message);
         self.call_event(call, CallEvent::Accepted { dialog, message: Some(message), session });
         if let Some(length) = self.config.call_length {
@@ -643,9 +683,8 @@ impl UserAgentCore {
         let early = core::mem::take(&mut found.early);
         let (state, ending) = (found.state, found.ending);
         for dialog in early {
-            self.remove_dialog(dialog);
+            self.drop_early(ep, call, dialog);
         }
-        self.deadlines.clear(Deadline::Answer(call));
         if state == CallState::Cancelling {
             return self.end_call(ep, call, ending.unwrap_or(EndCause::Cancelled), outcome.response);
         }
@@ -738,11 +777,16 @@ impl UserAgentCore {
         //# The requested resource MUST be accessed through the proxy given by the
         //# Contact field.
         let next = calling.targets.pop_front();
+        if next.is_some() && core::mem::take(&mut calling.through) {
+            // That proxy is not the way to the next target.
+            request.pop_route();
+        }
         if let Some((proxy, true)) = &next {
             let loose = if proxy.split(';').any(|param| param.eq_ignore_ascii_case("lr")) { "" } else { ";lr" };
             if request.push_route(alloc::format!("<{proxy}{loose}>")).is_err() {
                 return false;
             }
+            calling.through = true;
         } else if let Some((target, _)) = next {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
             //# In order to create a request based on a contact address in a 3xx
@@ -838,4 +882,4 @@ impl Fields {
     }
 }
 
-wire!(struct Calling { oa, contact, timer, targets, seen, cseq, prack_by_host } pin { pin });
+wire!(struct Calling { oa, contact, timer, targets, seen, through, cseq, prack_by_host, hung_up } pin { pin });

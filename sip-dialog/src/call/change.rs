@@ -66,6 +66,13 @@ pub(crate) struct Change {
     awaiting: Option<u32>,
 }
 
+impl Change {
+    /// Whether the ACK for its 2xx waits for the host's answer.
+    pub(crate) fn awaits_host(&self) -> bool {
+        self.awaiting.is_some()
+    }
+}
+
 /// A request of the peer that waits for the host's answer.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -144,6 +151,12 @@ impl UserAgentCore {
         let mut change = new_change(Kind::Invite, Some(offer), ExtraHeaders::new());
         change.hold = Some(false);
         self.begin_change(ep, call, change)
+    }
+
+    /// The dialog of the request that waits for the host: with several early dialogs, the call does not say.
+    pub(crate) fn dialog_of_asked(&self, call: CallHandle) -> Option<DialogId> {
+        let dialog = self.dialog_of(&self.calls.get(call)?.asked.as_ref()?.request)?;
+        (self.dialogs.get(dialog)?.call == Some(call)).then_some(dialog)
     }
 
     /// The dialog a change of the call goes through.
@@ -228,6 +241,7 @@ impl UserAgentCore {
             if change.kind == Kind::Invite {
                 // Each INVITE has reliable responses numbered by themselves (RFC 3262 section 3).
                 entry.rseq = 0;
+                entry.unpracked = false;
             }
         }
         Ok(tx)
@@ -296,6 +310,7 @@ impl UserAgentCore {
         entry.unpracked = false;
         entry.timer.accepted(&message);
         let session = entry.read_session(Place::InviteOk, &message);
+        self.settle_answer(call);
         self.arm_session(call);
         if session == Some(Meaning::Offer) {
             if let Some(change) = self.calls.get_mut(call).and_then(|found| found.change.as_mut()) {
@@ -319,7 +334,7 @@ impl UserAgentCore {
         let Some(change) = found.change.as_ref() else { return false };
         let (Some(tx), Some(cseq)) = (change.tx, change.awaiting) else { return false };
         found.change = None;
-        self.deadlines.clear(Deadline::Answer(call));
+        self.settle_answer(call);
         self.send_ack(ep, tx, dialog, cseq, answer);
         true
     }
@@ -332,10 +347,10 @@ impl UserAgentCore {
         if let Some(held) = held {
             found.local_hold = held;
         }
-        if session.is_some() && change.body.is_some() {
-            found.session = change.body;
-        }
         let refresh = change.refresh;
+        if let (Some(body), Some(dialog), true) = (change.body, Self::change_dialog(found), session.is_some()) {
+            self.keep_session(call, dialog, *body);
+        }
         self.arm_session(call);
         if refresh {
             self.call_event(call, CallEvent::Refreshed);
@@ -373,11 +388,16 @@ impl UserAgentCore {
             return self.change_succeeded(call, response, session);
         }
         entry.oa.failed(kind.place());
+        if kind == Kind::Invite {
+            // With it goes what was to be said to its provisional responses.
+            entry.unpracked = false;
+        }
         let again = match (code.code(), &outcome.response) {
             (422, Some(response)) => entry.timer.too_small(response),
             _ => false,
         };
         let owner = entry.dialog.is_initiator();
+        self.settle_answer(call);
         let random = self.random();
         let rounds = self.config.limits.glare_rounds;
         let Some(change) = self.calls.get_mut(call).and_then(|found| found.change.as_mut()) else { return };
@@ -574,7 +594,7 @@ impl UserAgentCore {
             builder = self.tell_packages(builder, &asked.request);
         }
         builder = headers.on_response(builder);
-        let session = body.clone().map(Box::new);
+        let session = body.clone();
         if let Some(body) = body {
             if oa.sent(asked.kind.ok()).is_none() {
                 return Err((CommandError::BodyNotAllowed, Box::new(asked)));
@@ -616,13 +636,13 @@ impl UserAgentCore {
             if asked.kind == Kind::Invite {
                 found.unacked = asked.request.cseq().ok().map(|cseq| (asked.tx, cseq.number));
             }
-            if session.is_some() {
-                found.session = session;
-            }
             if let Some(held) = held.filter(|held| *held != found.remote_hold) {
                 found.remote_hold = held;
                 changed = Some(held);
             }
+        }
+        if let Some(session) = session {
+            self.keep_session(call, dialog, session);
         }
         if asked.kind == Kind::Update {
             self.serve(asked.tx, Served::Done);
@@ -654,12 +674,13 @@ impl UserAgentCore {
         body: Body,
     ) -> Result<(), CommandError> {
         self.advance(now);
+        let asked_in = self.dialog_of_asked(call);
         let found = self.calls.get_mut(call).ok_or(CommandError::Unknown)?;
-        if let (Some(asked), Some(dialog)) = (found.asked.take(), Self::change_dialog(found)) {
+        if let (Some(dialog), Some(asked)) = (asked_in, found.asked.take()) {
             let prack = asked.kind == Kind::Prack;
             return match self.send_change_ok(ep, call, dialog, *asked, Some(body), ExtraHeaders::new()) {
                 Ok(()) => {
-                    self.deadlines.clear(Deadline::Answer(call));
+                    self.settle_answer(call);
                     if prack {
                         self.after_prack(ep, call, dialog);
                     }
@@ -712,9 +733,7 @@ impl UserAgentCore {
     ) -> Result<(), CommandError> {
         self.advance(now);
         let invite = self.unpracked(call, dialog, true)?;
-        self.acknowledge_reliable(ep, call, dialog, invite, Some(body))?;
-        self.deadlines.clear(Deadline::Answer(call));
-        Ok(())
+        self.acknowledge_reliable(ep, call, dialog, invite, Some(body))
     }
 
     /// Refuses the offer that is pending, in a re-INVITE, UPDATE or PRACK: with 488 if it cannot be met. The session stays as it
@@ -736,7 +755,7 @@ impl UserAgentCore {
             return Err(CommandError::BadStatus);
         }
         let found = self.calls.get(call).ok_or(CommandError::Unknown)?;
-        let dialog = Self::change_dialog(found).ok_or(CommandError::WrongState)?;
+        let dialog = self.dialog_of_asked(call).ok_or(CommandError::WrongState)?;
         let asked = found.asked.as_ref().ok_or(CommandError::WrongState)?;
         let mut builder = reply.headers.on_response(self.response(ep, asked.tx, &asked.request, code));
         if let Some(body) = reply.body {
@@ -754,10 +773,10 @@ impl UserAgentCore {
     }
 
     fn drop_asked(&mut self, call: CallHandle, dialog: DialogId, kind: Kind) {
-        self.deadlines.clear(Deadline::Answer(call));
         if let Some(found) = self.calls.get_mut(call) {
             found.asked = None;
         }
+        self.settle_answer(call);
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa.failed(kind.place());
         }
@@ -778,7 +797,7 @@ impl UserAgentCore {
     /// The transaction of a request that waited for the host ended without it.
     pub(crate) fn on_asked_gone(&mut self, call: CallHandle, tx: ServerTxId) {
         let Some(found) = self.calls.get(call) else { return };
-        let Some(dialog) = Self::change_dialog(found) else { return };
+        let Some(dialog) = self.dialog_of_asked(call) else { return };
         if let Some(kind) = found.asked.as_ref().filter(|asked| asked.tx == tx).map(|asked| asked.kind) {
             self.drop_asked(call, dialog, kind);
         }

@@ -74,12 +74,14 @@ impl UserAgentCore {
         }
         let bye = self.dress(builder).build()?;
         self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog))?;
-        if let Some(entry) = self.dialogs.get_mut(dialog) {
-            entry.dying = true;
-            entry.call = None;
-        }
-        if let Some(found) = self.calls.get_mut(call) {
-            found.early.retain(|early| *early != dialog);
+        self.leave_fork(ep, call, dialog);
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return Ok(()) };
+        entry.dying = true;
+        entry.call = None;
+        // The dialog goes with the answer to the BYE; what the fork still sends must not bring it back.
+        let forks = self.config.limits.forks;
+        if let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) {
+            calling.hang_up_on(entry.dialog.remote_tag(), forks);
         }
         Ok(())
     }
@@ -246,10 +248,7 @@ impl UserAgentCore {
             return self.end_call(ep, call, EndCause::PeerHungUp, Some(message));
         }
         // One of several early dialogs: the others go on.
-        if let Some(found) = self.calls.get_mut(call) {
-            found.early.retain(|early| *early != dialog);
-        }
-        self.remove_dialog(dialog);
+        self.drop_early(ep, call, dialog);
         self.call_event(call, CallEvent::ForkEnded { dialog, message });
     }
 
@@ -279,21 +278,25 @@ impl UserAgentCore {
     /// The host has not answered an offer in time.
     pub(crate) fn on_answer_late(&mut self, ep: &mut Endpoint, call: CallHandle) {
         let Some(found) = self.calls.get(call) else { return };
+        let asked = found.asked.is_some();
+        if asked {
+            //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+            //# If the UAS cannot change the session parameters without prompting the
+            //# user, it SHOULD reject the request with a 504 response.
+            let _ = self.refuse(ep, self.now, call, status(504), super::callee::Reply::new());
+        }
+        let Some(found) = self.calls.get(call) else { return };
         match found.state {
             CallState::AwaitAnswer => {
                 let _ = self.finish_call(ep, call, EndCause::NoSession, None);
             }
+            // The last of those that wait has set the deadline: all of them have had their time.
             CallState::Calling => {
                 if !self.prack_for_host(ep, call) {
                     let _ = self.finish_call(ep, call, EndCause::NoSession, None);
                 }
             }
-            _ if found.asked.is_some() => {
-                //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
-                //# If the UAS cannot change the session parameters without prompting the
-                //# user, it SHOULD reject the request with a 504 response.
-                let _ = self.refuse(ep, self.now, call, status(504), super::callee::Reply::new());
-            }
+            _ if asked => {}
             _ => {
                 let unpracked = found.dialog.is_some_and(|dialog| self.unpracked(call, dialog, true).is_ok());
                 if unpracked || self.acknowledge_change(ep, call, None) {

@@ -181,6 +181,8 @@ pub(crate) struct Entry {
     pub(crate) rseq: u32,
     /// A reliable provisional response waits for its PRACK: the host's answer to the offer in it, or its offer, is to go with it.
     pub(crate) unpracked: bool,
+    /// The session description of ours that a PRACK has put into force, until the call takes it: forks have each their own.
+    pub(crate) session: Option<Box<Body>>,
     /// The Info Packages the peer has listed in Recv-Info; `None` if it never said.
     pub(crate) packages: Option<Box<str>>,
     pub(crate) auth: Option<Box<AuthContext>>,
@@ -203,6 +205,7 @@ impl Entry {
             timer: SessionTimer::default(),
             rseq: 0,
             unpracked: false,
+            session: None,
             packages: None,
             auth: None,
             dying: false,
@@ -488,6 +491,29 @@ impl UserAgentCore {
         leads.then_some(path)
     }
 
+    /// A session description of ours in a dialog is in force: what a refresh by re-INVITE repeats.
+    pub(crate) fn keep_session(&mut self, call: CallHandle, dialog: DialogId, body: Body) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        if found.dialog == Some(dialog) {
+            found.session = Some(Box::new(body));
+        } else if let Some(entry) = self.dialogs.get_mut(dialog) {
+            entry.session = Some(Box::new(body));
+        }
+    }
+
+    /// Takes back the deadline for the host once nothing of the call waits for it. Several early dialogs may, and share it.
+    pub(crate) fn settle_answer(&mut self, call: CallHandle) {
+        let waits = self.calls.get(call).is_some_and(|found| {
+            found.asked.is_some()
+                || found.state == CallState::AwaitAnswer
+                || found.change.as_ref().is_some_and(|change| change.awaits_host())
+                || found.early.iter().chain(&found.dialog).any(|id| self.dialogs.get(*id).is_some_and(|e| e.unpracked))
+        });
+        if !waits {
+            self.deadlines.clear(Deadline::Answer(call));
+        }
+    }
+
     pub(crate) fn command_call(&self, call: CallHandle) -> Result<&Call, CommandError> {
         self.calls.get(call).ok_or(CommandError::Unknown)
     }
@@ -537,7 +563,7 @@ wire!(
     }
 );
 wire!(struct Entry {
-    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, packages, dying, referred,
+    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, session, packages, dying, referred,
 } skip { auth } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,

@@ -114,9 +114,7 @@ impl UserAgentCore {
         if offer.is_some() && !self.dialogs.get(dialog).is_some_and(|entry| entry.oa.may_send(Place::Prack)) {
             return Err(CommandError::Pending);
         }
-        self.acknowledge_reliable(ep, call, dialog, invite, offer)?;
-        self.deadlines.clear(Deadline::Answer(call));
-        Ok(())
+        self.acknowledge_reliable(ep, call, dialog, invite, offer)
     }
 
     /// The number of the INVITE whose reliable provisional response waits for the host: for its answer to the offer in it, or for
@@ -130,20 +128,24 @@ impl UserAgentCore {
         if !waits {
             return Err(CommandError::WrongState);
         }
-        let tx = found.change.as_ref().and_then(|change| change.tx).or(found.client);
+        // An UPDATE of ours may be under way beside the INVITE.
+        let change = found.change.as_ref().filter(|change| change.kind == Kind::Invite);
+        let tx = change.and_then(|change| change.tx).or(found.client);
         let request = tx.and_then(|tx| self.clients.get(&tx)).and_then(|client| client.request.as_ref());
-        Ok(request.and_then(|request| request.cseq().ok()).map_or(0, |cseq| cseq.number))
+        let cseq = request.and_then(|request| request.cseq().ok()).ok_or(CommandError::WrongState)?;
+        Ok(cseq.number)
     }
 
-    /// The host has left a reliable provisional response without its PRACK: it gets one without an offer. `false` if there is none,
-    /// or one whose offer only the host can answer.
+    /// The host has left reliable provisional responses without their PRACKs: they get ones without an offer. `false` if there is
+    /// one whose offer only the host could answer.
     pub(crate) fn prack_for_host(&mut self, ep: &mut Endpoint, call: CallHandle) -> bool {
-        let Some(found) = self.calls.get(call) else { return false };
-        let mut done = false;
+        let Some(found) = self.calls.get(call) else { return true };
+        let mut done = true;
         for dialog in found.early.clone() {
             if let Ok(invite) = self.unpracked(call, dialog, false) {
-                done |= self.acknowledge_reliable(ep, call, dialog, invite, None).is_ok();
+                let _ = self.acknowledge_reliable(ep, call, dialog, invite, None);
             }
+            done &= self.unpracked(call, dialog, true).is_err();
         }
         done
     }
@@ -172,12 +174,14 @@ impl UserAgentCore {
         };
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
-        entry.unpracked = reliable && session == Some(Meaning::Offer);
-        if entry.unpracked {
-            let wait = self.config.answer;
-            self.deadlines.after(Deadline::Answer(call), self.now, wait);
-        } else if reliable {
-            self.send_prack(ep, call, dialog, &message, None);
+        if reliable {
+            entry.unpracked = session == Some(Meaning::Offer);
+            if entry.unpracked {
+                let wait = self.config.answer;
+                self.deadlines.after(Deadline::Answer(call), self.now, wait);
+            } else {
+                self.send_prack(ep, call, dialog, &message, None);
+            }
         }
         if session == Some(Meaning::Answer) {
             if let Some(found) = self.calls.get_mut(call) {
@@ -200,31 +204,40 @@ impl UserAgentCore {
         let rack = alloc::format!("{} {invite} INVITE", entry.rseq);
         let mut oa = entry.oa;
         let mut builder = entry.dialog.request(Method::Prack).header(Header::RAck, rack);
+        let (mut answer, mut offers) = (None, false);
         if let Some(body) = body {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-5
             //# If the UAC receives a reliable provisional response with an offer (this
             //# would occur if the UAC sent an INVITE without an offer, in which case
             //# the first reliable provisional response will contain the offer), it MUST
             //# generate an answer in the PRACK.
-            oa.sent(Place::Prack).ok_or(CommandError::BodyNotAllowed)?;
+            offers = oa.sent(Place::Prack).ok_or(CommandError::BodyNotAllowed)? == Meaning::Offer;
+            answer = (!offers).then(|| body.clone());
             builder = body.on_request(builder);
         }
         let prack = self.dress(builder).build()?;
-        self.send_in_dialog(ep, dialog, prack, Purpose::Prack(call, dialog))?;
+        self.send_in_dialog(ep, dialog, prack, Purpose::Prack(call, dialog, offers))?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
             entry.unpracked = false;
         }
+        if let Some(answer) = answer {
+            self.keep_session(call, dialog, answer);
+        }
+        self.settle_answer(call);
         Ok(())
     }
 
-    /// A PRACK of ours was answered.
-    pub(crate) fn on_prack_done(&mut self, _ep: &mut Endpoint, call: CallHandle, dialog: DialogId, outcome: Final) {
+    /// A PRACK of ours with an offer in it was answered. Of the others there is nothing to tell.
+    pub(crate) fn on_prack_done(&mut self, call: CallHandle, dialog: DialogId, outcome: Final) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let offered = entry.oa.local_offer() == Some(Place::Prack);
         if let (true, Some(response)) = (outcome.status.is_success(), &outcome.response) {
             if let Some(session) = entry.read_session(Place::PrackOk, response) {
                 let message = response.clone();
+                if let Some(body) = outcome.request.as_deref().and_then(Body::of) {
+                    self.keep_session(call, dialog, body);
+                }
                 return self.call_event(call, CallEvent::Answered { message, session: Some(session) });
             }
         }

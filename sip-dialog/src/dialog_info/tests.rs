@@ -107,3 +107,12 @@ fn a_watcher_keeps_to_the_versions() {
     assert_eq!(table.apply(info(12, true, &[])), Applied::Taken, "a full one needs nothing before it");
     assert!(table.is_idle());
 }
+
+#[test]
+fn the_end_of_an_entity_is_looked_for_no_further_than_its_name_may_go() {
+    // Ten million signs that begin nothing: looked for to the end from each of them, they would never be done.
+    let text = "&".repeat(10_000_000);
+    assert_eq!(xml::unescaped(&text).len(), text.len());
+    assert_eq!(xml::unescaped("&#x10FFFF;&#x0041;&#x0000041;&;&amp&lt;é&;"), "\u{10ffff}A&#x0000041;&;&amp<é&;");
+    assert_eq!(xml::unescaped("&amp"), "&amp");
+}

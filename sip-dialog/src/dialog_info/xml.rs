@@ -119,13 +119,18 @@ pub(super) fn value(mut attributes: &str, wanted: &str) -> Option<String> {
     }
 }
 
+/// The longest name of an entity that is known: `#x10ffff`.
+const LONGEST_ENTITY: usize = 8;
+
 /// Text with its entities replaced; those that are unknown stay as they are.
 pub(super) fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, from)) = rest.split_once('&') {
         out.push_str(before);
-        let entity = from.split_once(';').filter(|(name, _)| name.len() <= 8);
+        // No further than the longest name goes, or text that is all `&` is read again from each of them.
+        let end = from.bytes().take(LONGEST_ENTITY + 1).position(|byte| byte == b';');
+        let entity = end.and_then(|end| Some((from.get(..end)?, from.get(end + 1..)?)));
         let known = entity.and_then(|(name, _)| match name {
             "lt" => Some('<'),
             "gt" => Some('>'),

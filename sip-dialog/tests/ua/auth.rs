@@ -421,3 +421,36 @@ fn a_server_may_show_that_it_knows_the_password_too() {
         }
     }
 }
+
+#[test]
+fn a_proof_that_cannot_be_compared_shows_nothing_and_the_next_nonce_is_taken() {
+    let mut world = World::new(60);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let proxied = sip_dialog::Invite::new(origin(1), "sip:2@192.0.2.2").body(offer());
+    let call = world.invite(alice, proxied);
+    let (tx, first) = world.request_at(raw);
+    world.respond(raw, tx, &first, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, challenge("SHA-256", "n", ""))
+    });
+    let (tx, second) = world.request_at(raw);
+    let info = rspauth(&second, "secret", b"", Qop::Auth).replace("qop=auth,", "qop=auth-later,");
+    world.respond(raw, tx, &second, 200, |builder| {
+        builder
+            .header(Header::AuthenticationInfo, info)
+            .header(Header::Contact, "<sip:2@192.0.2.2>")
+            .body("application/sdp", ANSWER)
+    });
+    world.until_confirmed(alice, call);
+    assert!(!world.log.iter().any(|happened| matches!(happened.event, Event::ServerShown { .. })));
+    world.hang_up(alice, call);
+    let bye = loop {
+        let (tx, request) = world.request_at(raw);
+        if request.method() == Some(sip_message::Method::Bye) {
+            world.respond(raw, tx, &request, 200, |builder| builder);
+            break request;
+        }
+    };
+    let shown = bye.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();
+    assert_eq!(shown.nonce().unwrap().unwrap().without_quotes(), b"next");
+}

@@ -393,3 +393,198 @@ fn what_comes_after_a_final_response_that_refused_is_ignored() {
     assert_eq!((more, world.log.len()), (Vec::<String>::new(), events), "{}", world.ladder());
     world.finish();
 }
+
+/// A 183 of a branch, sent reliably, with its number in the row and what it carries.
+fn reliable(
+    world: &mut World,
+    raw: sim::NodeId,
+    tx: ServerTxId,
+    request: &Message,
+    tag: &str,
+    rseq: u32,
+    body: &'static [u8],
+) {
+    let mut builder = Message::response(request, status(183))
+        .to_tag(tag)
+        .header(Header::Contact, format!("<sip:{tag}@192.0.2.2>"))
+        .header(Header::Allow, "INVITE, ACK, BYE, UPDATE, PRACK")
+        .header(Header::Require, "100rel")
+        .header(Header::RSeq, rseq);
+    if !body.is_empty() {
+        builder = builder.body("application/sdp", body);
+    }
+    let now = world.now();
+    world.net.host(raw).endpoint_mut().respond(now, tx, builder.build().unwrap()).unwrap();
+}
+
+#[test]
+fn an_unreliable_response_leaves_the_prack_that_waits_to_the_host() {
+    let mut world = World::new(90);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).prack_by_host());
+    let (tx, request) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 1, ANSWER);
+    let one = progress(&mut world, alice, ours);
+    branch(&mut world, raw, tx, &request, 180, "one", b"");
+    assert_eq!(progress(&mut world, alice, ours), one);
+    let done = world.tell(alice, |core, ep, now| core.prack(ep, now, ours, one, None));
+    assert_eq!(done, Ok(()));
+    assert_eq!(
+        world.request_at(raw).1.field(Header::RAck),
+        Some(format!("1 {} INVITE", request.cseq().unwrap().number).as_bytes())
+    );
+}
+
+#[test]
+fn a_prack_beside_an_update_names_the_invite() {
+    let mut world = World::new(91);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).prack_by_host());
+    let (tx, request) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 1, ANSWER);
+    let one = progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.prack(ep, now, ours, one, None)).unwrap();
+    let (p, prack) = world.request_at(raw);
+    world.respond(raw, p, &prack, 200, |builder| builder);
+    world
+        .tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), sip_dialog::ExtraHeaders::new()))
+        .unwrap();
+    let (_u, _update) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 2, b"");
+    progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.prack(ep, now, ours, one, None)).unwrap();
+    let (_p, prack) = world.request_at(raw);
+    let cseq = request.cseq().unwrap().number;
+    assert_eq!(
+        prack.field(Header::RAck).map(|v| String::from_utf8_lossy(v).into_owned()),
+        Some(format!("2 {cseq} INVITE"))
+    );
+}
+
+#[test]
+fn a_fork_that_is_hung_up_on_ends_no_call_for_want_of_its_prack() {
+    let mut world = World::new(92);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).prack_by_host());
+    let (tx, request) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 1, ANSWER);
+    let one = progress(&mut world, alice, ours);
+    branch(&mut world, raw, tx, &request, 180, "two", b"");
+    progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, one, None)).unwrap();
+    let (b, bye) = world.request_at(raw);
+    world.respond(raw, b, &bye, 200, |builder| builder);
+    world.run_for(std::time::Duration::from_secs(60));
+    assert!(!world.sent().contains(&"1>2 CANCEL".to_owned()), "{:?}", world.sent());
+}
+
+#[test]
+fn a_fork_that_accepts_after_its_bye_is_answered_gets_ack_and_bye() {
+    let mut world = World::new(93);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, request) = world.request_at(raw);
+    branch(&mut world, raw, tx, &request, 180, "one", b"");
+    let one = progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.hang_up_early(ep, now, ours, one, None)).unwrap();
+    let (b, bye) = world.request_at(raw);
+    world.respond(raw, b, &bye, 200, |builder| builder);
+    world.run_for(std::time::Duration::from_secs(1));
+    let known = world.log.len();
+    branch(&mut world, raw, tx, &request, 180, "one", b"");
+    world.run_for(std::time::Duration::from_millis(100));
+    assert_eq!(world.log.len(), known, "it does not come back");
+    branch(&mut world, raw, tx, &request, 200, "one", ANSWER);
+    let (b, again) = world.request_at(raw);
+    assert_eq!(again.method(), Some(Method::Bye));
+    assert!(again.cseq().unwrap().number > request.cseq().unwrap().number);
+    world.respond(raw, b, &again, 200, |builder| builder);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    assert_eq!(world.sent().iter().filter(|sent| *sent == "1>2 ACK").count(), 1, "{}", world.ladder());
+    world.finish();
+}
+
+#[test]
+fn a_refused_reinvite_leaves_nothing_that_waits_for_its_prack() {
+    let mut world = World::new(94);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, request) = world.request_at(raw);
+    branch(&mut world, raw, tx, &request, 200, "one", ANSWER);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Confirmed { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, None, sip_dialog::ExtraHeaders::new())).unwrap();
+    let (tx, request) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 1, OFFER);
+    progress(&mut world, alice, ours);
+    branch(&mut world, raw, tx, &request, 488, "one", b"");
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::ChangeFailed { .. }).then_some(()));
+    world
+        .tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), sip_dialog::ExtraHeaders::new()))
+        .unwrap();
+    let (tx, request) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 7, ANSWER);
+    world.run_for(std::time::Duration::from_secs(2));
+    assert!(world.sent().contains(&"1>2 PRACK".to_owned()), "{:?}", world.sent());
+}
+
+#[test]
+fn each_fork_that_the_host_leaves_alone_gets_its_prack() {
+    let mut world = World::new(95);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).prack_by_host());
+    let (tx, request) = world.request_at(raw);
+    reliable(&mut world, raw, tx, &request, "one", 1, ANSWER);
+    let one = progress(&mut world, alice, ours);
+    reliable(&mut world, raw, tx, &request, "two", 1, ANSWER);
+    progress(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.prack(ep, now, ours, one, None)).unwrap();
+    let (p, prack) = world.request_at(raw);
+    world.respond(raw, p, &prack, 200, |builder| builder);
+    let (p, prack) = world.request_at(raw);
+    assert_eq!(prack.to().unwrap().tag(), Ok(Some("two")));
+    world.respond(raw, p, &prack, 200, |builder| builder);
+    world.run_for(std::time::Duration::from_secs(60));
+    assert_eq!(world.sent().iter().filter(|sent| *sent == "1>2 PRACK").count(), 2, "{}", world.ladder());
+}
+
+#[test]
+fn an_update_that_the_host_leaves_alone_is_504_and_the_call_rings_on() {
+    let mut world = World::new(96);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.invite(alice, invite(1, 2).body(offer()).prack_by_host());
+    let (tx, request) = world.request_at(raw);
+    for tag in ["one", "two"] {
+        reliable(&mut world, raw, tx, &request, tag, 1, ANSWER);
+        let dialog = progress(&mut world, alice, ours);
+        world.tell(alice, |core, ep, now| core.prack(ep, now, ours, dialog, None)).unwrap();
+        let (p, prack) = world.request_at(raw);
+        world.respond(raw, p, &prack, 200, |builder| builder);
+    }
+    update(&mut world, raw, &request, "two", 1);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.run_for(std::time::Duration::from_secs(60));
+    let sent = world.sent();
+    assert!(sent.contains(&"1>2 504".to_owned()) && !sent.contains(&"1>2 CANCEL".to_owned()), "{}", world.ladder());
+    // The answer of the host goes to the fork that asked.
+    update(&mut world, raw, &request, "two", 2);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    let body = sip_dialog::Body::sdp(ANSWER);
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, body)).unwrap();
+    world.run_for(std::time::Duration::from_millis(100));
+    assert_eq!(world.last("200").body(), ANSWER);
+}
+
+/// An offer of a branch in an UPDATE.
+fn update(world: &mut World, raw: sim::NodeId, invite: &Message, tag: &str, cseq: u32) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let to = text(invite.field(Header::To).unwrap());
+    let update = Message::request(Method::Update, "sip:1@192.0.2.1")
+        .header(Header::MaxForwards, 70)
+        .header(Header::From, format!("{to};tag={tag}"))
+        .header(Header::To, text(invite.field(Header::From).unwrap()))
+        .header(Header::CallId, text(invite.field(Header::CallId).unwrap()))
+        .header(Header::CSeq, format!("{cseq} UPDATE"))
+        .header(Header::Contact, format!("<sip:{tag}@192.0.2.2>"))
+        .body("application/sdp", OFFER);
+    world.send(raw, update.build().unwrap());
+}
