@@ -575,3 +575,27 @@ fn a_datagram_goes_out_of_the_first_socket_of_its_family() {
     assert_eq!(goes_over("192.0.2.9:5060", Some(first)), Some(second));
     assert_eq!(goes_over("192.0.2.9:5060", Some(second)), None);
 }
+
+#[test]
+fn the_endpoints_own_responses_tell_where_the_request_came_from_as_the_request_itself_does() {
+    for via in [
+        "SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
+        "SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+        "SIP/2.0/UDP a.example.com;branch=z9hG4bK1;received=1.2.3.4",
+        "SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK1;received=1.2.3.4;rport",
+        "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1;maddr=192.0.2.77",
+        "SIP/2.0/UDP a.example.com:7000;branch=z9hG4bK1;maddr=224.0.1.75;rport",
+    ] {
+        let mut server = Server::new(EndpointConfig::default());
+        server.input("192.0.2.7:6000", options(via).replace("OPTIONS", "INVITE").as_bytes()).unwrap();
+        let Some(Event::Request { message, .. }) = server.endpoint.poll_event() else { panic!("a request") };
+        server.endpoint.handle_timeout(ms(200));
+        let trying = Message::parse(server.endpoint.poll_transmit().unwrap().bytes).unwrap();
+        assert_eq!(trying.status().unwrap().code(), 100);
+        let (told, said) = (message.top_via().unwrap(), trying.top_via().unwrap());
+        assert_eq!((told.received(), told.rport()), (said.received(), said.rport()), "{via}");
+        let named = via.contains("a.example.com") || via.contains("rport");
+        assert_eq!(told.received().unwrap(), named.then(|| "192.0.2.7".parse().unwrap()), "{via}");
+        assert!(!via.contains("rport") || said.rport() == Ok(Some(Some(6000))), "{via}");
+    }
+}

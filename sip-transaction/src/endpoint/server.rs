@@ -425,8 +425,11 @@ impl Endpoint {
             self.answer_stateless(&path, &message, StatusCode::SERVICE_UNAVAILABLE);
             return Err(InputError::Overload);
         }
-        let raw = message.to_bytes();
+        // What is kept is shared with the message, unless `make_response` could not tell from it where the request came from.
+        let kept_whole = read.maddr.is_some() || read.received.is_some();
+        let raw = if kept_whole { Bytes::new() } else { message.to_bytes() };
         self.stamp(&mut message, &path, differs, rport);
+        let raw = if kept_whole { message.to_bytes() } else { raw };
         if alias {
             self.know_alias(&path, port);
         }
@@ -667,14 +670,15 @@ impl Endpoint {
     /// Makes a response of the endpoint's own from the request of a transaction.
     pub(super) fn make_response(&mut self, index: u32, status: StatusCode) {
         let Some(tx) = self.txs.at(index) else { return };
-        let Ok(mut request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+        let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
         let path = tx.flow.and_then(|flow| self.path_of(flow, tx.remote));
-        if let (Some(path), Ok(via)) = (path, request.top_via()) {
-            let read = ReadVia::of(&via);
-            let rport = read.rport == Some(None);
-            let differs = read.received.is_none() && read.ip != Some(path.remote.ip());
-            self.stamp(&mut request, &path, differs, rport);
-        }
+        let source = match (path, request.top_via().as_ref().map(ReadVia::of)) {
+            // With `received` or `maddr` it was kept as it was handed on; without, responses go to where it came from.
+            (Some(path), Ok(read)) if read.received.is_none() && read.maddr.is_none() => {
+                self.source_for_via(&path, read.ip != Some(path.remote.ip()), read.rport == Some(None))
+            }
+            _ => wire::Source::default(),
+        };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.2.1
         //# The 100
         //# (Trying) response is constructed according to the procedures in
@@ -682,7 +686,7 @@ impl Endpoint {
         //# field of the response (when none was present in the request) is
         //# downgraded from MAY to SHOULD NOT.
         let tag = (status != StatusCode::TRYING).then(|| tag_of(tx.tag));
-        let bytes = self.own_response(&request, status, tag, &[]).bytes();
+        let bytes = wire::Response { source, ..self.own_response(&request, status, tag, &[]) }.bytes();
         if let Some(tx) = self.txs.at_mut(index) {
             tx.last = bytes;
         }
