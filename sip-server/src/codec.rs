@@ -105,6 +105,7 @@ impl Writer {
         self.u16(target.q);
         self.text(&target.instance);
         self.bool(target.asleep);
+        self.text(&target.aor);
     }
 }
 
@@ -222,6 +223,7 @@ impl<'a> Reader<'a> {
             q: self.u16()?,
             instance: self.string()?,
             asleep: self.bool()?,
+            aor: self.string()?,
         })
     }
 }

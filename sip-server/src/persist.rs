@@ -15,7 +15,7 @@ use core::time::Duration;
 use sip_transaction::cores::{HashKey, Slab};
 use sip_transaction::{Endpoint, FlowId, ImportError, Instant, Path};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const BINDINGS: &[u8] = b"sip-server bindings";
 const CONTEXTS: &[u8] = b"sip-server contexts";
 const SERVER: &[u8] = b"sip-server state";

@@ -8,6 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use core::time::Duration;
 use sip_message::Uri;
+use sip_message::uri::UriParam;
 use sip_transaction::Instant;
 
 //= https://www.rfc-editor.org/rfc/rfc8599#section-6.2.1
@@ -123,23 +124,33 @@ impl PushTarget {
 //# conveyed by a user in the Contact URI of a REGISTER request are
 //# not sent to other users or to non-trusted network entities.
 pub(crate) fn push_public(out: &mut String, contact: &str) {
-    let Some((first, rest)) = contact.split_once(';').filter(|_| contact.contains(";pn-") || contact.contains(";PN-"))
-    else {
+    let uri = Uri::parse(contact.as_bytes());
+    let params = uri.as_ref().ok().and_then(|uri| uri.as_sip()).map(|uri| uri.params());
+    let Some(params) = params.filter(|params| { *params }.any(|param| is_secret(&param))) else {
         return out.push_str(contact);
     };
-    out.push_str(first);
-    let (params, headers) = rest.split_once('?').map_or((rest, None), |(params, headers)| (params, Some(headers)));
-    for param in params.split(';') {
-        let secret = param.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("pn-"));
-        if !secret {
-            out.push(';');
-            out.push_str(param);
+    // The parameters are a part of this text: what stands before and behind them stays.
+    let text = params.as_str();
+    let start = (text.as_ptr() as usize).wrapping_sub(contact.as_ptr() as usize);
+    let (Some(before), Some(behind)) = (contact.get(..start), contact.get(start.wrapping_add(text.len())..)) else {
+        return;
+    };
+    out.push_str(before);
+    for param in params.filter(|param| !is_secret(param)) {
+        out.push(';');
+        out.push_str(param.name.as_str());
+        if let Some(value) = param.value {
+            out.push('=');
+            out.push_str(value.as_str());
         }
     }
-    if let Some(headers) = headers {
-        out.push('?');
-        out.push_str(headers);
-    }
+    out.push_str(behind);
+}
+
+/// Whether a parameter is one of RFC 8599, whatever the spelling of its name (RFC 3261 section 19.1.4).
+fn is_secret(param: &UriParam<'_>) -> bool {
+    let start = param.name.octets().take(3).map(|octet| octet.to_ascii_lowercase());
+    start.eq(*b"pn-")
 }
 
 /// How long before a binding ends its user agent is woken to refresh it.
@@ -200,6 +211,10 @@ mod tests {
             ("sip:a@h;transport=tcp", "sip:a@h;transport=tcp"),
             ("sip:a@h;pn-provider=acme;transport=tcp;PN-Prid=x;lr?subject=1", "sip:a@h;transport=tcp;lr?subject=1"),
             ("sip:a@h;pn-provider", "sip:a@h"),
+            ("sip:a@h;Pn-Prid=x;pN-provider=y;q", "sip:a@h;q"),
+            ("sip:a@h;%70n-prid=x;pn%2Dparam=y;a=%41", "sip:a@h;a=%41"),
+            ("sip:a;pn-b=c?d@h;pn-prid=x?pn-e=x", "sip:a;pn-b=c?d@h?pn-e=x"),
+            ("tel:+1;pn-prid=x", "tel:+1;pn-prid=x"),
         ];
         for (contact, shown) in cases {
             let mut out = String::new();

@@ -204,8 +204,8 @@ impl Server {
     }
 
     /// A push that [`ProxyEvent::Wake`] asked for could not be sent ([`Proxy::wake_failed`]).
-    pub fn wake_failed(&mut self, now: Instant, id: ProxyId, push: &PushTarget) {
-        self.proxy.wake_failed(&mut self.endpoint, now, id, push);
+    pub fn wake_failed(&mut self, now: Instant, push: &PushTarget) {
+        self.proxy.wake_failed(&mut self.endpoint, now, push);
         self.drain(now);
     }
 
@@ -320,7 +320,7 @@ impl Server {
             }
             while let Some(event) = self.registrar.poll_event() {
                 match event {
-                    RegistrarEvent::Awake { binding, .. } => self.proxy.awake(&mut self.endpoint, now, &binding),
+                    RegistrarEvent::Awake { aor, binding } => self.proxy.awake(&mut self.endpoint, now, &aor, &binding),
                     event => self.events.push_back(ServerEvent::Registrar(event)),
                 }
             }
@@ -378,6 +378,19 @@ impl Server {
         }
     }
 
+    /// Says of targets that sleep whose they are, if the Request-URI does not: a temporary GRUU hides it.
+    fn name_sleepers(&self, id: ProxyId, decision: &mut Decision) {
+        let Decision::Targets(targets) = decision else { return };
+        let mut unnamed = targets.iter_mut().filter(|target| target.asleep && target.aor.is_empty()).peekable();
+        if unnamed.peek().is_none() {
+            return;
+        }
+        let Some(Ok(Uri::Sip(uri))) = self.proxy.request(id).and_then(|request| request.request_uri()) else { return };
+        if let Some(aor) = self.registrar.record_of(&uri).filter(|_| uri.gr().is_some()) {
+            unnamed.for_each(|target| target.aor.clone_from(&aor));
+        }
+    }
+
     fn route_waiting(&mut self, now: Instant) {
         while let Some(event) = self.proxy.poll_event() {
             let ProxyEvent::RouteRequest { id, tx, kind } = event else {
@@ -389,7 +402,8 @@ impl Server {
                 self.events.push_back(ServerEvent::Proxy(event));
                 continue;
             }
-            if let Some(decision) = self.default_decision(now, id, tx, kind) {
+            if let Some(mut decision) = self.default_decision(now, id, tx, kind) {
+                self.name_sleepers(id, &mut decision);
                 // The host has not been asked, so it is told no more. It waits, or there would be no decision.
                 self.proxy.keep_quiet(id);
                 let _ = self.proxy.route(&mut self.endpoint, now, id, decision);

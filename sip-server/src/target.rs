@@ -34,6 +34,9 @@ pub struct Target {
     /// Whether the user agent has to be woken first (RFC 8599): the URI says how, by its `pn-` parameters. The proxy then says so by
     /// [`ProxyEvent::Wake`](crate::ProxyEvent::Wake) and lets the request wait.
     pub asleep: bool,
+    /// Whose contact it is, as [`aor_key`](crate::aor_key) has it: only a REGISTER for this address-of-record wakes one that is asleep. Empty
+    /// if it is the user the Request-URI names.
+    pub aor: String,
 }
 
 /// A flow that a target is reached over.
@@ -57,7 +60,15 @@ impl FlowPath {
 impl Target {
     /// A target with nothing but a URI, and the highest preference.
     pub fn new(uri: impl Into<String>) -> Target {
-        Target { uri: uri.into(), route: String::new(), flow: None, q: 1000, instance: String::new(), asleep: false }
+        Target {
+            uri: uri.into(),
+            route: String::new(),
+            flow: None,
+            q: 1000,
+            instance: String::new(),
+            asleep: false,
+            aor: String::new(),
+        }
     }
 
     /// With this preference, in thousandths.
@@ -96,6 +107,7 @@ impl Target {
             q: binding.q(),
             instance: binding.instance().into(),
             asleep: binding.wakes(),
+            aor: String::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ mod common;
 use common::{NodeEvent, Ua, World, new_request, of_caller};
 use core::time::Duration;
 use sip_message::{Header, Message, Method};
-use sip_server::{ProxyEvent, ProxyId, PushTarget, RegistrarEvent, ServerEvent};
+use sip_server::{ProxyEvent, ProxyId, PushTarget, RegistrarEvent, ServerConfig, ServerEvent};
 use sip_transaction::{Destination, Transport};
 
 const SERVER: &str = "192.0.2.10";
@@ -21,9 +21,14 @@ struct Scene {
 }
 
 fn scene() -> Scene {
+    scene_with(|_| {})
+}
+
+fn scene_with(adapt: impl FnOnce(&mut ServerConfig)) -> Scene {
     let mut world = World::new(85);
     let server = world.server(SERVER, "example.com", |config| {
         config.registrar.push = vec!["acme".into(), "webpush".into()];
+        adapt(config);
     });
     let alice = world.udp("192.0.2.1");
     let bob = world.connected("192.0.2.2", Transport::Tls, SERVER);
@@ -277,14 +282,14 @@ fn a_push_that_fails_ends_the_wait() {
     scene.register(CONTACT, &[]);
     scene.sleep();
     scene.invite("call");
-    let (id, push) = scene.asked_to_wake();
+    let (_, push) = scene.asked_to_wake();
     let now = scene.world.now();
-    scene.world.srv(scene.server).wake_failed(now, id, &push);
+    scene.world.srv(scene.server).wake_failed(now, &push);
     scene.world.response(&scene.alice, 480);
     assert_eq!(scene.world.now().as_micros() / 1_000_000, now.as_micros() / 1_000_000, "at once");
     // Again, and after it is over: passed over.
     let now = scene.world.now();
-    scene.world.srv(scene.server).wake_failed(now, id, &push);
+    scene.world.srv(scene.server).wake_failed(now, &push);
     scene.assert_idle();
 }
 
@@ -384,4 +389,145 @@ fn others_do_not_see_where_the_push_goes() {
     let binding = table.bindings(BOB, now).next().unwrap();
     let document = sip_server::RegInfo::new().full(now, [(BOB, [binding])]);
     assert!(document.contains("<uri>sip:bob@192.0.2.2:40000;transport=tls</uri>"), "{document}");
+}
+
+/// One device has registered for two users, or somebody knows the parameters of another's.
+#[test]
+fn a_call_for_one_user_does_not_go_to_another_of_the_same_device() {
+    let mut scene = scene();
+    scene.register(CONTACT, &[]);
+    scene.sleep();
+    scene.invite("call");
+    scene.asked_to_wake();
+    scene.wake();
+    let bob = scene.bob;
+    let carol = CONTACT.replace("bob", "carol");
+    scene.world.register(&bob, SERVER, "sip:carol@example.com", &carol, &[]);
+    scene.world.run(Duration::from_secs(2));
+    assert!(!scene.world.has_request(&bob, Method::Invite));
+    scene.register(CONTACT, &[]);
+    let (tx, invite) = scene.world.request(&bob, Method::Invite);
+    scene.world.reply(&bob, tx, &invite, 486, "b");
+    scene.world.response(&scene.alice, 486);
+    scene.assert_idle();
+}
+
+/// A temporary GRUU does not show whose it is, and wakes its user agent all the same.
+#[test]
+fn a_call_to_a_temporary_gruu_waits_too() {
+    let mut scene = scene();
+    let contact = format!("{CONTACT};+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\"");
+    let answer = scene.register(&contact, &[("Supported", "gruu")]);
+    let text = String::from_utf8(answer.to_bytes().to_vec()).unwrap();
+    let gruu = text.split("temp-gruu=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    scene.sleep();
+    let invite = new_request(Method::Invite, "sip:alice@x.example", &gruu, "g", "<sip:alice@192.0.2.1>", &[]);
+    let alice = scene.alice;
+    scene.world.send(&alice, invite, Destination::next_hop(format!("sip:{SERVER}")));
+    scene.asked_to_wake();
+    scene.wake();
+    scene.register(&contact, &[("Supported", "gruu")]);
+    let (tx, invite) = scene.world.request(&scene.bob, Method::Invite);
+    scene.world.reply(&scene.bob, tx, &invite, 486, "b");
+    scene.world.response(&alice, 486);
+    scene.assert_idle();
+}
+
+#[test]
+fn many_calls_for_one_user_agent_wake_it_once_and_only_some_wait() {
+    let wake = |event: &NodeEvent| matches!(event, NodeEvent::Server(ServerEvent::Proxy(ProxyEvent::Wake { .. })));
+    let mut scene = scene_with(|config| config.proxy.max_asleep_each = 2);
+    scene.register(CONTACT, &[]);
+    scene.sleep();
+    for call in ["one", "two"] {
+        scene.invite(call);
+        scene.world.run(Duration::from_secs(1));
+    }
+    scene.asked_to_wake();
+    assert!(!scene.world.has(scene.server, |event| wake(event).then_some(())));
+    scene.invite("three");
+    scene.world.response(&scene.alice, 480);
+    scene.wake();
+    scene.register(CONTACT, &[]);
+    for _ in 0..2 {
+        let (tx, invite) = scene.world.request(&scene.bob, Method::Invite);
+        scene.world.reply(&scene.bob, tx, &invite, 486, "b");
+        scene.world.response(&scene.alice, 486);
+    }
+    // Nobody waits any more: the next one asks again, and a push that fails is over for all.
+    scene.sleep();
+    for call in ["four", "five"] {
+        scene.invite(call);
+        scene.world.run(Duration::from_secs(1));
+    }
+    let (_, push) = scene.asked_to_wake();
+    let now = scene.world.now();
+    scene.world.srv(scene.server).wake_failed(now, &push);
+    scene.world.response(&scene.alice, 480);
+    scene.world.response(&scene.alice, 480);
+    scene.assert_idle();
+}
+
+/// Callers who keep coming do not keep a user agent asleep whose first push was lost.
+#[test]
+fn a_push_that_is_lost_is_asked_for_again() {
+    let mut scene = scene();
+    scene.register(CONTACT, &[]);
+    scene.sleep();
+    scene.invite("one");
+    scene.asked_to_wake();
+    scene.world.run(Duration::from_secs(15));
+    scene.invite("two");
+    scene.world.run(Duration::from_secs(10));
+    scene.world.response(&scene.alice, 480);
+    scene.invite("three");
+    scene.asked_to_wake();
+    scene.world.run(Duration::from_secs(30));
+    scene.world.response(&scene.alice, 480);
+    scene.world.response(&scene.alice, 480);
+    scene.assert_idle();
+}
+
+#[test]
+fn of_two_that_sleep_one_may_wake_and_the_other_not() {
+    let mut scene = scene();
+    let other = CONTACT.replace("40000", "40002").replace("ZTY4ZDJlMz", "other");
+    scene.register(CONTACT, &[]);
+    scene.register(&other, &[]);
+    scene.sleep();
+    scene.invite("call");
+    scene.asked_to_wake();
+    scene.asked_to_wake();
+    scene.wake();
+    scene.register(CONTACT, &[]);
+    let (tx, invite) = scene.world.request(&scene.bob, Method::Invite);
+    scene.world.reply(&scene.bob, tx, &invite, 486, "b");
+    scene.world.run(Duration::from_secs(5));
+    assert!(!scene.world.has_final(&scene.alice));
+    scene.world.run(Duration::from_secs(20));
+    assert!(scene.world.has_final(&scene.alice));
+    scene.world.answer(&scene.alice);
+    scene.assert_idle();
+}
+
+/// A registrar that grants less than a wake-up is told before grants what it can, and wakes in time.
+#[test]
+fn short_registrations_are_granted_and_refreshed_too() {
+    let mut scene = scene_with(|config| {
+        config.registrar.min_expires = 10;
+        config.registrar.max_expires = 200;
+    });
+    let refused = scene.register(CONTACT, &[("Expires", "100")]);
+    assert_eq!((refused.status().unwrap().code(), refused.field(Header::MinExpires)), (423, Some(&b"200"[..])));
+    assert_eq!(scene.register(CONTACT, &[("Expires", "3600")]).status().unwrap().code(), 200);
+    scene.world.run(Duration::from_secs(90));
+    let wake_up = |event: &NodeEvent| match event {
+        NodeEvent::Server(ServerEvent::Registrar(RegistrarEvent::Wake { .. })) => Some(()),
+        _ => None,
+    };
+    assert!(!scene.world.has(scene.server, wake_up));
+    scene.world.run(Duration::from_secs(20));
+    scene.world.expect(scene.server, "a wake-up", wake_up);
+    scene.world.run(Duration::from_secs(100));
+    scene.assert_idle();
 }

@@ -183,6 +183,8 @@ pub struct ProxyConfig {
     pub wake_within: Duration,
     /// Branches that may wait so: 10,000. Beyond, their user agents are unavailable.
     pub max_asleep: usize,
+    /// Requests that may wait so for one user agent: 8. Beyond, it is unavailable.
+    pub max_asleep_each: usize,
 }
 
 impl Default for ProxyConfig {
@@ -202,6 +204,7 @@ impl Default for ProxyConfig {
             max_contexts: 500_000,
             wake_within: Duration::from_secs(20),
             max_asleep: 10_000,
+            max_asleep_each: 8,
         }
     }
 }
@@ -237,7 +240,7 @@ pub enum ProxyEvent {
     },
     /// A user agent sleeps that a request is for: have the notification service wake it (RFC 8599 section 5.6.2). The request waits until
     /// it has registered ([`Proxy::awake`]), the push has failed ([`Proxy::wake_failed`]), or [`wake_within`](ProxyConfig::wake_within) is
-    /// over.
+    /// over. Other requests for it that come while this one waits ask no more: they wait for the same push.
     Wake {
         /// The request.
         id: ProxyId,

@@ -216,6 +216,8 @@ struct Waiting {
     info: Option<String>,
     /// The bindings as they will be, when storing.
     bindings: Vec<Binding>,
+    /// Those of them that this REGISTER has made or refreshed.
+    fresh: Vec<Binding>,
     /// What to tell when they have been stored.
     changes: Vec<(Binding, Change)>,
     attempts: u8,
@@ -250,6 +252,8 @@ pub struct Registrar {
     events: VecDeque<RegistrarEvent>,
     next_sweep: Option<Instant>,
     wake_times: WakeTimes,
+    /// The table may have been changed by another hand: the wake-up times are to be found anew.
+    wake_times_stale: bool,
     now: Instant,
 }
 
@@ -276,6 +280,7 @@ impl Registrar {
             events: VecDeque::new(),
             next_sweep: None,
             wake_times: WakeTimes::default(),
+            wake_times_stale: false,
             now: Instant::ZERO,
         }
     }
@@ -288,10 +293,15 @@ impl Registrar {
         }
     }
 
-    /// The table of bindings, to import some or to change them by hand; `None` if they are kept elsewhere.
+    /// The table of bindings, to import some or to change them by hand; `None` if they are kept elsewhere. With
+    /// [push notifications](RegistrarConfig::push) the next [`handle_timeout`](Registrar::handle_timeout), due at once, goes through all bindings
+    /// for those to be refreshed by a wake-up.
     pub fn table_mut(&mut self) -> Option<&mut LocationTable> {
         match &mut self.storage {
-            Storage::Table(table) => Some(table),
+            Storage::Table(table) => {
+                self.wake_times_stale = !self.config.push.is_empty();
+                Some(table)
+            }
             Storage::External => None,
         }
     }
@@ -337,6 +347,7 @@ impl Registrar {
                     message,
                     info: info.map(String::from),
                     bindings: Vec::new(),
+                    fresh: Vec::new(),
                     changes: Vec::new(),
                     attempts: 0,
                 };
@@ -426,7 +437,7 @@ impl Registrar {
     /// that takes `&mut self`.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.wake_times_stale {
             return Some(self.now);
         }
         match &self.storage {
@@ -460,6 +471,10 @@ impl Registrar {
                 waiting.changes.push((binding.clone(), change));
             }
         });
+        waiting.fresh = match self.config.push.is_empty() {
+            true => Vec::new(),
+            false => update.put.iter().map(|(_, binding)| binding.clone()).collect(),
+        };
         update.apply(&mut bindings);
         waiting.bindings = bindings.to_vec();
         let bindings = bindings.into_vec();
@@ -482,9 +497,7 @@ impl Registrar {
                 }
                 let bindings = core::mem::take(&mut waiting.bindings);
                 self.accept(endpoint, &waiting.asker(), &aor, &bindings);
-                let of_this = |binding: &Binding| waiting.message.call_id() == Ok(binding.call_id());
-                let fresh: Vec<Binding> = bindings.into_iter().filter(of_this).collect();
-                self.note_awake(&aor, &fresh);
+                self.note_awake(&aor, &waiting.fresh);
             }
             Err(StoreError::Conflict) if waiting.attempts < ATTEMPTS => {
                 waiting.attempts += 1;

@@ -2,12 +2,13 @@
 //! a binding needs a wake-up to last.
 
 use super::read::Refused;
-use super::{Registrar, RegistrarConfig, RegistrarEvent, Storage};
+use super::{Registrar, RegistrarConfig, RegistrarEvent, SWEPT_AT_ONCE, Storage};
 use crate::location::Binding;
-use crate::push::{LEAD, LEAST, PushTarget};
+use crate::push::{LEAD, LEAST, PushTarget, WakeTimes};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use core::fmt::Write;
+use core::time::Duration;
 use sip_message::{Header, Message, StatusCode};
 use sip_transaction::Instant;
 use smallvec::SmallVec;
@@ -22,11 +23,7 @@ use smallvec::SmallVec;
 //# this section and process the REGISTER request using normal SIP
 //# procedures.
 fn asked(config: &RegistrarConfig, message: &Message) -> SmallVec<[PushTarget; 1]> {
-    let by_another = || {
-        let says = |name: &str| name.eq_ignore_ascii_case("+sip.pns");
-        message.feature_caps().flatten().any(|caps| caps.features().flatten().any(|feature| says(feature.name)))
-    };
-    if config.push.is_empty() || by_another() {
+    if !acts(config, message) {
         return SmallVec::new();
     }
     let addresses = message.contacts().flatten();
@@ -37,9 +34,17 @@ fn asked(config: &RegistrarConfig, message: &Message) -> SmallVec<[PushTarget; 1
     pushes.take(config.max_contacts).collect()
 }
 
-/// Whether the user agent of this contact is to be woken, if its binding of `seconds` is not refused.
-pub(super) fn check(config: &RegistrarConfig, message: &Message, contact: &str, seconds: u32) -> Result<bool, Refused> {
-    if config.push.is_empty() || seconds == 0 || asked(config, message).is_empty() {
+/// Whether push notifications are this server's to care for, and not another's before it. The same for all contacts of a REGISTER.
+pub(super) fn acts(config: &RegistrarConfig, message: &Message) -> bool {
+    let says = |name: &str| name.eq_ignore_ascii_case("+sip.pns");
+    !config.push.is_empty()
+        && !message.feature_caps().flatten().any(|caps| caps.features().flatten().any(|feature| says(feature.name)))
+}
+
+/// Whether the user agent of this contact is to be woken, if its binding of `seconds` is not refused. To be asked if this server
+/// [acts](acts) at all.
+pub(super) fn check(config: &RegistrarConfig, contact: &str, seconds: u32) -> Result<bool, Refused> {
+    if seconds == 0 {
         return Ok(false);
     }
     let Some(push) = PushTarget::of(contact) else { return Ok(false) };
@@ -58,8 +63,10 @@ pub(super) fn check(config: &RegistrarConfig, message: &Message, contact: &str, 
     //# be too short (see below), the proxy MUST either send a 423
     //# (Interval Too Brief) response to the REGISTER request or forward
     //# the request towards the registrar
-    if !push.prid.is_empty() && seconds < LEAST {
-        let fields = vec![(Header::MinExpires, LEAST.to_string())];
+    // More than this registrar grants to anybody cannot be asked for.
+    let least = LEAST.min(config.max_expires);
+    if !push.prid.is_empty() && seconds < least {
+        let fields = vec![(Header::MinExpires, least.to_string())];
         return Err(Refused { status: StatusCode::INTERVAL_TOO_BRIEF, fields });
     }
     Ok(!push.prid.is_empty() && push.is_of(&config.push))
@@ -140,7 +147,7 @@ pub(super) fn feature_caps(config: &RegistrarConfig, message: &Message) -> Small
         let _ = write!(caps, "*;+sip.pns=\"{name}\"");
         // One that wakes itself need not be woken if it refreshes before that.
         if wakes_itself {
-            let _ = write!(caps, ";+sip.pnsreg=\"{}\"", LEAD.as_secs());
+            let _ = write!(caps, ";+sip.pnsreg=\"{}\"", lead(config).as_secs());
         }
         caps
     })
@@ -163,8 +170,20 @@ impl Registrar {
     fn set_wake_time(&mut self, aor: &str, after: Instant) {
         let Storage::Table(table) = &self.storage else { return };
         let wakes = table.bindings(aor, after).filter(|binding| binding.wakes());
-        let next = wakes.map(wake_time).filter(|&at| at > after).min();
+        let lead = lead(&self.config);
+        let next = wakes.map(|binding| wake_time(binding, lead)).filter(|&at| at > after).min();
         self.wake_times.set(aor, next);
+    }
+
+    /// Finds out when whom to wake, after the table has been changed by another hand. Who should have been woken by now is due at once.
+    fn find_wake_times(&mut self, now: Instant) {
+        let Storage::Table(table) = &self.storage else { return };
+        self.wake_times = WakeTimes::default();
+        let lead = lead(&self.config);
+        for (aor, bindings) in table.iter() {
+            let wakes = bindings.iter().filter(|binding| binding.wakes() && binding.expires() > now);
+            self.wake_times.set(aor, wakes.map(|binding| wake_time(binding, lead)).min());
+        }
     }
 
     /// Asks for the bindings to be refreshed whose time has come.
@@ -173,10 +192,17 @@ impl Registrar {
     //# PRID has expired, or that a binding has been removed, the proxy MUST
     //# NOT request that further push notifications are sent to the UA using
     //# that PRID.
+    // What is beyond the limit stays due.
     pub(super) fn wake_due(&mut self, now: Instant) {
-        while let Some(aor) = self.wake_times.due(now) {
+        if core::mem::take(&mut self.wake_times_stale) {
+            self.find_wake_times(now);
+        }
+        for _ in 0..SWEPT_AT_ONCE {
+            let Some(aor) = self.wake_times.due(now) else { return };
             let Storage::Table(table) = &self.storage else { return };
-            for binding in table.bindings(&aor, now).filter(|binding| binding.wakes() && wake_time(binding) <= now) {
+            let lead = lead(&self.config);
+            let is_due = |binding: &&Binding| binding.wakes() && wake_time(binding, lead) <= now;
+            for binding in table.bindings(&aor, now).filter(is_due) {
                 if let Some(push) = PushTarget::of(binding.contact()) {
                     self.events.push_back(RegistrarEvent::Wake { aor: String::from(&*aor), push });
                 }
@@ -186,6 +212,11 @@ impl Registrar {
     }
 }
 
-fn wake_time(binding: &Binding) -> Instant {
-    Instant::from_micros(binding.expires().as_micros().saturating_sub(LEAD.as_micros() as u64))
+/// How long before a binding ends its user agent is woken: no more than half of the time that bindings last at all.
+fn lead(config: &RegistrarConfig) -> Duration {
+    LEAD.min(Duration::from_secs(u64::from(config.max_expires / 2)))
+}
+
+fn wake_time(binding: &Binding, lead: Duration) -> Instant {
+    Instant::from_micros(binding.expires().as_micros().saturating_sub(lead.as_micros() as u64))
 }

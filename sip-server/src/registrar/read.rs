@@ -163,6 +163,7 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
     let expires = message.expires().unwrap_or_default();
     let mut asked: SmallVec<[ContactAsked<'a>; 1]> = SmallVec::new();
     let (mut any, mut flows) = (false, false);
+    let push = super::push::acts(config, message);
     for contact in message.contacts() {
         let contact = contact.map_err(|_| BAD())?;
         if asked.len() >= config.max_contacts {
@@ -172,7 +173,7 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
             Contact::Any => any = true,
             Contact::Address(address) => {
                 flows |= is_flow(&contact);
-                asked.push(contact_asked(config, path, message, &contact, &address, expires, aor)?)
+                asked.push(contact_asked(config, path, message, &contact, &address, expires, aor, push)?)
             }
         }
     }
@@ -208,6 +209,7 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
     Ok(Asked::Contacts(asked))
 }
 
+#[allow(clippy::too_many_arguments, reason = "one contact and all it depends on")]
 fn contact_asked<'a>(
     config: &RegistrarConfig,
     path: &Path,
@@ -216,6 +218,7 @@ fn contact_asked<'a>(
     address: &NameAddr<'a>,
     expires: Option<u32>,
     aor: &str,
+    push: bool,
 ) -> Result<ContactAsked<'a>, Refused> {
     let uri = address.uri().map_err(|_| BAD())?;
     //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
@@ -288,7 +291,7 @@ fn contact_asked<'a>(
         _ => 0,
     };
     let text = core::str::from_utf8(address.uri_bytes()).map_err(|_| BAD())?;
-    let wakes = super::push::check(config, message, text, seconds)?;
+    let wakes = push && super::push::check(config, text, seconds)?;
     let mut params = String::new();
     //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
     //# If the contact contained a "pub-gruu" Contact header field
