@@ -12,6 +12,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use sip_message::headers::Event as EventValue;
 use sip_message::{FieldValue, Header, Message};
+use sip_transaction::cores::escape_xml;
 use sip_transaction::{Endpoint, Instant};
 
 use crate::agent::UserAgentCore;
@@ -271,7 +272,7 @@ fn write_party(out: &mut String, name: &str, party: &Party) {
     out.push('>');
     if !party.identity.is_empty() {
         out.push_str("<identity>");
-        xml::escape(out, &party.identity);
+        escape_xml(out, &party.identity);
         out.push_str("</identity>");
     }
     if !party.target.is_empty() {

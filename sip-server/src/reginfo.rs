@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt::Write;
 use sha2::{Digest, Sha256};
 use sip_transaction::Instant;
+use sip_transaction::cores::escape_xml;
 
 //= https://www.rfc-editor.org/rfc/rfc3680#section-4.5
 //= type=exception
@@ -113,6 +114,9 @@ impl RegInfo {
         let mut out = String::with_capacity(512);
         let version = self.version;
         self.version = version.wrapping_add(1);
+        //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+        //# Registration information is an XML document [4] that MUST be
+        //# well-formed and SHOULD be valid.
         out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n");
         let _ =
             write!(out, "<reginfo xmlns=\"urn:ietf:params:xml:ns:reginfo\" version=\"{version}\" state=\"{state}\">");
@@ -129,7 +133,7 @@ impl RegInfo {
 //# across all notifications sent within the subscription.
 fn registration(out: &mut String, aor: &str, state: &str) {
     out.push_str("<registration aor=\"");
-    escape(out, aor);
+    escape_xml(out, aor);
     out.push_str("\" id=\"");
     id(out, &[aor]);
     let _ = write!(out, "\" state=\"{state}\">");
@@ -163,17 +167,17 @@ fn contact(out: &mut String, now: Instant, aor: &str, binding: &Binding, change:
         let _ = write!(out, " q=\"0.{:03}\"", binding.q());
     }
     out.push_str(" callid=\"");
-    escape(out, binding.call_id());
+    escape_xml(out, binding.call_id());
     let _ = write!(out, "\" cseq=\"{}\"><uri>", binding.cseq());
     let mut contact = String::with_capacity(binding.contact().len());
     crate::push::push_public(&mut contact, binding.contact());
-    escape(out, &contact);
+    escape_xml(out, &contact);
     out.push_str("</uri>");
     for (name, value) in params(binding.params()) {
         out.push_str("<unknown-param name=\"");
-        escape(out, name);
+        escape_xml(out, name);
         out.push_str("\">");
-        escape(out, value);
+        escape_xml(out, value);
         out.push_str("</unknown-param>");
     }
     out.push_str("</contact>");
@@ -219,23 +223,6 @@ fn params(text: &str) -> impl Iterator<Item = (&str, &str)> {
         let bare = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         Some((name, bare.unwrap_or(value)))
     })
-}
-
-/// Appends `text` so that it can stand in an element and in an attribute; what XML 1.0 cannot hold becomes U+FFFD.
-//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
-//# Registration information is an XML document [4] that MUST be
-//# well-formed and SHOULD be valid.
-fn escape(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
-            c => out.push(c),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! entities but the five that are built in and characters by number, no depth that could grow.
 
 use alloc::string::String;
+use sip_transaction::cores::escape_xml;
 
 /// A piece of a document. Names are without prefixes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,25 +162,11 @@ pub(super) fn unescaped(text: &str) -> String {
     out
 }
 
-/// Appends `text` so that it can stand in an element and in an attribute; what XML 1.0 cannot hold becomes U+FFFD.
-pub(super) fn escape(out: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push(char::REPLACEMENT_CHARACTER),
-            c => out.push(c),
-        }
-    }
-}
-
 /// Appends an attribute.
 pub(super) fn attribute(out: &mut String, name: &str, value: &str) {
     out.push(' ');
     out.push_str(name);
     out.push_str("=\"");
-    escape(out, value);
+    escape_xml(out, value);
     out.push('"');
 }
