@@ -155,49 +155,50 @@ impl Pair {
     }
 }
 
+/// A pair with so many calls standing, in a steady state.
+fn standing(live: usize) -> Pair {
+    let mut pair = Pair::new();
+    for _ in 0..live {
+        pair.begin();
+        pair.pass(Duration::from_millis(1));
+    }
+    pair.pass(Duration::from_secs(64));
+    for _ in 0..2_000 {
+        pair.one();
+    }
+    pair
+}
+
 /// Runs the group.
+///
+/// All pairs live at once and are measured turn and turn about, so that what slows the machine slows them all.
 pub fn run(report: &mut Report) {
     report.heading("a whole call, INVITE 180 200 ACK BYE 200, both agents: ratio to 10 standing calls");
     let quick = report.effort().is_quick();
-    let mut floor = None;
-    for live in LIVE {
-        if quick && live > 1_000 {
-            continue;
-        }
-        let mut pair = Pair::new();
-        let standing: Vec<CallHandle> = (0..live)
-            .map(|_| {
-                let call = pair.begin();
-                pair.pass(Duration::from_millis(1));
-                call
+    let mut pairs: Vec<(usize, Pair)> =
+        LIVE.into_iter().filter(|&live| !quick || live <= 1_000).map(|live| (live, standing(live))).collect();
+    let mut contenders: Vec<_> = pairs
+        .iter_mut()
+        .map(|(_, pair)| {
+            Contender::timed("sip-dialog", |times| {
+                let start = Instant::now();
+                (0..times).for_each(|_| pair.one());
+                start.elapsed()
             })
-            .collect();
-        pair.pass(Duration::from_secs(64));
-        for _ in 0..2_000 {
-            pair.one();
-        }
-        let whole = Contender::timed("sip-dialog", |times| {
-            let start = Instant::now();
-            for _ in 0..times {
-                pair.one();
-            }
-            start.elapsed()
-        });
-        let ns = report.time(&mut [whole])[0];
-        let floor = *floor.get_or_insert(ns);
+        })
+        .collect();
+    let times = report.time(&mut contenders);
+    drop(contenders);
+    for ((live, pair), ns) in pairs.iter_mut().zip(&times) {
         let case = format!("call, {live} standing");
-        report.figure(&case, "life", "sip-dialog", ns, "ns", Some(ns / floor));
+        report.figure(&case, "life", "sip-dialog", *ns, "ns", Some(ns / times[0]));
         report.figure(&case, "rate", "sip-dialog", 1e9 / ns, "per s", None);
         let before = pair.events;
-        let (_, counted) = alloc::measure(|| {
-            for _ in 0..1000 {
-                pair.one();
-            }
-        });
+        let (_, counted) = alloc::measure(|| (0..1000).for_each(|_| pair.one()));
         report.figure(&case, "events", "sip-dialog", (pair.events - before) as f64 / 1000.0, "events", None);
         report.figure(&case, "allocations", "sip-dialog", counted.calls as f64 / 1000.0, "calls", None);
-        black_box(&standing);
     }
+    drop(pairs);
     let live = if quick { 1_000 } else { 100_000 };
     let mut pair = Pair::new();
     let ((), weighed) = alloc::measure(|| {

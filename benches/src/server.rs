@@ -4,7 +4,7 @@
 //! the clients do (their digests above all) is done before the clock runs.
 
 use crate::alloc;
-use crate::report::Report;
+use crate::report::{Contender, Report};
 use sip_message::Message;
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
 use sip_server::{Binding, BindingParts, Server, ServerConfig, Store};
@@ -256,92 +256,81 @@ impl Run {
     }
 }
 
-/// A clock of the time this thread has had a processor, where the system tells; else the one on the wall. On a machine that others
-/// use, too, only the former says what the work costs.
-struct Clock {
-    wall: Instant,
-    cpu: Option<Duration>,
+/// Registrations that wait to be measured, with the server that has challenged them.
+struct Registrations {
+    run: Run,
+    algorithm: DigestAlgorithm,
+    /// Those prepared, and how many of them are used.
+    prepared: Vec<String>,
+    used: usize,
 }
 
-impl Clock {
-    fn start() -> Clock {
-        Clock { wall: Instant::now(), cpu: Clock::cpu() }
+impl Registrations {
+    fn new(bindings: usize, algorithm: DigestAlgorithm) -> Registrations {
+        Registrations { run: Run::new(bindings, Some(algorithm)), algorithm, prepared: Vec::new(), used: 0 }
     }
 
-    fn elapsed(&self) -> Duration {
-        let cpu = Clock::cpu().zip(self.cpu).map(|(now, then)| now.saturating_sub(then));
-        cpu.filter(|spent| !spent.is_zero()).unwrap_or_else(|| self.wall.elapsed())
+    /// The time of `times` of them; what prepares them is not counted.
+    fn timed(&mut self, times: u64) -> Duration {
+        let times = times as usize;
+        if self.prepared.len() - self.used < times {
+            self.prepared = self.run.prepare(self.algorithm, times.max(10 * USERS));
+            self.used = 0;
+        }
+        let batch = &self.prepared[self.used..self.used + times];
+        self.used += times;
+        let start = Instant::now();
+        self.run.registrations(batch);
+        start.elapsed()
     }
-
-    fn cpu() -> Option<Duration> {
-        // Linux: the first number is nanoseconds.
-        let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-    }
-}
-
-/// The median time of one of `times` operations, over some rounds, of which each is prepared before its clock runs.
-fn median(rounds: usize, times: usize, mut round: impl FnMut() -> Duration) -> f64 {
-    let mut samples: Vec<f64> = (0..rounds).map(|_| round().as_nanos() as f64 / times as f64).collect();
-    samples.sort_by(f64::total_cmp);
-    samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
 /// Runs the group.
+///
+/// All sizes of one case live at once and are measured turn and turn about, so that what slows the machine slows them all.
 pub fn run(report: &mut Report) {
     let quick = report.effort().is_quick();
-    let (rounds, times) = if quick { (1, USERS) } else { (9, 10 * USERS) };
     let sizes: Vec<usize> = BINDINGS.into_iter().filter(|&size| !quick || size <= 10_000).collect();
 
     report.heading("REGISTER with digest, from datagram to 200: ratio to 10 bindings");
     for algorithm in [DigestAlgorithm::Md5, DigestAlgorithm::Sha256] {
-        let mut floor = None;
-        for &size in &sizes {
-            let mut run = Run::new(size, Some(algorithm));
-            let ns = median(rounds, times, || {
-                let requests = run.prepare(algorithm, times);
-                let start = Clock::start();
-                run.registrations(&requests);
-                start.elapsed()
-            });
-            let floor = *floor.get_or_insert(ns);
+        let mut runs: Vec<_> = sizes.iter().map(|&size| Registrations::new(size, algorithm)).collect();
+        let mut contenders: Vec<_> =
+            runs.iter_mut().map(|run| Contender::timed("sip-server", |times| run.timed(times))).collect();
+        let times = report.time(&mut contenders);
+        drop(contenders);
+        for ((size, run), ns) in sizes.iter().zip(&mut runs).zip(&times) {
             let case = format!("REGISTER {algorithm} {size}");
-            report.figure(&case, "register", "sip-server", ns, "ns", Some(ns / floor));
+            report.figure(&case, "register", "sip-server", *ns, "ns", Some(ns / times[0]));
             report.figure(&case, "rate", "sip-server", 1e9 / ns, "per s", None);
+            let requests = run.run.prepare(algorithm, 100);
+            let (_, counted) = alloc::measure(|| run.run.registrations(&requests));
+            report.figure(&case, "allocations", "sip-server", counted.calls as f64 / 100.0, "calls", None);
         }
     }
 
     report.heading("a call relayed, INVITE 180 200 ACK BYE 200: ratio to 10 bindings");
-    let mut floor = None;
-    for &size in &sizes {
-        let mut run = Run::new(size.max(10), None);
-        let calls = if quick { 1_000 } else { 10_000 };
-        for _ in 0..calls + calls / 4 {
-            run.call();
-        }
-        let texts = median(rounds, calls, || {
-            run.ring();
-            let start = Clock::start();
-            for _ in 0..calls {
-                run.call_texts();
-            }
-            start.elapsed()
-        });
-        let ns = median(rounds, calls, || {
-            let start = Clock::start();
-            for _ in 0..calls {
-                run.call();
-            }
-            start.elapsed()
-        });
-        let own = ns - texts;
-        let floor = *floor.get_or_insert(own);
+    let mut runs: Vec<_> = sizes.iter().map(|&size| Run::new(size.max(10), None)).collect();
+    let calls = if quick { 1_000 } else { 10_000 };
+    for run in &mut runs {
+        (0..calls + calls / 4).for_each(|_| run.call());
+    }
+    // What the clients cost is measured beside, and taken off.
+    let mut texts = Run::new(10, None);
+    texts.ring();
+    let mut contenders = vec![Contender::new("clients", || texts.call_texts())];
+    contenders.extend(runs.iter_mut().map(|run| Contender::new("sip-server", || run.call())));
+    let times = report.time(&mut contenders);
+    drop(contenders);
+    let own: Vec<f64> = times[1..].iter().map(|ns| ns - times[0]).collect();
+    for ((size, run), ns) in sizes.iter().zip(&mut runs).zip(&own) {
         let case = format!("call {size}");
-        report.figure(&case, "relay", "sip-server", own, "ns", Some(own / floor));
-        report.figure(&case, "rate", "sip-server", 1e9 / own, "per s", None);
+        report.figure(&case, "relay", "sip-server", *ns, "ns", Some(ns / own[0]));
+        report.figure(&case, "rate", "sip-server", 1e9 / ns, "per s", None);
         let (_, counted) = alloc::measure(|| (0..100).for_each(|_| run.call()));
         report.figure(&case, "allocations", "sip-server", counted.calls as f64 / 100.0, "calls", None);
     }
+    drop(runs);
 
     report.heading("memory, beyond the strings of the bindings");
     for &size in &sizes {

@@ -228,74 +228,75 @@ pub fn lives(kind: &str, live: usize, times: u64) -> Option<()> {
 }
 
 /// Runs the group.
+///
+/// All populations of one kind live at once and are measured turn and turn about, so that what slows the machine slows them all
+/// and the ratios are of the same minute. Each finds its caches as the others left them.
 pub fn run(report: &mut Report) {
     report.heading("create, run to the end, free: ratio to 10 live of the same kind");
     let quick = report.effort().is_quick();
     for kind in Kind::ALL {
-        let mut floor = None;
-        #[cfg(feature = "peers")]
-        let mut ours = Vec::new();
-        for live in LIVE {
-            if quick && live > 1_000 {
-                continue;
-            }
-            let mut run = Run::new(kind, live);
-            let one = Contender::timed("sip-transaction", |times| {
-                let start = Instant::now();
-                for _ in 0..times {
-                    run.one();
-                }
-                start.elapsed()
-            });
-            let ns = report.time(&mut [one])[0];
-            let (_, counted) = alloc::measure(|| {
-                for _ in 0..1000 {
-                    run.one();
-                }
-            });
-            let floor = *floor.get_or_insert(ns);
-            #[cfg(feature = "peers")]
-            ours.push((live, ns));
+        let mut runs: Vec<(usize, Run)> =
+            LIVE.into_iter().filter(|&live| !quick || live <= 1_000).map(|live| (live, Run::new(kind, live))).collect();
+        let mut contenders: Vec<_> = runs.iter_mut().map(|(_, run)| ours(run)).collect();
+        let times = report.time(&mut contenders);
+        drop(contenders);
+        for ((live, run), ns) in runs.iter_mut().zip(&times) {
+            let (_, counted) = alloc::measure(|| (0..1000).for_each(|_| run.one()));
             let case = format!("{} {live} live", kind.name());
-            report.figure(&case, "life", "sip-transaction", ns, "ns", Some(ns / floor));
-            report.figure(&case, "rate", "sip-transaction", 1e9 / ns, "per s", None);
-            report.figure(&case, "allocations", "sip-transaction", counted.calls as f64 / 1000.0, "calls", None);
+            report.figure(&case, "life", OURS, *ns, "ns", Some(ns / times[0]));
+            report.figure(&case, "rate", OURS, 1e9 / ns, "per s", None);
+            report.figure(&case, "allocations", OURS, counted.calls as f64 / 1000.0, "calls", None);
         }
+        #[cfg(feature = "peers")]
+        if kind == Kind::Uas {
+            run_peer(report, &mut runs);
+        }
+        drop(runs);
         let live = if quick { 1_000 } else { 100_000 };
         let (run, weighed) = alloc::measure(|| Run::new(kind, live));
         let each = weighed.live as f64 / run.endpoint.transactions() as f64;
-        report.figure(kind.name(), "memory", "sip-transaction", each, "bytes", None);
+        report.figure(kind.name(), "memory", OURS, each, "bytes", None);
         // What was sent is kept to be sent again, but for a request that has been answered.
         let kept = if kind == Kind::Uac { 0.0 } else { run.sent as f64 };
-        report.figure(kind.name(), "memory beyond messages", "sip-transaction", each - kept, "bytes", None);
-        #[cfg(feature = "peers")]
-        if kind == Kind::Uas {
-            run_peer(report, &ours);
-        }
+        report.figure(kind.name(), "memory beyond messages", OURS, each - kept, "bytes", None);
     }
 }
 
-/// The same of the one peer that can be driven so, for non-INVITE UAS. `ours` has our times: ratio to them.
+const OURS: &str = "sip-transaction";
+
+fn ours(run: &mut Run) -> Contender<'_> {
+    Contender::timed(OURS, |times| {
+        let start = Instant::now();
+        (0..times).for_each(|_| run.one());
+        start.elapsed()
+    })
+}
+
+/// The same of the one peer that can be driven so, for non-INVITE UAS, with ours beside it: ratio to ours of as many.
 #[cfg(feature = "peers")]
-fn run_peer(report: &mut Report, ours: &[(usize, f64)]) {
+fn run_peer(report: &mut Report, runs: &mut [(usize, Run)]) {
     const NAME: &str = "sipx-sip";
-    for &(live, floor) in ours {
-        let mut run = peers::SipxUas::new(live);
-        let one = Contender::timed(NAME, |times| {
+    let mut peers: Vec<_> = runs.iter().map(|(live, _)| peers::SipxUas::new(*live)).collect();
+    let mut contenders: Vec<_> = runs.iter_mut().map(|(_, run)| ours(run)).collect();
+    contenders.extend(peers.iter_mut().map(|run| {
+        Contender::timed(NAME, |times| {
             let start = Instant::now();
-            for _ in 0..times {
-                run.one();
-            }
+            (0..times).for_each(|_| run.one());
             start.elapsed()
-        });
-        let ns = report.time(&mut [one])[0];
+        })
+    }));
+    let times = report.time(&mut contenders);
+    drop(contenders);
+    let (floors, times) = times.split_at(runs.len());
+    for ((((live, _), run), floor), ns) in runs.iter().zip(&mut peers).zip(floors).zip(times) {
         let (_, counted) = alloc::measure(|| (0..1000).for_each(|_| run.one()));
         let case = format!("{} {live} live", Kind::Uas.name());
-        report.figure(&case, "life", NAME, ns, "ns", Some(ns / floor));
+        report.figure(&case, "life", NAME, *ns, "ns", Some(ns / floor));
         report.figure(&case, "rate", NAME, 1e9 / ns, "per s", None);
         report.figure(&case, "allocations", NAME, counted.calls as f64 / 1000.0, "calls", None);
     }
-    let live = ours.last().map_or(1_000, |(live, _)| (*live).min(100_000));
+    let live = runs.last().map_or(1_000, |(live, _)| (*live).min(100_000));
+    drop(peers);
     let (run, weighed) = alloc::measure(|| peers::SipxUas::new(live));
     let each = weighed.live as f64 / run.live() as f64;
     report.figure(Kind::Uas.name(), "memory", NAME, each, "bytes", None);
