@@ -2,7 +2,7 @@
 
 mod softphone;
 
-use interop::{Scratch, Softswitch, own_program};
+use interop::{Scratch, Softswitch, own_program, wait_until};
 use softphone::Phone;
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,8 @@ fn end(mut switch: Softswitch) {
     assert!(switch.peer.wait(Duration::from_secs(30)).success(), "{}", switch.peer.output());
 }
 
-fn record(scratch: &Scratch, workers: &str) -> std::path::PathBuf {
+/// Records registrations, calls and presence, and does not end the server.
+fn record(scratch: &Scratch, workers: &str) -> (Softswitch, std::path::PathBuf) {
     let options = ["--workers", workers, "--drain", "1", "--trace", "trace", "--advertise", "localhost"];
     let switch = Softswitch::start(scratch, &[&options[..], &USERS].concat());
     let phone = |name: &str, user: &str, transport: &str, rest: &[&str]| {
@@ -41,14 +42,14 @@ fn record(scratch: &Scratch, workers: &str) -> std::path::PathBuf {
     assert_eq!(phone("guess", "alice:guess", "udp", &["call", "bob"]).finish().code, Some(5));
     assert_eq!(phone("echo", "alice:wonderland", "udp", &["--for", "1", "call", "echo"]).finish().code, Some(0));
     drop(watcher);
-    end(switch);
-    scratch.path().join("trace")
+    (switch, scratch.path().join("trace"))
 }
 
 #[test]
 fn a_recorded_run_is_replayed_to_the_same_outputs() {
     let scratch = Scratch::new("trace");
-    let file = record(&scratch, "1");
+    let (switch, file) = record(&scratch, "1");
+    end(switch);
     let trace = std::fs::read(&file).expect("a trace");
     let text = String::from_utf8_lossy(&trace).into_owned();
     assert!(!text.contains("wonderland") && !text.contains("builder"), "passwords are not in it");
@@ -84,7 +85,22 @@ fn a_recorded_run_is_replayed_to_the_same_outputs() {
 #[test]
 fn a_run_with_several_workers_is_replayed() {
     let scratch = Scratch::new("trace-workers");
-    let file = record(&scratch, "3");
+    let (switch, file) = record(&scratch, "3");
+    end(switch);
+    let (well, said) = replay(&file, &USERS);
+    assert!(well && said.contains("are the same"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_its_trace() {
+    let scratch = Scratch::new("trace-killed");
+    let (switch, file) = record(&scratch, "1");
+    let whole = |trace: &[u8]| String::from_utf8_lossy(trace).matches("BYE sip:").count();
+    // What was done is written out soon, without anybody's asking.
+    wait_until("the last call to be on the disk", Duration::from_secs(10), || {
+        whole(&std::fs::read(&file).expect("a trace")) >= 9
+    });
+    drop(switch);
     let (well, said) = replay(&file, &USERS);
     assert!(well && said.contains("are the same"), "{said}");
 }

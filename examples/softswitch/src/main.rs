@@ -43,6 +43,7 @@ use tls::Tls;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use trace::Trace;
 use users::Users;
 
 /// Prints a line. Whoever closed the pipe does not want it.
@@ -151,7 +152,7 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             saved: saved.iter().filter_map(|(aor, binding)| record::write(aor, binding, moment)).collect(),
             left: left.clone(),
         };
-        trace::Trace::create(file, &beginning, config.trace_limit)
+        Trace::create(file, &beginning, config.trace_limit)
             .map_err(|error| format!("--trace {}: {error}", file.display()))
     });
     let trace = trace.transpose()?;
@@ -190,16 +191,18 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             io: runtime.handle().clone(),
             receiver,
         };
+        let written = trace.clone();
         let run = move || {
             if let Err(error) = shard::run(setup, wires) {
                 log!(Error, "worker {index} stopped: {error}");
+                written.iter().for_each(Trace::flush);
                 std::process::exit(1);
             }
         };
         let thread = std::thread::Builder::new().name(format!("sip-{index}")).spawn(run);
         thread.map_err(|error| format!("cannot start a worker: {error}"))?;
     }
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let mut tasks = Vec::new();
         if let Some(task) = task {
             tokio::spawn(task.run(locations.clone(), shards.clone(), epoch));
@@ -214,6 +217,15 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             let (guests, bindings) = (hall.guests.clone(), locations.clone());
             tokio::spawn(metrics::serve(listener, shards.clone(), guests, move || bindings.len()));
         }
+        if let Some(trace) = trace.clone() {
+            tokio::spawn(async move {
+                let mut beat = tokio::time::interval(Trace::BEAT);
+                loop {
+                    beat.tick().await;
+                    trace.flush();
+                }
+            });
+        }
         // Whoever reads that it is ready may send one.
         let mut signals = Signals::listen()?;
         greet(&config, &opened.listening, metrics, &hall.page);
@@ -226,11 +238,10 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
             log!(Info, "left {count} registrations for the next run");
         }
         locations.flush();
-        if let Some(trace) = &trace {
-            trace.flush();
-        }
         Ok(())
-    })
+    });
+    trace.iter().for_each(Trace::flush);
+    ended
 }
 
 /// Options that a trace does not tell: passwords, and what has nothing to do with SIP.

@@ -19,6 +19,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+/// What is told besides if a run with several workers goes another way.
+const SEVERAL: &str = "\nThis need not be a difference in what the workers do: there are several, and the trace does not tell in which \
+    order they came to the tables they share (registrations, presence). Record with --workers 1 to be sure.";
+
 /// What a replay came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -83,6 +87,7 @@ pub(crate) fn replay(trace: &[u8], mut given: Values) -> Result<Outcome, String>
     if matches!(config.location, Location::Redis { .. }) {
         return Err("a run with --location redis cannot be replayed: what other nodes said is not recorded".into());
     }
+    let caution = if config.workers > 1 { SEVERAL } else { "" };
     let mut server = Server::new(&beginning, config)?;
     let mut rest = trace.get(at..).unwrap_or_default();
     let mut outcome = Outcome { inputs: 0, outputs: 0, cut: false };
@@ -98,7 +103,7 @@ pub(crate) fn replay(trace: &[u8], mut given: Values) -> Result<Outcome, String>
         if made.as_deref() != Some(record.whole) {
             let made = made.map_or_else(|| "nothing".to_owned(), |made| show(&made));
             return Err(format!(
-                "after {} inputs and {} outputs the replay goes another way.\n--- recorded\n{}\n--- replayed\n{made}",
+                "after {} inputs and {} outputs the replay goes another way.\n--- recorded\n{}\n--- replayed\n{made}{caution}",
                 outcome.inputs,
                 outcome.outputs,
                 show(record.whole)
@@ -243,5 +248,35 @@ impl Outcome {
             let _ = write!(text, " (the trace is cut off at its end)");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::location::record::Moment;
+    use crate::options::{Invocation, gather};
+
+    #[test]
+    fn with_several_workers_another_way_may_be_the_order_alone() {
+        for workers in ["1", "2"] {
+            let beginning = Beginning {
+                options: vec![("workers".into(), workers.into())],
+                users: Vec::new(),
+                listening: vec![(Transport::Udp, "127.0.0.1:5060".parse().unwrap())],
+                seed: [1; 32],
+                identity: [2; 32],
+                unix_epoch: None,
+                moment: Moment { now: Instant::ZERO, unix: 0 },
+                saved: Vec::new(),
+                left: Vec::new(),
+            };
+            let trace = format!("{}0 0 start 0\n\n1 0 out UDP a b - 1\nx\n", beginning.write());
+            let none = gather([], |_| None, |_| Err(std::io::ErrorKind::NotFound.into()));
+            let Ok(Invocation::Run(values)) = none else { panic!("no options are good options") };
+            let error = replay(trace.as_bytes(), values).unwrap_err();
+            assert!(error.contains("goes another way") && error.contains("--- replayed\nnothing"), "{error}");
+            assert_eq!(error.contains("there are several"), workers == "2", "{error}");
+        }
     }
 }

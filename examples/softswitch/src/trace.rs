@@ -42,6 +42,9 @@ enum Sink {
 }
 
 impl Trace {
+    /// How often what is buffered is to be written out: what a process that is killed may lose.
+    pub(crate) const BEAT: Duration = Duration::from_secs(1);
+
     /// Begins a file that only its owner may read. It takes `limit` bytes of records.
     pub(crate) fn create(file: &Path, beginning: &Beginning, limit: u64) -> io::Result<Trace> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
@@ -97,7 +100,7 @@ impl Trace {
         }
     }
 
-    /// Writes out what is buffered.
+    /// Writes out what is buffered. If that fails, a later record says so.
     pub(crate) fn flush(&self) {
         if let Sink::File(out, _) = &mut *self.sink() {
             let _ = out.flush();
@@ -127,7 +130,7 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
-    fn write(&self) -> String {
+    pub(crate) fn write(&self) -> String {
         let mut text = format!("{HEADING}\n");
         let mut line = |name: &str, value: &dyn fmt::Display| {
             let _ = writeln!(text, "{name} {value}");
