@@ -238,7 +238,13 @@ impl Server {
     /// Answers [`AuthEvent::Credentials`]: the secret, or `None` if there is no such user.
     pub fn answer_credentials(&mut self, now: Instant, id: AuthId, secret: Option<DigestSecret>) {
         if let Some(event) = self.auth.answer(&mut self.endpoint, now, id, secret) {
-            self.pass_on(now, event);
+            let info = match &event {
+                Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.as_deref()),
+                _ => None,
+            };
+            if !self.registrar.takes(&mut self.endpoint, now, &event, info) {
+                self.pass_on(now, event);
+            }
         }
         self.drain(now);
     }
@@ -341,24 +347,32 @@ impl Server {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
         //# If an element requires credentials before forwarding a request, the request MUST be
         //# inspected as described in Section 22.3.
-        match self.auth.inspect(now, &event) {
-            None => self.pass_on(now, event),
-            Some(verdict) => self.auth.deny(&mut self.endpoint, now, event, verdict),
+        let proven = match self.auth.inspect(now, &event) {
+            Ok(proven) => proven,
+            Err(verdict) => return self.auth.deny(&mut self.endpoint, now, event, verdict),
+        };
+        let info = proven.as_ref().and_then(|proven| proven.info());
+        if self.registrar.takes(&mut self.endpoint, now, &event, info) {
+            // It has been answered: who sent it is asked no more.
+            return self.note_local(&event);
+        }
+        self.auth.identify(&event, proven);
+        self.pass_on(now, event);
+    }
+
+    fn note_local(&mut self, event: &Event) {
+        if let Event::Request { path, .. } = event {
+            self.proxy.note_local(path.transport, path.local);
         }
     }
 
-    /// Hands an event that authentication has let pass to the others.
+    /// Hands an event that authentication has let pass, and that the table of bindings does not answer, to the others.
     fn pass_on(&mut self, now: Instant, event: Event) {
+        self.note_local(&event);
         let info = match &event {
-            Event::Request { tx, path, .. } => {
-                self.proxy.note_local(path.transport, path.local);
-                self.auth.identity(*tx).and_then(|identity| identity.info.as_deref())
-            }
+            Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.as_deref()),
             _ => None,
         };
-        if self.registrar.takes(&mut self.endpoint, now, &event, info) {
-            return;
-        }
         let rest = match self.external_store {
             true => self.registrar.keeps(&mut self.endpoint, event, info),
             false => Some(event),

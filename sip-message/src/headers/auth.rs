@@ -156,6 +156,26 @@ fn raw_one(v: &[u8], from: usize) -> Read<(&[u8], &[u8], usize)> {
     }
 }
 
+/// As [`raw_one`], for a quoted string without escapes and for white space as senders write it, behind the comma alone. `None` for what is
+/// written otherwise.
+#[inline]
+fn plain_one(v: &[u8], from: usize) -> Option<(&[u8], &[u8], usize)> {
+    let end = scan::skip(v, from, scan::TOKEN);
+    let name = v.get(from..end).filter(|name| !name.is_empty())?;
+    let [b'=', b'"', inside @ ..] = v.get(end..)? else { return None };
+    let len = memchr::memchr2(b'"', b'\\', inside)?;
+    let (text, behind) = inside.split_at_checked(len)?;
+    let fits = text.iter().fold(true, |fits, &b| fits & (b >= b' ') & (b != 0x7f));
+    let close = end + 2 + len;
+    let next = match behind {
+        [b'"'] => close + 1,
+        [b'"', b',', b' ', b, ..] if !scan::is(*b, scan::LWS) => close + 3,
+        [b'"', b',', b, ..] if !scan::is(*b, scan::LWS) => close + 2,
+        _ => return None,
+    };
+    fits.then_some((name, v.get(end + 1..=close)?, next))
+}
+
 /// The qualities of protection a challenge offers, or the one that credentials chose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QopOptions<'a>(&'a [u8]);
@@ -524,7 +544,10 @@ impl<'a> Credentials<'a> {
         let mut seen = 0u16;
         let (v, mut at) = (self.params.rest, 0);
         while at < v.len() {
-            let (name, value, next) = raw_one(v, at).map_err(|error| error.shifted(self.params.offset))?;
+            let (name, value, next) = match plain_one(v, at) {
+                Some(plain) => plain,
+                None => raw_one(v, at).map_err(|error| error.shifted(self.params.offset))?,
+            };
             at = next;
             let value = ParamValue(value);
             let wrong = |kind| ValueError::new(kind, self.params.offset_of(value));

@@ -260,12 +260,13 @@ impl Message {
     ///
     /// Malformed values are passed over.
     pub fn supports(&self, option_tag: &str) -> bool {
-        self.supported().flatten().any(|tag| tag == option_tag) || self.requires(option_tag)
+        self.has(Header::Supported) && self.supported().flatten().any(|tag| tag == option_tag)
+            || self.requires(option_tag)
     }
 
     /// Whether Require names the extension `option_tag`. Malformed values are passed over.
     pub fn requires(&self, option_tag: &str) -> bool {
-        self.require().flatten().any(|tag| tag == option_tag)
+        self.has(Header::Require) && self.require().flatten().any(|tag| tag == option_tag)
     }
 
     /// Whether Allow names `method`; `None` if there is no Allow. Malformed values are passed over.

@@ -122,7 +122,11 @@ impl SipUri<'_> {
         out.push_str(self.scheme());
         out.push(':');
         if let Some(user) = self.user() {
-            build::escape(&mut out, user.octets(), USER);
+            let plain = user.as_str();
+            match plain.bytes().all(|b| b != b'%' && chars::is(b, USER)) {
+                true => out.push_str(plain),
+                false => build::escape(&mut out, user.octets(), USER),
+            }
             if let Some(password) = self.password() {
                 out.push(':');
                 build::escape(&mut out, password.octets(), chars::PASSWORD);
@@ -130,7 +134,13 @@ impl SipUri<'_> {
             out.push('@');
         }
         match self.host() {
-            Host::Domain(name) => out.extend(name.chars().map(|c| c.to_ascii_lowercase())),
+            Host::Domain(name) => {
+                let from = out.len();
+                out.push_str(name);
+                if let Some(name) = out.get_mut(from..) {
+                    name.make_ascii_lowercase();
+                }
+            }
             address => {
                 let _ = write!(out, "{address}");
             }

@@ -5,11 +5,9 @@
 
 mod budget;
 mod nonce;
-#[cfg(test)]
-mod tests;
 
 use crate::id::AuthId;
-use crate::location::aor_key;
+use crate::location::{aor_key, plain_domain};
 use crate::reply::{reply_bare, reply_fields};
 use crate::secret::{Mac, Random};
 use alloc::borrow::Cow;
@@ -103,7 +101,7 @@ pub struct AuthConfig {
     pub anonymous: bool,
     /// How long a nonce may be used. From half of it on, successful answers carry another one (`nextnonce`). 5 minutes.
     pub nonce_lifetime: Duration,
-    /// How many used nonces are remembered: about 40 bytes each. Beyond, the oldest become stale early. 200,000.
+    /// How many used nonces are remembered: about 60 bytes each. Beyond, the oldest become stale early. 200,000.
     pub used_nonces: usize,
     /// How many failures one source may have at once. 30.
     pub failures: u32,
@@ -210,9 +208,31 @@ struct Waiting {
     message: Box<Message>,
 }
 
-/// What becomes of a request.
+/// Who a request has been proven to be of, while it is at hand: most requests are answered before anybody asks.
+pub(crate) enum Proven<'a> {
+    /// By credentials.
+    Digest {
+        user: Cow<'a, str>,
+        /// Which of the domains.
+        domain: usize,
+        /// The value of Authentication-Info for a 2xx.
+        info: Option<Box<str>>,
+    },
+    /// By the flow it came over.
+    Flow(FlowId),
+}
+
+impl Proven<'_> {
+    pub(crate) fn info(&self) -> Option<&str> {
+        match self {
+            Proven::Digest { info, .. } => info.as_deref(),
+            Proven::Flow(_) => None,
+        }
+    }
+}
+
+/// Why a request does not pass.
 pub(crate) enum Verdict {
-    Passed(Option<Identity>),
     Challenge { demand: Demand, stale: bool },
     Refused(StatusCode),
     Ask { user: String, demand: Demand, algorithm: DigestAlgorithm },
@@ -337,21 +357,25 @@ impl DigestAuth {
     /// Takes an event of the endpoint. `None`: it was a request, and it has been challenged, refused or put aside.
     pub fn handle(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event) -> Option<Event> {
         match self.inspect(now, &event) {
-            None => Some(event),
-            Some(verdict) => {
+            Ok(proven) => {
+                self.identify(&event, proven);
+                Some(event)
+            }
+            Err(verdict) => {
                 self.deny(endpoint, now, event, verdict);
                 None
             }
         }
     }
 
-    /// Looks at an event where it lies: most pass, and a message is not moved for that. `None`: it passes.
-    pub(crate) fn inspect(&mut self, now: Instant, event: &Event) -> Option<Verdict> {
+    /// Looks at an event where it lies: most pass, and a message is not moved for that.
+    ///
+    /// # Errors
+    ///
+    /// It does not pass: [`deny`](Self::deny) it.
+    pub(crate) fn inspect<'e>(&mut self, now: Instant, event: &'e Event) -> Result<Option<Proven<'e>>, Verdict> {
         match event {
-            Event::Request { tx, path, message } => match self.judge(now, path, message, None) {
-                Verdict::Passed(identity) => self.identify(*tx, identity),
-                verdict => return Some(verdict),
-            },
+            Event::Request { path, message, .. } => return self.judge(now, path, message, None),
             Event::ServerEnded { tx, .. } => {
                 self.identities.remove(tx);
                 if let Some(key) = self.waiting_by_tx.remove(tx) {
@@ -363,7 +387,23 @@ impl DigestAuth {
             }
             _ => {}
         }
-        None
+        Ok(None)
+    }
+
+    /// Remembers who the request of this event has been proven to be of, until its transaction ends.
+    pub(crate) fn identify(&mut self, event: &Event, proven: Option<Proven<'_>>) {
+        let (Event::Request { tx, .. }, Some(proven)) = (event, proven) else { return };
+        let identity = match proven {
+            Proven::Digest { user, domain, info } => {
+                let Some((realm, _)) = self.realms.get(domain) else { return };
+                Identity { user: user.into(), realm: realm.clone(), by_flow: false, info }
+            }
+            Proven::Flow(flow) => match self.trusted.get(&flow) {
+                Some(identity) => identity.clone(),
+                None => return,
+            },
+        };
+        self.identities.insert(*tx, identity);
     }
 
     /// Answers [`AuthEvent::Credentials`]: the secret, or `None` if there is no such user. Gives the request back if it
@@ -377,13 +417,15 @@ impl DigestAuth {
     ) -> Option<Event> {
         let Waiting { tx, path, message } = self.waiting.remove(id)?;
         self.waiting_by_tx.remove(&tx);
-        match self.judge(now, &path, &message, Some(secret)) {
-            Verdict::Passed(identity) => {
-                self.identify(tx, identity);
-                Some(Event::Request { tx, path, message })
+        let event = Event::Request { tx, path, message };
+        let Event::Request { path, message, .. } = &event else { return None };
+        match self.judge(now, path, message, Some(secret)) {
+            Ok(proven) => {
+                self.identify(&event, proven);
+                Some(event)
             }
-            verdict => {
-                self.deny(endpoint, now, Event::Request { tx, path, message }, verdict);
+            Err(verdict) => {
+                self.deny(endpoint, now, event, verdict);
                 None
             }
         }
@@ -401,17 +443,10 @@ impl DigestAuth {
         (self.waiting.len(), self.identities.len(), self.nonces.used())
     }
 
-    fn identify(&mut self, tx: ServerTxId, identity: Option<Identity>) {
-        if let Some(identity) = identity {
-            self.identities.insert(tx, identity);
-        }
-    }
-
     /// Does what a verdict on a request asks for that did not let it pass.
     pub(crate) fn deny(&mut self, endpoint: &mut Endpoint, now: Instant, event: Event, verdict: Verdict) {
         let Event::Request { tx, path, message } = event else { return };
         match verdict {
-            Verdict::Passed(_) => {}
             Verdict::Challenge { demand, stale } => self.challenge(endpoint, now, tx, &path, &message, demand, stale),
             Verdict::Refused(status) => reply_bare(endpoint, now, tx, &message, status),
             Verdict::Ask { user, demand, algorithm } => {
@@ -420,15 +455,15 @@ impl DigestAuth {
                 }
                 if let Some(key) = self.waiting.insert(Waiting { tx, path, message }) {
                     self.waiting_by_tx.insert(tx, key);
-                    let realm = String::from(&*self.realm(demand));
+                    let realm = String::from(self.realm(demand.domain));
                     self.events.push_back(AuthEvent::Credentials { id: key, user, realm, algorithm });
                 }
             }
         }
     }
 
-    fn realm(&self, demand: Demand) -> Arc<str> {
-        self.realms.get(demand.domain).map(|(name, _)| name.clone()).unwrap_or_default()
+    fn realm(&self, domain: usize) -> &str {
+        self.realms.get(domain).map_or("", |(name, _)| name)
     }
 
     /// Whether a request is to be authenticated, and how.
@@ -458,6 +493,10 @@ impl DigestAuth {
         //# Additionally, registrars and redirect servers MAY make use of
         //# 401 (Unauthorized) responses for authentication, but proxies MUST
         //# NOT, and instead MAY use the 407 (Proxy Authentication Required)
+        let plain = message.request_uri_bytes().filter(|_| !proxy);
+        if let Some(domain) = plain.and_then(|uri| plain_domain(&config.domains, uri)) {
+            return Some(Demand { proxy, domain });
+        }
         let uri = if proxy { message.from().ok()?.uri().ok()? } else { message.request_uri()?.ok()? };
         let host = uri.as_sip()?.host_str();
         if proxy && config.anonymous && is_anonymous(&uri) {
@@ -468,21 +507,31 @@ impl DigestAuth {
         Some(Demand { proxy, domain })
     }
 
-    fn judge(&mut self, now: Instant, path: &Path, message: &Message, given: Option<Option<DigestSecret>>) -> Verdict {
-        let Some(demand) = self.demand(message) else { return Verdict::Passed(None) };
-        let realm = self.realm(demand);
-        if let Some(identity) = self.trusted.get(&path.flow).filter(|identity| identity.realm == realm) {
-            return self.pass(path, message, identity.clone());
+    fn judge<'m>(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        message: &'m Message,
+        given: Option<Option<DigestSecret>>,
+    ) -> Result<Option<Proven<'m>>, Verdict> {
+        let Some(demand) = self.demand(message) else { return Ok(None) };
+        let domain = demand.domain;
+        if let Some(identity) = self.trusted.get(&path.flow).filter(|trusted| *trusted.realm == *self.realm(domain)) {
+            if self.may_send(message, &identity.user, &identity.realm) {
+                return Ok(Some(Proven::Flow(path.flow)));
+            }
+            let user = identity.user.clone();
+            return Err(self.not_theirs(path, &user, domain));
         }
         let source = path.remote.ip();
         if !self.budget.allows(source, now) {
-            self.failed(path, "", &realm, AuthFailure::Budget);
-            return Verdict::Refused(StatusCode::FORBIDDEN);
+            self.failed(path, "", domain, AuthFailure::Budget);
+            return Err(Verdict::Refused(StatusCode::FORBIDDEN));
         }
-        let claim = match self.claim(message, demand, &realm) {
+        let claim = match self.claim(message, demand) {
             Ok(Some(claim)) => claim,
-            Ok(None) => return Verdict::Challenge { demand, stale: false },
-            Err(_) => return Verdict::Refused(StatusCode::BAD_REQUEST),
+            Ok(None) => return Err(Verdict::Challenge { demand, stale: false }),
+            Err(_) => return Err(Verdict::Refused(StatusCode::BAD_REQUEST)),
         };
         //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
         //# Therefore, in SIP, a UAS MUST check if the Request-URI in the
@@ -490,18 +539,19 @@ impl DigestAuth {
         //# the UAS is willing to accept forwarded or direct requests; however, it MAY still
         //# accept it if the two fields are not equivalent.
         if self.config.check_uri && !claim.is_for(message) {
-            return Verdict::Refused(StatusCode::BAD_REQUEST);
+            return Err(Verdict::Refused(StatusCode::BAD_REQUEST));
         }
         let secret = match given {
             Some(Some(secret)) => Secret::Known(secret),
             Some(None) => Secret::Unknown(self.decoy(&claim)),
-            None => self.secret(&claim, &realm),
+            None => self.secret(&claim, self.realm(domain)),
         };
         let (secret, known) = match secret {
             Secret::Known(secret) => (secret, true),
             Secret::Unknown(secret) => (secret, false),
             Secret::Ask => {
-                return Verdict::Ask { user: claim.user.into_owned(), demand, algorithm: claim.algorithm };
+                let user = claim.user.into_owned();
+                return Err(Verdict::Ask { user, demand, algorithm: claim.algorithm });
             }
         };
         // The algorithm is the client's choice among those offered, the secret one of that family.
@@ -510,28 +560,35 @@ impl DigestAuth {
         if !(right && known) {
             self.budget.failed(source, now);
             let cause = if known { AuthFailure::WrongPassword } else { AuthFailure::UnknownUser };
-            self.failed(path, &claim.user, &realm, cause);
-            return Verdict::Challenge { demand, stale: false };
+            self.failed(path, &claim.user, domain, cause);
+            return Err(Verdict::Challenge { demand, stale: false });
         }
         let peer = self.peer(path);
-        let Some((_, key)) = self.realms.get(demand.domain) else {
-            return Verdict::Refused(StatusCode::SERVER_INTERNAL_ERROR);
+        let Some((_, key)) = self.realms.get(domain) else {
+            return Err(Verdict::Refused(StatusCode::SERVER_INTERNAL_ERROR));
         };
-        let (nonce, worth) = match self.nonces.open(claim.nonce, now, key, &peer) {
-            Ok((nonce, worth)) if self.nonces.is_unused(&nonce, claim.count) => (nonce, worth),
-            // The password is right, only the nonce will not do: RFC 7616 section 3.3.
-            _ => return Verdict::Challenge { demand, stale: true },
+        // If not, the password is right, only the nonce will not do: RFC 7616 section 3.3.
+        let Some(worth) = self.nonces.use_up(claim.nonce, claim.count, now, domain, key, &peer) else {
+            return Err(Verdict::Challenge { demand, stale: true });
         };
-        self.nonces.use_up(&nonce, claim.count, now);
-        let mut identity = Identity { user: claim.user.as_ref().into(), realm, by_flow: false, info: None };
+        let mut info = None;
         if worth == Worth::Aging {
-            let mut info = String::with_capacity(16 + NONCE_CHARS);
-            info.push_str("nextnonce=\"");
-            self.nonces.write(&mut info, now, key, &peer);
-            info.push('"');
-            identity.info = Some(info.into());
+            let mut text = String::with_capacity(16 + NONCE_CHARS);
+            text.push_str("nextnonce=\"");
+            self.nonces.write(&mut text, now, key, &peer);
+            text.push('"');
+            info = Some(text.into());
         }
-        self.pass(path, message, identity)
+        match self.may_send(message, &claim.user, self.realm(domain)) {
+            true => Ok(Some(Proven::Digest { user: claim.user, domain, info })),
+            false => Err(self.not_theirs(path, &claim.user, domain)),
+        }
+    }
+
+    /// The one who sent the request is known, but may not.
+    fn not_theirs(&mut self, path: &Path, user: &str, domain: usize) -> Verdict {
+        self.failed(path, user, domain, AuthFailure::Identity);
+        Verdict::Refused(StatusCode::FORBIDDEN)
     }
 
     /// The one who sent the request is known: may they?
@@ -544,18 +601,15 @@ impl DigestAuth {
     //# Once the originator has been identified, the recipient of
     //# the request SHOULD ascertain whether or not this user is authorized
     //# to make the request in question.
-    fn pass(&mut self, path: &Path, message: &Message, identity: Identity) -> Verdict {
+    fn may_send(&self, message: &Message, user: &str, realm: &str) -> bool {
         let acts_for = match message.method() {
             Some(Method::Register) => message.to(),
             _ => message.from(),
         };
-        let hidden =
-            |address: &NameAddr<'_>| self.config.anonymous && address.uri().is_ok_and(|uri| is_anonymous(&uri));
-        if acts_for.is_ok_and(|address| hidden(&address) || self.permits(&identity, &address)) {
-            return Verdict::Passed(Some(identity));
-        }
-        self.failed(path, &identity.user, &identity.realm, AuthFailure::Identity);
-        Verdict::Refused(StatusCode::FORBIDDEN)
+        acts_for.is_ok_and(|address| {
+            self.permits(user, realm, &address)
+                || self.config.anonymous && address.uri().is_ok_and(|uri| is_anonymous(&uri))
+        })
     }
 
     /// The P-Preferred-Identity of a request that is of one of the domains, and which of them.
@@ -580,7 +634,7 @@ impl DigestAuth {
         let identity = self.identities.get(&tx)?;
         let preferred = self.preferred(message).map(|(_, address)| address);
         let claimed = preferred.into_iter().chain(message.from().ok());
-        let mut own = claimed.filter(|address| self.permits(identity, address));
+        let mut own = claimed.filter(|address| self.permits(&identity.user, &identity.realm, address));
         // Who it is has been proven. What the client's URI says beyond that is its own word, which nobody vouches for.
         let proven = own.find_map(|address| match address.uri().ok()?.as_sip()? {
             uri if uri.password().is_some() => None,
@@ -594,32 +648,28 @@ impl DigestAuth {
     }
 
     /// Whether somebody may act for an address-of-record: their own, in each domain of their realm, or one granted.
-    fn permits(&self, identity: &Identity, address: &NameAddr<'_>) -> bool {
+    fn permits(&self, name: &str, realm: &str, address: &NameAddr<'_>) -> bool {
         let Ok(uri) = address.uri() else { return false };
         let Some(uri) = uri.as_sip() else { return false };
         let host = uri.host_str();
         let in_realm = match &self.config.realm {
             Some(_) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host)),
-            None => identity.realm.eq_ignore_ascii_case(host),
+            None => realm.eq_ignore_ascii_case(host),
         };
-        let own = uri.user().is_some_and(|user| match identity.user.split_once('@') {
+        let own = uri.user().is_some_and(|user| match name.split_once('@') {
             Some((local, domain)) => user.eq_text(local) && domain.eq_ignore_ascii_case(host),
-            None => user.eq_text(&identity.user),
+            None => user.eq_text(name),
         });
-        let granted = || (aor_key(uri), String::from(&*identity.realm), String::from(&*identity.user));
+        let granted = || (aor_key(uri), String::from(realm), String::from(name));
         in_realm && own || self.grants.contains(&granted())
     }
 
-    fn failed(&mut self, path: &Path, user: &str, realm: &str, cause: AuthFailure) {
+    fn failed(&mut self, path: &Path, user: &str, domain: usize, cause: AuthFailure) {
         // Nobody has to poll these: they must not pile up.
         const KEPT: usize = 1024;
         if self.events.len() < KEPT {
-            self.events.push_back(AuthEvent::Failed {
-                source: path.remote,
-                user: user.into(),
-                realm: realm.into(),
-                cause,
-            });
+            let realm = self.realm(domain).into();
+            self.events.push_back(AuthEvent::Failed { source: path.remote, user: user.into(), realm, cause });
         }
     }
 
@@ -628,7 +678,8 @@ impl DigestAuth {
     //# When multiple proxies are used in a chain, a Proxy-Authorization
     //# header field value MUST NOT be consumed by any proxy whose realm does
     //# not match the "realm" parameter specified in that value.
-    fn claim<'a>(&self, message: &'a Message, demand: Demand, realm: &str) -> Result<Option<Claim<'a>>, HeaderError> {
+    fn claim<'a>(&self, message: &'a Message, demand: Demand) -> Result<Option<Claim<'a>>, HeaderError> {
+        let realm = self.realm(demand.domain);
         let header = if demand.proxy { Header::ProxyAuthorization } else { Header::Authorization };
         // Most often the first field holds the credentials meant, alone; what does not is gone through value by value.
         if let Ok(Some(given)) =

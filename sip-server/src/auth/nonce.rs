@@ -30,19 +30,42 @@ pub(crate) enum Worth {
     Fresh,
     /// It may be used, and the client should have another soon.
     Aging,
-    /// It was good once: ask again, the password may be right.
-    Stale,
-    /// It was never good.
-    Forged,
 }
 
 /// The counts seen of one nonce.
 #[derive(Clone, Copy)]
 struct Seen {
-    /// The highest count.
-    highest: u32,
     /// Bit n: `highest - n` has been seen.
     window: u64,
+    /// The highest count.
+    highest: u32,
+    /// When it was made.
+    made: u32,
+    /// Which realm it is of.
+    realm: u32,
+    /// The tag it was proven with at its first use, unless that depends on who sends it: it need not be computed again for those that follow.
+    tag: Option<[u8; TAG]>,
+}
+
+impl Seen {
+    /// Whether `count` could be used: not yet seen.
+    fn is_unused(&self, count: u32) -> bool {
+        match self.highest.checked_sub(count) {
+            None => true,
+            Some(back) => back < WINDOW && self.window & (1 << back) == 0,
+        }
+    }
+
+    fn use_up(&mut self, count: u32) {
+        match self.highest.checked_sub(count) {
+            Some(back) => self.window |= if back < WINDOW { 1 << back } else { 0 },
+            None => {
+                let ahead = count - self.highest;
+                self.window = if ahead < WINDOW { self.window << ahead | 1 } else { 1 };
+                self.highest = count;
+            }
+        }
+    }
 }
 
 pub(crate) struct Nonces {
@@ -56,13 +79,6 @@ pub(crate) struct Nonces {
     order: VecDeque<(u64, u32)>,
     /// Nonces made at this second or before that are not among the used ones are stale: they may have been used.
     horizon: Option<u32>,
-}
-
-/// The parts of a nonce that has been proven to be of our making.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Nonce {
-    made: u32,
-    salt: u64,
 }
 
 fn seconds(now: Instant) -> u32 {
@@ -95,59 +111,57 @@ impl Nonces {
         URL_SAFE_NO_PAD.encode_string(bytes, out);
     }
 
-    /// What `nonce` is worth for the realm with this key and `peer`, before any count is looked at.
-    pub(crate) fn open(&self, nonce: &[u8], now: Instant, realm: &Mac, peer: &[u8]) -> Result<(Nonce, Worth), Worth> {
+    /// Uses `count` of a nonce up, and tells what it is worth for the realm with this number and key and for `peer`. `None`: it was not made for
+    /// them, it is too old, or the count has been used. No count is the single use of a nonce without one.
+    ///
+    /// Only for one whose digest was right: what anybody can send must not fill the memory.
+    pub(crate) fn use_up(
+        &mut self,
+        nonce: &[u8],
+        count: Option<u32>,
+        now: Instant,
+        realm: usize,
+        key: &Mac,
+        peer: &[u8],
+    ) -> Option<Worth> {
+        self.forget(now);
         let mut bytes = [0; LEN];
         if URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes) != Ok(LEN) {
-            return Err(Worth::Forged);
+            return None;
         }
         let made = bytes.first_chunk::<TIME>().map_or(0, |made| u32::from_be_bytes(*made));
         let salt = bytes.get(TIME..TIME + SALT).and_then(|salt| salt.try_into().ok()).map_or(0, u64::from_be_bytes);
-        let mut expected = [0; LEN];
-        seal(&mut expected, made, salt, realm, peer);
-        if !same(&expected, &bytes) {
-            return Err(Worth::Forged);
+        let tag = bytes.last_chunk::<TAG>().copied().unwrap_or_default();
+        let realm = realm as u32;
+        let seen = self.used.get_mut(&salt);
+        let proven = |seen: &&mut Seen| {
+            seen.made == made && seen.realm == realm && seen.tag.is_some_and(|proven| same(&proven, &tag))
+        };
+        if !(peer.is_empty() && seen.as_ref().is_some_and(proven)) {
+            let mut expected = [0; LEN];
+            seal(&mut expected, made, salt, key, peer);
+            if !same(&expected, &bytes) {
+                return None;
+            }
         }
         let age = seconds(now).saturating_sub(made);
         if age >= self.lifetime {
-            return Err(Worth::Stale);
+            return None;
         }
-        let worth = if age >= self.lifetime / 2 { Worth::Aging } else { Worth::Fresh };
-        Ok((Nonce { made, salt }, worth))
-    }
-
-    /// Whether `count` of a nonce could be used: not yet seen. `None` is the single use without a count.
-    pub(crate) fn is_unused(&self, nonce: &Nonce, count: Option<u32>) -> bool {
-        match (self.used.get(&nonce.salt), count) {
-            (None, _) => self.horizon.is_none_or(|horizon| nonce.made > horizon),
-            (Some(_), None) => false,
-            (Some(seen), Some(count)) => match seen.highest.checked_sub(count) {
-                None => true,
-                Some(back) => back < WINDOW && seen.window & (1 << back) == 0,
-            },
-        }
-    }
-
-    /// Uses `count` of a nonce up. Only for one that [`is_unused`](Self::is_unused), and whose digest was right: what anybody
-    /// can send must not fill the memory.
-    pub(crate) fn use_up(&mut self, nonce: &Nonce, count: Option<u32>, now: Instant) {
-        // Without a count a nonce is good once: the highest there is stands for all.
-        let count = count.unwrap_or(u32::MAX);
-        self.forget(now);
-        match self.used.get_mut(&nonce.salt) {
-            Some(seen) => match seen.highest.checked_sub(count) {
-                Some(back) => seen.window |= if back < WINDOW { 1 << back } else { 0 },
-                None => {
-                    let ahead = count - seen.highest;
-                    seen.window = if ahead < WINDOW { seen.window << ahead | 1 } else { 1 };
-                    seen.highest = count;
+        match (seen, count) {
+            (None, _) => {
+                if self.horizon.is_some_and(|horizon| made <= horizon) {
+                    return None;
                 }
-            },
-            None => {
-                self.used.insert(nonce.salt, Seen { highest: count, window: 1 });
-                self.order.push_back((nonce.salt, nonce.made));
+                // Without a count a nonce is good once: the highest there is stands for all.
+                let highest = count.unwrap_or(u32::MAX);
+                self.used.insert(salt, Seen { window: 1, highest, made, realm, tag: peer.is_empty().then_some(tag) });
+                self.order.push_back((salt, made));
             }
+            (Some(seen), Some(count)) if seen.is_unused(count) => seen.use_up(count),
+            (Some(_), _) => return None,
         }
+        Some(if age >= self.lifetime / 2 { Worth::Aging } else { Worth::Fresh })
     }
 
     /// Forgets nonces that are stale by age, and the oldest beyond the capacity.
@@ -203,59 +217,93 @@ mod tests {
         text
     }
 
+    /// What the use of a nonce is worth for a realm and a peer.
+    fn used(nonces: &mut Nonces, text: &str, count: u32, now: Instant, realm: &str, peer: &[u8]) -> Option<Worth> {
+        let key = nonces.realm(realm);
+        let number = usize::from(realm != "example.com");
+        nonces.use_up(text.as_bytes(), Some(count), now, number, &key, peer)
+    }
+
     #[test]
     fn a_nonce_is_good_for_its_realm_its_peer_and_its_time() {
         let mut nonces = nonces(10);
         let text = make(&mut nonces, at(10));
-        let worth = |now, realm, peer: &[u8]| {
-            nonces.open(text.as_bytes(), now, &nonces.realm(realm), peer).map(|(_, worth)| worth)
-        };
-        assert_eq!(worth(at(10), "example.com", b"peer"), Ok(Worth::Fresh));
-        assert_eq!(worth(at(160), "example.com", b"peer"), Ok(Worth::Aging));
-        assert_eq!(worth(at(310), "example.com", b"peer"), Err(Worth::Stale));
-        assert_eq!(worth(at(10), "example.org", b"peer"), Err(Worth::Forged));
-        assert_eq!(worth(at(10), "example.com", b"other"), Err(Worth::Forged));
-        let mut forged = text.clone().into_bytes();
-        forged[0] ^= 1;
-        assert_eq!(nonces.open(&forged, at(10), &nonces.realm("example.com"), b"peer").err(), Some(Worth::Forged));
-        assert_eq!(nonces.open(b"", at(10), &nonces.realm("example.com"), b"peer").err(), Some(Worth::Forged));
+        let mut forged = text.clone();
+        forged.replace_range(..1, if text.starts_with('A') { "B" } else { "A" });
+        // Before its first use and after it.
+        for count in [1, 3] {
+            assert_eq!(used(&mut nonces, &text, 9, at(10), "example.org", b"peer"), None, "another realm");
+            assert_eq!(used(&mut nonces, &text, 9, at(10), "example.com", b"other"), None, "another peer");
+            assert_eq!(used(&mut nonces, &text, 9, at(10), "example.com", b""), None, "no peer");
+            assert_eq!(used(&mut nonces, &forged, 9, at(10), "example.com", b"peer"), None, "another time");
+            assert_eq!(used(&mut nonces, "", 9, at(10), "example.com", b"peer"), None, "nothing");
+            assert_eq!(used(&mut nonces, &text, count, at(10), "example.com", b"peer"), Some(Worth::Fresh));
+            assert_eq!(used(&mut nonces, &text, count + 1, at(160), "example.com", b"peer"), Some(Worth::Aging));
+        }
+        assert_eq!(used(&mut nonces, &text, 9, at(310), "example.com", b"peer"), None, "too late");
+    }
+
+    #[test]
+    fn a_used_nonce_is_proven_by_its_whole_text_each_time() {
+        let mut nonces = nonces(10);
+        let mut text = String::new();
+        let realm = nonces.realm("example.com");
+        nonces.write(&mut text, at(10), &realm, b"");
+        assert_eq!(used(&mut nonces, &text, 1, at(10), "example.com", b""), Some(Worth::Fresh));
+        for place in 0..text.len() {
+            let mut forged = text.clone().into_bytes();
+            forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
+            let forged = String::from_utf8(forged).unwrap();
+            assert_eq!(used(&mut nonces, &forged, 2, at(10), "example.com", b""), None, "{place}");
+        }
+        assert_eq!(used(&mut nonces, &text, 2, at(10), "example.org", b""), None, "another realm");
+        assert_eq!(used(&mut nonces, &text, 2, at(10), "example.com", b""), Some(Worth::Fresh));
+        assert_eq!(used(&mut nonces, &text, 2, at(10), "example.com", b""), None, "twice");
     }
 
     #[test]
     fn each_count_is_good_once_in_any_order_within_the_window() {
         let mut nonces = nonces(10);
         let text = make(&mut nonces, at(0));
-        let (nonce, _) = nonces.open(text.as_bytes(), at(0), &nonces.realm("example.com"), b"peer").unwrap();
+        let key = nonces.realm("example.com");
+        let mut good = |count| nonces.use_up(text.as_bytes(), count, at(0), 0, &key, b"peer").is_some();
         for count in [1, 3, 2, 70, 69, 7] {
-            assert!(nonces.is_unused(&nonce, Some(count)), "{count}");
-            nonces.use_up(&nonce, Some(count), at(0));
-            assert!(!nonces.is_unused(&nonce, Some(count)), "{count} again");
+            assert!(good(Some(count)), "{count}");
+            assert!(!good(Some(count)), "{count} again");
         }
-        assert!(!nonces.is_unused(&nonce, Some(6)), "behind the window");
-        assert!(!nonces.is_unused(&nonce, None), "without a count, only as the first use");
-        assert!(nonces.is_unused(&nonce, Some(u32::MAX)));
-        nonces.use_up(&nonce, Some(u32::MAX), at(0));
-        assert!(!nonces.is_unused(&nonce, Some(u32::MAX)));
+        assert!(!good(Some(6)), "behind the window");
+        assert!(!good(None), "without a count, only as the first use");
+        assert!(good(Some(u32::MAX)));
+        assert!(!good(Some(u32::MAX)));
+    }
+
+    #[test]
+    fn without_counts_a_nonce_is_good_once() {
+        let mut nonces = nonces(10);
+        let text = make(&mut nonces, at(0));
+        let key = nonces.realm("example.com");
+        let mut good = |count| nonces.use_up(text.as_bytes(), count, at(0), 0, &key, b"peer").is_some();
+        assert!(good(None));
+        assert!(!good(None));
+        assert!(!good(Some(1)));
     }
 
     #[test]
     fn what_is_forgotten_for_room_cannot_be_replayed() {
         let mut nonces = nonces(2);
         let texts: alloc::vec::Vec<_> = (0..4).map(|n| make(&mut nonces, at(n))).collect();
+        let mut good = |text: &str, now| used(&mut nonces, text, 1, now, "example.com", b"peer").is_some();
         for text in &texts {
-            let (nonce, _) = nonces.open(text.as_bytes(), at(5), &nonces.realm("example.com"), b"peer").unwrap();
-            assert!(nonces.is_unused(&nonce, Some(1)));
-            nonces.use_up(&nonce, Some(1), at(5));
+            assert!(good(text, at(5)));
+        }
+        for text in &texts {
+            assert!(!good(text, at(5)));
         }
         assert!(nonces.used() <= 2);
-        for text in &texts {
-            let (nonce, _) = nonces.open(text.as_bytes(), at(5), &nonces.realm("example.com"), b"peer").unwrap();
-            assert!(!nonces.is_unused(&nonce, Some(1)));
-        }
         let later = make(&mut nonces, at(6));
-        let (nonce, _) = nonces.open(later.as_bytes(), at(6), &nonces.realm("example.com"), b"peer").unwrap();
-        assert!(nonces.is_unused(&nonce, Some(1)), "new ones are good");
-        nonces.use_up(&nonce, Some(1), at(1000));
+        assert!(used(&mut nonces, &later, 1, at(6), "example.com", b"peer").is_some(), "new ones are good");
+        let last = make(&mut nonces, at(1000));
+        assert!(used(&mut nonces, &last, 1, at(1000), "example.com", b"peer").is_some());
         assert_eq!(nonces.used(), 1, "those past their time are forgotten");
     }
 }

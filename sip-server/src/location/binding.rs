@@ -21,6 +21,8 @@ pub struct Binding {
     reg_id: u32,
     q: u16,
     wakes: bool,
+    /// Whether `.invalid` stands in the contact.
+    says_invalid: bool,
     registered: Instant,
     expires: Instant,
     received: Option<Path>,
@@ -78,6 +80,7 @@ impl Binding {
             expires: parts.expires,
             received: parts.received,
             wakes: parts.wakes,
+            says_invalid: says_invalid(parts.contact.as_bytes()),
         }
     }
 
@@ -170,6 +173,11 @@ impl Binding {
         self.wakes
     }
 
+    /// Whether `.invalid` stands in the contact, as the end of its host or elsewhere.
+    pub(crate) fn says_invalid(&self) -> bool {
+        self.says_invalid
+    }
+
     /// Whether the contact is a `sips:` URI.
     pub fn is_sips(&self) -> bool {
         self.contact().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))
@@ -180,6 +188,13 @@ impl Binding {
         let contact = self.contact().as_bytes();
         contact == uri.as_bytes() || Uri::parse(contact).is_ok_and(|own| own.equivalent(uri))
     }
+}
+
+fn says_invalid(contact: &[u8]) -> bool {
+    // Only the third of its letters is looked for: it is rare elsewhere.
+    let mut letters = memchr::memchr2_iter(b'v', b'V', contact);
+    let around = |at: usize| contact.get(at.checked_sub(3)?..at + 5);
+    letters.any(|at| around(at).is_some_and(|word| word.eq_ignore_ascii_case(b".invalid")))
 }
 
 impl fmt::Debug for Binding {

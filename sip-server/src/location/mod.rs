@@ -46,5 +46,12 @@ pub fn aor_key(uri: &SipUri<'_>) -> String {
     key
 }
 
+/// Which of the domains `uri` is of if it is nothing but that domain, as the Request-URI of a REGISTER mostly is: found without taking the
+/// URI apart.
+pub(crate) fn plain_domain(domains: &[String], uri: &[u8]) -> Option<usize> {
+    let host = uri.strip_prefix(b"sip:")?;
+    domains.iter().position(|domain| domain.as_bytes() == host)
+}
+
 #[cfg(test)]
 mod tests;

@@ -62,7 +62,8 @@ pub struct LocationTable {
     hash: HashKey,
     by_aor: HashTable<u32>,
     entries: Slab<Key, Entry>,
-    /// A heap of the entries by the end of their first binding, the next on top.
+    /// A heap of the entries, the next to be looked at on top: each by a time at which none of its bindings has ended yet. A refresh makes that
+    /// later and leaves the heap alone; the entry finds its place when that time has come, once, however often it was refreshed meanwhile.
     ends: Vec<(Instant, u32)>,
     by_flow: BTreeSet<(FlowId, SocketAddr, u32)>,
     /// Those with a contact under `.invalid`, by its hash.
@@ -147,7 +148,8 @@ impl LocationTable {
         self.entries.iter().map(|(_, entry)| (&*entry.aor, &*entry.bindings))
     }
 
-    /// When the next binding ends; `None` if there is none.
+    /// Until when no binding ends; `None` if there is none. When that time has come, the next [`expire`](Store::expire) finds a later one for those
+    /// that have been refreshed.
     pub fn next_end(&self) -> Option<Instant> {
         self.ends.first().map(|&(at, _)| at)
     }
@@ -232,7 +234,13 @@ impl LocationTable {
         }
         if after == 0 {
             self.remove(index);
-        } else if let Some(slot) = self.ends.get_mut(place) {
+        } else if self.ends.get(place).is_some_and(|&(at, _)| end < at) {
+            self.move_end(place, end);
+        }
+    }
+
+    fn move_end(&mut self, place: usize, end: Instant) {
+        if let Some(slot) = self.ends.get_mut(place) {
             slot.0 = end;
             self.sift(place);
         }
@@ -293,8 +301,13 @@ impl LocationTable {
     /// Removes the bindings for which `unwanted` is true, after showing them to `gone`.
     fn drop_bindings(&mut self, index: u32, unwanted: impl Fn(&Binding) -> bool, gone: &mut dyn FnMut(&str, &Binding)) {
         let Some(entry) = self.entries.at(index) else { return };
+        let mut any = false;
         for binding in entry.bindings.iter().filter(|binding| unwanted(binding)) {
             gone(&entry.aor, binding);
+            any = true;
+        }
+        if !any {
+            return;
         }
         self.change(index, |bindings| bindings.retain(|binding| !unwanted(binding)));
     }
@@ -322,6 +335,11 @@ impl LocationTable {
                 break;
             }
             self.drop_bindings(index, |binding| binding.expires() <= now, gone);
+            // What is left of it ends later, or all of it has been refreshed.
+            if let Some(entry) = self.entries.at(index) {
+                let (place, end) = (entry.place as usize, entry.next_end());
+                self.move_end(place, end);
+            }
         }
     }
 
@@ -369,10 +387,7 @@ fn contact_hash(hash: HashKey, contact: &Uri<'_>) -> u64 {
 /// The hashes of the contacts under `.invalid`.
 fn contacts(hash: HashKey, bindings: &[Binding]) -> SmallVec<[u64; 1]> {
     // Few contacts have the word at all: no other is parsed.
-    let has_it = |contact: &&[u8]| {
-        contact.windows(8).any(|at| matches!(at, [b'.', b'i' | b'I', ..]) && at.eq_ignore_ascii_case(b".invalid"))
-    };
-    let contacts = bindings.iter().map(|binding| binding.contact().as_bytes()).filter(has_it);
+    let contacts = bindings.iter().filter(|binding| binding.says_invalid()).map(|binding| binding.contact().as_bytes());
     let unresolvable = |uri: &Uri<'_>| uri.as_sip().is_some_and(is_unresolvable);
     let parsed = contacts.filter_map(|contact| Uri::parse(contact).ok().filter(unresolvable));
     parsed.map(|contact| contact_hash(hash, &contact)).collect()
@@ -435,7 +450,7 @@ impl LocationTable {
         let heap = self.ends.iter().enumerate().all(|(place, &(at, index))| {
             let entry = self.entries.at(index);
             let parent = place.checked_sub(1).and_then(|below| self.ends.get(below / 2));
-            entry.is_some_and(|entry| entry.place as usize == place && entry.next_end() == at)
+            entry.is_some_and(|entry| entry.place as usize == place && entry.next_end() >= at)
                 && parent.is_none_or(|&(above, _)| above <= at)
         });
         let count: usize = self.entries.iter().map(|(_, entry)| entry.bindings.len()).sum();

@@ -12,8 +12,6 @@ mod names;
 mod push;
 mod respond;
 mod routing;
-#[cfg(test)]
-mod tests;
 mod token;
 mod trust;
 

@@ -5,13 +5,11 @@
 
 mod push;
 mod read;
-#[cfg(test)]
-mod tests;
 
 use crate::id::RegisterId;
 use crate::location::{
     Binding, Expiry, Gruus, LocationTable, Record, Refusal, RegisterRefused, Registration, Store, StoreError, Update,
-    is_unresolvable, latest,
+    is_unresolvable, latest, plain_domain,
 };
 use crate::push::{PushTarget, WakeTimes};
 use crate::reply::reply_fields;
@@ -406,6 +404,9 @@ impl Registrar {
     fn is_for(&self, message: &Message) -> bool {
         if message.method() != Some(Method::Register) {
             return false;
+        }
+        if message.request_uri_bytes().is_some_and(|uri| plain_domain(&self.config.domains, uri).is_some()) {
+            return true;
         }
         let uri = message.request_uri().and_then(Result::ok);
         uri.is_some_and(|uri| uri.as_sip().is_some_and(|uri| self.is_responsible(uri)))
@@ -821,7 +822,23 @@ fn write_contact(line: &mut String, binding: &Binding, now: Instant) {
     if binding.q() < 1000 {
         let _ = write!(line, ";q=0.{:03}", binding.q());
     }
-    let _ = write!(line, ";expires={seconds}");
+    line.push_str(";expires=");
+    push_number(line, seconds);
+}
+
+/// Appends a number in decimal.
+fn push_number(out: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut from = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        from -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.push_str(digits.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("0"));
 }
 
 //= https://www.rfc-editor.org/rfc/rfc5627#section-5.2

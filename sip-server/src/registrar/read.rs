@@ -318,11 +318,8 @@ fn contact_asked<'a>(
 //# which the request arrived.
 fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) -> bool {
     let Some(uri) = uri.as_sip() else { return false };
-    if !is_first_hop(message) {
-        return false;
-    }
     if reg_id > 0 || path.transport.is_websocket() {
-        return true;
+        return is_first_hop(message);
     }
     let port = uri.port().unwrap_or(path.transport.default_port());
     let as_it_says =
@@ -335,7 +332,7 @@ fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) ->
         return false;
     };
     let elsewhere = sent_by != path.remote.ip() || !path.transport.is_connected() && port != path.remote.port();
-    uri.host().ip() == Some(sent_by) && (elsewhere || path.transport.is_secure())
+    uri.host().ip() == Some(sent_by) && (elsewhere || path.transport.is_secure()) && is_first_hop(message)
 }
 
 /// Whether the Request-URI, all contacts and the Path are `sips:` URIs.
