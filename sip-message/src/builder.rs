@@ -3,19 +3,20 @@
 //! A builder writes each line once, in the order of the calls, into the buffer that becomes the message; the index
 //! grows beside it. The first mistake is kept and comes out of `build`.
 
-use crate::compose::{self, BuildError, BuildFault, Sink, fault};
+use crate::compose::{self, BuildError, BuildFault, fault};
 use crate::error::ValueFault;
 use crate::header::{Header, HeaderName};
 use crate::index::{self, Entry, Index};
 use crate::lines::Lines;
 use crate::message::{HeaderField, Kind, Message, Start};
 use crate::method::{Method, MethodTag};
+use crate::name_addr::NameAddr;
 use crate::scan;
 use crate::status::StatusCode;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::fmt::{Display, Write};
+use core::fmt::Display;
 
 /// What a draft holds before it grows: most messages without their body.
 const HEAD: usize = 768;
@@ -28,12 +29,14 @@ struct Draft {
     index: Index,
     error: Option<BuildError>,
     body: Bytes,
+    /// CSeq was written here, with the method of the request line.
+    numbered: bool,
 }
 
 impl Draft {
     /// On the heap: a builder is handed from call to call, and a draft is some hundred bytes.
     fn new(start: Start, out: Vec<u8>, error: Option<BuildError>) -> Box<Self> {
-        Box::new(Draft { out, start, index: Index::new(), error, body: Bytes::new() })
+        Box::new(Draft { out, start, index: Index::new(), error, body: Bytes::new(), numbered: false })
     }
 
     fn fail(&mut self, error: BuildError) {
@@ -67,9 +70,14 @@ impl Draft {
 
     /// Appends all fields of `header` that `from` has.
     fn copy_all(&mut self, from: &Message, header: Header) {
-        for entry in from.index.entries() {
+        let Some(first) = from.index.first(header) else { return };
+        let repeated = from.index.is_repeated(header);
+        for entry in from.index.entries().iter().skip(first) {
             if entry.tag == header as u8 {
                 self.copy(entry, from.line_of(entry));
+                if !repeated {
+                    break;
+                }
             }
         }
     }
@@ -201,6 +209,27 @@ impl RequestBuilder {
         self
     }
 
+    /// Adds From, To, or another field of an address: the display name and the URI of `address`, and this tag in place of all
+    /// parameters it has.
+    ///
+    /// ```
+    /// use sip_message::{FieldValue, Header, Message, Method, NameAddr};
+    /// let alice = NameAddr::parse_value(b"Alice <sip:alice@atlanta.com>;x=y")?;
+    /// let request = Message::request(Method::Options, "sip:bob@biloxi.com")
+    ///     .address(Header::From, &alice, Some("1928301774"))
+    ///     .header(Header::To, "<sip:bob@biloxi.com>")
+    ///     .header(Header::CallId, "a84b4c76e66710")
+    ///     .cseq(1)
+    ///     .build()?;
+    /// assert_eq!(request.field(Header::From), Some(&b"Alice <sip:alice@atlanta.com>;tag=1928301774"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn address(mut self, header: Header, address: &NameAddr<'_>, tag: Option<&str>) -> Self {
+        let line = compose::address_line(&mut self.draft.out, header, address, tag);
+        self.draft.take(line);
+        self
+    }
+
     /// Adds CSeq with this number, which must be below 2^31, and the request's method.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
     //# The sequence number value MUST be expressible as a 32-bit unsigned integer
@@ -219,6 +248,7 @@ impl RequestBuilder {
     fn same_cseq(mut self, number: u32) -> Self {
         let method = 0..usize::from(self.draft.start.span.0).saturating_sub(1);
         let line = compose::cseq_line(&mut self.draft.out, number, method);
+        self.draft.numbered = line.is_ok();
         self.draft.take(line);
         self
     }
@@ -265,7 +295,12 @@ impl RequestBuilder {
             let line = compose::number_line(&mut self.draft.out, Header::MaxForwards, 70);
             self.draft.take(line);
         }
+        let numbered = self.draft.numbered;
         let message = self.draft.finish()?;
+        // There is one CSeq: two are refused.
+        if numbered {
+            return Ok(message);
+        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.5
         //# The method MUST match that of the request.
         match (message.cseq(), message.method()) {
@@ -302,7 +337,9 @@ pub struct ResponseBuilder {
 impl ResponseBuilder {
     fn new(request: &Message, status: StatusCode) -> Self {
         let mut out = Vec::with_capacity(HEAD);
-        let _ = write!(Sink(&mut out), "SIP/2.0 {} ", status.code());
+        out.extend_from_slice(b"SIP/2.0 ");
+        out.extend([status.code() / 100, status.code() / 10 % 10, status.code() % 10].map(|digit| b'0' + digit as u8));
+        out.push(b' ');
         let reason_from = out.len();
         out.extend_from_slice(status.reason().as_bytes());
         let reason_end = out.len();

@@ -7,6 +7,7 @@ use crate::header::{Header, HeaderName};
 use crate::index::Entry;
 use crate::message::Message;
 use crate::name_addr::NameAddr;
+use crate::scan;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Display;
@@ -77,7 +78,13 @@ impl Lines {
     ) -> Result<(), BuildError> {
         let malformed = |header| move |_| fault(BuildFault::Missing, header);
         let call_id = message.call_id().map_err(malformed(Header::CallId))?;
-        let mut out = Vec::with_capacity(self.bytes.len() + 256);
+        let size = |party: (&NameAddr<'_>, Option<&str>)| {
+            // Quotes and escapes that a display name may want come on top, seldom.
+            let (name, tag) = (scan::trim(party.0.display_bytes()), party.1.unwrap_or_default());
+            name.len() + usize::from(!name.is_empty()) + party.0.uri_bytes().len() + tag.len() + ";tag=<>\r\n".len()
+        };
+        let names = "From: To: Call-ID: \r\n".len();
+        let mut out = Vec::with_capacity(self.bytes.len() + size(from) + size(to) + call_id.len() + names);
         out.extend_from_slice(&self.bytes);
         let from = compose::address_line(&mut out, Header::From, from.0, from.1)?;
         let to = compose::address_line(&mut out, Header::To, to.0, to.1)?;

@@ -51,7 +51,7 @@ impl<'a> Params<'a> {
 
     /// Takes the first parameter off.
     #[inline]
-    fn next_raw(&mut self) -> Result<Option<Raw<'a>>, ValueError> {
+    pub(crate) fn next_raw(&mut self) -> Result<Option<Raw<'a>>, ValueError> {
         let v = self.rest;
         let at = if v.first() == Some(&b';') { 0 } else { scan::skip(v, 0, scan::LWS) };
         if at == v.len() {
@@ -213,16 +213,16 @@ impl<'a> Iterator for Params<'a> {
 
 /// A parameter as it was read.
 #[derive(Clone, Copy)]
-struct Raw<'a> {
-    name: &'a [u8],
+pub(crate) struct Raw<'a> {
+    pub(crate) name: &'a [u8],
     value: Option<&'a [u8]>,
     /// Whether the value is a `token`.
-    token: bool,
+    pub(crate) token: bool,
 }
 
 impl<'a> Raw<'a> {
     #[inline]
-    fn param(self) -> Param<'a> {
+    pub(crate) fn param(self) -> Param<'a> {
         Param { name: scan::text(self.name), value: self.value.map(ParamValue) }
     }
 }

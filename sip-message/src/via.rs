@@ -153,15 +153,18 @@ impl<'a> Via<'a> {
     /// The first `branch`, and the address of the first `received`: both in one walk.
     pub(crate) fn branch_and_received(&self) -> Result<(Option<Param<'a>>, Option<IpAddr>), ValueError> {
         let (mut branch, mut received) = (None, None);
-        for param in self.params {
-            let param = param?;
-            match param.name.len() {
-                6 if branch.is_none() && param.name.eq_ignore_ascii_case("branch") => {
-                    self.params.check_token(&param)?;
+        let mut rest = self.params;
+        while let Some(raw) = rest.next_raw()? {
+            match raw.name.len() {
+                6 if branch.is_none() && raw.name.eq_ignore_ascii_case(b"branch") => {
+                    let param = raw.param();
+                    if !raw.token {
+                        return Err(ValueError::new(ValueFault::Param, self.params.offset_of(&param)));
+                    }
                     branch = Some(param);
                 }
-                8 if received.is_none() && param.name.eq_ignore_ascii_case("received") => {
-                    received = Some(self.address(&param)?);
+                8 if received.is_none() && raw.name.eq_ignore_ascii_case(b"received") => {
+                    received = Some(self.address(&raw.param())?);
                 }
                 _ => {}
             }
@@ -257,6 +260,11 @@ fn check_host_port(v: &[u8]) -> Result<(), ValueError> {
 /// A host and maybe a port, with white space around the colon if there is any (`COLON` of the grammar).
 fn spaced_host_port(v: &[u8]) -> Result<(Host<'_>, Option<u16>), ValueError> {
     let trailing = |at| ValueError::new(ValueFault::Host, at);
+    if let Ok((host, port, end)) = host_port::parse_prefix(v) {
+        if end == v.len() {
+            return Ok((host, port));
+        }
+    }
     if !v.iter().any(|&b| scan::is(b, scan::LWS)) {
         return match host_port::parse_prefix(v)? {
             (host, port, end) if end == v.len() => Ok((host, port)),
