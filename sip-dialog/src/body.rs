@@ -67,6 +67,9 @@ pub fn carries_session(message: &Message) -> bool {
     if message.body().is_empty() {
         return false;
     }
+    if !message.has(Header::ContentDisposition) && message.field(Header::ContentType) == Some(b"application/sdp") {
+        return true;
+    }
     let Some(kind) = message.field(Header::ContentType).and_then(|value| MediaType::parse_value(value).ok()) else {
         return false;
     };

@@ -1,5 +1,6 @@
 //! What happened: the events of a user agent, each with the message that caused it.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -62,7 +63,7 @@ pub enum Event {
         /// The realm to show to the user.
         realm: String,
         /// The 401 or 407.
-        message: Message,
+        message: Box<Message>,
     },
     /// A server that has taken our credentials showed its own, and they were checked (RFC 7616 section 3.5). Only servers that are asked
     /// for a digest and choose to answer so do this.
@@ -74,7 +75,7 @@ pub enum Event {
         /// Whether it knows the secret.
         proof: crate::auth::ServerProof,
         /// The 2xx.
-        message: Message,
+        message: Box<Message>,
     },
 }
 
@@ -101,7 +102,7 @@ pub enum CallEvent {
     /// Somebody calls. Answer with `progress`, `accept`, `reject` or `redirect`.
     Incoming {
         /// The INVITE.
-        message: Message,
+        message: Box<Message>,
         /// It has an offer; without one, the first offer is ours, and `accept` needs it.
         offer: bool,
         /// The call it is to take the place of (RFC 3891): accepting it ends that one.
@@ -114,7 +115,7 @@ pub enum CallEvent {
         /// The early dialog; `None` for a response without a To tag.
         dialog: Option<DialogId>,
         /// The response.
-        message: Message,
+        message: Box<Message>,
         /// What its session description is, if it has one. For an [`Offer`](Meaning::Offer), answer it with `answer`.
         session: Option<Meaning>,
     },
@@ -123,14 +124,14 @@ pub enum CallEvent {
         /// The dialog.
         dialog: DialogId,
         /// The 199.
-        message: Message,
+        message: Box<Message>,
     },
     /// The call is accepted: the 2xx was received, or sent.
     Accepted {
         /// The dialog of the call.
         dialog: DialogId,
         /// The 2xx, if it was received.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
         /// What its session description is, if it has one. For an [`Offer`](Meaning::Offer), answer it with `answer`: the ACK
         /// waits for it.
         session: Option<Meaning>,
@@ -138,44 +139,44 @@ pub enum CallEvent {
     /// The ACK was sent or received: the call stands.
     Confirmed {
         /// The ACK, if it was received.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
         /// What its session description is, if it has one.
         session: Option<Meaning>,
     },
     /// The PRACK for a reliable provisional response came.
     Acknowledged {
         /// The PRACK.
-        message: Message,
+        message: Box<Message>,
         /// What its session description is, if it has one. For an [`Offer`](Meaning::Offer), answer it with `answer`.
         session: Option<Meaning>,
     },
     /// The peer offers a change of the session, in a re-INVITE or UPDATE. Answer with `answer` or `refuse`.
     Offer {
         /// The request.
-        message: Message,
+        message: Box<Message>,
     },
     /// The peer asks for an offer, by a re-INVITE without one. Give it with `answer`, or `refuse`.
     OfferWanted {
         /// The re-INVITE.
-        message: Message,
+        message: Box<Message>,
     },
     /// The peer took back the re-INVITE that waited for an answer: it needs none any more.
     OfferWithdrawn {
         /// The CANCEL.
-        message: Message,
+        message: Box<Message>,
     },
     /// The peer answered an offer of ours, in a 2xx, ACK or PRACK after the call was accepted. For the answer to a re-INVITE without offer it
     /// is an [`Offer`](Meaning::Offer): answer it with `answer`.
     Answered {
         /// The message that carries the answer, or that agreed to a change without one.
-        message: Message,
+        message: Box<Message>,
         /// What its session description is, if it has one.
         session: Option<Meaning>,
     },
     /// A change of ours was refused or failed: the session is as it was before.
     ChangeFailed {
         /// The final response; `None` if there was none.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
         /// Its status, or the one to act by if there was none.
         status: StatusCode,
     },
@@ -193,24 +194,24 @@ pub enum CallEvent {
         /// For how long, if it was said.
         duration: Option<Duration>,
         /// The INFO.
-        message: Message,
+        message: Box<Message>,
     },
     /// The peer sent an INFO of an accepted package, or without one (RFC 6086); it has been answered 200.
     Info {
         /// The INFO.
-        message: Message,
+        message: Box<Message>,
     },
     /// The peer asks to transfer the call (RFC 3515). Answer with `accept_refer` or `reject_subscription`.
     Refer {
         /// The subscription that would report on it.
         subscription: SubscriptionId,
         /// The REFER.
-        message: Message,
+        message: Box<Message>,
     },
     /// The call was answered 3xx; it is tried there next if the configuration says so, else it ends.
     Redirected {
         /// The 3xx.
-        message: Message,
+        message: Box<Message>,
         /// The contacts to try, best first.
         targets: Vec<String>,
     },
@@ -229,7 +230,7 @@ pub enum CallEvent {
         /// Whether it had been accepted.
         accepted: bool,
         /// The message that ended it, if one did.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
     },
 }
 
@@ -286,21 +287,21 @@ pub enum RegistrationEvent {
     /// Registered, for the first time or again after a failure.
     Registered {
         /// The 200.
-        message: Message,
+        message: Box<Message>,
         /// How long it is good for.
         expires: Duration,
     },
     /// Refreshed in time.
     Refreshed {
         /// The 200.
-        message: Message,
+        message: Box<Message>,
         /// How long it is good for.
         expires: Duration,
     },
     /// Not registered at the moment; it is tried again after `retry`.
     Failed {
         /// The response; `None` if there was none.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
         /// Its status, or the one to act by if there was none.
         status: StatusCode,
         /// How long until the next attempt.
@@ -314,14 +315,14 @@ pub enum RegistrationEvent {
     /// The registrar did not take Outbound (RFC 5626 section 4.2.1): one plain binding remains.
     NoOutbound {
         /// The 200 without `outbound` in Require, or the 439.
-        message: Message,
+        message: Box<Message>,
     },
     /// It is over and its id stale.
     Ended {
         /// Why.
         cause: RegistrationEnd,
         /// The message that ended it, if one did.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
     },
 }
 
@@ -346,33 +347,33 @@ pub enum SubscriptionEvent {
     /// Somebody subscribes. Answer with `accept_subscription` or `reject_subscription`.
     Incoming {
         /// The SUBSCRIBE.
-        message: Message,
+        message: Box<Message>,
         /// How long it is for.
         expires: Duration,
     },
     /// The subscriber refreshed it, and it has been answered 200: send the state with `notify`.
     Refreshed {
         /// The SUBSCRIBE.
-        message: Message,
+        message: Box<Message>,
         /// How long it is for.
         expires: Duration,
     },
     /// Our SUBSCRIBE or REFER was accepted.
     Accepted {
         /// The 2xx.
-        message: Message,
+        message: Box<Message>,
     },
     /// The notifier told the state; it has been answered 200.
     Notify {
         /// The NOTIFY.
-        message: Message,
+        message: Box<Message>,
         /// Whether the subscription waits for approval.
         pending: bool,
     },
     /// The subscriber answered a NOTIFY of ours.
     Notified {
         /// The 2xx.
-        message: Message,
+        message: Box<Message>,
     },
     /// A fork of our SUBSCRIBE made another subscription (RFC 6665 section 4.4.1).
     Forked {
@@ -384,7 +385,7 @@ pub enum SubscriptionEvent {
         /// Why.
         cause: SubscriptionEnd,
         /// The message that ended it, if one did.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
     },
 }
 
@@ -424,7 +425,7 @@ pub enum PublicationEvent {
     /// Published.
     Published {
         /// The 200.
-        message: Message,
+        message: Box<Message>,
         /// How long it is good for.
         expires: Duration,
     },
@@ -433,7 +434,7 @@ pub enum PublicationEvent {
         /// Why.
         cause: PublicationEnd,
         /// The message that ended it, if one did.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
     },
 }
 
@@ -456,19 +457,19 @@ pub enum RequestEvent {
     /// A request came in. Answer it with `respond`.
     Incoming {
         /// The request.
-        message: Message,
+        message: Box<Message>,
         /// The call it came in, if it came in one.
         call: Option<CallHandle>,
     },
     /// A provisional response other than 100.
     Provisional {
         /// The response.
-        message: Message,
+        message: Box<Message>,
     },
     /// It is over and its id stale.
     Ended {
         /// The final response that was received; `None` if there was none, and for requests that came in.
-        message: Option<Message>,
+        message: Option<Box<Message>>,
         /// The final status, received or sent, or the one to act by if there was none.
         status: StatusCode,
     },

@@ -207,7 +207,7 @@ impl UserAgentCore {
         Ok(())
     }
 
-    fn end_publication(&mut self, id: PublicationId, cause: PublicationEnd, message: Option<Message>) {
+    fn end_publication(&mut self, id: PublicationId, cause: PublicationEnd, message: Option<Box<Message>>) {
         self.deadlines.clear(Deadline::Publish(id));
         self.unpark(Owner::Publication(id));
         if self.publications.remove(id).is_some() {

@@ -284,7 +284,7 @@ impl UserAgentCore {
     }
 
     /// Our REFER was accepted.
-    pub(crate) fn on_refer_accepted(&mut self, id: SubscriptionId, response: Message) {
+    pub(crate) fn on_refer_accepted(&mut self, id: SubscriptionId, response: Box<Message>) {
         let value = response.value::<ReferSub<'_>>(Header::ReferSub).ok().flatten();
         if value.is_some_and(|value| !value.wanted()) {
             return self.end_sub(id, SubscriptionEnd::Suppressed, Some(response));
@@ -299,7 +299,7 @@ impl UserAgentCore {
         tx: ServerTxId,
         path: Path,
         dialog: Option<DialogId>,
-        message: Message,
+        message: Box<Message>,
     ) {
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
         //# An agent responding to a REFER method MUST return a 400 (Bad Request) if
@@ -341,7 +341,7 @@ impl UserAgentCore {
         sub.pin = Self::pin_for(path, &message);
         sub.silent =
             message.value::<ReferSub<'_>>(Header::ReferSub).ok().flatten().is_some_and(|value| !value.wanted());
-        sub.request = Some(Box::new(message.clone()));
+        sub.request = Some(message.clone());
         let Some(id) = self.subscriptions.insert(sub) else {
             return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
         };

@@ -21,9 +21,9 @@ use sip_transaction::cores::{Id as _, Key};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
 use crate::agent::client::{Final, Over, Purpose};
+use crate::agent::way::address;
 use crate::agent::{Bound, UserAgentCore, status};
 use crate::auth::AuthContext;
-use crate::call::caller::with_tag;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog;
@@ -406,7 +406,7 @@ impl UserAgentCore {
             builder = builder.header(Header::Route, route);
         }
         builder = builder
-            .header(Header::From, with_tag(&wanted.origin.from, &found.tag)?)
+            .address(Header::From, &address(&wanted.origin.from)?, Some(&found.tag))
             .header(Header::To, &wanted.origin.from)
             .header(Header::CallId, &found.call_id)
             .cseq(found.cseq);
@@ -480,7 +480,7 @@ impl UserAgentCore {
         ep: &mut Endpoint,
         id: RegistrationId,
         cause: RegistrationEnd,
-        message: Option<Message>,
+        message: Option<Box<Message>>,
     ) {
         self.unbind(id);
         self.deadlines.clear(Deadline::Register(id));
@@ -664,9 +664,9 @@ impl UserAgentCore {
         }
     }
 
-    fn register_failed(&mut self, id: RegistrationId, code: StatusCode, message: Option<Message>) {
+    fn register_failed(&mut self, id: RegistrationId, code: StatusCode, message: Option<Box<Message>>) {
         self.unbind(id);
-        let wait = self.back_off(id, message.as_ref());
+        let wait = self.back_off(id, message.as_deref());
         let Some(found) = self.registrations.get_mut(id) else { return };
         found.state = State::Waiting;
         found.up = false;

@@ -139,7 +139,7 @@ impl UserAgentCore {
         }
     }
 
-    pub(crate) fn on_request_provisional(&mut self, id: RequestId, message: Message) {
+    pub(crate) fn on_request_provisional(&mut self, id: RequestId, message: Box<Message>) {
         if self.requests.contains(id) {
             self.emit(Event::Request { request: id, event: RequestEvent::Provisional { message } });
         }
@@ -157,13 +157,13 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         tx: ServerTxId,
-        message: Message,
+        message: Box<Message>,
         call: Option<CallHandle>,
     ) {
         if self.config.limits.requests.is_some_and(|limit| self.requests.len() >= limit) {
             return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
         }
-        let standalone = Standalone { incoming: Some((tx, Box::new(message.clone()))) };
+        let standalone = Standalone { incoming: Some((tx, message.clone())) };
         let Some(id) = self.requests.insert(standalone) else {
             return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
         };

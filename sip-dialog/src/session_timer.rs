@@ -2,6 +2,7 @@
 //!
 //! A [`SessionTimer`] is the agreement of one dialog. It keeps no clock: it says how long to wait.
 
+use crate::call::lists;
 use core::time::Duration;
 use sip_message::headers::{MinSe, Refresher, SessionExpires};
 use sip_message::{Header, Message};
@@ -61,9 +62,7 @@ pub struct Fields {
 
 /// Whether the option tag `tag` stands in `header`, which is Supported, Require or the like.
 pub(crate) fn has_token(message: &Message, header: Header, tag: &str) -> bool {
-    message
-        .fields(header)
-        .any(|field| field.split(|&b| b == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(tag.as_bytes())))
+    message.fields(header).any(|field| lists(field, tag.as_bytes(), <[u8]>::eq_ignore_ascii_case))
 }
 
 fn expires(message: &Message) -> Option<(u32, Option<Refresher>)> {

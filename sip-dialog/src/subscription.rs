@@ -356,7 +356,7 @@ impl UserAgentCore {
     }
 
     /// The end of a subscription: it leaves all tables.
-    pub(crate) fn end_sub(&mut self, id: SubscriptionId, cause: SubscriptionEnd, message: Option<Message>) {
+    pub(crate) fn end_sub(&mut self, id: SubscriptionId, cause: SubscriptionEnd, message: Option<Box<Message>>) {
         let Some(sub) = self.subscriptions.remove(id) else { return };
         self.deadlines.clear(Deadline::Subscribe(id));
         self.deadlines.clear(Deadline::FirstNotify(id));
@@ -514,7 +514,7 @@ impl UserAgentCore {
     //# Analogous to the case for SUBSCRIBE described in that document, the
     //# agent that issued the REFER MUST be prepared to receive a NOTIFY before
     //# the REFER transaction completes.
-    pub(crate) fn on_notify_outside(&mut self, ep: &mut Endpoint, tx: ServerTxId, _path: Path, message: Message) {
+    pub(crate) fn on_notify_outside(&mut self, ep: &mut Endpoint, tx: ServerTxId, _path: Path, message: Box<Message>) {
         let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
         let known = self.subscribing.get(tag).copied();
         let sub = known.and_then(|id| self.subscriptions.get(id)).filter(|sub| {
@@ -562,7 +562,7 @@ impl UserAgentCore {
     }
 
     /// A NOTIFY in a dialog.
-    pub(crate) fn on_notify(&mut self, ep: &mut Endpoint, tx: ServerTxId, dialog: DialogId, message: Message) {
+    pub(crate) fn on_notify(&mut self, ep: &mut Endpoint, tx: ServerTxId, dialog: DialogId, message: Box<Message>) {
         let subs = self.dialogs.get(dialog).map(|entry| entry.subs.clone()).unwrap_or_default();
         let found = subs
             .into_iter()
@@ -578,7 +578,7 @@ impl UserAgentCore {
         }
     }
 
-    fn take_notify(&mut self, ep: &mut Endpoint, tx: ServerTxId, id: SubscriptionId, message: Message) {
+    fn take_notify(&mut self, ep: &mut Endpoint, tx: ServerTxId, id: SubscriptionId, message: Box<Message>) {
         //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.3
         //# NOTIFY requests MUST contain "Subscription-State" header fields that
         //# indicate the status of the subscription.

@@ -79,7 +79,7 @@ struct Call {
     peer: String,
     incoming: bool,
     /// An offer of the peer that waits for somebody to answer the call; `None` once answered.
-    waiting: Option<Message>,
+    waiting: Option<Box<Message>>,
     answered: bool,
     /// Our hold, or its end, is on its way.
     turning: bool,

@@ -113,7 +113,7 @@ impl Services {
         let event = self.agent.handle(endpoint, now, event)?;
         let Event::Request { tx, path, message } = event else { return Some(event) };
         if let Some(number) = self.number(&message) {
-            self.called(endpoint, now, tx, path, *message, number);
+            self.called(endpoint, now, tx, path, message, number);
         } else if self.is_for_server(&message) {
             options(endpoint, now, tx, &message);
         } else if let Some(aor) = self.presentity(&message) {
@@ -126,7 +126,7 @@ impl Services {
             } else if !is_user(user) {
                 plainly(endpoint, StatusCode::NOT_FOUND);
             } else if message.method() == Some(Method::Subscribe) {
-                self.agent.take(endpoint, now, tx, path, *message);
+                self.agent.take(endpoint, now, tx, path, message);
             } else {
                 self.publish(endpoint, now, tx, &message, aor);
             }
@@ -182,7 +182,7 @@ impl Services {
         now: Instant,
         tx: ServerTxId,
         path: Path,
-        message: Message,
+        message: Box<Message>,
         number: Number,
     ) {
         let mut plainly = |status| answer(endpoint, now, tx, &message, status, |response| response);

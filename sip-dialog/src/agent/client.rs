@@ -1,9 +1,9 @@
 //! What this core sends in client transactions: whose it is, trying again with credentials, and what came back.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt::Display;
-use sip_message::{Header, HeaderName, Message, Method, RequestBuilder, StatusCode};
+use sip_message::{Header, HeaderName, Lines, Message, Method, RequestBuilder, ResponseBuilder, StatusCode};
 use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
 
 use super::way::is_sips;
@@ -95,7 +95,7 @@ pub(crate) struct Final {
     /// The request that was answered.
     pub(crate) request: Option<Box<Message>>,
     /// The response; `None` if there was none.
-    pub(crate) response: Option<Message>,
+    pub(crate) response: Option<Box<Message>>,
     /// Its status, or the one to act by.
     pub(crate) status: StatusCode,
     /// The credentials, back from a request outside of a dialog.
@@ -226,11 +226,29 @@ impl UserAgentCore {
     //# request listing the option tags (Section 19.2) for those extensions.
     //= https://www.rfc-editor.org/rfc/rfc3262#section-4
     //# The UAC SHOULD include this in all INVITE requests.
-    pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: impl Display) -> RequestBuilder {
-        self.dress(builder).header(Header::Contact, contact).lines(&self.allow_line)
+    pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: &Arc<str>) -> RequestBuilder {
+        let builder = self.dress(builder);
+        let builder = match self.own_contact(contact) {
+            Some(line) => builder.lines(line),
+            None => builder.header(Header::Contact, contact),
+        };
+        builder.lines(&self.allow_line)
     }
 
-    pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, message: Message) {
+    /// Contact of a response that begins or keeps a dialog.
+    pub(crate) fn with_contact(&self, builder: ResponseBuilder, contact: &Arc<str>) -> ResponseBuilder {
+        match self.own_contact(contact) {
+            Some(line) => builder.lines(line),
+            None => builder.header(Header::Contact, contact),
+        }
+    }
+
+    /// The line of Contact that was checked when the core was made, if that is the one.
+    fn own_contact(&self, contact: &Arc<str>) -> Option<&Lines> {
+        (Arc::ptr_eq(contact, &self.contact) && !self.contact_line.is_empty()).then_some(&self.contact_line)
+    }
+
+    pub(crate) fn on_response(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, message: Box<Message>) {
         let Some(status) = message.status() else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.2
         //# A UAC MUST be able to process 100 and 183 responses.
@@ -356,7 +374,7 @@ impl UserAgentCore {
                 Some(owner) if self.parked.len() < 10_000 => {
                     self.parked.insert(owner, Parked { tx, client: moved, response: Box::new(response.clone()) });
                     self.deadlines.after(Deadline::Parked(owner), self.now, self.config.answer.saturating_mul(3));
-                    self.emit(Event::Challenged { owner, realm, message: response.clone() });
+                    self.emit(Event::Challenged { owner, realm, message: Box::new(response.clone()) });
                     true
                 }
                 _ => self.restore(tx, *moved),
@@ -485,7 +503,7 @@ impl UserAgentCore {
         let shown = context.accepted(client.request.as_deref(), message);
         let Some(owner) = client.purpose.owner() else { return };
         for (realm, proof) in shown {
-            self.emit(Event::ServerShown { owner, realm, proof, message: message.clone() });
+            self.emit(Event::ServerShown { owner, realm, proof, message: Box::new(message.clone()) });
         }
     }
 
@@ -525,17 +543,17 @@ impl UserAgentCore {
                 Err(back) => client = back,
             }
         }
-        self.give_up(ep, tx, *client, *response);
+        self.give_up(ep, tx, *client, response);
         Ok(())
     }
 
     pub(crate) fn on_parked_too_long(&mut self, ep: &mut Endpoint, owner: Owner) {
         if let Some(Parked { tx, client, response }) = self.parked.remove(&owner) {
-            self.give_up(ep, tx, *client, *response);
+            self.give_up(ep, tx, *client, response);
         }
     }
 
-    fn give_up(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Client, response: Message) {
+    fn give_up(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Client, response: Box<Message>) {
         let status = response.status().unwrap_or(StatusCode::UNAUTHORIZED);
         let outcome = Final {
             request: client.request,

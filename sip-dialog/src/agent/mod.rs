@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod server;
 pub(crate) mod way;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
@@ -53,6 +54,7 @@ pub struct UserAgentCore {
     pub(crate) now: Instant,
     pub(crate) hash_key: HashKey,
     pub(crate) contact: Arc<str>,
+    pub(crate) contact_line: Lines,
     pub(crate) contacts: Vec<(Transport, Arc<str>)>,
     /// Lines of our own: User-Agent, that with Supported, Server, Allow, and that with Supported.
     pub(crate) agent_line: Lines,
@@ -69,7 +71,7 @@ pub struct UserAgentCore {
     pub(crate) registrations: Slab<RegistrationId, Registration>,
     pub(crate) subscriptions: Slab<SubscriptionId, Subscription>,
     /// Our tags in SUBSCRIBE and REFER requests whose NOTIFY may come before any dialog.
-    pub(crate) subscribing: BTreeMap<alloc::boxed::Box<str>, SubscriptionId>,
+    pub(crate) subscribing: BTreeMap<Box<str>, SubscriptionId>,
     pub(crate) publications: Slab<PublicationId, Publication>,
     pub(crate) requests: Slab<RequestId, Standalone>,
     pub(crate) clients: IdMap<ClientTxId, Client>,
@@ -152,6 +154,7 @@ impl UserAgentCore {
             ability_lines,
             packages_line,
             contact: config.contact.as_str().into(),
+            contact_line: line(Header::Contact, &config.contact),
             contacts: config.contacts.iter().map(|(on, contact)| (*on, contact.as_str().into())).collect(),
             config,
             rng,
@@ -187,13 +190,13 @@ impl UserAgentCore {
                 if !self.claims(&message) {
                     return Some(Below::Request { tx, path, message });
                 }
-                self.on_request(ep, tx, path, *message);
+                self.on_request(ep, tx, path, message);
             }
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
             //# These header fields MUST be ignored if they are present in these
             //# requests.
             Below::Ack { tx, path, message } => match self.dialog_of(&message) {
-                Some(dialog) => self.on_ack(ep, dialog, *message),
+                Some(dialog) => self.on_ack(ep, dialog, message),
                 // The dialog of an ACK may be gone: the transaction tells whose it was. One with a To tag that is not the call's, which
                 // has the INVITE's branch, acknowledges nothing that was sent here.
                 None if tx.is_some_and(|tx| self.servers.contains_key(&tx)) => {
@@ -207,13 +210,13 @@ impl UserAgentCore {
                 if !self.servers.contains_key(&tx) {
                     return Some(Below::Cancel { tx, message });
                 }
-                self.on_cancel(ep, tx, *message);
+                self.on_cancel(ep, tx, message);
             }
             Below::Response { tx, path, message } => {
                 if !self.clients.contains_key(&tx) {
                     return Some(Below::Response { tx, path, message });
                 }
-                self.on_response(ep, tx, path, *message);
+                self.on_response(ep, tx, path, message);
             }
             Below::ClientEnded { tx, outcome } => match self.clients.remove(&tx) {
                 Some(client) => self.on_client_ended(ep, tx, client, outcome),
@@ -243,7 +246,7 @@ impl UserAgentCore {
 
     /// Takes a request outside of any dialog, whatever [`serves`](UserAgentConfig::serves) says: for hosts that route between several
     /// cores themselves.
-    pub fn take(&mut self, ep: &mut Endpoint, now: Instant, tx: ServerTxId, path: Path, message: Message) {
+    pub fn take(&mut self, ep: &mut Endpoint, now: Instant, tx: ServerTxId, path: Path, message: Box<Message>) {
         self.advance(now);
         self.on_request(ep, tx, path, message);
     }
@@ -345,7 +348,10 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
         //# Use of cryptographically random identifiers (RFC 1750 [12]) in the
         //# generation of Call-IDs is RECOMMENDED.
-        format!("{:016x}", self.rng.next_u64())
+        let bits = self.rng.next_u64();
+        let mut out = String::with_capacity(16);
+        out.extend((0..16).rev().filter_map(|nibble| char::from_digit((bits >> (4 * nibble)) as u32 & 15, 16)));
+        out
     }
 
     pub(crate) fn random(&mut self) -> u32 {

@@ -1,5 +1,6 @@
 //! What comes in: the checks every request passes, whose it is, and the answers this core gives by itself.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 use sip_message::headers::Token;
 use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
@@ -114,7 +115,7 @@ impl UserAgentCore {
     }
 
     /// A request that is this core's.
-    pub(crate) fn on_request(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Message) {
+    pub(crate) fn on_request(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Box<Message>) {
         self.serve(tx, Served::Done);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.1
         //# Once a request is authenticated (or authentication is skipped), the UAS
@@ -309,7 +310,7 @@ impl UserAgentCore {
     }
 
     /// A request in one of our dialogs.
-    fn in_dialog(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, dialog: DialogId, message: Message) {
+    fn in_dialog(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, dialog: DialogId, message: Box<Message>) {
         let Some(method) = message.method() else { return };
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         match entry.dialog.receive(&message) {
@@ -351,7 +352,7 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-11.2
     //# The response code chosen MUST be the same that would have been chosen
     //# had the request been an INVITE.
-    fn on_options(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Message) {
+    fn on_options(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Box<Message>) {
         let full = self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit);
         let code = if full { StatusCode::BUSY_HERE } else { StatusCode::OK };
         let languages = &self.config.languages;

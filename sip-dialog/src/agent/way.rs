@@ -3,16 +3,16 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use sip_message::{Contact, Header, Message, Method, RequestBuilder};
+use sip_message::{Contact, FieldValue, Header, Message, Method, NameAddr, RequestBuilder};
 use sip_transaction::Path;
 use sip_transaction::cores::{Id as _, Key};
 
 use super::client::Over;
 use super::{Bound, UserAgentCore};
 use crate::auth::AuthContext;
-use crate::call::caller::{bracketed, with_tag};
+use crate::call::caller::bracketed;
 use crate::dialog;
-use crate::error::CommandError;
+use crate::error::{CommandError, DialogError};
 use crate::id::RegistrationId;
 use crate::origin::Origin;
 
@@ -28,13 +28,18 @@ pub(crate) struct Way {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
 //# If the "secure" flag is true, that URI MUST be a SIPS URI.
 pub(crate) fn secured(contact: &Arc<str>, secure: bool) -> Arc<str> {
-    match contact.find("sip:").filter(|_| secure) {
+    match secure.then(|| contact.find("sip:")).flatten() {
         Some(at) => {
             let (head, tail) = contact.split_at(at);
             alloc::format!("{head}sips{}", tail.get(3..).unwrap_or_default()).into()
         }
         None => contact.clone(),
     }
+}
+
+/// A From or To value given by the host.
+pub(crate) fn address(value: &str) -> Result<NameAddr<'_>, CommandError> {
+    NameAddr::parse_value(value.as_bytes()).map_err(|_| CommandError::Dialog(DialogError::Malformed))
 }
 
 /// Whether a request calls for a `sips:` Contact in its answer.
@@ -141,7 +146,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
         //# A request outside of a dialog MUST NOT contain a To tag; the tag in the
         //# To field of a request identifies the peer of the dialog.
-        builder = builder.header(Header::From, with_tag(&origin.from, &tag)?);
+        builder = builder.address(Header::From, &address(&origin.from)?, Some(&tag));
         builder = match to {
             Some(to) => builder.header(Header::To, to),
             None => builder.header(Header::To, bracketed(target)),

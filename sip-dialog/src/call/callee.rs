@@ -94,7 +94,7 @@ impl Reply {
 /// What a callee keeps until its 2xx is acknowledged.
 #[derive(Debug)]
 pub(crate) struct Ringing {
-    pub(crate) request: Message,
+    pub(crate) request: Box<Message>,
     pub(crate) cseq: u32,
     /// What the 2xx will say about session timers.
     timer: Fields,
@@ -107,7 +107,7 @@ pub(crate) struct Ringing {
     pub(crate) pending: Option<super::prack::Pending>,
     pub(crate) queue: VecDeque<Progress>,
     /// The last provisional response, to send again every minute.
-    last: Option<Message>,
+    last: Option<Box<Message>>,
     deferred: Option<Reply>,
     replaces: Option<CallHandle>,
     /// The final response is sent.
@@ -181,7 +181,7 @@ impl UserAgentCore {
     }
 
     /// An INVITE outside of any dialog.
-    pub(crate) fn on_invite(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Message) {
+    pub(crate) fn on_invite(&mut self, ep: &mut Endpoint, tx: ServerTxId, path: Path, message: Box<Message>) {
         if self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit) {
             return self.reply(ep, tx, &message, StatusCode::BUSY_HERE);
         }
@@ -344,7 +344,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# Each of these MUST indicate the same dialog ID.
         let builder = self.response(ep, tx, request, progress.status).copy_all(request, Header::RecordRoute);
-        let mut builder = builder.header(Header::Contact, &entry.contact).lines(&self.allow_line);
+        let mut builder = self.with_contact(builder, &entry.contact).lines(&self.allow_line);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {
             builder = body.on_response(builder);
@@ -352,7 +352,7 @@ impl UserAgentCore {
         let response = builder.build()?;
         ep.respond(self.now, tx, response.clone()).map_err(|error| error.kind)?;
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
-            ringing.last = Some(response);
+            ringing.last = Some(Box::new(response));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# To prevent cancellation, the UAS MUST send a non-100 provisional
@@ -377,7 +377,7 @@ impl UserAgentCore {
             return;
         }
         if let Some(last) = ringing.last.clone() {
-            let _ = ep.respond(self.now, tx, last);
+            let _ = ep.respond(self.now, tx, *last);
             self.deadlines.after(Deadline::Progress(call), self.now, Duration::from_secs(60));
         }
     }
@@ -461,7 +461,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
         //# A 2xx response to an INVITE SHOULD contain the Allow header field and
         //# the Supported header field, and MAY contain the Accept header field.
-        builder = builder.header(Header::Contact, &entry.contact).lines(&self.ability_lines);
+        builder = self.with_contact(builder, &entry.contact).lines(&self.ability_lines);
         builder = fields.on_response(builder);
         builder = self.tell_packages(builder, request);
         builder = reply.headers.on_response(builder);
@@ -587,7 +587,7 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
     //# If the original request was an INVITE, the UAS SHOULD immediately
     //# respond to the INVITE with a 487 (Request Terminated).
-    pub(crate) fn on_cancel(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Message) {
+    pub(crate) fn on_cancel(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: Box<Message>) {
         let Some(server) = self.servers.get(&tx) else { return };
         match server.purpose {
             Served::Invite(call) if self.calls.contains(call) => {
@@ -649,7 +649,7 @@ impl UserAgentCore {
     }
 
     /// An ACK for a 2xx in one of our dialogs.
-    pub(crate) fn on_ack(&mut self, ep: &mut Endpoint, dialog: DialogId, message: Message) {
+    pub(crate) fn on_ack(&mut self, ep: &mut Endpoint, dialog: DialogId, message: Box<Message>) {
         let Some(entry) = self.dialogs.get(dialog) else { return };
         let (Some(call), Ok(cseq)) = (entry.call, message.cseq()) else { return };
         let number = cseq.number;

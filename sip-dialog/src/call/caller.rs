@@ -212,26 +212,6 @@ impl Calling {
     }
 }
 
-/// The URI of a From or To value given by the host, with a tag.
-pub(crate) fn with_tag(value: &str, tag: &str) -> Result<String, CommandError> {
-    let parsed = <NameAddr<'_> as sip_message::FieldValue<'_>>::parse_value(value.as_bytes());
-    let malformed = || CommandError::Dialog(crate::error::DialogError::Malformed);
-    let address = parsed.map_err(|_| malformed())?;
-    let uri = address.uri().map_err(|_| malformed())?;
-    let display = address.display_bytes();
-    let display = core::str::from_utf8(display).map_err(|_| malformed())?.trim();
-    let mut out = String::with_capacity(value.len() + tag.len() + 8);
-    if !display.is_empty() {
-        out.push_str(display);
-        out.push(' ');
-    }
-    out.push('<');
-    out.push_str(uri.as_str());
-    out.push_str(">;tag=");
-    out.push_str(tag);
-    Ok(out)
-}
-
 /// A target as To has it.
 pub(crate) fn bracketed(target: &str) -> String {
     let mut out = String::with_capacity(target.len() + 2);
@@ -345,9 +325,16 @@ impl UserAgentCore {
         }
     }
 
-    /// The early dialog a response belongs to; makes it if it is new.
-    fn early_dialog(&mut self, tx: ClientTxId, call: CallHandle, path: Path, message: &Message) -> Option<DialogId> {
-        if let Some(known) = self.dialog_of_response(message) {
+    /// The early dialog a response belongs to: the one that is known, or a new one.
+    fn early_dialog(
+        &mut self,
+        tx: ClientTxId,
+        call: CallHandle,
+        path: Path,
+        known: Option<DialogId>,
+        message: &Message,
+    ) -> Option<DialogId> {
+        if let Some(known) = known {
             return (self.dialogs.get(known)?.call == Some(call)).then_some(known);
         }
         let request = self.clients.get(&tx)?.request.as_ref()?;
@@ -387,7 +374,7 @@ impl UserAgentCore {
         tx: ClientTxId,
         call: CallHandle,
         path: Path,
-        message: Message,
+        message: Box<Message>,
     ) {
         let Some(found) = self.calls.get(call) else { return };
         if found.client != Some(tx) || !matches!(found.state, CallState::Calling | CallState::Cancelling) {
@@ -410,7 +397,7 @@ impl UserAgentCore {
         if status == 199 && known.is_none() && !has_token(&message, Header::Require, "100rel") {
             return;
         }
-        let dialog = self.early_dialog(tx, call, path, &message);
+        let dialog = self.early_dialog(tx, call, path, known, &message);
         let mut session = None;
         if let Some(dialog) = dialog {
             let reliable = match self.reliable_order(dialog, &message) {
@@ -496,7 +483,7 @@ impl UserAgentCore {
         tx: ClientTxId,
         call: CallHandle,
         path: Path,
-        message: Message,
+        message: Box<Message>,
     ) {
         let tag: Box<str> = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default().into();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
@@ -532,7 +519,8 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# Otherwise, a new dialog in the "confirmed" state MUST be constructed
         //# using the procedures of Section 12.1.2.
-        let dialog = self.early_dialog(tx, call, path, &message);
+        let known = self.dialog_of_response(&message);
+        let dialog = self.early_dialog(tx, call, path, known, &message);
         let confirmed = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.confirm(&message).is_ok() && message.has(Header::Contact),
             None => false,
@@ -653,7 +641,7 @@ impl UserAgentCore {
     }
 
     /// A 2xx nobody wants: ACK, then BYE.
-    fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, mut message: Message) {
+    fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, mut message: Box<Message>) {
         let Some(client) = self.clients.get(&tx) else { return };
         let Some(request) = &client.request else { return };
         if client.acks.len() >= self.config.limits.forks {
@@ -734,7 +722,7 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.3
     //# If there is no explicit expiration time, the address is only valid once
     //# for recursing, and MUST NOT be cached for future transactions.
-    fn redirected(&mut self, call: CallHandle, response: Message) -> bool {
+    fn redirected(&mut self, call: CallHandle, response: Box<Message>) -> bool {
         let mut targets: Vec<(u16, String)> = Vec::new();
         for contact in response.contacts().take(32) {
             let Ok(contact) = contact else { continue };

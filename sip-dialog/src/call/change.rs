@@ -78,7 +78,7 @@ impl Change {
 pub(crate) struct Asked {
     pub(crate) kind: Kind,
     pub(crate) tx: ServerTxId,
-    pub(crate) request: Message,
+    pub(crate) request: Box<Message>,
     pub(crate) timer: Fields,
 }
 
@@ -230,7 +230,7 @@ impl UserAgentCore {
         //# requests within a dialog, and unless there is a need to change it, the
         //# URI SHOULD be the same as used in previous requests within the dialog.
         let builder = entry.dialog.request(method);
-        let mut builder = change.headers.on_request(fields.on_request(self.dress_session(builder, contact)));
+        let mut builder = change.headers.on_request(fields.on_request(self.dress_session(builder, &contact)));
         if let Some(body) = &change.body {
             builder = (**body).clone().on_request(builder);
         }
@@ -283,7 +283,7 @@ impl UserAgentCore {
         ep: &mut Endpoint,
         tx: ClientTxId,
         purpose: Purpose,
-        message: Message,
+        message: Box<Message>,
     ) {
         let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
         if self.acknowledged(ep, tx, tag) {
@@ -339,7 +339,7 @@ impl UserAgentCore {
         true
     }
 
-    fn change_succeeded(&mut self, call: CallHandle, message: Message, session: Option<Meaning>) {
+    fn change_succeeded(&mut self, call: CallHandle, message: Box<Message>, session: Option<Meaning>) {
         let Some(found) = self.calls.get_mut(call) else { return };
         let Some(change) = found.change.take() else { return };
         // What was asked for holds only now that the peer has agreed.
@@ -468,7 +468,7 @@ impl UserAgentCore {
         tx: ServerTxId,
         dialog: DialogId,
         call: CallHandle,
-        message: Message,
+        message: Box<Message>,
     ) {
         let Some(found) = self.calls.get(call) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
@@ -505,7 +505,7 @@ impl UserAgentCore {
         tx: ServerTxId,
         dialog: DialogId,
         call: CallHandle,
-        message: Message,
+        message: Box<Message>,
     ) {
         let asked = self.calls.get(call).is_some_and(|found| found.asked.is_some());
         //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
@@ -526,7 +526,7 @@ impl UserAgentCore {
         dialog: DialogId,
         call: CallHandle,
         kind: Kind,
-        message: Message,
+        message: Box<Message>,
     ) {
         let config = self.config.session_timer;
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
@@ -589,7 +589,7 @@ impl UserAgentCore {
         let mut oa = entry.oa;
         let mut builder = self.response(ep, asked.tx, &asked.request, StatusCode::OK);
         if asked.kind != Kind::Prack {
-            builder = builder.header(Header::Contact, &entry.contact).lines(&self.ability_lines);
+            builder = self.with_contact(builder, &entry.contact).lines(&self.ability_lines);
             builder = asked.timer.on_response(builder);
             builder = self.tell_packages(builder, &asked.request);
         }
@@ -783,7 +783,13 @@ impl UserAgentCore {
     }
 
     /// The peer took its re-INVITE back.
-    pub(crate) fn on_asked_cancelled(&mut self, ep: &mut Endpoint, call: CallHandle, tx: ServerTxId, message: Message) {
+    pub(crate) fn on_asked_cancelled(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        tx: ServerTxId,
+        message: Box<Message>,
+    ) {
         let Some(found) = self.calls.get(call) else { return };
         let Some(dialog) = found.dialog else { return };
         let Some(asked) = found.asked.as_ref().filter(|asked| asked.tx == tx) else { return };
@@ -809,7 +815,7 @@ impl UserAgentCore {
         _ep: &mut Endpoint,
         call: CallHandle,
         dialog: DialogId,
-        message: Message,
+        message: Box<Message>,
     ) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let session = entry.read_session(Place::Ack, &message);

@@ -1,5 +1,6 @@
 //! How calls end: CANCEL, BYE, and the crossings of both.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use sip_message::{Header, Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant, ServerTxId};
@@ -233,7 +234,7 @@ impl UserAgentCore {
         tx: ServerTxId,
         dialog: DialogId,
         call: Option<CallHandle>,
-        message: Message,
+        message: Box<Message>,
     ) {
         let dying = self.dialogs.get(dialog).is_some_and(|entry| entry.dying);
         let Some(call) = call else {
@@ -262,7 +263,7 @@ impl UserAgentCore {
         ep: &mut Endpoint,
         call: CallHandle,
         code: StatusCode,
-        message: Option<Message>,
+        message: Option<Box<Message>>,
     ) {
         let Some((dialog, entry)) = self.entry_of(call) else { return };
         // After a 481 there is nobody to hear a BYE.

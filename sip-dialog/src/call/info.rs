@@ -1,5 +1,6 @@
 //! INFO in a call: Info Packages (RFC 6086) and the DTMF that came before them.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 use sip_message::headers::InfoPackage;
 use sip_message::{Header, Message, Method, ResponseBuilder, StatusCode};
@@ -156,7 +157,7 @@ impl UserAgentCore {
     }
 
     /// INFO came.
-    pub(crate) fn on_info(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, message: Message) {
+    pub(crate) fn on_info(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, message: Box<Message>) {
         if let Some((tone, duration)) = dtmf::read(&message) {
             self.reply(ep, tx, &message, StatusCode::OK);
             return self.call_event(call, CallEvent::Dtmf { tone, duration, message });

@@ -139,31 +139,35 @@ impl Peer {
     fn learn(&mut self, message: &Message) {
         if message.has(Header::Allow) {
             self.0 &= !Peer::UPDATE;
-            each_token(message, Header::Allow, |token| {
-                if token == b"UPDATE" {
-                    self.0 |= Peer::UPDATE;
-                }
-            });
+            if message.fields(Header::Allow).any(|field| lists(field, b"UPDATE", <[u8]>::eq)) {
+                self.0 |= Peer::UPDATE;
+            }
         }
         if message.has(Header::Supported) {
             self.0 &= Peer::UPDATE;
-            each_token(message, Header::Supported, |token| {
+            for field in message.fields(Header::Supported) {
                 for (flag, tag) in Peer::TAGS {
-                    if token.len() == tag.len() && token.eq_ignore_ascii_case(tag) {
+                    if lists(field, tag, <[u8]>::eq_ignore_ascii_case) {
                         self.0 |= flag;
                     }
                 }
-            });
+            }
         }
     }
 }
 
-/// The values of a field that lists tokens.
-fn each_token(message: &Message, header: Header, mut take: impl FnMut(&[u8])) {
-    for field in message.fields(header) {
-        // The values are short: a plain walk is faster than any search.
-        field.split(|&b| b == b',').for_each(|token| take(token.trim_ascii()));
-    }
+/// Whether a field that lists tokens has this one, which `is` compares. By its first letter: that is faster than to take the list
+/// apart.
+pub(crate) fn lists(field: &[u8], token: &[u8], is: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+    let Some(&first) = token.first() else { return false };
+    let edge = |b: Option<&u8>| b.is_none_or(|&b| b == b',' || b.is_ascii_whitespace());
+    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
+    memchr::memchr2_iter(lower, upper, field).any(|at| {
+        let end = at + token.len();
+        field.get(at..end).is_some_and(|text| is(text, token))
+            && edge(at.checked_sub(1).and_then(|before| field.get(before)))
+            && edge(field.get(end))
+    })
 }
 
 /// A dialog and what hangs on it.
@@ -221,11 +225,12 @@ impl Entry {
     pub(crate) fn learn_packages(&mut self, message: &Message) {
         if message.has(Header::RecvInfo) {
             let mut list = alloc::string::String::new();
-            each_token(message, Header::RecvInfo, |token| {
-                let name = token.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+            let values = message.fields(Header::RecvInfo).flat_map(|field| field.split(|&b| b == b','));
+            let names = values.map(|value| value.split(|&b| b == b';').next().unwrap_or_default().trim_ascii());
+            for name in names.filter(|name| !name.is_empty()) {
                 list.push_str(core::str::from_utf8(name).unwrap_or_default());
                 list.push(',');
-            });
+            }
             self.packages = Some(list.into());
         }
     }
@@ -401,7 +406,13 @@ impl UserAgentCore {
     }
 
     /// The call is over: takes it out of the tables and says so. Its transactions run to their ends by themselves.
-    pub(crate) fn end_call(&mut self, ep: &mut Endpoint, call: CallHandle, cause: EndCause, message: Option<Message>) {
+    pub(crate) fn end_call(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        cause: EndCause,
+        message: Option<Box<Message>>,
+    ) {
         let Some(mut found) = self.calls.remove(call) else { return };
         self.deadlines.clear_call(call);
         self.unpark(Owner::Call(call));
@@ -428,7 +439,7 @@ impl UserAgentCore {
             self.release_dialog(dialog, call);
         }
         if let Some(report) = found.report {
-            self.report_end(ep, report, cause, message.as_ref());
+            self.report_end(ep, report, cause, message.as_deref());
         }
         self.call_event(call, CallEvent::Ended { cause, accepted: found.accepted, message });
     }
@@ -466,8 +477,8 @@ impl UserAgentCore {
     /// The flow to keep a dialog on that a request began: the connection it came over, if the one at its other end is the
     /// peer itself or a proxy that asked to stay on the route.
     pub(crate) fn pin_for(path: Path, message: &Message) -> Option<Path> {
-        let stays = message.has(Header::RecordRoute) || message.vias().count() == 1;
-        (path.transport.is_connected() && stays).then_some(path)
+        let stays = || message.has(Header::RecordRoute) || message.vias().count() == 1;
+        (path.transport.is_connected() && stays()).then_some(path)
     }
 
     /// The flow to keep a dialog on that a response to our request began: the connection the response came over, if that leads

@@ -24,7 +24,7 @@ use crate::session_timer::has_token;
 /// A reliable provisional response that waits for its PRACK.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    response: Message,
+    response: Box<Message>,
     interval: Duration,
     /// It carries a session description.
     pub(crate) session: bool,
@@ -161,7 +161,7 @@ impl UserAgentCore {
         tx: ClientTxId,
         call: CallHandle,
         dialog: DialogId,
-        message: Message,
+        message: Box<Message>,
     ) {
         let ours = self.calls.get(call).and_then(|found| found.change.as_ref());
         if ours.is_none_or(|change| change.tx != Some(tx) || change.kind != Kind::Invite) {
@@ -313,7 +313,7 @@ impl UserAgentCore {
         }
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.rseq = rseq;
-            ringing.pending = Some(Pending { response, interval: t1, session });
+            ringing.pending = Some(Pending { response: Box::new(response), interval: t1, session });
         }
         self.deadlines.clear(Deadline::Progress(call));
         self.deadlines.after(Deadline::Reliable(call), self.now, t1);
@@ -328,7 +328,7 @@ impl UserAgentCore {
         let Some(pending) = ringing.pending.as_mut() else { return };
         pending.interval = pending.interval.saturating_mul(2);
         let (response, interval) = (pending.response.clone(), pending.interval);
-        let _ = ep.respond(self.now, tx, response);
+        let _ = ep.respond(self.now, tx, *response);
         self.deadlines.after(Deadline::Reliable(call), self.now, interval);
     }
 
@@ -347,7 +347,7 @@ impl UserAgentCore {
         tx: ServerTxId,
         dialog: DialogId,
         call: CallHandle,
-        message: Message,
+        message: Box<Message>,
     ) {
         let rack = message.value::<RAck<'_>>(Header::RAck).ok().flatten();
         let matches = |core: &Self| {

@@ -29,7 +29,7 @@ impl UserAgentCore {
         tx: ServerTxId,
         path: Path,
         dialog: Option<DialogId>,
-        message: Message,
+        message: Box<Message>,
     ) {
         let Ok(Some(event)) = message.value::<EventValue<'_>>(Header::Event) else {
             //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.3
@@ -65,7 +65,7 @@ impl UserAgentCore {
         sub.dialog = dialog;
         sub.asked = Some(tx);
         sub.pin = Self::pin_for(path, &message);
-        sub.request = Some(Box::new(message.clone()));
+        sub.request = Some(message.clone());
         if dialog.is_none() && Dialog::from_request(&message, "x", false).is_err() {
             return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
         }
@@ -89,7 +89,14 @@ impl UserAgentCore {
     }
 
     /// A SUBSCRIBE for a subscription there is: refreshed, or ended.
-    fn resubscribed(&mut self, ep: &mut Endpoint, tx: ServerTxId, id: SubscriptionId, expires: u32, message: Message) {
+    fn resubscribed(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        id: SubscriptionId,
+        expires: u32,
+        message: Box<Message>,
+    ) {
         let Some(sub) = self.subscriptions.get_mut(id) else { return };
         if sub.state != State::Live {
             return self.reply_later(ep, tx, &message);

@@ -25,7 +25,7 @@ fn bound(world: &mut World, server: sim::NodeId, contacts: &[&str]) -> Message {
     request
 }
 
-fn registered(world: &mut World, bob: sim::NodeId) -> Message {
+fn registered(world: &mut World, bob: sim::NodeId) -> Box<Message> {
     world.until(bob, |event| match event {
         Event::Registration { event: RegistrationEvent::Registered { message, .. }, .. } => Some((*message).clone()),
         _ => None,

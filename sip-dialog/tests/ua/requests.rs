@@ -7,7 +7,7 @@ use sip_dialog::{
 use sip_message::{Header, Message, Method};
 use std::time::Duration;
 
-fn ended(world: &mut World, node: sim::NodeId, id: RequestId) -> (u16, Option<Message>) {
+fn ended(world: &mut World, node: sim::NodeId, id: RequestId) -> (u16, Option<Box<Message>>) {
     world.until(node, |event| match event {
         Event::Request { request, event: RequestEvent::Ended { status, message } } if *request == id => {
             Some((status.code(), message.clone()))
@@ -16,7 +16,7 @@ fn ended(world: &mut World, node: sim::NodeId, id: RequestId) -> (u16, Option<Me
     })
 }
 
-fn incoming(world: &mut World, node: sim::NodeId) -> (RequestId, Message) {
+fn incoming(world: &mut World, node: sim::NodeId) -> (RequestId, Box<Message>) {
     world.until(node, |event| match event {
         Event::Request { request, event: RequestEvent::Incoming { message, .. } } => Some((*request, message.clone())),
         _ => None,

@@ -55,7 +55,7 @@ fn taken_over(world: &mut World, node: sim::NodeId) -> (CallHandle, CallHandle) 
 }
 
 /// The REFER that comes in outside of a call is accepted.
-fn asked(world: &mut World, node: sim::NodeId) -> (SubscriptionId, Message) {
+fn asked(world: &mut World, node: sim::NodeId) -> (SubscriptionId, Box<Message>) {
     let (sub, message) = world.until(node, |event| match event {
         Event::Subscription { subscription, event: SubscriptionEvent::Incoming { message, .. } } => {
             Some((*subscription, (*message).clone()))
@@ -67,7 +67,7 @@ fn asked(world: &mut World, node: sim::NodeId) -> (SubscriptionId, Message) {
 }
 
 /// The report of this status.
-fn report(world: &mut World, node: sim::NodeId, sub: SubscriptionId, code: u16) -> Message {
+fn report(world: &mut World, node: sim::NodeId, sub: SubscriptionId, code: u16) -> Box<Message> {
     world.until(node, |event| match event {
         Event::Subscription { subscription, event: SubscriptionEvent::Notify { message, .. } }
             if *subscription == sub =>
@@ -155,7 +155,7 @@ fn sent_to_server(
     world: &mut World,
     [bob, server, alice]: [sim::NodeId; 3],
     call: CallHandle,
-) -> (CallHandle, CallHandle, Message) {
+) -> (CallHandle, CallHandle, Box<Message>) {
     let target = world.tell(bob, |core, _, _| core.attended_target(call)).unwrap();
     let refer = Refer::new(target).referred_by("<sip:2@192.0.2.2>");
     let who = origin(2);

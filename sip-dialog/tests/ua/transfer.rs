@@ -8,7 +8,7 @@ use sip_dialog::{
 use sip_message::{Header, Message, Method};
 use std::time::Duration;
 
-fn referred(world: &mut World, node: sim::NodeId, call: CallHandle) -> (SubscriptionId, Message) {
+fn referred(world: &mut World, node: sim::NodeId, call: CallHandle) -> (SubscriptionId, Box<Message>) {
     world.until_call(node, call, |event| match event {
         CallEvent::Refer { subscription, message } => Some((*subscription, message.clone())),
         _ => None,

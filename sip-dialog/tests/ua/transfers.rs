@@ -41,7 +41,7 @@ fn refer_beside(world: &mut World, from: End, to: &str, target: &str) -> Subscri
 }
 
 /// The REFER that has come in beside a call is accepted: it names that call.
-fn accepted(world: &mut World, node: sim::NodeId, names: Option<CallHandle>) -> (SubscriptionId, Message) {
+fn accepted(world: &mut World, node: sim::NodeId, names: Option<CallHandle>) -> (SubscriptionId, Box<Message>) {
     let (sub, message) = world.until(node, |event| match event {
         Event::Subscription { subscription, event: SubscriptionEvent::Incoming { message, .. } } => {
             Some((*subscription, (*message).clone()))
@@ -54,7 +54,7 @@ fn accepted(world: &mut World, node: sim::NodeId, names: Option<CallHandle>) -> 
 }
 
 /// A REFER in a call is accepted.
-fn accepted_inside(world: &mut World, node: sim::NodeId, call: CallHandle) -> (SubscriptionId, Message) {
+fn accepted_inside(world: &mut World, node: sim::NodeId, call: CallHandle) -> (SubscriptionId, Box<Message>) {
     let (sub, message) = world.until_call(node, call, |event| match event {
         CallEvent::Refer { subscription, message } => Some((*subscription, (*message).clone())),
         _ => None,

@@ -40,7 +40,7 @@ impl Phone {
         Some(call)
     }
 
-    pub(super) fn keep(&mut self, call: CallHandle, media: Media, peer: String, waiting: Option<Message>) {
+    pub(super) fn keep(&mut self, call: CallHandle, media: Media, peer: String, waiting: Option<Box<Message>>) {
         self.made += 1;
         let incoming = waiting.is_some();
         let kept = Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false };
@@ -135,7 +135,7 @@ impl Phone {
     pub(super) async fn incoming(
         &mut self,
         call: CallHandle,
-        message: Message,
+        message: Box<Message>,
         offer: bool,
         replaces: Option<CallHandle>,
     ) {
