@@ -153,8 +153,10 @@ impl OfferAnswer {
                 self.phase = Phase::RemoteOffer(place);
                 Ok(Meaning::Offer)
             }
+            // The offer that is due in a response, or has been asked for by one of ours, comes first.
+            (Place::Prack | Place::Update, Phase::Idle) if !self.invite_done => Err(Glare::Ours),
             (Place::Invite | Place::Prack | Place::Update, Phase::Idle) => {
-                self.invite_done |= place == Place::Invite;
+                self.invite_done = true;
                 self.phase = Phase::RemoteOffer(place);
                 Ok(Meaning::Offer)
             }
@@ -211,8 +213,9 @@ impl OfferAnswer {
                 self.phase = Phase::LocalOffer(place);
                 Some(Meaning::Offer)
             }
+            (Place::Prack | Place::Update, Phase::Idle) if !self.invite_done => None,
             (Place::Invite | Place::Prack | Place::Update, Phase::Idle) => {
-                self.invite_done |= place == Place::Invite;
+                self.invite_done = true;
                 self.phase = Phase::LocalOffer(place);
                 Some(Meaning::Offer)
             }

@@ -319,7 +319,7 @@ impl UserAgentCore {
             Purpose::Invite(call) => self.on_invite_failed(ep, call, outcome),
             Purpose::Change(call, dialog) => self.on_change_done(ep, call, dialog, outcome),
             Purpose::Prack(call, dialog, true) => self.on_prack_done(call, dialog, outcome),
-            Purpose::Bye(dialog) => self.on_bye_done(dialog),
+            Purpose::Bye(dialog) => self.on_bye_done(ep, dialog, &outcome),
             Purpose::Info(request, dialog) => self.on_info_done(ep, request, dialog, outcome),
             Purpose::Register(id) => self.on_register_done(ep, id, tx, outcome),
             Purpose::Subscribe(id) => self.on_subscribe_done(ep, id, outcome),

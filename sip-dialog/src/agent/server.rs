@@ -319,7 +319,9 @@ impl UserAgentCore {
             Err(_) => return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST),
         }
         let (call, dying) = (entry.call, entry.dying);
-        if dying && method != Method::Bye {
+        // BYE ends the call of a dialog, and not the subscriptions in it (RFC 5057 section 4.2).
+        let beside = matches!(method, Method::Notify | Method::Subscribe) && !entry.subs.is_empty();
+        if dying && method != Method::Bye && !beside {
             return self.reply(ep, tx, &message, status(481));
         }
         match (method, call) {
@@ -382,7 +384,7 @@ impl UserAgentCore {
         match purpose {
             Served::Invite(call) => self.on_invite_served(ep, tx, call, outcome),
             Served::Reinvite(call) => self.on_reinvite_served(ep, tx, call, outcome),
-            Served::Asked(call) => self.on_asked_gone(call, tx),
+            Served::Asked(call) => self.on_asked_gone(ep, call, tx),
             Served::Request(id) => self.on_request_gone(id, outcome),
             Served::Subscribe(id) => self.on_subscribe_gone(ep, id),
             Served::Done => {}

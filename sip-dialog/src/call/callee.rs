@@ -496,15 +496,13 @@ impl UserAgentCore {
                 replaces = ringing.replaces.take();
             }
         }
-        for deadline in [
-            Deadline::NoAnswer(call),
-            Deadline::Progress(call),
-            Deadline::Reliable(call),
-            Deadline::ReliableLost(call),
-            Deadline::Answer(call),
-        ] {
+        for deadline in
+            [Deadline::NoAnswer(call), Deadline::Progress(call), Deadline::Reliable(call), Deadline::ReliableLost(call)]
+        {
             self.deadlines.clear(deadline);
         }
+        // An UPDATE of the peer may still wait for the host.
+        self.settle_answer(call);
         if let Some(length) = self.config.call_length {
             self.deadlines.after(Deadline::CallLength(call), self.now, length);
         }

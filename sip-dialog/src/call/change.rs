@@ -64,6 +64,29 @@ pub(crate) struct Change {
     tries: u8,
     /// The 2xx has an offer; its ACK, for this number, waits for the host's answer.
     awaiting: Option<u32>,
+    /// What that offer does to the hold.
+    offered: Halt,
+}
+
+/// What a session description says of hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Halt {
+    /// Whoever wrote it holds the other.
+    holds: bool,
+    /// It leaves the other no choice but to send nothing either, which then says nothing of whether the other holds, too.
+    forces: bool,
+}
+
+impl Halt {
+    fn of(sdp: &[u8]) -> Self {
+        let holds = sdp::is_hold(sdp);
+        Halt { holds, forces: holds && memchr::memmem::find(sdp, b"a=sendonly").is_none() }
+    }
+
+    /// Whether whoever answers an offer like this with that holds the other; `None`: as before.
+    fn answered(self, answer: Halt) -> Option<bool> {
+        (!(answer.holds && self.forces)).then_some(answer.holds)
+    }
 }
 
 impl Change {
@@ -315,6 +338,7 @@ impl UserAgentCore {
         if session == Some(Meaning::Offer) {
             if let Some(change) = self.calls.get_mut(call).and_then(|found| found.change.as_mut()) {
                 change.awaiting = Some(cseq);
+                change.offered = Halt::of(message.body());
             }
             let wait = self.config.answer;
             self.deadlines.after(Deadline::Answer(call), self.now, wait);
@@ -333,9 +357,14 @@ impl UserAgentCore {
         let Some(dialog) = found.dialog else { return false };
         let Some(change) = found.change.as_ref() else { return false };
         let (Some(tx), Some(cseq)) = (change.tx, change.awaiting) else { return false };
+        let offered = change.offered;
         found.change = None;
         self.settle_answer(call);
+        let answered = answer.as_ref().map(|answer| Halt::of(&answer.bytes));
         self.send_ack(ep, tx, dialog, cseq, answer);
+        if let Some(answered) = answered {
+            self.note_hold(call, offered.answered(answered), Some(offered.holds));
+        }
         true
     }
 
@@ -343,10 +372,13 @@ impl UserAgentCore {
         let Some(found) = self.calls.get_mut(call) else { return };
         let Some(change) = found.change.take() else { return };
         // What was asked for holds only now that the peer has agreed.
-        let held = change.hold.filter(|hold| *hold != found.local_hold);
-        if let Some(held) = held {
-            found.local_hold = held;
+        let (mut ours, mut theirs) = (None, None);
+        if let (Some(body), Some(Meaning::Answer)) = (&change.body, session) {
+            let offered = Halt::of(&body.bytes);
+            ours = Some(offered.holds);
+            theirs = offered.answered(Halt::of(message.body()));
         }
+        let ours = change.hold.or(ours);
         let refresh = change.refresh;
         if let (Some(body), Some(dialog), true) = (change.body, Self::change_dialog(found), session.is_some()) {
             self.keep_session(call, dialog, *body);
@@ -357,8 +389,20 @@ impl UserAgentCore {
         } else {
             self.call_event(call, CallEvent::Answered { message, session });
         }
-        if let Some(held) = held {
-            self.call_event(call, CallEvent::Hold { by_peer: false, held });
+        self.note_hold(call, ours, theirs);
+    }
+
+    /// Takes over what an exchange has said of hold, where it has.
+    fn note_hold(&mut self, call: CallHandle, ours: Option<bool>, theirs: Option<bool>) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        let ours = ours.filter(|held| *held != found.local_hold);
+        let theirs = theirs.filter(|held| *held != found.remote_hold);
+        found.local_hold = ours.unwrap_or(found.local_hold);
+        found.remote_hold = theirs.unwrap_or(found.remote_hold);
+        for (by_peer, held) in [(false, ours), (true, theirs)] {
+            if let Some(held) = held {
+                self.call_event(call, CallEvent::Hold { by_peer, held });
+            }
         }
     }
 
@@ -612,7 +656,12 @@ impl UserAgentCore {
         if let Err(error) = sent {
             return Err((error.kind.into(), Box::new(asked)));
         }
-        let held = offered_hold(&asked.request);
+        let said = session.as_ref().map(|session| Halt::of(&session.bytes));
+        let (ours, theirs) = match (offered_hold(&asked.request), said) {
+            (Some(offered), said) => (said.and_then(|said| offered.answered(said)), Some(offered.holds)),
+            // An offer of ours, whose answer comes in the ACK.
+            (None, said) => (said.map(|said| said.holds), None),
+        };
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
             if asked.kind != Kind::Prack {
@@ -631,14 +680,9 @@ impl UserAgentCore {
                 entry.learn_packages(&asked.request);
             }
         }
-        let mut changed = None;
         if let Some(found) = self.calls.get_mut(call) {
             if asked.kind == Kind::Invite {
                 found.unacked = asked.request.cseq().ok().map(|cseq| (asked.tx, cseq.number));
-            }
-            if let Some(held) = held.filter(|held| *held != found.remote_hold) {
-                found.remote_hold = held;
-                changed = Some(held);
             }
         }
         if let Some(session) = session {
@@ -653,9 +697,7 @@ impl UserAgentCore {
                 self.call_event(call, CallEvent::Refreshed);
             }
         }
-        if let Some(held) = changed {
-            self.call_event(call, CallEvent::Hold { by_peer: true, held });
-        }
+        self.note_hold(call, ours, theirs);
         Ok(())
     }
 
@@ -677,13 +719,10 @@ impl UserAgentCore {
         let asked_in = self.dialog_of_asked(call);
         let found = self.calls.get_mut(call).ok_or(CommandError::Unknown)?;
         if let (Some(dialog), Some(asked)) = (asked_in, found.asked.take()) {
-            let prack = asked.kind == Kind::Prack;
             return match self.send_change_ok(ep, call, dialog, *asked, Some(body), ExtraHeaders::new()) {
                 Ok(()) => {
                     self.settle_answer(call);
-                    if prack {
-                        self.after_prack(ep, call, dialog);
-                    }
+                    self.after_prack(ep, call, dialog);
                     Ok(())
                 }
                 Err((error, asked)) => {
@@ -766,9 +805,7 @@ impl UserAgentCore {
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         self.drop_asked(call, dialog, kind);
         self.serve(tx, Served::Done);
-        if kind == Kind::Prack {
-            self.after_prack(ep, call, dialog);
-        }
+        self.after_prack(ep, call, dialog);
         Ok(())
     }
 
@@ -801,11 +838,12 @@ impl UserAgentCore {
     }
 
     /// The transaction of a request that waited for the host ended without it.
-    pub(crate) fn on_asked_gone(&mut self, call: CallHandle, tx: ServerTxId) {
+    pub(crate) fn on_asked_gone(&mut self, ep: &mut Endpoint, call: CallHandle, tx: ServerTxId) {
         let Some(found) = self.calls.get(call) else { return };
         let Some(dialog) = self.dialog_of_asked(call) else { return };
         if let Some(kind) = found.asked.as_ref().filter(|asked| asked.tx == tx).map(|asked| asked.kind) {
             self.drop_asked(call, dialog, kind);
+            self.after_prack(ep, call, dialog);
         }
     }
 
@@ -822,13 +860,16 @@ impl UserAgentCore {
         // An answer that is due and not there: the offer lapses.
         entry.oa.failed(Place::Invite);
         if session.is_some() {
+            let ours = self.calls.get(call).is_some_and(|found| found.local_hold);
+            let theirs = Halt { holds: ours, forces: ours }.answered(Halt::of(message.body()));
             self.call_event(call, CallEvent::Answered { message, session });
+            self.note_hold(call, None, theirs);
         }
     }
 
     /// A re-INVITE transaction of the peer's ended.
     pub(crate) fn on_reinvite_served(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, outcome: Outcome) {
-        self.on_asked_gone(call, tx);
+        self.on_asked_gone(ep, call, tx);
         let Some(found) = self.calls.get_mut(call) else { return };
         if found.unacked.is_some_and(|(unacked, _)| unacked == tx) {
             found.unacked = None;
@@ -843,12 +884,22 @@ impl UserAgentCore {
 }
 
 fn new_change(kind: Kind, body: Option<Body>, headers: ExtraHeaders) -> Change {
-    Change { kind, tx: None, body: body.map(Box::new), headers, hold: None, refresh: false, tries: 0, awaiting: None }
+    Change {
+        kind,
+        tx: None,
+        body: body.map(Box::new),
+        headers,
+        hold: None,
+        refresh: false,
+        tries: 0,
+        awaiting: None,
+        offered: Halt::default(),
+    }
 }
 
-/// Whether the offer in a request puts us on hold; `None` if it has none.
-fn offered_hold(request: &Message) -> Option<bool> {
-    crate::body::carries_session(request).then(|| sdp::is_hold(request.body()))
+/// What the offer in a request says of hold; `None` if it has none.
+fn offered_hold(request: &Message) -> Option<Halt> {
+    crate::body::carries_session(request).then(|| Halt::of(request.body()))
 }
 
 wire!(
@@ -858,5 +909,6 @@ wire!(
         Prack = 2,
     }
 );
-wire!(struct Change { kind, tx, body, headers, hold, refresh, tries, awaiting });
+wire!(struct Change { kind, tx, body, headers, hold, refresh, tries, awaiting, offered });
+wire!(struct Halt { holds, forces });
 wire!(struct Asked { kind, tx, request, timer });

@@ -6,7 +6,7 @@ use sip_message::{Header, Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant, ServerTxId};
 
 use super::CallState;
-use crate::agent::client::Purpose;
+use crate::agent::client::{Final, Purpose};
 use crate::agent::{UserAgentCore, status};
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
@@ -212,9 +212,24 @@ impl UserAgentCore {
     //# or a 408 (Request Timeout) or no response at all is received for the BYE
     //# (that is, a timeout is returned by the client transaction), the UAC MUST
     //# consider the session and the dialog terminated.
-    pub(crate) fn on_bye_done(&mut self, dialog: DialogId) {
+    pub(crate) fn on_bye_done(&mut self, ep: &mut Endpoint, dialog: DialogId, outcome: &Final) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         entry.dying = false;
+        // A request of a subscription in the dialog has overtaken the BYE, which came too late with its lower number (RFC 3261 section
+        // 12.2.2): the peer still has the call.
+        if let (500, Some(bye)) = (outcome.status.code(), outcome.request.as_deref()) {
+            if outcome.response.is_some() && bye.cseq().is_ok_and(|cseq| cseq.number < entry.dialog.local_cseq()) {
+                let again = entry.dialog.request(Method::Bye).copy_all(bye, Header::Reason);
+                if let Ok(again) = self.dress(again).build() {
+                    self.send_bye(ep, dialog, again);
+                }
+                let Some(entry) = self.dialogs.get(dialog) else { return };
+                if entry.dying {
+                    return;
+                }
+            }
+        }
+        let Some(entry) = self.dialogs.get(dialog) else { return };
         if entry.call.is_none() && entry.subs.is_empty() {
             self.remove_dialog(dialog);
         }

@@ -400,14 +400,14 @@ impl UserAgentCore {
         self.after_prack(ep, call, dialog);
     }
 
-    /// What waited for the PRACK goes out: the next reliable response, or the 2xx.
+    /// What waited for the PRACK, or for the host to answer an offer beside it, goes out: the next reliable response, or the 2xx.
     pub(crate) fn after_prack(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
         let Some(found) = self.calls.get_mut(call) else { return };
         if found.asked.is_some() {
             return;
         }
         let (state, server) = (found.state, found.server);
-        let Some(ringing) = found.ringing.as_mut() else { return };
+        let Some(ringing) = found.ringing.as_mut().filter(|ringing| ringing.pending.is_none()) else { return };
         if state == CallState::Accepting {
             // A queue would only delay the final response (RFC 3262 section 3).
             ringing.queue.clear();

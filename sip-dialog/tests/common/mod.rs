@@ -39,14 +39,24 @@ pub fn status(code: u16) -> StatusCode {
 /// What the network drives: a user agent, or an endpoint that a test answers for by hand.
 pub enum Phone {
     Agent(Box<UserAgent>),
+    /// A user agent of which all that it says and hears is kept, in the order it does.
+    Taped(Box<UserAgent>, Vec<Heard>),
     Raw(Box<Endpoint>),
     Relay(Box<Relay>),
+}
+
+/// What a taped telephone heard, or said.
+pub struct Heard {
+    pub at: Instant,
+    /// It said it.
+    pub own: bool,
+    pub bytes: bytes::Bytes,
 }
 
 impl Phone {
     pub fn agent(&mut self) -> &mut UserAgent {
         match self {
-            Phone::Agent(agent) => agent,
+            Phone::Agent(agent) | Phone::Taped(agent, _) => agent,
             Phone::Raw(_) | Phone::Relay(_) => panic!("no user agent"),
         }
     }
@@ -58,6 +68,12 @@ impl Host for Phone {
     fn handle_input(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
         match self {
             Phone::Agent(agent) => agent.handle_input(now, input),
+            Phone::Taped(agent, tape) => {
+                if let Input::Datagram { bytes, .. } = &input {
+                    tape.push(Heard { at: now, own: false, bytes: bytes::Bytes::copy_from_slice(bytes) });
+                }
+                agent.handle_input(now, input)
+            }
             Phone::Raw(endpoint) => endpoint.handle_input(now, input),
             Phone::Relay(relay) => {
                 let taken = relay.endpoint.handle_input(now, input);
@@ -69,7 +85,7 @@ impl Host for Phone {
 
     fn handle_timeout(&mut self, now: Instant) {
         match self {
-            Phone::Agent(agent) => agent.handle_timeout(now),
+            Phone::Agent(agent) | Phone::Taped(agent, _) => agent.handle_timeout(now),
             Phone::Raw(endpoint) => endpoint.handle_timeout(now),
             Phone::Relay(relay) => {
                 relay.endpoint.handle_timeout(now);
@@ -81,6 +97,11 @@ impl Host for Phone {
     fn poll_transmit(&mut self) -> Option<Transmit> {
         match self {
             Phone::Agent(agent) => agent.poll_transmit(),
+            Phone::Taped(agent, tape) => agent.poll_transmit().inspect(|sent| {
+                // A command is a little later than what was heard before it.
+                let at = tape.last().map_or(Instant::ZERO, |last| last.at);
+                tape.push(Heard { at, own: true, bytes: sent.bytes.clone() });
+            }),
             Phone::Raw(endpoint) => endpoint.poll_transmit(),
             Phone::Relay(relay) => relay.endpoint.poll_transmit(),
         }
@@ -88,7 +109,7 @@ impl Host for Phone {
 
     fn poll_event(&mut self) -> Option<Output> {
         match self {
-            Phone::Agent(agent) => agent.poll_event(),
+            Phone::Agent(agent) | Phone::Taped(agent, _) => agent.poll_event(),
             Phone::Raw(endpoint) => endpoint.poll_event().map(Output::Endpoint),
             Phone::Relay(relay) => relay.events.pop_front().map(Output::Endpoint),
         }
@@ -96,7 +117,7 @@ impl Host for Phone {
 
     fn poll_timeout(&self) -> Option<Instant> {
         match self {
-            Phone::Agent(agent) => agent.poll_timeout(),
+            Phone::Agent(agent) | Phone::Taped(agent, _) => agent.poll_timeout(),
             Phone::Raw(endpoint) => endpoint.poll_timeout(),
             Phone::Relay(relay) => relay.poll_timeout(),
         }
@@ -104,7 +125,7 @@ impl Host for Phone {
 
     fn endpoint(&mut self) -> &mut Endpoint {
         match self {
-            Phone::Agent(agent) => agent.parts().1,
+            Phone::Agent(agent) | Phone::Taped(agent, _) => agent.parts().1,
             Phone::Raw(endpoint) => endpoint,
             Phone::Relay(relay) => &mut relay.endpoint,
         }
@@ -153,12 +174,34 @@ impl World {
     }
 
     pub fn phone_with(&mut self, n: u8, change: impl FnOnce(&mut UserAgentConfig)) -> NodeId {
+        self.phone_as(n, change, Phone::Agent)
+    }
+
+    /// A telephone of which all that it says and hears is kept.
+    pub fn taped(&mut self, n: u8, change: impl FnOnce(&mut UserAgentConfig)) -> NodeId {
+        self.phone_as(n, change, |agent| Phone::Taped(agent, Vec::new()))
+    }
+
+    /// What a taped telephone has said and heard.
+    pub fn tape(&mut self, node: NodeId) -> Vec<Heard> {
+        match self.net.host(node) {
+            Phone::Taped(_, tape) => std::mem::take(tape),
+            _ => panic!("not taped"),
+        }
+    }
+
+    fn phone_as(
+        &mut self,
+        n: u8,
+        change: impl FnOnce(&mut UserAgentConfig),
+        phone: impl FnOnce(Box<UserAgent>) -> Phone,
+    ) -> NodeId {
         let ip = format!("192.0.2.{n}");
         let mut config = UserAgentConfig::new(format!("<sip:{n}@{ip}>"));
         config.session_timer.interval = None;
         change(&mut config);
         let ua = UserAgent::new(Arc::new(EndpointConfig::default()), Arc::new(config), [n; 32]);
-        let node = self.net.add(&ip, Phone::Agent(Box::new(ua)));
+        let node = self.net.add(&ip, phone(Box::new(ua)));
         let socket = self.net.bind(node, Transport::Udp, 5060);
         self.sockets.push((node, socket));
         node
@@ -413,7 +456,7 @@ impl World {
             self.note(node, output);
         }
         for node in self.net.nodes().collect::<Vec<_>>() {
-            let Phone::Agent(agent) = self.net.host(node) else { continue };
+            let (Phone::Agent(agent) | Phone::Taped(agent, _)) = self.net.host(node) else { continue };
             let (idle, census, live) = (agent.is_idle(), agent.census(), agent.endpoint().transactions());
             assert!(idle, "left at {node:?}: {census}transactions: {live}\n{}", self.ladder());
         }
