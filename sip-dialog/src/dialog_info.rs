@@ -355,7 +355,8 @@ pub struct DialogSource {
     entity: String,
     /// The next version for each watcher.
     watchers: BTreeMap<SubscriptionId, u32>,
-    last: Vec<DialogState>,
+    /// What is known of each call.
+    last: BTreeMap<CallHandle, Vec<DialogState>>,
     /// The dialog that goes by the name of its call: the first one, which was half a dialog before.
     first: BTreeMap<CallHandle, DialogId>,
 }
@@ -363,7 +364,7 @@ pub struct DialogSource {
 impl DialogSource {
     /// Of the user with this URI.
     pub fn new(entity: impl Into<String>) -> Self {
-        DialogSource { entity: entity.into(), watchers: BTreeMap::new(), last: Vec::new(), first: BTreeMap::new() }
+        DialogSource { entity: entity.into(), watchers: BTreeMap::new(), last: BTreeMap::new(), first: BTreeMap::new() }
     }
 
     /// Whether a SUBSCRIBE is for this package.
@@ -384,7 +385,13 @@ impl DialogSource {
         now: Instant,
         subscription: SubscriptionId,
     ) -> Result<(), crate::CommandError> {
-        self.look(core);
+        // Without watchers nothing has been kept.
+        if self.watchers.is_empty() {
+            self.last.clear();
+            for call in core.calls.iter().map(|(id, _)| id).collect::<Vec<_>>() {
+                self.look(core, call);
+            }
+        }
         let body = self.document(0).to_body();
         self.watchers.insert(subscription, 1);
         core.accept_subscription(ep, now, subscription, false, None, Some(body)).inspect_err(|_| {
@@ -406,11 +413,7 @@ impl DialogSource {
                 self.tell(core, ep, now, *subscription);
             }
             Event::Call { call, event } => {
-                if self.look(core) {
-                    for watcher in self.watchers.keys().copied().collect::<Vec<_>>() {
-                        self.tell(core, ep, now, watcher);
-                    }
-                }
+                self.changed(core, ep, now, *call);
                 if matches!(event, CallEvent::Ended { .. }) {
                     self.first.remove(call);
                 }
@@ -419,15 +422,27 @@ impl DialogSource {
         }
     }
 
+    /// Looks at a call, and tells the watchers if it is not as it was: to be called after a command that no event follows, such as
+    /// [`progress`](UserAgentCore::progress).
+    pub fn changed(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, call: CallHandle) {
+        // The others are as they were: their own events tell of them.
+        if !self.watchers.is_empty() && self.look(core, call) {
+            for watcher in self.watchers.keys().copied().collect::<Vec<_>>() {
+                self.tell(core, ep, now, watcher);
+            }
+        }
+    }
+
     /// The watchers there are.
     pub fn watchers(&self) -> usize {
         self.watchers.len()
     }
 
-    /// Looks at the dialogs; whether they are others than the last time.
-    fn look(&mut self, core: &UserAgentCore) -> bool {
+    /// Looks at the dialogs of a call; whether they are others than the last time.
+    fn look(&mut self, core: &UserAgentCore, id: CallHandle) -> bool {
         let mut states = Vec::new();
-        core.each_dialog(|call, dialog, mut state| {
+        let Some(call) = core.calls.get(id) else { return self.last.remove(&id).is_some() };
+        core.each_dialog_of(id, call, |call, dialog, mut state| {
             if let Some(dialog) = dialog {
                 if *self.first.entry(call).or_insert(dialog) == dialog {
                     state.id = call.to_string();
@@ -435,24 +450,34 @@ impl DialogSource {
             }
             states.push(state);
         });
-        let changed = states != self.last;
-        self.last = states;
+        let changed = self.last.get(&id).map_or(&[][..], Vec::as_slice) != states.as_slice();
+        if changed {
+            self.last.insert(id, states);
+        }
         changed
     }
 
     fn document(&self, version: u32) -> DialogInfo {
-        DialogInfo { entity: self.entity.clone(), version, full: true, dialogs: self.last.clone() }
+        DialogInfo {
+            entity: self.entity.clone(),
+            version,
+            full: true,
+            dialogs: self.last.values().flatten().cloned().collect(),
+        }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc4235#section-4.1
     //# Versions are scoped within a subscription.  Versions MUST be
     //# representable using a non-negative 32 bit integer.
     fn tell(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, watcher: SubscriptionId) {
-        let Some(next) = self.watchers.get_mut(&watcher) else { return };
-        let version = *next;
-        *next = next.saturating_add(1).min(i32::MAX as u32);
+        let Some(&version) = self.watchers.get(&watcher) else { return };
         let body = self.document(version).to_body();
-        let _ = core.notify(ep, now, watcher, Some(body));
+        // What could not be sent has no version: the next change tells it all.
+        if core.notify(ep, now, watcher, Some(body)).is_ok() {
+            if let Some(next) = self.watchers.get_mut(&watcher) {
+                *next = version.saturating_add(1).min(i32::MAX as u32);
+            }
+        }
     }
 }
 
@@ -467,17 +492,26 @@ impl UserAgentCore {
 
     fn each_dialog(&self, mut take: impl FnMut(CallHandle, Option<DialogId>, DialogState)) {
         for (id, call) in self.calls.iter() {
-            let mut any = false;
-            for dialog in call.dialog.iter().chain(&call.early) {
-                if let Some(state) = self.state_of(call, *dialog) {
-                    any = true;
-                    take(id, Some(*dialog), state);
-                }
+            self.each_dialog_of(id, call, &mut take);
+        }
+    }
+
+    fn each_dialog_of(
+        &self,
+        id: CallHandle,
+        call: &Call,
+        mut take: impl FnMut(CallHandle, Option<DialogId>, DialogState),
+    ) {
+        let mut any = false;
+        for dialog in call.dialog.iter().chain(&call.early) {
+            if let Some(state) = self.state_of(call, *dialog) {
+                any = true;
+                take(id, Some(*dialog), state);
             }
-            if !any {
-                if let Some(state) = self.half_of(id, call) {
-                    take(id, None, state);
-                }
+        }
+        if !any {
+            if let Some(state) = self.half_of(id, call) {
+                take(id, None, state);
             }
         }
     }

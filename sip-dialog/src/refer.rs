@@ -8,19 +8,19 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::Write;
-use sip_message::headers::{ReferSub, TargetDialog};
-use sip_message::{Header, Message, Method, NameAddr, StatusCode};
+use sip_message::body::{BodyPart, MultipartBody, MultipartBuilder};
+use sip_message::headers::{ReferSub, ReferredBy, TargetDialog};
+use sip_message::{BuildError, Header, HeaderName, Message, Method, NameAddr, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
 use crate::agent::UserAgentCore;
 use crate::agent::client::Purpose;
-use crate::agent::server::Served;
 use crate::agent::status;
 use crate::body::Body;
-use crate::call::{CallState, Entry, Peer};
+use crate::call::{CallState, Peer};
 use crate::deadlines::Deadline;
-use crate::dialog::Dialog;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, SubscriptionEnd, SubscriptionEvent};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
@@ -29,6 +29,8 @@ use crate::subscription::{Side, State, Subscription, Termination};
 
 /// How long reports on a referred call may take, in seconds.
 const REPORT: u32 = 300;
+/// How many parts of a body are looked at for a token.
+const PARTS: usize = 16;
 
 /// A REFER to send.
 #[derive(Clone, Debug)]
@@ -38,12 +40,13 @@ pub struct Refer {
     referred_by: Option<String>,
     suppress: bool,
     headers: ExtraHeaders,
+    body: Option<Body>,
 }
 
 impl Refer {
     /// Asks the peer to call `to`, a URI.
     pub fn new(to: impl Into<String>) -> Self {
-        Refer { to: to.into(), referred_by: None, suppress: false, headers: ExtraHeaders::new() }
+        Refer { to: to.into(), referred_by: None, suppress: false, headers: ExtraHeaders::new(), body: None }
     }
 
     /// The value of Referred-By: who asks, for the target to see (RFC 3892).
@@ -64,17 +67,84 @@ impl Refer {
         self
     }
 
+    /// The body: a multipart with the Referred-By token that the value of Referred-By names (RFC 3892 section 4), whose making is the
+    /// host's.
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = Some(body);
+        self
+    }
+
     fn on(&self, builder: sip_message::RequestBuilder) -> sip_message::RequestBuilder {
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.1
         //# A REFER request MUST contain exactly one Refer-To header field value.
         let mut builder = builder.header(Header::ReferTo, format!("<{}>", self.to));
+        //= https://www.rfc-editor.org/rfc/rfc3892#section-2.1
+        //# A REFER request MUST NOT contain more than one Referred-By header field
+        //# value.
         if let Some(by) = &self.referred_by {
             builder = builder.header(Header::ReferredBy, by);
         }
         if self.suppress {
             builder = builder.header(Header::ReferSub, "false");
         }
-        self.headers.on_request(builder)
+        builder = self.headers.on_request(builder);
+        match &self.body {
+            Some(body) => body.clone().on_request(builder),
+            None => builder,
+        }
+    }
+}
+
+/// The token that Referred-By names: a part of the body of the REFER, which goes into the body of the INVITE as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    content_type: String,
+    fields: Vec<(String, String)>,
+    bytes: bytes::Bytes,
+}
+
+impl Token {
+    //= https://www.rfc-editor.org/rfc/rfc3892#section-3
+    //# The double-quotes surrounding the
+    //# sip-clean-msg-id MUST be replaced with left and right angle brackets
+    //# to derive the Content-ID used in the message's MIME body.
+    pub(crate) fn of(refer: &Message) -> Option<Self> {
+        let by = refer.value::<ReferredBy<'_>>(Header::ReferredBy).ok()??;
+        let cid = format!("<{}>", by.cid().ok()??);
+        let whole = refer.whole_body()?;
+        let is = |part: &BodyPart<'_>| part.field("Content-ID") == Some(cid.as_bytes());
+        let part = match is(&whole) {
+            true => whole,
+            false => whole.multipart().ok()??.take(PARTS).filter_map(Result::ok).find(is)?,
+        };
+        let text = |value: &[u8]| core::str::from_utf8(value).ok().map(String::from);
+        let mut fields: Vec<_> = part
+            .fields()
+            .filter(|field| field.name() != HeaderName::Known(Header::ContentType))
+            .filter_map(|field| Some((String::from(field.name_as_written()), text(field.value())?)))
+            .collect();
+        if fields.is_empty() {
+            fields.push((String::from("Content-ID"), cid.clone()));
+        }
+        let content_type = text(part.field(Header::ContentType)?)?;
+        Some(Token { content_type, fields, bytes: bytes::Bytes::copy_from_slice(part.body()) })
+    }
+
+    /// The body of the INVITE: the host's, if it has one, and the token.
+    pub(crate) fn beside(self, body: Option<Body>) -> Result<Body, BuildError> {
+        let mut parts = MultipartBuilder::mixed();
+        if let Some(Body { content_type, disposition, bytes }) = body {
+            parts = parts.part(content_type, bytes);
+            if let Some(disposition) = disposition {
+                parts = parts.field(Header::ContentDisposition, disposition);
+            }
+        }
+        parts = parts.part(self.content_type, self.bytes);
+        for (name, value) in &self.fields {
+            parts = parts.field(name.as_str(), value);
+        }
+        let MultipartBody { content_type, body } = parts.build()?;
+        Ok(Body::new(content_type, body))
     }
 }
 
@@ -310,12 +380,6 @@ impl UserAgentCore {
         if !one {
             return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
         }
-        if dialog.is_none() && Dialog::from_request(&message, "x", false).is_err() {
-            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
-        }
-        if !self.sub_room() {
-            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
-        }
         let number = message.cseq().map_or(0, |cseq| cseq.number);
         let call = dialog.and_then(|id| self.dialogs.get(id)).and_then(|entry| entry.call);
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
@@ -336,19 +400,9 @@ impl UserAgentCore {
         };
         let mut sub = Subscription::new(Side::Notifier, &event, REPORT, contact);
         sub.refer = true;
-        sub.dialog = dialog;
-        sub.asked = Some(tx);
-        sub.pin = Self::pin_for(path, &message);
         sub.silent =
             message.value::<ReferSub<'_>>(Header::ReferSub).ok().flatten().is_some_and(|value| !value.wanted());
-        sub.request = Some(message.clone());
-        let Some(id) = self.subscriptions.insert(sub) else {
-            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
-        };
-        if let Some(entry) = dialog.and_then(|id| self.dialogs.get_mut(id)) {
-            entry.subs.push(id);
-        }
-        self.serve(tx, Served::Subscribe(id));
+        let Some(id) = self.keep_asked(ep, tx, path, dialog, &message, sub) else { return };
         match call {
             Some(call) => self.call_event(call, CallEvent::Refer { subscription: id, message }),
             None => {
@@ -370,49 +424,19 @@ impl UserAgentCore {
     //# notifications of the status of the refer as described in Section 2.4.4.
     pub fn accept_refer(&mut self, ep: &mut Endpoint, now: Instant, id: SubscriptionId) -> Result<(), CommandError> {
         self.advance(now);
-        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
-        let (Some(tx), Some(request), true) = (sub.asked, sub.request.as_ref(), sub.refer) else {
-            return Err(CommandError::WrongState);
-        };
+        let silent = self.subscriptions.get(id).ok_or(CommandError::Unknown)?.silent;
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
         //# If no final response has been generated according to the rules above,
         //# the UA MUST return a 202 Accepted response before the REFER transaction
         //# expires.
-        let mut builder = self
-            .response(ep, tx, request, StatusCode::ACCEPTED)
-            .copy_all(request, Header::RecordRoute)
-            .header(Header::Contact, &sub.contact)
-            .lines(&self.allow_line);
-        if sub.silent {
+        self.accept_asked(ep, id, true, StatusCode::ACCEPTED, |builder| {
             //= https://www.rfc-editor.org/rfc/rfc4488#section-4
             //# If the REFER-Recipient supports the extension and is willing to process
             //# the REFER transaction without establishing an implicit subscription, it
             //# MUST insert the "Refer-Sub" header field set to "false" in the 2xx
             //# response to the REFER-Issuer.
-            builder = builder.header(Header::ReferSub, "false");
-        }
-        let response = builder.build()?;
-        let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
-        let dialog = match sub.dialog {
-            Some(_) => None,
-            None => Some(Dialog::from_request(request, tag.as_str(), false)?),
-        };
-        let (contact, pin) = (sub.contact.clone(), sub.pin);
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
-        self.serve(tx, Served::Done);
-        if let Some(dialog) = dialog {
-            let mut entry = Entry::new(dialog, contact, pin);
-            entry.subs.push(id);
-            entry.referred = true;
-            let dialog = self.insert_dialog(entry).ok_or(CommandError::Full)?;
-            if let Some(sub) = self.subscriptions.get_mut(id) {
-                sub.dialog = Some(dialog);
-            }
-        }
-        if let Some(sub) = self.subscriptions.get_mut(id) {
-            sub.state = State::Live;
-            sub.asked = None;
-        }
+            if silent { builder.header(Header::ReferSub, "false") } else { builder }
+        })?;
         let wait = core::time::Duration::from_secs(u64::from(REPORT));
         self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
         self.send_notify(ep, id, Some(sipfrag(StatusCode::TRYING, None)), None)

@@ -13,12 +13,13 @@ mod notifier;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::time::Duration;
-use sip_message::headers::{DeltaSeconds, Event as EventValue, EventReason, SubscriptionState, Substate};
+use sip_message::headers::{DeltaSeconds, Event as EventValue, EventReason, RetryAfter, SubscriptionState, Substate};
 use sip_message::{Header, Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
 use crate::agent::client::{Final, Over, Purpose};
 use crate::agent::{UserAgentCore, status};
+use crate::auth::AuthContext;
 use crate::body::Body;
 use crate::call::Entry;
 use crate::codec::wire;
@@ -58,6 +59,10 @@ pub(crate) struct Subscription {
     pub(crate) event: Box<str>,
     /// Seconds asked for, or granted.
     pub(crate) expires: u32,
+    /// A subscriber's: how many of them are left when it is time to refresh.
+    left: u32,
+    /// What the request that began it has learned to show, until there is a dialog.
+    auth: Option<Box<AuthContext>>,
     /// The subscriber's tag before there is a dialog, and the request that carries it, for dialogs that a NOTIFY makes.
     pub(crate) tag: Option<Box<str>>,
     pub(crate) request: Option<Box<Message>>,
@@ -170,6 +175,8 @@ impl Subscription {
             dialog: None,
             event: event.into(),
             expires,
+            left: 0,
+            auth: None,
             tag: None,
             request: None,
             contact,
@@ -205,11 +212,9 @@ fn expires_of(message: &Message) -> Option<u32> {
     message.value::<DeltaSeconds>(Header::Expires).ok().flatten().map(|seconds| seconds.0)
 }
 
-/// When to refresh what lasts so long.
-fn refresh_after(expires: u32) -> Duration {
-    // A tenth before the end, at least five seconds; of what lasts less, half.
-    let margin = (expires / 10).max(5).min(expires / 2);
-    Duration::from_secs(u64::from(expires - margin))
+/// How long before its end to refresh what lasts so long: a tenth of it, at least five seconds; of what lasts less, half.
+fn margin_of(expires: u32) -> u32 {
+    (expires / 10).max(5).min(expires / 2)
 }
 
 impl UserAgentCore {
@@ -390,6 +395,9 @@ impl UserAgentCore {
                 // The one that was accepted: its number is the dialog's.
                 sub.request = Some(request);
             }
+            if sub.dialog.is_none() {
+                sub.auth = auth;
+            }
             if sub.refer {
                 return self.on_refer_accepted(id, response);
             }
@@ -407,12 +415,11 @@ impl UserAgentCore {
             if !leaving {
                 sub.expires = granted.max(1);
                 if granted > 0 {
-                    self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(granted));
+                    self.lasts(id, granted);
                 }
             }
             if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
                 let _ = entry.dialog.refresh_target(&response);
-                entry.auth = entry.auth.take().or(auth);
             }
             return self.sub_event(id, SubscriptionEvent::Accepted { message: response });
         }
@@ -439,7 +446,7 @@ impl UserAgentCore {
                 }
             }
         }
-        let Some(sub) = self.subscriptions.get(id) else { return };
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
         let cause = match state {
             State::Leaving => SubscriptionEnd::Unsubscribed,
             _ if matches!(code.code(), 401 | 407) => SubscriptionEnd::Unauthorized,
@@ -450,10 +457,24 @@ impl UserAgentCore {
             //# consider the subscription terminated.
             State::Live => match code.code() {
                 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604 => SubscriptionEnd::Lost(code),
+                _ if sub.left == 0 => SubscriptionEnd::Expired,
+                //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.2
+                //# If a SUBSCRIBE request to refresh a subscription fails with any error
+                //# code other than those listed above, the original subscription is still
+                //# considered valid for the duration of the most recently known "Expires"
+                //# value as negotiated by the most recent successful SUBSCRIBE transaction,
+                //# or as communicated by a NOTIFY request in its "Subscription-State"
+                //# header field "expires" parameter.
                 _ => {
-                    // It lives until its time runs out; another attempt half way there.
-                    let half = Duration::from_secs(u64::from(sub.expires.max(20)) / 20);
-                    return self.deadlines.after(Deadline::Subscribe(id), self.now, half.max(Duration::from_secs(5)));
+                    // Another attempt half way to its end.
+                    let told = response.as_ref().and_then(|response| {
+                        let after = response.value::<RetryAfter<'_>>(Header::RetryAfter).ok().flatten()?;
+                        Some(after.seconds())
+                    });
+                    let wait = (sub.left / 2).max(told.unwrap_or(1)).min(sub.left);
+                    sub.left -= wait;
+                    let wait = Duration::from_secs(u64::from(wait));
+                    return self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
                 }
             },
         };
@@ -530,10 +551,15 @@ impl UserAgentCore {
             return self.reply(ep, tx, &message, status(481));
         };
         let Some(request) = sub.request.as_ref() else { return self.reply(ep, tx, &message, status(481)) };
+        // One that says nothing of the state makes no dialog, and no fork.
+        if !matches!(message.value::<SubscriptionState<'_>>(Header::SubscriptionState), Ok(Some(_))) {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        }
         let Ok(dialog) = Dialog::from_notify(request, &message) else {
             return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
         };
         let mut entry = Entry::new(dialog, sub.contact.clone(), sub.pin);
+        entry.auth = sub.auth.clone();
         let target = if sub.dialog.is_none() {
             id
         } else {
@@ -625,11 +651,20 @@ impl UserAgentCore {
         //# accordingly.
         if let (Some(left), Some(sub)) = (left, self.subscriptions.get_mut(id)) {
             sub.expires = left.max(1);
-            self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(left.max(1)));
+            self.lasts(id, left.max(1));
         } else if self.deadlines.get(Deadline::Subscribe(id)).is_none() {
             let expires = self.subscriptions.get(id).map_or(DEFAULT_EXPIRES, |sub| sub.expires.max(1));
-            self.deadlines.after(Deadline::Subscribe(id), self.now, refresh_after(expires));
+            self.lasts(id, expires);
         }
+    }
+
+    /// A subscription of ours lasts for so many seconds from now on.
+    fn lasts(&mut self, id: SubscriptionId, seconds: u32) {
+        let margin = margin_of(seconds);
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.left = margin;
+        }
+        self.deadlines.after(Deadline::Subscribe(id), self.now, Duration::from_secs(u64::from(seconds - margin)));
     }
 }
 
@@ -670,5 +705,5 @@ wire!(
     }
 );
 wire!(struct Subscription {
-    side, state, dialog, event, expires, tag, request, contact, accept, asked, pending, last, refer, silent,
-} pin { pin });
+    side, state, dialog, event, expires, left, tag, request, contact, accept, asked, pending, last, refer, silent,
+} skip { auth } pin { pin });

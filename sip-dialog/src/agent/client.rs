@@ -268,6 +268,9 @@ impl UserAgentCore {
         }
         let challenged = matches!(status.code(), 401 | 407) && !client.answered;
         if challenged && self.answer_challenge(ep, tx, &message) {
+            if let Purpose::Invite(call) = purpose {
+                self.drop_all_early(ep, call);
+            }
             return;
         }
         let Some(client) = self.clients.get_mut(&tx) else { return };

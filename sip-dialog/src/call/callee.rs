@@ -666,8 +666,10 @@ impl UserAgentCore {
         found.ringing = None;
         found.state = CallState::Confirmed;
         let ending = found.ending;
+        // A re-INVITE may have overtaken it: the offer that is pending then is that one's.
+        let overtaken = found.unacked.is_some() || found.asked.is_some();
         let _ = ep.acknowledge(self.now, tx);
-        let session = self.dialogs.get_mut(dialog).and_then(|entry| {
+        let session = self.dialogs.get_mut(dialog).filter(|_| !overtaken).and_then(|entry| {
             let session = entry.read_session(Place::Ack, &message);
             // An answer that is due and not there: the offer lapses.
             entry.oa.failed(Place::Invite);

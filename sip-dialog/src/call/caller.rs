@@ -26,6 +26,7 @@ use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::identity::Identity;
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
 use crate::origin::{ExtraHeaders, Origin};
+use crate::refer::Token;
 use crate::session_timer::{Fields, SessionTimer, has_token};
 
 /// An invitation to send.
@@ -50,6 +51,7 @@ pub struct Invite {
     pub(crate) refer: Option<SubscriptionId>,
     pub(crate) reports_dialog: bool,
     pub(crate) identity: Option<Identity>,
+    token: Option<Token>,
 }
 
 impl Invite {
@@ -67,6 +69,7 @@ impl Invite {
             refer: None,
             reports_dialog: false,
             identity: None,
+            token: None,
         }
     }
 
@@ -145,9 +148,9 @@ impl Invite {
         Some(invite)
     }
 
-    /// The call a REFER asks for: that of the URI in Refer-To, as [`of_uri`](Invite::of_uri) makes it, and Referred-By goes along.
-    /// A signed token that it names in the body of the REFER (RFC 3892 section 4) does not: bodies are the host's, who adds that part to
-    /// its own with [`body`](Invite::body). `None` if Refer-To names nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
+    /// The call a REFER asks for: that of the URI in Refer-To, as [`of_uri`](Invite::of_uri) makes it, and Referred-By goes along, with the
+    /// signed token in the body of the REFER that it names (RFC 3892 section 4): the INVITE then has a multipart body. `None` if Refer-To names
+    /// nothing that can be called. Add [`for_refer`](Invite::for_refer) to report on it.
     //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.2
     //# If approval is granted, the UA MUST contact the resource identified by
     //# the URI in the Refer-To header field value as discussed in Section
@@ -159,7 +162,9 @@ impl Invite {
             //= https://www.rfc-editor.org/rfc/rfc3892#section-2.2
             //# A UA accepting a REFER request (a referee) to a SIP URI (using either
             //# the sip: or sips: scheme) MUST copy any Referred-By header field value
+            //# and token into the referenced request without modification.
             invite = invite.header("Referred-By", by);
+            invite.token = Token::of(refer);
         }
         Some(invite)
     }
@@ -285,8 +290,14 @@ impl UserAgentCore {
         let mut oa = OfferAnswer::new();
         oa.begin_invite();
         let session = invite.body.clone().map(Box::new);
-        if let Some(body) = invite.body {
+        if session.is_some() {
             oa.sent(Place::Invite);
+        }
+        let body = match invite.token {
+            Some(token) => Some(token.beside(invite.body)?),
+            None => invite.body,
+        };
+        if let Some(body) = body {
             builder = body.on_request(builder);
         }
         let message = builder.build()?;
@@ -458,6 +469,17 @@ impl UserAgentCore {
     pub(crate) fn drop_early(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
         self.leave_fork(ep, call, dialog);
         self.remove_dialog(dialog);
+    }
+
+    /// The INVITE is refused, and sent again: its early dialogs are over.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.3
+    //# All early dialogs are considered terminated upon reception of the non-
+    //# 2xx final response.
+    pub(crate) fn drop_all_early(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let early = self.calls.get_mut(call).map(|found| core::mem::take(&mut found.early)).unwrap_or_default();
+        for dialog in early {
+            self.drop_early(ep, call, dialog);
+        }
     }
 
     /// The call goes on without one of its early dialogs, and nothing that was to come from the host for that one is waited for.
@@ -667,12 +689,9 @@ impl UserAgentCore {
 
     /// The INVITE failed for good: refused, not answered, not sent.
     pub(crate) fn on_invite_failed(&mut self, ep: &mut Endpoint, call: CallHandle, mut outcome: Final) {
-        let Some(found) = self.calls.get_mut(call) else { return };
-        let early = core::mem::take(&mut found.early);
+        let Some(found) = self.calls.get(call) else { return };
         let (state, ending) = (found.state, found.ending);
-        for dialog in early {
-            self.drop_early(ep, call, dialog);
-        }
+        self.drop_all_early(ep, call);
         if state == CallState::Cancelling {
             return self.end_call(ep, call, ending.unwrap_or(EndCause::Cancelled), outcome.response);
         }

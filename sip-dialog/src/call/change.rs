@@ -682,7 +682,11 @@ impl UserAgentCore {
         }
         if let Some(found) = self.calls.get_mut(call) {
             if asked.kind == Kind::Invite {
-                found.unacked = asked.request.cseq().ok().map(|cseq| (asked.tx, cseq.number));
+                let unacked = asked.request.cseq().ok().map(|cseq| (asked.tx, cseq.number));
+                // Whoever sends another INVITE has had the 2xx to the one before, though its ACK is late or lost.
+                if let Some((before, _)) = core::mem::replace(&mut found.unacked, unacked) {
+                    let _ = ep.acknowledge(self.now, before);
+                }
             }
         }
         if let Some(session) = session {

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use core::time::Duration;
 use sip_message::headers::Event as EventValue;
-use sip_message::{Header, Message, Method, StatusCode};
+use sip_message::{Header, Message, Method, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
 use super::{DEFAULT_EXPIRES, Side, State, Subscription, Termination, expires_of, text_of};
@@ -57,27 +57,92 @@ impl UserAgentCore {
         if !self.config.packages.iter().any(|known| known == package) {
             return self.bad_event(ep, tx, &message);
         }
-        if !self.sub_room() {
-            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
-        }
         let value = text_of(&message, Header::Event);
-        let mut sub = Subscription::new(Side::Notifier, &value, expires, self.contact_for(path));
+        let sub = Subscription::new(Side::Notifier, &value, expires, self.contact_for(path));
+        if let Some(id) = self.keep_asked(ep, tx, path, dialog, &message, sub) {
+            let expires = Duration::from_secs(u64::from(expires));
+            self.sub_event(id, SubscriptionEvent::Incoming { message, expires });
+        }
+    }
+
+    /// Keeps what a SUBSCRIBE or REFER asks for until the host has answered it. `None`: it has been refused.
+    pub(crate) fn keep_asked(
+        &mut self,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        path: Path,
+        dialog: Option<DialogId>,
+        message: &Message,
+        mut sub: Subscription,
+    ) -> Option<SubscriptionId> {
+        let makes_dialog = dialog.is_some() || Dialog::from_request(message, "x", false).is_ok();
+        let refusal = match (makes_dialog, self.sub_room()) {
+            (false, _) => Some(StatusCode::BAD_REQUEST),
+            (_, false) => Some(StatusCode::SERVICE_UNAVAILABLE),
+            _ => None,
+        };
+        if let Some(code) = refusal {
+            self.reply(ep, tx, message, code);
+            return None;
+        }
         sub.dialog = dialog;
         sub.asked = Some(tx);
-        sub.pin = Self::pin_for(path, &message);
-        sub.request = Some(message.clone());
-        if dialog.is_none() && Dialog::from_request(&message, "x", false).is_err() {
-            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
-        }
+        sub.pin = Self::pin_for(path, message);
+        sub.request = Some(Box::new(message.clone()));
         let Some(id) = self.subscriptions.insert(sub) else {
-            return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
+            self.reply(ep, tx, message, StatusCode::SERVICE_UNAVAILABLE);
+            return None;
         };
         if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
             entry.subs.push(id);
         }
         self.serve(tx, Served::Subscribe(id));
-        let expires = Duration::from_secs(u64::from(expires));
-        self.sub_event(id, SubscriptionEvent::Incoming { message, expires });
+        Some(id)
+    }
+
+    /// Sends the 2xx to a SUBSCRIBE or REFER, and makes the dialog if it does.
+    pub(crate) fn accept_asked(
+        &mut self,
+        ep: &mut Endpoint,
+        id: SubscriptionId,
+        refer: bool,
+        code: StatusCode,
+        complete: impl FnOnce(ResponseBuilder) -> ResponseBuilder,
+    ) -> Result<(), CommandError> {
+        let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
+        let (Some(tx), Some(request), true) = (sub.asked, sub.request.as_ref(), sub.refer == refer) else {
+            return Err(CommandError::WrongState);
+        };
+        let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
+        let builder = self
+            .response(ep, tx, request, code)
+            .copy_all(request, Header::RecordRoute)
+            .header(Header::Contact, &sub.contact)
+            .lines(&self.allow_line);
+        let response = complete(builder).build()?;
+        let entry = match sub.dialog {
+            Some(_) => None,
+            None => {
+                let dialog = Dialog::from_request(request, tag.as_str(), false)?;
+                let mut entry = Entry::new(dialog, sub.contact.clone(), sub.pin);
+                entry.subs.push(id);
+                entry.referred = refer;
+                Some(entry)
+            }
+        };
+        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.serve(tx, Served::Done);
+        let made = match entry {
+            Some(entry) => Some(self.insert_dialog(entry).ok_or(CommandError::Full)?),
+            None => None,
+        };
+        if let Some(sub) = self.subscriptions.get_mut(id) {
+            sub.dialog = sub.dialog.or(made);
+            sub.state = State::Live;
+            sub.asked = None;
+            sub.request = None;
+        }
+        Ok(())
     }
 
     fn bad_event(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) {
@@ -168,39 +233,12 @@ impl UserAgentCore {
     ) -> Result<(), CommandError> {
         self.advance(now);
         let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
-        let (Some(tx), Some(request), false) = (sub.asked, sub.request.as_ref(), sub.refer) else {
-            return Err(CommandError::WrongState);
-        };
         //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
         //# The period of time in the response MAY be shorter but MUST NOT be longer
         //# than specified in the request.
         let granted = expires.unwrap_or(sub.expires).min(sub.expires);
-        let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
-        let builder = self.response(ep, tx, request, StatusCode::OK).copy_all(request, Header::RecordRoute);
-        let response = builder
-            .header(Header::Contact, &sub.contact)
-            .lines(&self.allow_line)
-            .header(Header::Expires, granted)
-            .build()?;
-        let dialog = match sub.dialog {
-            Some(_) => None,
-            None => Some(Dialog::from_request(request, tag.as_str(), false)?),
-        };
-        let (contact, pin) = (sub.contact.clone(), sub.pin);
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
-        self.serve(tx, Served::Done);
-        if let Some(dialog) = dialog {
-            let mut entry = Entry::new(dialog, contact, pin);
-            entry.subs.push(id);
-            let dialog = self.insert_dialog(entry).ok_or(CommandError::Full)?;
-            if let Some(sub) = self.subscriptions.get_mut(id) {
-                sub.dialog = Some(dialog);
-            }
-        }
+        self.accept_asked(ep, id, false, StatusCode::OK, |builder| builder.header(Header::Expires, granted))?;
         if let Some(sub) = self.subscriptions.get_mut(id) {
-            sub.state = State::Live;
-            sub.asked = None;
-            sub.request = None;
             sub.expires = granted;
             sub.pending = pending;
         }

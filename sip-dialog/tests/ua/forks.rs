@@ -588,3 +588,37 @@ fn update(world: &mut World, raw: sim::NodeId, invite: &Message, tag: &str, cseq
         .body("application/sdp", OFFER);
     world.send(raw, update.build().unwrap());
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.3
+//= type=test
+//# All early dialogs are considered terminated upon reception of the non-
+//# 2xx final response.
+#[test]
+fn early_dialogs_end_with_the_invite_that_is_sent_again_with_credentials() {
+    let mut world = World::new(30);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 180, "one", b"");
+    let first = world
+        .until_call(alice, ours, |event| match event {
+            CallEvent::Progress { dialog, .. } => Some(*dialog),
+            _ => None,
+        })
+        .unwrap();
+    world.respond(raw, tx, &invite, 407, |builder| {
+        builder.header(Header::ProxyAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+    });
+    world.until(alice, |event| matches!(event, Event::Challenged { .. }).then_some(()));
+    // Also while a person is asked.
+    assert!(world.tell(alice, |core, _, _| core.dialog(first).is_none()));
+    let owner = sip_dialog::Owner::Call(ours);
+    world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, Some(password("atlanta")))).unwrap();
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 200, "two", ANSWER);
+    world.until_confirmed(alice, ours);
+    world.hang_up(alice, ours);
+    let (tx, bye) = world.request_at(raw);
+    world.respond(raw, tx, &bye, 200, |builder| builder);
+    world.finish();
+}

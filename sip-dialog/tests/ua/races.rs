@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use sim::Fate;
-use sip_dialog::{CallEvent, EndCause, ExtraHeaders, Progress};
+use sip_dialog::{CallEvent, CommandError, EndCause, ExtraHeaders, Progress, Reply};
 use sip_message::Method;
 use sip_transaction::Input;
 use std::time::Duration;
@@ -282,7 +282,7 @@ fn s3_1_5_a_reinvite_overtakes_the_ack_with_the_answer() {
     lose_first(&mut world, b"ACK");
     let ours = world.invite(alice, invite(1, 2));
     let theirs = world.incoming(bob);
-    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, sip_dialog::Reply::new().body(offer()))).unwrap();
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(offer()))).unwrap();
     world.until_call(alice, ours, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
     world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
     world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
@@ -376,5 +376,104 @@ fn s3_3_3_refer_crosses_bye() {
         _ => None,
     });
     assert_eq!(cause, sip_dialog::SubscriptionEnd::Refused(sip_message::StatusCode::new(481).unwrap()));
+    world.finish();
+}
+
+/// A BYE that comes behind a request of a subscription in the same dialog is refused for its number, and said again.
+#[test]
+fn a_bye_that_is_overtaken_is_said_again() {
+    let mut world = World::new(30);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let refer = sip_dialog::Refer::new("sip:3@192.0.2.3");
+    world.tell(alice, |core, ep, now| core.refer(ep, now, ours, refer)).unwrap();
+    let sub = world.until_call(bob, theirs, |event| match event {
+        CallEvent::Refer { subscription, .. } => Some(*subscription),
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.accept_refer(ep, now, sub)).unwrap();
+    settle(&mut world);
+    world.net.set_filter(|packet| match packet.bytes.starts_with(b"BYE") {
+        true => Fate::Delay(Duration::from_millis(100)),
+        false => Fate::Carry,
+    });
+    world.hang_up(bob, theirs);
+    world.tell(bob, |core, ep, now| core.report(ep, now, sub, status(200))).unwrap();
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    settle(&mut world);
+    let sent = world.sent();
+    let after = &sent[sent.iter().position(|what| what == "2>1 BYE").unwrap()..];
+    assert_eq!(after, ["2>1 BYE", "2>1 NOTIFY", "1>2 200", "1>2 500", "2>1 BYE", "1>2 200"]);
+    world.finish();
+}
+
+/// A call may be accepted while an UPDATE of the caller still waits for the host: that is answered for it in time.
+#[test]
+fn an_update_that_waits_outlives_the_200() {
+    let mut world = World::new(31);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    let early = Progress::new(status(183)).reliable().body(answer());
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, early)).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Acknowledged { .. }).then_some(()));
+    settle(&mut world);
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    let refused = world.until_call(alice, ours, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(refused, status(504));
+    assert!(world.tell(alice, |core, _, _| core.call(ours)).is_some(), "and the call stands");
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+/// Until the first offer has been made, and answered, an UPDATE has none (RFC 3311 section 5.1).
+#[test]
+fn no_update_offers_before_the_first_exchange_is_over() {
+    let mut world = World::new(32);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = rung(&mut world, bob);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    let offered = world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new()));
+    assert_eq!(offered, Err(CommandError::Pending));
+    world.accept(bob, theirs).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
+/// The ACK for the first 2xx comes behind a re-INVITE that has been answered: the offer that is pending is that one's, and the next re-INVITE
+/// meets it.
+#[test]
+fn an_ack_that_was_overtaken_leaves_the_next_exchange_alone() {
+    let mut world = World::new(33);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.call(alice, 1, 2);
+    let theirs = world.incoming(bob);
+    world.net.set_filter(|packet| match packet.bytes.starts_with(b"ACK") {
+        true => Fate::Delay(Duration::from_millis(200)),
+        false => Fate::Carry,
+    });
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(alice, ours);
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, None, ExtraHeaders::new())).unwrap();
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Confirmed { .. }).then_some(()));
+    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, offer())).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.rewind();
+    let session = world.until_call(bob, theirs, |event| match event {
+        CallEvent::Answered { session, .. } => Some(*session),
+        _ => None,
+    });
+    assert_eq!(session, Some(sip_dialog::Meaning::Answer));
+    world.hang_up(alice, ours);
     world.finish();
 }

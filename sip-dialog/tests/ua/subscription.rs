@@ -291,3 +291,70 @@ fn published_refreshed_changed_lost_and_removed() {
     });
     world.finish();
 }
+
+#[test]
+fn a_notify_that_says_nothing_of_the_state_makes_no_fork() {
+    let mut world = World::new(7);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = subscribe(&mut world, alice, 600);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder.header(Header::Expires, 600).header(Header::Contact, "<sip:a@192.0.2.2>")
+    });
+    let first = world.send(raw, notify(&request, "a", "active;expires=500"));
+    assert_eq!(world.final_of(raw, first).status(), Some(status(200)));
+    let mut without = notify(&request, "b", "active");
+    without.remove(Header::SubscriptionState);
+    let second = world.send(raw, without);
+    assert_eq!(world.final_of(raw, second).status(), Some(status(400)));
+    world.tell(alice, |core, ep, now| core.unsubscribe(ep, now, ours)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 200, |builder| builder.header(Header::Expires, 0));
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.2
+//= type=test
+//# If a SUBSCRIBE request to refresh a subscription fails with any error
+//# code other than those listed above, the original subscription is still
+//# considered valid for the duration of the most recently known "Expires"
+//# value as negotiated by the most recent successful SUBSCRIBE transaction,
+//# or as communicated by a NOTIFY request in its "Subscription-State"
+//# header field "expires" parameter.
+#[test]
+fn a_subscription_that_cannot_be_refreshed_ends_when_its_time_is_up() {
+    let mut world = World::new(8);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let ours = subscribe(&mut world, alice, 600);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+    });
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder.header(Header::Expires, 600).header(Header::Contact, "<sip:a@192.0.2.2>")
+    });
+    let first = world.send(raw, notify(&request, "a", "active;expires=600"));
+    assert_eq!(world.final_of(raw, first).status(), Some(status(200)));
+    // A minute before the end, half a minute, and so on; and from the first one with the credentials that were asked for.
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let (tx, request) = world.request_at(raw);
+        assert!(request.has(Header::Authorization));
+        times.push(world.now().as_micros() / 1_000_000);
+        world.respond(raw, tx, &request, 503, |builder| builder);
+    }
+    assert_eq!(times, [540, 570, 585, 592, 596]);
+    for _ in 0..3 {
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, 503, |builder| builder);
+    }
+    let cause = until(&mut world, alice, |id, event| match event {
+        SubscriptionEvent::Ended { cause, .. } if id == ours => Some(*cause),
+        _ => None,
+    });
+    assert_eq!(cause, SubscriptionEnd::Expired);
+    assert_eq!(world.now().as_micros() / 1_000_000, 600);
+    world.finish();
+}

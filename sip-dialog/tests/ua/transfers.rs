@@ -469,14 +469,31 @@ fn s8_transfer_with_referred_by() {
     let [one, two, three] = [1, 2, 3].map(|n| world.phone(n));
     let (ours, theirs) = held(&mut world, [one, two]);
     let by = "\"The Transferor\" <sip:1@192.0.2.1>;cid=\"20398823.2UWQFN309shb3@referrer.example\"";
-    let refer = Refer::new("sip:3@192.0.2.3").referred_by(by);
+    // The token is a part of the body, found by its name and not touched.
+    let signed = "--s\r\nContent-Type: message/sipfrag\r\n\r\nRefer-To: <sip:3@192.0.2.3>\r\n\r\n--s--\r\n";
+    let body = format!(
+        "--unique\r\nContent-Type: text/plain\r\n\r\nplease\r\n--unique\r\nContent-Type: multipart/signed; boundary=s\r\n\
+         Content-ID: <20398823.2UWQFN309shb3@referrer.example>\r\nContent-Length: {}\r\n\r\n{signed}\r\n--unique--\r\n",
+        signed.len()
+    );
+    let refer = Refer::new("sip:3@192.0.2.3").referred_by(by).body(Body::new("multipart/mixed; boundary=unique", body));
     world.tell(one, |core, ep, now| core.refer(ep, now, ours, refer)).unwrap();
     let (reports, refer) = accepted_inside(&mut world, two, theirs);
     settle(&mut world);
     let new = referred(&mut world, two, 2, reports, &refer);
     answered(&mut world, three);
     settle(&mut world);
-    assert_eq!(world.last("INVITE").field(Header::ReferredBy), Some(by.as_bytes()), "without modification");
+    let invite = world.last("INVITE");
+    assert_eq!(invite.field(Header::ReferredBy), Some(by.as_bytes()), "without modification");
+    assert_eq!(invite.body_of_type("application/sdp"), Some(OFFER));
+    let whole = invite.whole_body().unwrap();
+    let parts: Vec<_> = whole.multipart().unwrap().unwrap().map(Result::unwrap).collect();
+    assert_eq!(parts.len(), 2, "the session description and the token, and not the rest");
+    assert_eq!(parts[1].body(), signed.as_bytes());
+    let field = |name: &'static str| parts[1].field(name).unwrap();
+    assert_eq!(field("Content-Type"), b"multipart/signed; boundary=s");
+    assert_eq!(field("Content-ID"), b"<20398823.2UWQFN309shb3@referrer.example>");
+    assert_eq!(field("Content-Length"), signed.len().to_string().as_bytes());
     world.hang_up(one, ours);
     world.hang_up(two, new);
     world.finish();

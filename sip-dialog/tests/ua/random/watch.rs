@@ -143,6 +143,10 @@ impl View {
         if heard.own && method == Method::Bye && code == 200 {
             self.over = true;
         }
+        // It came too late, behind one with a higher number: it is to be said again.
+        if !heard.own && method == Method::Bye && code == 500 {
+            self.over = false;
+        }
     }
 
     /// An offer is made.
