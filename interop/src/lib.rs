@@ -30,6 +30,7 @@ pub use softswitch::{Softswitch, own_program};
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The path of the program `name`, from `PATH` or from what `.ci/run` installed; `None`, with a word on standard
@@ -53,6 +54,19 @@ pub fn program(name: &str) -> Option<PathBuf> {
 pub fn npm_package(name: &str) -> Option<PathBuf> {
     let folder = installed().join("node_modules").join(name);
     if folder.is_dir() && !is_set("INTEROP_SKIP") { Some(folder) } else { missing(name) }
+}
+
+/// A Python 3 that has the module `name`, from what `.ci/run` installed; `None` as in [`program`].
+///
+/// # Panics
+///
+/// There is none and `INTEROP_REQUIRED=1`.
+pub fn python_with(name: &str) -> Option<PathBuf> {
+    let python = installed().join("python3/bin/python");
+    let mut import = Command::new(&python);
+    import.args(["-c", &format!("import {name}")]).stdin(Stdio::null()).stderr(Stdio::null());
+    let found = !is_set("INTEROP_SKIP") && import.status().is_ok_and(|status| status.success());
+    if found { Some(python) } else { missing(name) }
 }
 
 /// Where `.ci/run` installs peers that are no system packages.
