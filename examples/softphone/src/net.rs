@@ -1,7 +1,7 @@
 //! Sockets and connections: bytes and facts in, bytes out. Knows nothing of SIP but where a WebSocket message ends.
 
 use bytes::{Buf, Bytes, BytesMut};
-use hosting::{connector, server_name};
+use hosting::{Failed, Opened, connector, open};
 use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
 use sip_ws::{ClientRequest, Connection};
 use std::io;
@@ -118,32 +118,19 @@ impl Net {
         name: &str,
         seed: [u8; 32],
     ) -> CloseCause {
-        let stream = match timeout(PATIENCE, TcpStream::connect(remote)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(_)) => return CloseCause::Refused,
-            Err(_) => return CloseCause::ConnectTimeout,
-        };
-        // Small messages must not wait for each other. If it fails, they wait.
-        let _ = stream.set_nodelay(true);
-        let Ok(local) = stream.local_addr() else { return CloseCause::Reset };
-        if !transport.is_secure() {
-            return self.speak(stream, flow, transport, local, remote, name, seed).await;
-        }
-        let Some(server_name) = server_name(name) else { return CloseCause::Untrusted };
-        let connector = match connector(self.authorities.as_deref()) {
-            Ok(connector) => connector,
-            Err(error) => {
-                eprintln_line(&format!("softphone: {error}"));
-                return CloseCause::Untrusted;
+        let connector = || connector(self.authorities.as_deref());
+        match open(transport, remote, name, connector, PATIENCE).await {
+            Ok((local, Opened::Plain(stream))) => self.speak(stream, flow, transport, local, remote, name, seed).await,
+            Ok((local, Opened::Secure(stream))) => {
+                self.speak(*stream, flow, transport, local, remote, name, seed).await
             }
-        };
-        match timeout(PATIENCE, connector.connect(server_name, stream)).await {
-            Ok(Ok(stream)) => self.speak(stream, flow, transport, local, remote, name, seed).await,
-            Ok(Err(error)) => {
-                eprintln_line(&format!("softphone: TLS with {name} at {remote}: {error}"));
-                CloseCause::Untrusted
+            Err(Failed { cause, why }) => {
+                // Whoever does not answer is seen by what comes of it; a certificate is not.
+                if cause == CloseCause::Untrusted {
+                    eprintln_line(&format!("softphone: {why}"));
+                }
+                cause
             }
-            Err(_) => CloseCause::ConnectTimeout,
         }
     }
 
@@ -318,20 +305,9 @@ pub(crate) fn eprintln_line(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::poll_fn;
+    use hosting::at_once;
     use std::pin::pin;
-    use std::task::Poll;
     use tokio::io::{BufWriter, duplex};
-
-    /// What the future comes to without waiting.
-    async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
 
     /// `BufWriter` stands for TLS: it takes bytes, and keeps them until it is flushed.
     #[tokio::test]
@@ -341,13 +317,13 @@ mod tests {
         let mut output = BytesMut::from(&b"0123456789abcdef"[..]);
         let mut read = Vec::new();
         let mut turns = 0;
-        while now(write_out(&mut writer, &mut output)).await.is_none() {
+        while at_once(write_out(&mut writer, &mut output)).await.is_none() {
             assert_eq!(far.read_buf(&mut read).await.ok(), Some(4));
             turns += 1;
         }
         assert!(output.is_empty());
         assert!(turns >= 3, "{turns}");
-        assert!(matches!(now(far.read_buf(&mut read)).await, None | Some(Ok(1..))));
+        assert!(matches!(at_once(far.read_buf(&mut read)).await, None | Some(Ok(1..))));
         assert_eq!(read, b"0123456789abcdef");
     }
 
@@ -359,8 +335,8 @@ mod tests {
         let stream = BufWriter::new(near);
         let mut carried = pin!(stream_of(stream, FlowId::from_bits(1 << 32).unwrap(), &out, inlet));
         outlet.send(Bytes::from_static(b"one")).await.unwrap();
-        assert_eq!(now(carried.as_mut()).await, None, "waits for more");
+        assert_eq!(at_once(carried.as_mut()).await, None, "waits for more");
         let mut read = [0; 3];
-        assert_eq!(now(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
+        assert_eq!(at_once(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
     }
 }

@@ -6,7 +6,7 @@ use crate::link::{Accepted, ConnId, Ender, Guests, Inlet, Seat, Shards, ToShard,
 use crate::log::log;
 use crate::tls::Tls;
 use bytes::Bytes;
-use hosting::server_name;
+use hosting::{Failed, Opened, open};
 use sip_message::{ParserConfig, StreamDecoder, StreamItem};
 use sip_transaction::{CloseCause, FlowId, Transport};
 use std::cell::RefCell;
@@ -132,37 +132,15 @@ pub(crate) async fn connect(
     remote: SocketAddr,
     name: Option<String>,
 ) {
-    let opened = timeout(hall.limits.handshake, TcpStream::connect(remote)).await;
-    let failed = |cause| ToShard::NotConnected { flow, cause };
-    let stream = match opened {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            log!(Info, "cannot connect to {remote}: {error}");
-            return hall.shards.tell(shard, failed(CloseCause::Refused)).await;
-        }
-        Err(_) => return hall.shards.tell(shard, failed(CloseCause::ConnectTimeout)).await,
-    };
-    let _ = stream.set_nodelay(true);
-    let Ok(local) = stream.local_addr() else { return hall.shards.tell(shard, failed(CloseCause::Reset)).await };
-    if transport == Transport::Tcp {
-        return carry_own(stream, local, hall, shard, flow).await;
-    }
     let name = name.unwrap_or_else(|| remote.ip().to_string());
-    let connected = match (hall.tls.connector(), server_name(&name)) {
-        (Ok(connector), Some(name)) => timeout(hall.limits.handshake, connector.connect(name, stream)).await,
-        (Err(error), _) => {
-            log!(Warn, "cannot connect over TLS: {error}");
-            return hall.shards.tell(shard, failed(CloseCause::Untrusted)).await;
+    let opened = open(transport, remote, &name, || hall.tls.connector(), hall.limits.handshake).await;
+    match opened {
+        Ok((local, Opened::Plain(stream))) => carry_own(stream, local, hall, shard, flow).await,
+        Ok((local, Opened::Secure(stream))) => carry_own(*stream, local, hall, shard, flow).await,
+        Err(Failed { cause, why }) => {
+            log!(Info, "{why}");
+            hall.shards.tell(shard, ToShard::NotConnected { flow, cause }).await;
         }
-        (_, None) => return hall.shards.tell(shard, failed(CloseCause::Untrusted)).await,
-    };
-    match connected {
-        Ok(Ok(stream)) => carry_own(stream, local, hall, shard, flow).await,
-        Ok(Err(error)) => {
-            log!(Info, "TLS handshake with {remote} as {name:?}: {error}");
-            hall.shards.tell(shard, failed(CloseCause::Untrusted)).await;
-        }
-        Err(_) => hall.shards.tell(shard, failed(CloseCause::ConnectTimeout)).await,
     }
 }
 
@@ -273,18 +251,9 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut inlet: Inlet, patience: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hosting::at_once;
     use std::pin::pin;
     use tokio::io::{AsyncReadExt as _, BufWriter, duplex};
-
-    /// What the future comes to without waiting.
-    async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => Poll::Ready(None),
-        })
-        .await
-    }
 
     // `BufWriter` stands for TLS: it takes bytes, and keeps them until it is flushed.
 
@@ -295,9 +264,9 @@ mod tests {
         let mut writing = pin!(write(BufWriter::new(near), inlet, Duration::from_secs(60)));
         for message in [&b"one"[..], b"two"] {
             assert!(outlet.send(Bytes::from_static(message)));
-            assert_eq!(now(writing.as_mut()).await, None, "waits for more");
+            assert_eq!(at_once(writing.as_mut()).await, None, "waits for more");
             let mut read = [0; 3];
-            assert_eq!(now(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
+            assert_eq!(at_once(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
             assert_eq!(read, message);
         }
     }
