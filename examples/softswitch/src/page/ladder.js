@@ -26,11 +26,18 @@ function show(list, direction, data) {
   const [first] = text.split('\r\n', 1);
   const cseq = first.startsWith('SIP/') ? /^CSeq:\s*(.*)$/im.exec(text)?.[1] ?? '' : '';
   const item = document.createElement('li');
-  item.className = direction;
+  item.className = /^SIP\/2\.0 [4-6]/.test(first) ? `${direction} no` : direction;
   const details = document.createElement('details');
   const summary = document.createElement('summary');
-  const time = new Date().toTimeString().slice(0, 8);
-  summary.textContent = `${time} ${direction === 'out' ? 'sent' : 'received'} ${first.replace(/ SIP\/2\.0$/, '').replace(/^SIP\/2\.0 /, '')} ${cseq && `(${cseq})`}`;
+  const part = (name, words) => {
+    const span = document.createElement('span');
+    span.className = name;
+    span.textContent = words;
+    summary.append(span, ' ');
+  };
+  part('way', direction === 'out' ? 'sent' : 'received');
+  part('when', new Date().toTimeString().slice(0, 8));
+  part('what', `${first.replace(/ SIP\/2\.0$/, '').replace(/^SIP\/2\.0 /, '')}${cseq && ` (${cseq})`}`);
   const body = document.createElement('pre');
   body.textContent = text.replace(/^((?:Proxy-)?Authorization:).*$/gim, '$1 (left out here)');
   details.append(summary, body);

@@ -4,10 +4,16 @@ import { loadJsSIP } from './modules.js';
 import { watch } from './ladder.js';
 
 const at = (id) => document.getElementById(id);
-const status = (text) => { at('status').textContent = text; };
 const settings = { domain: 'localhost' };
+const title = document.title;
 let JsSIP;
 let agent;
+
+/** Tells how this telephone is; `how` is `good`, `bad` or nothing. */
+function status(text, how = '') {
+  at('status').textContent = text;
+  at('status').className = how;
+}
 
 function problem(text) {
   at('problem').hidden = !text;
@@ -40,16 +46,16 @@ function register(event) {
     user_agent: 'softswitch telephone',
   });
   agent.on('connected', () => status('Connected; registering.'));
-  agent.on('disconnected', () => status('Not connected. Trying again.'));
+  agent.on('disconnected', () => status('Not connected. Trying again.', 'bad'));
   agent.on('registered', () => {
-    status(`Registered as ${name}@${settings.domain}.`);
+    status(`Registered as ${name}@${settings.domain}.`, 'good');
     enable(true, 'unregister', 'audio', 'video', 'send');
   });
   agent.on('unregistered', () => {
     status('Not registered.');
     enable(false, 'unregister', 'audio', 'video', 'send');
   });
-  agent.on('registrationFailed', ({ cause }) => status(`Not registered: ${cause}.`));
+  agent.on('registrationFailed', ({ cause }) => status(`Not registered: ${cause}.`, 'bad'));
   agent.on('newRTCSession', ({ originator, session }) => new Call(session, originator === 'remote'));
   agent.on('newMessage', ({ originator, message, request }) => {
     const other = originator === 'remote' ? request.from.uri : request.to?.uri ?? message.remote_identity?.uri;
@@ -71,7 +77,6 @@ class Call {
   constructor(session, incoming) {
     this.session = session;
     this.card = at('call').content.firstElementChild.cloneNode(true);
-    at('calls').querySelector('.none')?.remove();
     at('calls').append(this.card);
     this.find('h3').textContent = `${incoming ? 'From' : 'To'} ${session.remote_identity.uri.user ?? session.remote_identity.uri}`;
     this.state(incoming ? 'ringing here' : 'calling');
@@ -82,9 +87,14 @@ class Call {
       this.find('.keys').append(button);
     }
     this.offer(incoming ? ['answer', 'video', 'end'] : ['end']);
+    if (incoming) {
+      // Whoever looks at another page is to see it, too.
+      document.title = `\u260e ${session.remote_identity.uri.user} calls`;
+      this.card.classList.add('rings');
+    }
     this.card.addEventListener('click', (event) => this.act(event.target.dataset.do));
     session.on('progress', ({ originator }) => originator === 'remote' && this.state('ringing there'));
-    session.on('accepted', () => this.state('answered'));
+    session.on('accepted', () => { this.quiet(); this.state('answered'); });
     session.on('confirmed', () => {
       this.state('talking');
       this.offer(['hold', 'transfer', 'end', 'keys']);
@@ -104,6 +114,12 @@ class Call {
   find(selector) { return this.card.querySelector(selector); }
 
   state(text) { this.find('.state').textContent = text; }
+
+  /** Rings no more. */
+  quiet() {
+    this.card.classList.remove('rings');
+    document.title = title;
+  }
 
   /** Shows the buttons that do something now. */
   offer(names) {
@@ -147,6 +163,8 @@ class Call {
   }
 
   over(text) {
+    this.quiet();
+    this.card.classList.add('over');
     this.state(text);
     this.offer([]);
     this.find('.media').classList.remove('seen');
@@ -184,7 +202,7 @@ async function start() {
 }
 
 start().catch((error) => {
-  status('Not working.');
+  status('Not working.', 'bad');
   problem(`JsSIP, the SIP library of this page, is missing.\n${error.message}\n
 Run "npm ci" in examples/softswitch and start softswitch there again, name a folder with --web-modules, or connect this computer to the network.`);
 });
