@@ -130,3 +130,16 @@ fn users_are_read_again_on_sighup() {
     wait_until("the refusal", Duration::from_secs(30), || switch.peer.output().contains("the users stay as they are"));
     register("register");
 }
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let scratch = Scratch::new("twice");
+    let mut switch = Softswitch::start(&scratch, &["--tcp", "none", "--ws", "none"]);
+    let server = format!("localhost:{}", switch.address("udp").port());
+    // Its answer is kept for 32 s, for the request might come again.
+    assert_eq!(Phone::start("asks", &["--server", &server, "options", "echo"], &scratch).finish().code, Some(0));
+    switch.signal("INT");
+    wait_until("it to wait", Duration::from_secs(30), || switch.peer.output().contains("a second signal ends it now"));
+    switch.signal("INT");
+    assert!(switch.peer.wait(Duration::from_secs(20)).success(), "{}", switch.peer.output());
+}

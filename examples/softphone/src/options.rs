@@ -38,7 +38,7 @@ what to do:
   --expires SECONDS         how long a registration or subscription is good for. Default 600
   --auto                    answer calls at once
   --busy                    refuse calls with 486
-  --for SECONDS             call, answer: hang up after so long; register, subscribe: end after so long
+  --for SECONDS             call, answer: talk for so long, then hang up; register, subscribe: end after so long
   --calls N                 answer: end after so many calls
   --event NAME              subscribe: the event package. Default presence
   --hold-after SECONDS      put the call on hold after so long, and take it back as much later

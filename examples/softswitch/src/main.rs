@@ -231,7 +231,7 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
         greet(&config, &opened.listening, metrics, &hall.page);
         until_told(&mut signals, &config, &tls, &shards).await;
         tasks.iter().for_each(|task| task.abort());
-        drain(&config, &shards).await;
+        drain(&mut signals, &config, &shards).await;
         if let Some(file) = &config.state {
             let going_on = export(&shards).await;
             let count = state::save(file, &identity, &locations, &going_on, Moment::now(epoch))?;
@@ -422,6 +422,14 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
         })
     }
+
+    /// SIGTERM or SIGINT.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => (),
+            _ = self.interrupt.recv() => (),
+        }
+    }
 }
 
 /// Reads users and certificates again at each SIGHUP; returns at SIGTERM or SIGINT.
@@ -460,9 +468,9 @@ async fn export(shards: &Shards) -> Vec<Vec<String>> {
     all
 }
 
-/// Lets transactions end, for as long as was chosen.
-async fn drain(config: &Config, shards: &Shards) {
-    log!(Info, "waiting for transactions to end, at most {} s", config.drain.as_secs());
+/// Lets transactions end, for as long as was chosen or until it is told again.
+async fn drain(signals: &mut Signals, config: &Config, shards: &Shards) {
+    log!(Info, "waiting for transactions to end, at most {} s; a second signal ends it now", config.drain.as_secs());
     let mut waiting = Vec::new();
     for shard in 0..shards.count() {
         let (done, ended) = oneshot::channel();
@@ -475,7 +483,12 @@ async fn drain(config: &Config, shards: &Shards) {
             let _ = ended.await;
         }
     };
-    if tokio::time::timeout(config.drain, all).await.is_err() {
+    let in_time = tokio::select! {
+        () = all => true,
+        () = tokio::time::sleep(config.drain) => false,
+        () = signals.end() => false,
+    };
+    if !in_time {
         log!(Warn, "ended with transactions still under way");
     }
 }

@@ -374,7 +374,8 @@ Every option can also stand in the file named by --config, and in the environmen
 SOFTSWITCH_MAX_PER_SOURCE; several values are separated by spaces there. The command line counts before the
 environment, the environment before the file.
 
-SIGHUP reads users and certificates again. SIGTERM stops taking new work, waits for what is under way, and ends.
+SIGHUP reads users and certificates again. SIGTERM and Ctrl-C stop taking new work, wait
+for what is under way, and end; a second one does not wait.
 ",
     );
     if !cfg!(feature = "sqlite") {
