@@ -49,13 +49,37 @@ pub(crate) struct Deadlines {
     order: BTreeMap<(Instant, Deadline), ()>,
     /// When each of them is, by itself: never walked.
     at: HashMap<Deadline, Instant, IdHash>,
+    /// How many there are of each kind: most kinds are seldom set, and all are cleared when an owner ends.
+    of_kind: [usize; 14],
+}
+
+impl Deadline {
+    const fn kind(self) -> usize {
+        match self {
+            Deadline::NoAnswer(_) => 0,
+            Deadline::CallLength(_) => 1,
+            Deadline::Progress(_) => 2,
+            Deadline::Reliable(_) => 3,
+            Deadline::ReliableLost(_) => 4,
+            Deadline::Refresh(_) => 5,
+            Deadline::SessionEnd(_) => 6,
+            Deadline::Glare(_) => 7,
+            Deadline::Answer(_) => 8,
+            Deadline::Register(_) => 9,
+            Deadline::Subscribe(_) => 10,
+            Deadline::FirstNotify(_) => 11,
+            Deadline::Publish(_) => 12,
+            Deadline::Parked(_) => 13,
+        }
+    }
 }
 
 impl Deadlines {
     /// Sets a deadline; one of the same kind and owner is replaced.
     pub(crate) fn set(&mut self, deadline: Deadline, at: Instant) {
-        if let Some(old) = self.at.insert(deadline, at) {
-            self.order.remove(&(old, deadline));
+        match self.at.insert(deadline, at) {
+            Some(old) => drop(self.order.remove(&(old, deadline))),
+            None => self.of_kind[deadline.kind()] += 1,
         }
         self.order.insert((at, deadline), ());
     }
@@ -65,7 +89,11 @@ impl Deadlines {
     }
 
     pub(crate) fn clear(&mut self, deadline: Deadline) {
+        if self.of_kind[deadline.kind()] == 0 {
+            return;
+        }
         if let Some(at) = self.at.remove(&deadline) {
+            self.of_kind[deadline.kind()] -= 1;
             self.order.remove(&(at, deadline));
         }
     }
@@ -101,8 +129,7 @@ impl Deadlines {
         if at > now {
             return None;
         }
-        self.order.pop_first();
-        self.at.remove(&deadline);
+        self.clear(deadline);
         Some(deadline)
     }
 

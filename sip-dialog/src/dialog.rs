@@ -334,9 +334,13 @@ impl Dialog {
 
     /// Whether `call_id`, our tag and the peer's are this dialog's.
     pub fn is(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> bool {
-        self.local_tag_bytes() == local_tag.as_bytes()
-            && tail(self.value(Header::To), self.remote_tag) == remote_tag.as_bytes()
-            && self.value(Header::CallId) == call_id.as_bytes()
+        self.is_bytes(call_id.as_bytes(), local_tag.as_bytes(), remote_tag.as_bytes())
+    }
+
+    pub(crate) fn is_bytes(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
+        self.local_tag_bytes() == local_tag
+            && tail(self.value(Header::To), self.remote_tag) == remote_tag
+            && self.value(Header::CallId) == call_id
     }
 
     /// Spends the next sequence number: the only place that does.

@@ -332,7 +332,7 @@ impl UserAgentCore {
     pub fn target_call(&self, request: &Message) -> Option<CallHandle> {
         let value = request.value::<TargetDialog<'_>>(Header::TargetDialog).ok()??;
         let (local, remote) = (value.local_tag().ok()??, value.remote_tag().ok()??);
-        self.call_of(self.find_dialog(value.call_id(), local, remote)?)
+        self.call_of(self.find_dialog(value.call_id().as_bytes(), local.as_bytes(), remote.as_bytes())?)
     }
 
     /// Transfers the peer of `call` to the peer of `other`: a REFER whose target replaces the call with `other` (RFC 5589 section

@@ -37,8 +37,12 @@ impl<'a> FieldValue<'a> for CSeq<'a> {
 #[inline]
 pub(crate) fn number(v: &[u8], at: usize) -> Result<(u32, usize), ValueError> {
     // A sender keeps below 2**31; a receiver refuses only what 32 bits cannot hold (RFC 4475 section 3.1.2.4).
-    let end = scan::skip(v, at, scan::DIGIT);
-    let number = v.get(at..end).and_then(scan::decimal).and_then(|n| u32::try_from(n).ok());
+    let (mut end, mut number) = (at, 0u64);
+    while let Some(digit) = v.get(end).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        number = (number * 10 + u64::from(digit)).min(1 << 32);
+        end += 1;
+    }
+    let number = u32::try_from(number).ok().filter(|_| end > at);
     number
         .map(|n| (n, end))
         .ok_or(ValueError::new(if v.is_empty() { ValueFault::Empty } else { ValueFault::Number }, at))

@@ -129,6 +129,7 @@ pub use message::{HeaderField, Headers, Message, StartLine};
 pub use method::Method;
 pub use name_addr::{Contact, NameAddr};
 pub use params::{Param, ParamValue, Params};
+pub use reads::DialogIds;
 pub use salvage::{Salvaged, salvage};
 pub use serialize::Slices;
 pub use status::StatusCode;

@@ -96,9 +96,15 @@ impl<'a> Params<'a> {
     /// As [`get`](Params::get), and if the value is missing or not a token.
     #[inline]
     pub fn token(&self, name: &str) -> Result<Option<&'a str>, ValueError> {
+        Ok(self.token_bytes(name)?.map(scan::text))
+    }
+
+    /// As [`token`](Params::token).
+    #[inline]
+    pub(crate) fn token_bytes(&self, name: &str) -> Result<Option<&'a [u8]>, ValueError> {
         match self.find(name)? {
             None => Ok(None),
-            Some(Raw { value: Some(value), token: true, .. }) => Ok(Some(scan::text(value))),
+            Some(Raw { value: Some(value), token: true, .. }) => Ok(Some(value)),
             Some(raw) => Err(ValueError::new(ValueFault::Param, self.offset_of(&raw.param()))),
         }
     }

@@ -48,7 +48,52 @@ impl FieldValue<'_> for Number {
     }
 }
 
+/// What tells the dialog of a message (RFC 3261 section 12): [`Message::dialog_ids`]. As bytes, for that is how they are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialogIds<'a> {
+    /// The Call-ID.
+    pub call_id: &'a [u8],
+    /// The tag of From; `None` without one, as RFC 2543 allowed.
+    pub from_tag: Option<&'a [u8]>,
+    /// The tag of To; `None` without one: the message begins a dialog, or belongs to none.
+    pub to_tag: Option<&'a [u8]>,
+}
+
 impl Message {
+    /// The Call-ID and both tags.
+    ///
+    /// ```
+    /// # use sip_message::{Message, Method};
+    /// let bye = Message::request(Method::Bye, "sip:bob@192.0.2.4")
+    ///     .header("From", "<sip:alice@atlanta.com>;tag=88sja8x")
+    ///     .header("To", "<sip:bob@biloxi.com>;tag=99sa0xk")
+    ///     .header("Call-ID", "a84b4c76e66710")
+    ///     .cseq(231)
+    ///     .build()?;
+    /// let ids = bye.dialog_ids()?;
+    /// assert_eq!((ids.call_id, ids.to_tag), (&b"a84b4c76e66710"[..], Some(&b"99sa0xk"[..])));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// From, To or Call-ID is missing; From or To is malformed, or its tag is.
+    pub fn dialog_ids(&self) -> Result<DialogIds<'_>, HeaderError> {
+        Ok(DialogIds {
+            call_id: self.field(Header::CallId).ok_or(HeaderError::missing(Header::CallId))?,
+            from_tag: self.tag_of(Header::From)?,
+            to_tag: self.tag_of(Header::To)?,
+        })
+    }
+
+    fn tag_of(&self, header: Header) -> Result<Option<&[u8]>, HeaderError> {
+        let address: NameAddr<'_> = self.required(header)?;
+        address.params().token_bytes("tag").map_err(|error| {
+            let from = self.index.first_entry(header).map_or(0, |entry| entry.fault_offset());
+            HeaderError { header, fault: Some(error.kind), offset: from + error.offset }
+        })
+    }
+
     /// The Request-URI; `None` for a response.
     ///
     /// # Errors

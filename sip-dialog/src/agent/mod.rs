@@ -17,7 +17,7 @@ use core::hash::{BuildHasher as _, Hasher as _};
 use hashbrown::{HashMap, HashTable};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use sip_message::{Header, Lines, Message, Method, StatusCode};
+use sip_message::{DialogIds, Header, Lines, Message, Method, StatusCode};
 use sip_transaction::cores::{HashKey, Id as _, IdHash, Key, Slab};
 use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId, Transport};
 
@@ -426,18 +426,21 @@ impl UserAgentCore {
         }
     }
 
-    pub(crate) fn find_dialog(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> Option<DialogId> {
-        let hash = self.hash(&[local_tag.as_bytes()]);
-        let is =
-            |id: &DialogId| self.dialogs.get(*id).is_some_and(|entry| entry.dialog.is(call_id, local_tag, remote_tag));
+    pub(crate) fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
+        let hash = self.hash(&[local_tag]);
+        let is = |id: &DialogId| {
+            self.dialogs.get(*id).is_some_and(|entry| entry.dialog.is_bytes(call_id, local_tag, remote_tag))
+        };
         self.index.find(hash, is).copied()
     }
 
     /// The dialog a request that came in belongs to.
     pub(crate) fn dialog_of(&self, request: &Message) -> Option<DialogId> {
-        let local = request.to().ok()?.tag().ok()??;
-        let remote = request.from().ok()?.tag().ok()?.unwrap_or_default();
-        self.find_dialog(request.call_id().ok()?, local, remote)
+        self.dialog_of_ids(&request.dialog_ids().ok()?)
+    }
+
+    pub(crate) fn dialog_of_ids(&self, ids: &DialogIds<'_>) -> Option<DialogId> {
+        self.find_dialog(ids.call_id, ids.to_tag?, ids.from_tag.unwrap_or_default())
     }
 
     /// Whether a request is this core's to answer.

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use sip_message::headers::Token;
-use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
+use sip_message::{Capabilities, DialogIds, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
 
 use super::{UserAgentCore, is_standalone, status};
@@ -138,9 +138,11 @@ impl UserAgentCore {
             }
             return;
         }
-        let tagged = message.to().ok().and_then(|to| to.tag().ok().flatten()).is_some();
-        if tagged {
-            match self.dialog_of(&message) {
+        let Ok(ids) = message.dialog_ids() else {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        };
+        if ids.to_tag.is_some() {
+            match self.dialog_of_ids(&ids) {
                 Some(dialog) => self.in_dialog(ep, tx, path, dialog, message),
                 None if method == Method::Notify => self.on_notify_outside(ep, tx, path, message),
                 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
@@ -169,7 +171,7 @@ impl UserAgentCore {
         //# (based on the matching rules in Section 17.2.3), the UAS core SHOULD
         //# generate a 482 (Loop Detected) response and pass it to the server
         //# transaction.
-        let key = self.merge_key(&message);
+        let key = self.merge_key(&message, &ids);
         if self.merged.contains_key(&key) {
             return self.reply(ep, tx, &message, status(482));
         }
@@ -194,11 +196,9 @@ impl UserAgentCore {
         }
     }
 
-    fn merge_key(&self, message: &Message) -> u64 {
-        let from = message.from().ok().and_then(|from| from.tag().ok().flatten()).unwrap_or_default();
+    fn merge_key(&self, message: &Message, ids: &DialogIds<'_>) -> u64 {
         let cseq = message.cseq().map_or((0, ""), |cseq| (cseq.number, cseq.method.as_str()));
-        let call_id = message.call_id().unwrap_or_default();
-        let key = self.hash(&[call_id.as_bytes(), from.as_bytes(), &cseq.0.to_be_bytes(), cseq.1.as_bytes()]);
+        let key = self.hash(&[ids.call_id, ids.from_tag.unwrap_or_default(), &cseq.0.to_be_bytes(), cseq.1.as_bytes()]);
         key.max(1)
     }
 

@@ -129,7 +129,7 @@ fn named(
     from_tag: &str,
     early_only: bool,
 ) -> Result<CallHandle, StatusCode> {
-    let dialog = core.find_dialog(call_id, to_tag, from_tag).ok_or(status(481))?;
+    let dialog = core.find_dialog(call_id.as_bytes(), to_tag.as_bytes(), from_tag.as_bytes()).ok_or(status(481))?;
     let entry = core.dialogs.get(dialog).ok_or(status(481))?;
     //= https://www.rfc-editor.org/rfc/rfc3891#section-3
     //# Likewise, if the Replaces header field matches a dialog which was not

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
-use sip_message::{Header, Message, Method, NameAddr, Uri};
+use sip_message::{DialogIds, Header, Message, Method, NameAddr, Uri};
 use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 
 use super::prack::Order;
@@ -204,8 +204,8 @@ pub(crate) struct Calling {
 }
 
 impl Calling {
-    fn hung_up_on(&self, tag: &str) -> bool {
-        self.hung_up.iter().any(|known| **known == *tag)
+    fn hung_up_on(&self, tag: &[u8]) -> bool {
+        self.hung_up.iter().any(|known| known.as_bytes() == tag)
     }
 
     /// Keeps the tag of an early dialog that is hung up on; of more than `most` the oldest goes.
@@ -369,10 +369,8 @@ impl UserAgentCore {
     }
 
     /// The dialog a response belongs to, if it is known.
-    fn dialog_of_response(&self, message: &Message) -> Option<DialogId> {
-        let to_tag = message.to().ok()?.tag().ok()??;
-        let from_tag = message.from().ok()?.tag().ok()??;
-        self.find_dialog(message.call_id().ok()?, from_tag, to_tag)
+    fn dialog_of_response(&self, ids: &DialogIds<'_>) -> Option<DialogId> {
+        self.find_dialog(ids.call_id, ids.from_tag?, ids.to_tag?)
     }
 
     /// A provisional response other than 100.
@@ -395,8 +393,9 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3262#section-4
         //# The provisional response MUST establish a dialog if one is not yet
         //# created.
-        let known = self.dialog_of_response(&message);
-        let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
+        let ids = message.dialog_ids().ok();
+        let known = ids.and_then(|ids| self.dialog_of_response(&ids));
+        let tag = ids.and_then(|ids| ids.to_tag).unwrap_or_default();
         if found.calling.as_ref().is_some_and(|calling| calling.hung_up_on(tag)) {
             return;
         }
@@ -458,9 +457,11 @@ impl UserAgentCore {
     }
 
     /// Sends the ACK again if the 2xx with this tag has had one.
-    pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &str) -> bool {
+    pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &[u8]) -> bool {
         let Some(client) = self.clients.get(&tx) else { return false };
-        let Some((_, ack, over)) = client.acks.iter().find(|(known, _, _)| **known == *tag) else { return false };
+        let Some((_, ack, over)) = client.acks.iter().find(|(known, _, _)| known.as_bytes() == tag) else {
+            return false;
+        };
         send_ack(ep, self.now, (**ack).clone(), *over);
         true
     }
@@ -507,11 +508,12 @@ impl UserAgentCore {
         path: Path,
         message: Box<Message>,
     ) {
-        let tag: Box<str> = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default().into();
+        let ids = message.dialog_ids().ok();
+        let tag = ids.and_then(|ids| ids.to_tag).unwrap_or_default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# The ACK MUST be passed to the client transport every time a
         //# retransmission of the 2xx final response that triggered the ACK arrives.
-        if self.acknowledged(ep, tx, &tag) {
+        if self.acknowledged(ep, tx, tag) {
             return;
         }
         let (state, own) = match self.calls.get(call) {
@@ -519,7 +521,7 @@ impl UserAgentCore {
             _ => return self.lose(ep, tx, path, message),
         };
         if let Some(own) = own {
-            let same = self.dialogs.get(own).is_some_and(|entry| entry.dialog.remote_tag() == &*tag);
+            let same = self.dialogs.get(own).is_some_and(|entry| entry.dialog.remote_tag().as_bytes() == tag);
             // The 2xx again, before the host has answered its offer.
             if !same {
                 self.lose(ep, tx, path, message);
@@ -528,7 +530,7 @@ impl UserAgentCore {
         }
         // One we have hung up on, early, accepts all the same.
         let calling = self.calls.get(call).and_then(|found| found.calling.as_ref());
-        let dying = calling.is_some_and(|calling| calling.hung_up_on(&tag));
+        let dying = calling.is_some_and(|calling| calling.hung_up_on(tag));
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# If, after acknowledging any 2xx response to an INVITE, the UAC does not
         //# want to continue with that dialog, then the UAC MUST terminate the
@@ -541,7 +543,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
         //# Otherwise, a new dialog in the "confirmed" state MUST be constructed
         //# using the procedures of Section 12.1.2.
-        let known = self.dialog_of_response(&message);
+        let known = ids.and_then(|ids| self.dialog_of_response(&ids));
         let dialog = self.early_dialog(tx, call, path, known, &message);
         let confirmed = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.confirm(&message).is_ok() && message.has(Header::Contact),

@@ -308,7 +308,7 @@ impl UserAgentCore {
         purpose: Purpose,
         message: Box<Message>,
     ) {
-        let tag = message.to().ok().and_then(|to| to.tag().ok().flatten()).unwrap_or_default();
+        let tag = message.dialog_ids().ok().and_then(|ids| ids.to_tag).unwrap_or_default();
         if self.acknowledged(ep, tx, tag) {
             return;
         }
