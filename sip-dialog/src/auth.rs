@@ -219,6 +219,9 @@ fn read<'a>(challenge: Challenge<'a>) -> Option<Offer<'a>> {
     Some(Offer { realm, bearer, algorithm, stale: challenge.stale().unwrap_or(false), challenge })
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-26.3.1
+//# Proxy servers, redirect servers, registrars, and UAs MUST implement
+//# Digest Authorization, encompassing all of the aspects required in 22.
 impl AuthContext {
     /// Whether there is nothing to show.
     pub(crate) fn is_empty(&self) -> bool {

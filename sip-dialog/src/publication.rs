@@ -180,6 +180,40 @@ impl UserAgentCore {
     //# PUBLISH request with an Expires value of "0", and set the SIP-If-Match
     //# header field to contain the entity-tag of the event state publication to
     //# be removed.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4
+    //# The Record-Route header field has no meaning in PUBLISH requests or
+    //# responses, and MUST be ignored if present.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4
+    //# In particular, the UAC MUST NOT create a new route set based on the
+    //# presence or absence of a Record-Route header field in any response to a
+    //# PUBLISH request.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.1
+    //# This header field MUST contain a single entity-tag that was returned by
+    //# the ESC in the SIP-ETag header field of the response to a previous
+    //# publication.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.2
+    //# An initial PUBLISH request MUST contain a body that contains the
+    //# published event state.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.3
+    //# To refresh a publication, the EPA MUST create a PUBLISH request that
+    //# includes in a SIP-If-Match header field the entity-tag of the
+    //# publication to be refreshed.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.4
+    //# To modify event state, the EPA MUST construct a PUBLISH request that
+    //# includes in a SIP-If-Match header field the entity-tag of the event
+    //# state publication to be modified.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.4
+    //# A PUBLISH request that modifies event state MUST contain a body that
+    //# includes the modified event state.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-4.5
+    //# Therefore, a PUBLISH request that removes event state MUST NOT contain a
+    //# body.
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-14.1
+    //# ESCs and EPAs MUST implement Digest for authenticating PUBLISH requests,
+    //# as defined in RFC 3261 [4].
+    //= https://www.rfc-editor.org/rfc/rfc3903#section-14.2
+    //# Implementations MUST support Digest authentication, as defined in RFC
+    //# 3261 [4].
     fn send_publish(&mut self, ep: &mut Endpoint, id: PublicationId, with_body: bool) -> Result<(), CommandError> {
         let Some(found) = self.publications.get_mut(id) else { return Err(CommandError::Unknown) };
         let (wanted, etag, leaving) = (found.wanted.clone(), found.etag.clone(), found.leaving);
@@ -238,6 +272,9 @@ impl UserAgentCore {
                 //= https://www.rfc-editor.org/rfc/rfc3903#section-4.3
                 //# The EPA MUST store this entity-tag, replacing any existing entity-tag
                 //# for the refreshed event state.
+                //= https://www.rfc-editor.org/rfc/rfc3903#section-4.4
+                //# The EPA MUST store this entity-tag, replacing any existing entity-tag
+                //# for the modified event state.
                 let etag = text_of(&message, Header::SipEtag);
                 found.etag = (!etag.is_empty()).then(|| etag.into());
                 let expires = message.value::<DeltaSeconds>(Header::Expires).ok().flatten();
@@ -258,6 +295,12 @@ impl UserAgentCore {
             }
             response if found.leaving => self.end_publication(id, PublicationEnd::Removed, response),
             // The server has forgotten it: published as if for the first time.
+            //= https://www.rfc-editor.org/rfc/rfc3903#section-5
+            //# If an EPA receives a 412 (Conditional Request Failed) response, it MUST
+            //# NOT reattempt the PUBLISH request.
+            //= https://www.rfc-editor.org/rfc/rfc3903#section-5
+            //# The EPA MUST also discard the entity-tag that produced this error
+            //# response.
             Some(message) if code.code() == 412 && found.etag.is_some() => {
                 found.etag = None;
                 if self.send_publish(ep, id, true).is_err() {

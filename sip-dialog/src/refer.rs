@@ -11,8 +11,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
 use sip_message::body::{BodyPart, MultipartBody, MultipartBuilder};
-use sip_message::headers::{ReferSub, ReferredBy, TargetDialog};
-use sip_message::{BuildError, Header, HeaderName, Message, Method, NameAddr, StatusCode};
+use sip_message::headers::{ReferSub, ReferredBy, Replaces, TargetDialog};
+use sip_message::{BuildError, FieldValue as _, Header, HeaderName, Message, Method, NameAddr, StatusCode};
 use sip_transaction::{Endpoint, Instant, Path, ServerTxId};
 
 use crate::agent::UserAgentCore;
@@ -333,6 +333,15 @@ impl UserAgentCore {
         let value = request.value::<TargetDialog<'_>>(Header::TargetDialog).ok()??;
         let (local, remote) = (value.local_tag().ok()??, value.remote_tag().ok()??);
         self.call_of(self.find_dialog(value.call_id().as_bytes(), local.as_bytes(), remote.as_bytes())?)
+    }
+
+    /// The call of ours that the Refer-To of a REFER asks the new call to replace, if it is one: the sender has both.
+    pub(crate) fn refer_replaces(&self, refer: &Message) -> Option<CallHandle> {
+        let target = refer.value::<NameAddr<'_>>(Header::ReferTo).ok()??.uri().ok()?;
+        let value = target.as_sip()?.headers().get("Replaces")?.decoded_str()?;
+        let replaces = Replaces::parse_value(value.as_bytes()).ok()?;
+        let (ours, theirs) = (replaces.to_tag().ok()?.as_bytes(), replaces.from_tag().ok()?.as_bytes());
+        self.call_of(self.find_dialog(replaces.call_id().as_bytes(), ours, theirs)?)
     }
 
     /// Transfers the peer of `call` to the peer of `other`: a REFER whose target replaces the call with `other` (RFC 5589 section

@@ -59,6 +59,9 @@ impl OutgoingRequest {
     }
 
     /// A MESSAGE (RFC 3428).
+    //= https://www.rfc-editor.org/rfc/rfc3428#section-4
+    //# All UACs which support the MESSAGE method MUST be prepared to send
+    //# MESSAGE requests with a body of type text/plain.
     pub fn message(origin: Origin, target: impl Into<String>, body: Body) -> Self {
         OutgoingRequest::new(origin, Method::Message, target).body(body)
     }
@@ -177,7 +180,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The id is stale or of a request that was sent; the status is provisional; a value is malformed.
+    /// The id is stale or of a request that was sent; the status is provisional; a value is malformed; a 2xx to MESSAGE has a body.
     pub fn respond(
         &mut self,
         ep: &mut Endpoint,
@@ -193,6 +196,13 @@ impl UserAgentCore {
         let found = self.requests.get(id).ok_or(CommandError::Unknown)?;
         let Some((tx, request)) = &found.incoming else { return Err(CommandError::WrongState) };
         let tx = *tx;
+        //= https://www.rfc-editor.org/rfc/rfc3428#section-7
+        //# A 2xx response to a MESSAGE request MUST NOT contain a body.
+        if code.is_success() && reply.body.is_some() && request.method() == Some(Method::Message) {
+            return Err(CommandError::BodyNotAllowed);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3428#section-7
+        //# A UAS MUST NOT insert a Contact header field into a 2xx response.
         let mut builder = reply.headers.on_response(self.response(ep, tx, request, code));
         if let Some(body) = reply.body {
             builder = body.on_response(builder);

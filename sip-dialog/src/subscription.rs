@@ -360,6 +360,34 @@ impl UserAgentCore {
         Ok(())
     }
 
+    /// A subscription goes on over another flow: the notifier is told by a refresh, the subscriber by a NOTIFY of the last state.
+    pub(crate) fn rebind_subscription(
+        &mut self,
+        ep: &mut Endpoint,
+        id: SubscriptionId,
+        path: Path,
+        contact: Option<&str>,
+    ) {
+        let Some(sub) = self.subscriptions.get_mut(id) else { return };
+        sub.pin = Some(path);
+        if let Some(contact) = contact {
+            sub.contact = contact.into();
+        }
+        // A REFER's is over soon, and says what it has to say by itself.
+        match (sub.side, sub.state) {
+            _ if sub.refer => {}
+            (Side::Subscriber, State::Live) => {
+                let expires = sub.expires;
+                let _ = self.send_resubscribe(ep, id, expires);
+            }
+            (Side::Notifier, State::Live) => {
+                let last = sub.last.as_deref().cloned();
+                let _ = self.send_notify(ep, id, last, None);
+            }
+            _ => {}
+        }
+    }
+
     /// The end of a subscription: it leaves all tables.
     pub(crate) fn end_sub(&mut self, id: SubscriptionId, cause: SubscriptionEnd, message: Option<Box<Message>>) {
         let Some(sub) = self.subscriptions.remove(id) else { return };

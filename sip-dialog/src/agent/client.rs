@@ -190,7 +190,7 @@ impl UserAgentCore {
         purpose: Purpose,
     ) -> Result<ClientTxId, CommandError> {
         let entry = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?;
-        let (over, used) = (Over::of(entry.pin, &entry.dialog), entry.dialog.local_cseq());
+        let (over, used) = (Over::of(entry.pin(), &entry.dialog), entry.dialog.local_cseq());
         let early = entry.call.and_then(|call| self.calls.get(call)).filter(|call| call.calling.is_some());
         if let Some(invite) = early.and_then(|call| call.client).and_then(|tx| self.clients.get_mut(&tx)) {
             invite.used = invite.used.max(used);

@@ -123,6 +123,10 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3891#section-6.2
         //# UAs which support the Replaces header MUST include the "replaces" option
         //# tag in a Supported header field.
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-4
+        //# When a UAC sends an initial dialog initiation request, and if it is
+        //# willing to receive 199 responses, it MUST insert a "199" option-tag in
+        //# the Supported header field [RFC3261] of the request.
         supported.push_str("timer, replaces, join, norefersub, tdialog, 199, gruu");
         for extension in &config.extensions {
             supported.push_str(", ");
@@ -142,6 +146,13 @@ impl UserAgentCore {
         //# If a UA is not willing to receive INFO requests for any Info Packages,
         //# during dialog establishment or later during the invite dialog usage, the
         //# UA MUST indicate this by including an empty Recv-Info header field.
+        //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+        //# A UA that supports the Info Package mechanism MUST indicate, using the
+        //# Recv-Info header field, the set of Info Packages for which it is willing
+        //# to receive INFO requests for a specific session.
+        //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+        //# A UA MUST use the Recv-Info header field in order to indicate that it
+        //# supports the Info Package mechanism.
         let packages_line = line(Header::RecvInfo, &config.info_packages.join(", "));
         let agent_line = product(Header::UserAgent);
         let mut request_lines = agent_line.clone();
@@ -418,6 +429,7 @@ impl UserAgentCore {
     /// Pins a dialog to another flow, or to none.
     pub(crate) fn pin_dialog(&mut self, id: DialogId, path: Option<Path>) {
         let Some(entry) = self.dialogs.get_mut(id) else { return };
+        entry.lost = false;
         if let Some(old) = core::mem::replace(&mut entry.pin, path) {
             self.flows.remove(&(old.flow, Bound::Dialog(id)));
         }
@@ -491,18 +503,22 @@ impl UserAgentCore {
 
     /// A flow ended: what is bound to it goes on without.
     fn on_flow_ended(&mut self, ep: &mut Endpoint, flow: FlowId) {
-        loop {
-            let next = self.flows.range((flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)))..).next();
-            let Some((&(of, bound), ())) = next else { break };
-            if of != flow {
-                break;
-            }
-            self.flows.remove(&(of, bound));
+        for bound in self.bound_to(flow) {
             match bound {
-                Bound::Registration(id) => self.on_registration_flow_lost(ep, id, flow),
+                Bound::Registration(id) => {
+                    self.flows.remove(&(flow, bound));
+                    self.on_registration_flow_lost(ep, id, flow);
+                }
+                // It stays in the table, to be found again when another flow takes the place of this one.
                 Bound::Dialog(id) => self.on_dialog_flow_lost(id, flow),
             }
         }
+    }
+
+    /// What is bound to a flow, or was before it ended.
+    pub(crate) fn bound_to(&self, flow: FlowId) -> Vec<Bound> {
+        let first = (flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)));
+        self.flows.range(first..).map_while(|(&(of, bound), ())| (of == flow).then_some(bound)).collect()
     }
 }
 

@@ -38,6 +38,9 @@ pub(crate) struct Server {
 }
 
 /// Option tags that Require may name besides those of the host.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-11.2
+//# When present in a Require or Proxy-Require header field of a request, it
+//# indicates that the UAS, or proxies, MUST support the 199 response code.
 const EXTENSIONS: [&str; 9] =
     ["100rel", "timer", "replaces", "join", "norefersub", "tdialog", "199", "gruu", "outbound"];
 

@@ -27,6 +27,8 @@ pub(crate) struct Way {
 /// A Contact value whose URI is turned from `sip:` to `sips:`, if it is to be.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
 //# If the "secure" flag is true, that URI MUST be a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-26.3.1
+//# All SIP elements that support TLS MUST also support the SIPS URI scheme.
 pub(crate) fn secured(contact: &Arc<str>, secure: bool) -> Arc<str> {
     match secure.then(|| contact.find("sip:")).flatten() {
         Some(at) => {

@@ -110,6 +110,8 @@ pub(crate) struct Ringing {
     last: Option<Box<Message>>,
     deferred: Option<Reply>,
     replaces: Option<CallHandle>,
+    /// What the BYE is to say that waits for the ACK.
+    pub(crate) farewell: Option<Box<Reply>>,
     /// The final response is sent.
     pub(crate) answered: bool,
 }
@@ -242,6 +244,7 @@ impl UserAgentCore {
             last: None,
             deferred: None,
             replaces,
+            farewell: None,
             answered: false,
         }));
         let Some(id) = self.calls.insert(call) else {
@@ -276,7 +279,8 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The call is not ringing here; the status is not from 101 to 199; a session description was given that cannot go out there;
+    /// The call is not ringing here; the status is not from 101 to 199, or is 199 without a Reason field or for a peer that does not
+    /// support it (RFC 6228); a session description was given that cannot go out there;
     /// too many reliable responses wait for their PRACK.
     pub fn progress(
         &mut self,
@@ -298,6 +302,30 @@ impl UserAgentCore {
         //# A UAS MUST NOT attempt to send a 100 (Trying) response reliably.
         if !progress.status.is_provisional() || progress.status.code() == 100 {
             return Err(CommandError::BadStatus);
+        }
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-5
+        //# If the Supported header field of an initial dialog initiation request
+        //# does not contain a "199" option-tag, the UAC MUST NOT send a 199
+        //# response on any early dialog associated with the request.
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-5
+        //# When a UAS generates a 199 response, the response MUST contain a To
+        //# header field tag parameter [RFC3261], in order for other entities to
+        //# identify the early dialog that has been terminated.
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-5
+        //# The UAS MUST also insert a Reason header field [RFC3326] that contains a
+        //# response code describing the reason why the early dialog was terminated.
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-7
+        //# If such a request is received by a UA, it MUST act in the same way as if
+        //# it had received the request after sending the final non-2xx response to
+        //# the INVITE request, as specified in RFC 3261.
+        if progress.status.code() == 199 {
+            let request = self.calls.get(call).and_then(|found| found.ringing.as_ref()).map(|ringing| &ringing.request);
+            if !request.is_some_and(|request| has_token(request, Header::Supported, "199")) {
+                return Err(CommandError::NotSupported);
+            }
+            if !progress.headers.has(Header::Reason) {
+                return Err(CommandError::BadStatus);
+            }
         }
         let limit = self.config.limits.reliable_queue;
         let always = self.config.reliable == Reliable::Always;
@@ -622,10 +650,11 @@ impl UserAgentCore {
             //# transaction times out.
             _ if found.state == CallState::AwaitAck => {
                 found.server = None;
-                found.ringing = None;
+                let farewell =
+                    found.ringing.take().and_then(|ringing| ringing.farewell).map_or_else(Reply::new, |reply| *reply);
                 found.state = CallState::Confirmed;
                 let cause = found.ending.unwrap_or(EndCause::NotAcknowledged);
-                let _ = self.finish_call(ep, call, cause, None);
+                let _ = self.finish_call_with(ep, call, cause, farewell);
             }
             // The transaction layer answered for a host that never did, or lost the flow of the caller.
             _ if matches!(found.state, CallState::Ringing | CallState::Accepting) => {
@@ -663,7 +692,7 @@ impl UserAgentCore {
             return;
         }
         found.server = None;
-        found.ringing = None;
+        let farewell = found.ringing.take().and_then(|ringing| ringing.farewell);
         found.state = CallState::Confirmed;
         let ending = found.ending;
         // A re-INVITE may have overtaken it: the offer that is pending then is that one's.
@@ -677,7 +706,7 @@ impl UserAgentCore {
         });
         self.call_event(call, CallEvent::Confirmed { message: Some(message), session });
         if let Some(cause) = ending {
-            let _ = self.finish_call(ep, call, cause, None);
+            let _ = self.finish_call_with(ep, call, cause, farewell.map_or_else(Reply::new, |reply| *reply));
         }
     }
 }
@@ -685,5 +714,6 @@ impl UserAgentCore {
 wire!(struct Progress { status, body, headers, reliable });
 wire!(struct Reply { body, headers });
 wire!(struct Ringing {
-    request, cseq, timer, require_reliable, can_reliable, rseq, pending, queue, last, deferred, replaces, answered,
+    request, cseq, timer, require_reliable, can_reliable, rseq, pending, queue, last, deferred, replaces, farewell,
+    answered,
 });

@@ -467,9 +467,14 @@ impl UserAgentCore {
     }
 
     /// One of several early dialogs is over: the others go on.
+    //= https://www.rfc-editor.org/rfc/rfc6228#section-4
+    //# If multiple usages [RFC5057] are used within an early dialog, and it is
+    //# not clear which dialog usage the 199 response terminates, SIP entities
+    //# that keep dialog state SHALL NOT release resources associated with the
+    //# early dialog when they receive the 199 response.
     pub(crate) fn drop_early(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
         self.leave_fork(ep, call, dialog);
-        self.remove_dialog(dialog);
+        self.release_dialog(dialog, call);
     }
 
     /// The INVITE is refused, and sent again: its early dialogs are over.
@@ -628,7 +633,7 @@ impl UserAgentCore {
     ) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let mut builder = entry.dialog.ack(cseq);
-        let over = Over::of(entry.pin, &entry.dialog);
+        let over = Over::of(entry.pin(), &entry.dialog);
         let tag: Box<str> = entry.dialog.remote_tag().into();
         if let Some(body) = answer {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4

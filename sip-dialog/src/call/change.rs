@@ -127,7 +127,7 @@ impl UserAgentCore {
     }
 
     /// Sends an UPDATE (RFC 3311): with an offer to change the session, early or confirmed, or without one to refresh
-    /// it.
+    /// it. An offer that [holds](crate::sdp::is_hold) puts the peer on hold as [`hold`](UserAgentCore::hold) does.
     ///
     /// # Errors
     ///
@@ -719,11 +719,28 @@ impl UserAgentCore {
         call: CallHandle,
         body: Body,
     ) -> Result<(), CommandError> {
+        self.answer_with(ep, now, call, body, ExtraHeaders::new())
+    }
+
+    /// Answers as [`answer`](UserAgentCore::answer) does, with header fields of the host's in the 2xx. An ACK or PRACK that takes the answer has
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// As [`answer`](UserAgentCore::answer); a header field is malformed.
+    pub fn answer_with(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        body: Body,
+        headers: ExtraHeaders,
+    ) -> Result<(), CommandError> {
         self.advance(now);
         let asked_in = self.dialog_of_asked(call);
         let found = self.calls.get_mut(call).ok_or(CommandError::Unknown)?;
         if let (Some(dialog), Some(asked)) = (asked_in, found.asked.take()) {
-            return match self.send_change_ok(ep, call, dialog, *asked, Some(body), ExtraHeaders::new()) {
+            return match self.send_change_ok(ep, call, dialog, *asked, Some(body), headers) {
                 Ok(()) => {
                     self.settle_answer(call);
                     self.after_prack(ep, call, dialog);

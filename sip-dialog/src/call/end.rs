@@ -2,16 +2,25 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use sip_message::{Header, Message, Method, StatusCode};
+use sip_message::{Header, HeaderName, Lines, Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant, ServerTxId};
 
 use super::CallState;
+use super::callee::Reply;
 use crate::agent::client::{Final, Purpose};
 use crate::agent::{UserAgentCore, status};
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Owner};
 use crate::id::{CallHandle, DialogId};
+
+/// The Reason of an end.
+fn farewell(reason: Option<&str>) -> Reply {
+    match reason {
+        Some(reason) => Reply::new().header(Header::Reason.as_str(), reason),
+        None => Reply::new(),
+    }
+}
 
 impl UserAgentCore {
     /// Ends a call, whatever its state: CANCEL before an answer, 603 to an invitation, BYE once it stands. `reason` is the value of a
@@ -31,17 +40,41 @@ impl UserAgentCore {
         call: CallHandle,
         reason: Option<&str>,
     ) -> Result<(), CommandError> {
+        self.hang_up_with(ep, now, call, farewell(reason))
+    }
+
+    /// Ends a call as [`hang_up`](UserAgentCore::hang_up) does, with header fields and a body of the host's in the BYE or the refusal. A CANCEL
+    /// takes but the Reason of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`hang_up`](UserAgentCore::hang_up).
+    pub fn hang_up_with(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        reply: Reply,
+    ) -> Result<(), CommandError> {
         self.advance(now);
         let found = self.command_call(call)?;
         if found.ending.is_some() {
             return Err(CommandError::WrongState);
+        }
+        // What cannot be said must not leave the call half ended.
+        let mut trial = Lines::new();
+        for (name, value) in reply.headers.iter() {
+            trial.push(name, value)?;
+        }
+        if let Some(body) = &reply.body {
+            trial.push(Header::ContentType, &body.content_type)?;
         }
         let cause = match found.state {
             CallState::Calling | CallState::Cancelling => EndCause::Cancelled,
             CallState::Ringing => EndCause::Rejected(status(603)),
             _ => EndCause::HungUp,
         };
-        self.finish_call(ep, call, cause, reason)
+        self.finish_call_with(ep, call, cause, reply)
     }
 
     /// Hangs up on one of the early dialogs of a call that has forked, with a BYE; the others go on ringing. To give up all of them,
@@ -87,6 +120,17 @@ impl UserAgentCore {
         Ok(())
     }
 
+    /// Ends a call for `cause`, and says `reason`.
+    pub(crate) fn finish_call(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        cause: EndCause,
+        reason: Option<&str>,
+    ) -> Result<(), CommandError> {
+        self.finish_call_with(ep, call, cause, farewell(reason))
+    }
+
     /// Ends a call for `cause`, by what its state allows.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-15
     //# A UA MUST NOT send a BYE outside of a dialog.
@@ -94,12 +138,12 @@ impl UserAgentCore {
     //# The caller's UA MAY send a BYE for either confirmed or early dialogs,
     //# and the callee's UA MAY send a BYE on confirmed dialogs, but MUST NOT
     //# send a BYE on early dialogs.
-    pub(crate) fn finish_call(
+    pub(crate) fn finish_call_with(
         &mut self,
         ep: &mut Endpoint,
         call: CallHandle,
         cause: EndCause,
-        reason: Option<&str>,
+        reply: Reply,
     ) -> Result<(), CommandError> {
         let state = self.command_call(call)?.state;
         if state == CallState::Calling && self.unpark(Owner::Call(call)) {
@@ -120,7 +164,11 @@ impl UserAgentCore {
                 //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
                 //# The destination address, port, and transport for the CANCEL MUST be
                 //# identical to those used to send the original request.
-                if ep.cancel(self.now, tx, reason) == Err(sip_transaction::CommandError::Malformed) {
+                let mut headers = reply.headers.iter();
+                let reason = headers.find(|(name, _)| HeaderName::from(*name) == HeaderName::Known(Header::Reason));
+                if ep.cancel(self.now, tx, reason.map(|(_, value)| value))
+                    == Err(sip_transaction::CommandError::Malformed)
+                {
                     return Err(CommandError::WrongState);
                 }
                 if let Some(found) = self.calls.get_mut(call) {
@@ -143,9 +191,9 @@ impl UserAgentCore {
                 if let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_mut()) {
                     ringing.answered = true;
                     let request = ringing.request.clone();
-                    let mut builder = self.response(ep, tx, &request, code);
-                    if let Some(reason) = reason {
-                        builder = builder.header(Header::Reason, reason);
+                    let mut builder = reply.headers.on_response(self.response(ep, tx, &request, code));
+                    if let Some(body) = reply.body {
+                        builder = body.on_response(builder);
                     }
                     if !self.finish(ep, tx, builder) {
                         self.reply(ep, tx, &request, code);
@@ -159,16 +207,21 @@ impl UserAgentCore {
             //# it has received an ACK for its 2xx response or until the server
             //# transaction times out.
             CallState::AwaitAck => {
-                found.ending.get_or_insert(cause);
+                if found.ending.is_none() {
+                    found.ending = Some(cause);
+                    if let Some(ringing) = &mut found.ringing {
+                        ringing.farewell = Some(Box::new(reply));
+                    }
+                }
                 Ok(())
             }
             // The 2xx must have its ACK, even though there is no answer to put into it.
             CallState::AwaitAnswer => {
                 found.ending = Some(cause);
                 self.acknowledge(ep, call, None);
-                self.bye(ep, call, cause, reason)
+                self.bye(ep, call, cause, reply)
             }
-            CallState::Confirmed => self.bye(ep, call, cause, reason),
+            CallState::Confirmed => self.bye(ep, call, cause, reply),
         }
     }
 
@@ -176,24 +229,19 @@ impl UserAgentCore {
     //# The UAC MUST consider the session terminated (and therefore stop sending
     //# or listening for media) as soon as the BYE request is passed to the
     //# client transaction.
-    fn bye(
-        &mut self,
-        ep: &mut Endpoint,
-        call: CallHandle,
-        cause: EndCause,
-        reason: Option<&str>,
-    ) -> Result<(), CommandError> {
+    fn bye(&mut self, ep: &mut Endpoint, call: CallHandle, cause: EndCause, reply: Reply) -> Result<(), CommandError> {
         // A 2xx to a re-INVITE that waits for our answer gets its ACK first.
         self.acknowledge_change(ep, call, None);
         let Some((dialog, entry)) = self.entry_of(call) else {
             self.end_call(ep, call, cause, None);
             return Ok(());
         };
-        let mut builder = entry.dialog.request(Method::Bye);
-        if let Some(reason) = reason {
-            builder = builder.header(Header::Reason, reason);
+        let builder = entry.dialog.request(Method::Bye);
+        let mut builder = reply.headers.on_request(self.dress(builder));
+        if let Some(body) = reply.body {
+            builder = body.on_request(builder);
         }
-        let bye = self.dress(builder).build()?;
+        let bye = builder.build()?;
         self.send_bye(ep, dialog, bye);
         self.end_call(ep, call, cause, None);
         Ok(())
@@ -299,7 +347,7 @@ impl UserAgentCore {
             //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
             //# If the UAS cannot change the session parameters without prompting the
             //# user, it SHOULD reject the request with a 504 response.
-            let _ = self.refuse(ep, self.now, call, status(504), super::callee::Reply::new());
+            let _ = self.refuse(ep, self.now, call, status(504), Reply::new());
         }
         let Some(found) = self.calls.get(call) else { return };
         match found.state {

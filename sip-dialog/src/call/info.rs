@@ -31,6 +31,20 @@ impl UserAgentCore {
     //# or after the UA has received an indication that the remote UA is no
     //# longer willing to receive INFO requests associated with that Info
     //# Package.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+    //# When a UA sends an INFO request associated with a legacy INFO usage,
+    //# there is no Info Package associated with the request, and the UA MUST
+    //# NOT include an Info-Package header field in the request.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+    //# The INFO request MUST NOT contain a Recv-Info header field.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+    //# A UA MUST NOT send an INFO request outside an invite dialog usage and
+    //# MUST NOT send an INFO request for an Info Package inside an invite
+    //# dialog usage if the remote UA has not indicated willingness to receive
+    //# that Info Package within that dialog.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.3.2
+    //# Message bodies associated with Info Packages MUST only be sent in INFO
+    //# requests.
     pub fn info(
         &mut self,
         ep: &mut Endpoint,
@@ -137,6 +151,10 @@ impl UserAgentCore {
         let Some(call) = self.dialogs.get(dialog).and_then(|entry| entry.call) else { return };
         // Before the call stands the peer may simply not know its dialog yet.
         let stands = self.calls.get(call).is_some_and(|found| found.state == CallState::Confirmed);
+        //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+        //# If a UA receives a 469 (Bad Info Package) response to an INFO request,
+        //# based on RFC 5057 [RFC5057], the response represents a Transaction Only
+        //# failure, and the UA MUST NOT terminate the invite dialog usage.
         if stands && damage(code, false) != Damage::Transaction {
             self.lose_call(ep, call, code, response);
         }
@@ -152,11 +170,26 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.3
     //# A UA MUST NOT include a Recv-Info header field in a response if the
     //# associated request did not contain a Recv-Info header field.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.3
+    //# As with SDP answers, the receiver can include the same Recv-Info header
+    //# field value in multiple responses (18x/2xx) for the same
+    //# INVITE/re-INVITE transaction, but the receiver MUST use the same
+    //# Recv-Info header field value (if included) in all responses for the same
+    //# transaction.
     pub(crate) fn tell_packages(&self, builder: ResponseBuilder, request: &Message) -> ResponseBuilder {
         if request.has(Header::RecvInfo) { builder.lines(&self.packages_line) } else { builder }
     }
 
     /// INFO came.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.3.2
+    //# A UA MUST NOT include a message body associated with an Info Package in
+    //# an INFO response.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+    //# Once a UA has indicated that it is willing to receive INFO requests for
+    //# a specific Info Package, and a dialog has been established, the UA MUST
+    //# be prepared to receive INFO requests associated with that Info Package
+    //# until the UA indicates that it is no longer willing to receive INFO
+    //# requests associated with that Info Package.
     pub(crate) fn on_info(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, message: Box<Message>) {
         if let Some((tone, duration)) = dtmf::read(&message) {
             self.reply(ep, tx, &message, StatusCode::OK);
@@ -175,6 +208,9 @@ impl UserAgentCore {
             //# (Bad Info Package) response (see Section 11.6), which contains a
             //# Recv-Info header field with Info Packages for which the UA is willing to
             //# receive INFO requests.
+            //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2
+            //# The UA MUST NOT use the response to update the set of Info Packages, but
+            //# simply to indicate the current set.
             let builder = self.response(ep, tx, &message, status(469)).lines(&self.packages_line);
             self.finish(ep, tx, builder);
             return;

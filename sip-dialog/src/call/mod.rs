@@ -177,6 +177,8 @@ pub(crate) struct Entry {
     pub(crate) call: Option<CallHandle>,
     pub(crate) subs: Vec<SubscriptionId>,
     pub(crate) pin: Option<Path>,
+    /// The flow it is pinned to is gone.
+    pub(crate) lost: bool,
     pub(crate) contact: Arc<str>,
     pub(crate) oa: OfferAnswer,
     pub(crate) peer: Peer,
@@ -203,6 +205,7 @@ impl Entry {
             call: None,
             subs: Vec::new(),
             pin,
+            lost: false,
             contact,
             oa: OfferAnswer::new(),
             peer: Peer::default(),
@@ -217,11 +220,23 @@ impl Entry {
         }
     }
 
+    /// The flow to send over, if it is pinned to one that is there.
+    pub(crate) fn pin(&self) -> Option<Path> {
+        self.pin.filter(|_| !self.lost)
+    }
+
     pub(crate) fn learn(&mut self, message: &Message) {
         self.peer.learn(message);
     }
 
     /// Takes the Info Packages the peer lists, if it does.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+    //# Due to the possibility of forking, the UA that sends the initial INVITE
+    //# request MUST be prepared to receive INFO requests from multiple remote
+    //# UAs during the early dialog phase.
+    //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+    //# In addition, the UA MUST be prepared to receive different Recv-Info
+    //# header field values from different remote UAs.
     pub(crate) fn learn_packages(&mut self, message: &Message) {
         if message.has(Header::RecvInfo) {
             let mut list = alloc::string::String::new();
@@ -364,7 +379,7 @@ impl UserAgentCore {
 
     /// The flow a dialog is pinned to, if it is.
     pub fn dialog_path(&self, dialog: DialogId) -> Option<Path> {
-        self.dialogs.get(dialog)?.pin
+        self.dialogs.get(dialog)?.pin()
     }
 
     /// The call of a dialog.
@@ -468,7 +483,9 @@ impl UserAgentCore {
 
     pub(crate) fn on_dialog_flow_lost(&mut self, dialog: DialogId, flow: FlowId) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
-        entry.pin = None;
+        if core::mem::replace(&mut entry.lost, true) {
+            return;
+        }
         if let Some(call) = entry.call {
             self.call_event(call, CallEvent::FlowLost { flow });
         }
@@ -574,7 +591,7 @@ wire!(
     }
 );
 wire!(struct Entry {
-    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, session, packages, dying, referred,
+    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, session, packages, dying, referred, lost,
 } skip { auth } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,

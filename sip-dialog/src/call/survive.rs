@@ -2,22 +2,24 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 use sip_message::Method;
-use sip_transaction::{Endpoint, Instant, Path};
+use sip_transaction::{Endpoint, FlowId, Instant, Path};
 use smallvec::SmallVec;
 
 use super::{CallState, Peer};
-use crate::agent::UserAgentCore;
+use crate::agent::{Bound, UserAgentCore};
+use crate::deadlines::Deadline;
 use crate::error::CommandError;
-use crate::id::{CallHandle, DialogId};
+use crate::id::{CallHandle, DialogId, RegistrationId};
 use crate::origin::ExtraHeaders;
 
 impl UserAgentCore {
     /// Moves a call to another flow, and to another Contact if it changed with the flow; then tells the peer with a target refresh: UPDATE if the
     /// peer takes it, else a re-INVITE without offer, which asks the peer for one.
     ///
-    /// The way to survive the loss of a flow: open a new one, [`rebind_registration`](UserAgentCore::rebind_registration) on it, and
-    /// this for each call that said [`FlowLost`](crate::CallEvent::FlowLost).
+    /// To survive the loss of a flow, [`recover`](UserAgentCore::recover) does this for all that was on it.
     /// [`Answered`](crate::CallEvent::Answered) or [`ChangeFailed`](crate::CallEvent::ChangeFailed) tells how it went.
     ///
     /// # Errors
@@ -51,6 +53,51 @@ impl UserAgentCore {
         } else {
             self.reinvite(ep, now, call, None, ExtraHeaders::new())
         }
+    }
+
+    /// Takes up on a new flow what was on one that is gone, in one operation (RFC 5626 section 4.5): the registration is made again over it, and
+    /// each call and subscription of the lost flow is moved to it, to `contact` if that changed with the flow, and tells its peer. To be
+    /// called when the host has opened the new flow; `lost` is that of [`FlowLost`](crate::CallEvent::FlowLost) and
+    /// [`RegistrationEvent::FlowLost`](crate::RegistrationEvent::FlowLost), which came before. Returns the calls that were moved; how it went is told
+    /// by their events and those of the registration.
+    ///
+    /// # Errors
+    ///
+    /// The registration is stale, is ending, or nothing can be sent over the new flow; nothing has been moved then.
+    pub fn recover(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        lost: FlowId,
+        path: Path,
+        registration: Option<RegistrationId>,
+        contact: Option<String>,
+    ) -> Result<Vec<CallHandle>, CommandError> {
+        self.advance(now);
+        if let Some(registration) = registration {
+            self.rebind_registration(ep, now, registration, Some(path), contact.clone())?;
+        }
+        let mut moved = Vec::new();
+        for bound in self.bound_to(lost) {
+            let Bound::Dialog(dialog) = bound else { continue };
+            let Some(entry) = self.dialogs.get_mut(dialog) else { continue };
+            let (call, subs) = (entry.call, entry.subs.clone());
+            if let Some(contact) = &contact {
+                entry.contact = contact.as_str().into();
+            }
+            self.pin_dialog(dialog, Some(path));
+            for sub in subs {
+                self.rebind_subscription(ep, sub, path, contact.as_deref());
+            }
+            // Of several early dialogs the first has moved the call.
+            let Some(call) = call.filter(|call| !moved.contains(call)) else { continue };
+            moved.push(call);
+            if self.rebind(ep, now, call, Some(path), contact.clone()).is_err() {
+                // Another change is under way: the peer is told after it.
+                self.deadlines.after(Deadline::Refresh(call), self.now, Duration::from_secs(2));
+            }
+        }
+        Ok(moved)
     }
 
     /// Changes the Contact value of a call: the URI at which the peer reaches us, in angle brackets, with feature tags such as

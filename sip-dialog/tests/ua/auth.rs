@@ -63,6 +63,10 @@ fn ended(world: &mut World, alice: sim::NodeId, id: sip_dialog::RequestId) -> u1
 //# If a client receives a "qop" parameter in a challenge header field, it
 //# MUST send the "qop" parameter in any resulting authorization header
 //# field.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-26.3.1
+//= type=test
+//# Proxy servers, redirect servers, registrars, and UAs MUST implement
+//# Digest Authorization, encompassing all of the aspects required in 22.
 #[test]
 fn each_algorithm_is_answered_and_the_number_goes_up() {
     for (n, algorithm) in DigestAlgorithm::ALL.iter().enumerate() {

@@ -2,7 +2,8 @@
 
 use crate::common::*;
 use sip_dialog::{
-    B2bua, Body, CallEvent, CallHandle, EndCause, Event, ExtraHeaders, Identity, Meaning, Progress, Reply,
+    B2bua, Body, CallEvent, CallHandle, EndCause, Event, ExtraHeaders, Identity, Invite, Meaning, Progress, Refer,
+    Reply, SubscriptionEnd, SubscriptionEvent, sipfrag_status,
 };
 use sip_message::{Header, Message};
 
@@ -11,6 +12,8 @@ struct Middle {
     node: sim::NodeId,
     b2bua: B2bua,
     seen: usize,
+    /// Whom a call that comes in is connected to.
+    to: u8,
 }
 
 impl Middle {
@@ -24,11 +27,13 @@ impl Middle {
                     continue;
                 }
                 let event = happened.event.clone();
-                let b2bua = &mut self.b2bua;
+                let (b2bua, to) = (&mut self.b2bua, self.to);
                 self.world.tell(self.node, |core, ep, now| {
                     if let Event::Call { call, event: CallEvent::Incoming { message, .. } } = &event {
-                        let invite = invite(2, 3);
-                        b2bua.connect(core, ep, now, *call, message, invite).unwrap();
+                        b2bua.connect(core, ep, now, *call, message, invite(2, to)).unwrap();
+                    } else if let Event::Call { call, event: CallEvent::Refer { subscription, message } } = &event {
+                        let invite = Invite::of_refer(origin(2), message).unwrap();
+                        b2bua.transfer(core, ep, now, *call, *subscription, message, invite).unwrap();
                     } else {
                         b2bua.handle(core, ep, now, &event);
                     }
@@ -41,7 +46,7 @@ impl Middle {
 fn middle(seed: u64) -> (Middle, sim::NodeId, sim::NodeId) {
     let mut world = World::new(seed);
     let (alice, node, carol) = (world.phone(1), world.phone(2), world.phone(3));
-    (Middle { world, node, b2bua: B2bua::new(), seen: 0 }, alice, carol)
+    (Middle { world, node, b2bua: B2bua::new(), seen: 0, to: 3 }, alice, carol)
 }
 
 fn established(seed: u64) -> (Middle, [(sim::NodeId, CallHandle); 2]) {
@@ -160,4 +165,126 @@ fn identity_is_told_and_believed_only_under_trust() {
         world.end_of(alice, ours);
         world.finish();
     }
+}
+
+/// The reports on a transfer, and that it is over.
+fn reports(world: &World, node: sim::NodeId) -> Vec<u16> {
+    let mut out = Vec::new();
+    for happened in world.log.iter().filter(|happened| happened.node == node) {
+        match &happened.event {
+            Event::Subscription { event: SubscriptionEvent::Notify { message, .. }, .. } => {
+                out.extend(sipfrag_status(message.body()).map(|status| status.code()));
+            }
+            Event::Subscription { event: SubscriptionEvent::Ended { cause, .. }, .. } => {
+                assert_eq!(*cause, SubscriptionEnd::Terminated { retry: None });
+                out.push(0);
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn answered(m: &mut Middle, node: sim::NodeId, call: CallHandle, with: &'static [u8]) {
+    m.world.until_call(node, call, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    m.world.tell(node, |core, ep, now| core.answer(ep, now, call, Body::sdp(with))).unwrap();
+    m.run();
+}
+
+#[test]
+fn a_transfer_moves_one_end_to_another_call() {
+    // Whoever asks may hang up at once, or wait to be hung up on.
+    for impatient in [false, true] {
+        let (mut m, [(alice, ours), (carol, theirs)]) = established(5);
+        let dave = m.world.phone(4);
+        let refer = Refer::new("sip:4@192.0.2.4");
+        m.world.tell(carol, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
+        m.run();
+        if impatient {
+            m.world.hang_up(carol, theirs);
+            m.run();
+            assert!(m.world.tell(alice, |core, _, _| core.call(ours)).is_some(), "Alice waits for Dave");
+        }
+        let new = rung(&mut m.world, dave);
+        m.run();
+        m.world.tell(dave, |core, ep, now| core.accept(ep, now, new, Reply::new().body(offer()))).unwrap();
+        m.run();
+        answered(&mut m, alice, ours, ANSWER);
+        m.world.until_call(dave, new, |event| match event {
+            CallEvent::Confirmed { message, session: Some(Meaning::Answer) } => {
+                Some(assert_eq!(message.as_ref().unwrap().body(), ANSWER))
+            }
+            _ => None,
+        });
+        if !impatient {
+            assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+        }
+        assert_eq!(reports(&m.world, carol), [100, 180, 200, 0]);
+        m.world.hang_up(dave, new);
+        m.run();
+        assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+        assert!(m.b2bua.is_empty());
+        m.world.finish();
+    }
+}
+
+#[test]
+fn a_transfer_that_fails_leaves_the_couple_together() {
+    for impatient in [false, true] {
+        let (mut m, [(alice, ours), (carol, theirs)]) = established(6);
+        let dave = m.world.phone(4);
+        let refer = Refer::new("sip:4@192.0.2.4");
+        m.world.tell(carol, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
+        m.run();
+        if impatient {
+            m.world.hang_up(carol, theirs);
+            m.run();
+        }
+        let new = m.world.incoming(dave);
+        m.world.tell(dave, |core, ep, now| core.reject(ep, now, new, status(486), Reply::new())).unwrap();
+        m.run();
+        assert_eq!(reports(&m.world, carol), [100, 486, 0]);
+        if !impatient {
+            assert!(m.world.tell(carol, |core, _, _| core.call(theirs)).is_some());
+            m.world.hang_up(carol, theirs);
+            m.run();
+        }
+        // With nobody left to talk to, it is over.
+        assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+        assert!(m.b2bua.is_empty());
+        m.world.finish();
+    }
+}
+
+#[test]
+fn an_attended_transfer_couples_both_far_ends() {
+    let (mut m, [(alice, ours), (carol, theirs)]) = established(7);
+    let dave = m.world.phone(4);
+    m.to = 4;
+    let second = m.world.call(carol, 3, 2);
+    m.run();
+    let new = m.world.incoming(dave);
+    m.world.accept(dave, new).unwrap();
+    m.run();
+    m.world.until_confirmed(carol, second);
+    m.world.tell(carol, |core, ep, now| core.transfer_to(ep, now, theirs, second)).unwrap();
+    m.run();
+    // Alice is asked for an offer, Dave gets it, and the answer goes back.
+    m.world.until_call(alice, ours, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+    m.world.tell(alice, |core, ep, now| core.answer(ep, now, ours, offer())).unwrap();
+    m.run();
+    answered(&mut m, dave, new, ANSWER);
+    m.world.rewind();
+    m.world.until_call(alice, ours, |event| match event {
+        CallEvent::Answered { message, session: Some(Meaning::Answer) } => Some(assert_eq!(message.body(), ANSWER)),
+        _ => None,
+    });
+    assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+    assert_eq!(m.world.end_of(carol, second), EndCause::PeerHungUp);
+    assert_eq!(reports(&m.world, carol), [100, 200, 0]);
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
 }

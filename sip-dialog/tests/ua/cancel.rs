@@ -194,3 +194,25 @@ fn whoever_has_no_confirmed_dialog_says_no_bye() {
     assert!(!world.sent().iter().any(|what| what.ends_with("BYE")), "{}", world.ladder());
     world.finish();
 }
+
+#[test]
+fn what_is_said_at_the_end_waits_for_the_ack_and_is_checked_first() {
+    let mut world = World::new(20);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(offer()))).unwrap();
+    // The 200 has an offer: a Reason that nobody can write leaves the call as it is.
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
+    let bad = world.tell(alice, |core, ep, now| core.hang_up(ep, now, ours, Some("SIP;cause=200\r\nX: y")));
+    assert!(matches!(bad, Err(CommandError::Malformed(_))), "{bad:?}");
+    // The callee may say no BYE before the ACK: it is kept till then, with what it says.
+    let reply = Reply::new().header("Reason", "SIP;cause=200").header("User-to-User", "56a390;encoding=hex");
+    world.tell(bob, |core, ep, now| core.hang_up_with(ep, now, theirs, reply)).unwrap();
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    let bye = world.last("BYE");
+    assert_eq!(bye.field(Header::Reason), Some(&b"SIP;cause=200"[..]));
+    assert!(bye.headers().any(|field| field.name().as_str() == "User-to-User"));
+    world.finish();
+}

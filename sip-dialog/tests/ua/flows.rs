@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use sip_dialog::{CallEvent, EndCause, Event, ExtraHeaders, Invite, Register, RegistrationEvent};
-use sip_message::Header;
+use sip_message::{Header, Message, Method};
 use sip_transaction::Transport;
 use std::time::Duration;
 
@@ -217,4 +217,94 @@ fn a_flow_is_kept_alive_as_often_as_the_server_says() {
         world.respond(raw, tx, &request, 200, |builder| builder);
         world.run_for(Duration::from_secs(60));
     }
+}
+
+/// A connection of Alice's to the other side.
+fn connected(world: &mut World, alice: sim::NodeId) -> sip_transaction::Path {
+    let target = sip_transaction::Target {
+        transport: Transport::Tcp,
+        address: "192.0.2.2:5060".parse().unwrap(),
+        server_name: None,
+    };
+    world.tell(alice, |_, ep, now| {
+        let flow = ep.connect(now, &target).unwrap();
+        ep.flow_path(flow).unwrap()
+    })
+}
+
+/// One operation for all that was on a connection: registration, call and subscription go on over another, and each peer is told.
+#[test]
+fn all_that_was_on_a_lost_connection_is_taken_up_on_another() {
+    let mut world = World::new(7);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.net.listen(raw, Transport::Tcp, 5060, &[]);
+    let path = connected(&mut world, alice);
+    let over = || origin(1).path(path);
+    let accept = |world: &mut World, method: Method<'_>, contact: &str| {
+        let (tx, request) = world.request_at(raw);
+        assert_eq!(request.method(), Some(method));
+        let own = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+        assert!(own.contains(contact), "{own}");
+        world.respond(raw, tx, &request, 200, |builder| {
+            let builder = builder.header(Header::Allow, "INVITE, UPDATE").header(Header::Expires, 600);
+            match method {
+                Method::Invite => {
+                    builder.header(Header::Contact, "<sip:2@df7.invalid>").body("application/sdp", ANSWER)
+                }
+                Method::Register => builder.header(Header::Contact, own),
+                _ => builder.header(Header::Contact, "<sip:2@df7.invalid>"),
+            }
+        });
+        request
+    };
+    let register = Register::new(over(), "sip:192.0.2.2;transport=tcp").expires(600);
+    let registration = world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    accept(&mut world, Method::Register, "sip:1@192.0.2.1");
+    let call = world.invite(alice, Invite::new(over(), "sip:2@192.0.2.2;transport=tcp").body(offer()));
+    accept(&mut world, Method::Invite, "sip:1@192.0.2.1");
+    world.until_confirmed(alice, call);
+    let subscribe = sip_dialog::Subscribe::new(over(), "sip:2@192.0.2.2;transport=tcp", "presence").expires(600);
+    let sub = world.tell(alice, |core, ep, now| core.subscribe(ep, now, subscribe)).unwrap();
+    let request = accept(&mut world, Method::Subscribe, "sip:1@192.0.2.1");
+    let notify = Message::request(Method::Notify, "sip:1@192.0.2.1")
+        .header(Header::From, "<sip:2@192.0.2.2>;tag=raw")
+        .copy_all(&request, Header::CallId)
+        .header(Header::To, String::from_utf8_lossy(request.field(Header::From).unwrap()).into_owned())
+        .cseq(1)
+        .header(Header::Contact, "<sip:2@df7.invalid>")
+        .header(Header::Event, "presence")
+        .header(Header::SubscriptionState, "active;expires=600")
+        .build()
+        .unwrap();
+    let told = world.send(raw, notify);
+    assert_eq!(world.final_of(raw, told).status(), Some(status(200)));
+
+    world.net.break_flow(alice, path.flow);
+    world.until_call(alice, call, |event| matches!(event, CallEvent::FlowLost { .. }).then_some(()));
+    assert_eq!(pinned(&mut world, alice, call), None);
+    let new = connected(&mut world, alice);
+    assert_ne!(new.flow, path.flow);
+    let contact = Some("<sip:new@192.0.2.1;transport=tcp>".to_owned());
+    let recovered =
+        world.tell(alice, |core, ep, now| core.recover(ep, now, path.flow, new, Some(registration), contact));
+    assert_eq!(recovered, Ok(vec![call]));
+    let before = world.net.trace().len();
+    for method in [Method::Register, Method::Update, Method::Subscribe] {
+        accept(&mut world, method, "sip:new@192.0.2.1");
+    }
+    assert!(world.net.trace()[before..].iter().all(|sent| sent.transport == Transport::Tcp));
+    assert_eq!(pinned(&mut world, alice, call), Some(new));
+    world.until_call(alice, call, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    // Done once, there is nothing left to do.
+    let again = world.tell(alice, |core, ep, now| core.recover(ep, now, path.flow, new, None, None));
+    assert_eq!(again, Ok(Vec::new()));
+    world.hang_up(alice, call);
+    world.tell(alice, |core, ep, now| core.unsubscribe(ep, now, sub)).unwrap();
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, registration, false)).unwrap();
+    for _ in 0..3 {
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, 200, |builder| builder);
+    }
+    world.run_for(Duration::from_secs(100));
+    assert!(world.tell(alice, |core, _, _| core.is_idle()));
 }

@@ -125,6 +125,11 @@ fn talk(world: &mut World) -> Vec<Message> {
 //= type=test
 //# An ACK request for a 2xx response MUST contain only those Require and
 //# Proxy-Require values that were present in the initial request.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-4
+//= type=test
+//# When a UAC sends an initial dialog initiation request, and if it is
+//# willing to receive 199 responses, it MUST insert a "199" option-tag in
+//# the Supported header field [RFC3261] of the request.
 #[test]
 fn requests_have_what_the_rfc_asks_for() {
     let mut world = World::new(1);
@@ -235,6 +240,10 @@ fn responses_have_what_the_rfc_asks_for() {
 //# If the request did not include either a Supported or Require header
 //# field indicating this feature, the UAS MUST NOT send the provisional
 //# response reliably.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-5
+//= type=test
+//# The UAS MUST also insert a Reason header field [RFC3326] that contains a
+//# response code describing the reason why the early dialog was terminated.
 #[test]
 fn what_was_not_offered_is_not_applied() {
     let mut world = World::new(3);
@@ -253,6 +262,9 @@ fn what_was_not_offered_is_not_applied() {
         .unwrap();
     let tx = world.send(raw, plain);
     let theirs = world.incoming(bob);
+    let gone = sip_dialog::Progress::new(status(199)).header("Reason", "SIP;cause=480");
+    let unknown = world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, gone));
+    assert_eq!(unknown, Err(sip_dialog::CommandError::NotSupported));
     let reliably = sip_dialog::Progress::ringing().reliable();
     world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, reliably)).unwrap();
     world.accept(bob, theirs).unwrap();

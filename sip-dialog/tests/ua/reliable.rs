@@ -254,6 +254,11 @@ fn without_prack_the_call_is_refused() {
 //= type=test
 //# When present in a Require header in a request, it indicates that the UAS
 //# MUST send all provisional responses reliably.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-5
+//= type=test
+//# If the Supported header field of an initial dialog initiation request
+//# does not contain a "199" option-tag, the UAC MUST NOT send a 199
+//# response on any early dialog associated with the request.
 #[test]
 fn what_is_required_is_done_or_refused() {
     let mut world = World::new(6);

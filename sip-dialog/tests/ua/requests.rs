@@ -23,6 +23,16 @@ fn incoming(world: &mut World, node: sim::NodeId) -> (RequestId, Box<Message>) {
     })
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3428#section-4
+//= type=test
+//# All UACs which support the MESSAGE method MUST be prepared to send
+//# MESSAGE requests with a body of type text/plain.
+//= https://www.rfc-editor.org/rfc/rfc3428#section-7
+//= type=test
+//# A 2xx response to a MESSAGE request MUST NOT contain a body.
+//= https://www.rfc-editor.org/rfc/rfc3428#section-7
+//= type=test
+//# A UAS MUST NOT insert a Contact header field into a 2xx response.
 #[test]
 fn a_message_is_answered_by_the_host() {
     let mut world = World::new(1);
@@ -34,8 +44,12 @@ fn a_message_is_answered_by_the_host() {
     assert!(!message.has(Header::Contact));
     let early = world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(180), Reply::new()));
     assert_eq!(early, Err(CommandError::BadStatus));
+    let chatty = Reply::new().body(Body::new("text/plain", "hello yourself"));
+    let refused = world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(200), chatty));
+    assert_eq!(refused, Err(CommandError::BodyNotAllowed));
     world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(202), Reply::new())).unwrap();
     assert_eq!(ended(&mut world, alice, id).0, 202);
+    assert!(!world.last("202").has(Header::Contact));
     world.finish();
 }
 
@@ -123,6 +137,45 @@ fn options_tells_what_a_call_would_meet() {
 //# The sender of an initial INVITE request MUST include a Recv-Info header
 //# field in the initial INVITE request, even if the sender is not willing
 //# to receive INFO requests associated with any Info Package.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+//= type=test
+//# When a UA sends an INFO request associated with a legacy INFO usage,
+//# there is no Info Package associated with the request, and the UA MUST
+//# NOT include an Info-Package header field in the request.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+//= type=test
+//# The INFO request MUST NOT contain a Recv-Info header field.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+//= type=test
+//# A UA MUST NOT send an INFO request outside an invite dialog usage and
+//# MUST NOT send an INFO request for an Info Package inside an invite
+//# dialog usage if the remote UA has not indicated willingness to receive
+//# that Info Package within that dialog.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+//= type=test
+//# If a UA receives a 469 (Bad Info Package) response to an INFO request,
+//# based on RFC 5057 [RFC5057], the response represents a Transaction Only
+//# failure, and the UA MUST NOT terminate the invite dialog usage.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2
+//= type=test
+//# The UA MUST NOT use the response to update the set of Info Packages, but
+//# simply to indicate the current set.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+//= type=test
+//# A UA that supports the Info Package mechanism MUST indicate, using the
+//# Recv-Info header field, the set of Info Packages for which it is willing
+//# to receive INFO requests for a specific session.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+//= type=test
+//# A UA MUST use the Recv-Info header field in order to indicate that it
+//# supports the Info Package mechanism.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2
+//= type=test
+//# Once a UA has indicated that it is willing to receive INFO requests for
+//# a specific Info Package, and a dialog has been established, the UA MUST
+//# be prepared to receive INFO requests associated with that Info Package
+//# until the UA indicates that it is no longer willing to receive INFO
+//# requests associated with that Info Package.
 #[test]
 fn info_and_dtmf_in_a_call() {
     let mut world = World::new(3);
@@ -377,6 +430,9 @@ fn an_endpoint_may_be_shared() {
 //# Independent of which URI is used as input to the procedures of [4], if
 //# the Request-URI specifies a SIPS resource, the UAC MUST follow the
 //# procedures of [4] as if the input URI were a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-26.3.1
+//= type=test
+//# All SIP elements that support TLS MUST also support the SIPS URI scheme.
 #[test]
 fn a_call_to_a_sips_uri_has_sips_contacts() {
     let mut world = World::new(7);

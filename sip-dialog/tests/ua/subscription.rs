@@ -255,6 +255,45 @@ fn nothing_comes_of_a_subscription_nobody_notifies_of() {
 //# EPAs MUST NOT send a new PUBLISH request (not a re-transmission) for the
 //# same Request-URI, until they have received a final response from the ESC
 //# for the previous one or the previous PUBLISH request has timed out.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.1
+//= type=test
+//# This header field MUST contain a single entity-tag that was returned by
+//# the ESC in the SIP-ETag header field of the response to a previous
+//# publication.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.2
+//= type=test
+//# An initial PUBLISH request MUST contain a body that contains the
+//# published event state.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.3
+//= type=test
+//# To refresh a publication, the EPA MUST create a PUBLISH request that
+//# includes in a SIP-If-Match header field the entity-tag of the
+//# publication to be refreshed.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.4
+//= type=test
+//# To modify event state, the EPA MUST construct a PUBLISH request that
+//# includes in a SIP-If-Match header field the entity-tag of the event
+//# state publication to be modified.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.4
+//= type=test
+//# A PUBLISH request that modifies event state MUST contain a body that
+//# includes the modified event state.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.4
+//= type=test
+//# The EPA MUST store this entity-tag, replacing any existing entity-tag
+//# for the modified event state.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.5
+//= type=test
+//# Therefore, a PUBLISH request that removes event state MUST NOT contain a
+//# body.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-5
+//= type=test
+//# If an EPA receives a 412 (Conditional Request Failed) response, it MUST
+//# NOT reattempt the PUBLISH request.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-5
+//= type=test
+//# The EPA MUST also discard the entity-tag that produced this error
+//# response.
 #[test]
 fn published_refreshed_changed_lost_and_removed() {
     let mut world = World::new(6);

@@ -1,4 +1,4 @@
-//! What the RFCs ask for and this crate leaves to others, each with the reason. There is no code here.
+//! Of sessions and dialogs: offer and answer, Replaces, session timers, outbound, events.
 
 // RFC 3264: what is said in a session description, and what is done with it.
 //= https://www.rfc-editor.org/rfc/rfc3264#section-5
