@@ -152,7 +152,7 @@ impl Services {
     }
 
     /// An OPTIONS with a URI that has no user asks the server itself.
-    fn is_for_server(&self, message: &Message) -> bool {
+    pub(crate) fn is_for_server(&self, message: &Message) -> bool {
         let uri = message.request_uri().and_then(Result::ok);
         let own = uri.as_ref().and_then(|uri| uri.as_sip());
         message.method() == Some(Method::Options)

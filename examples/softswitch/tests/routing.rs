@@ -99,6 +99,19 @@ fn only_users_get_to_a_gateway() {
 }
 
 #[test]
+fn whether_it_lives_is_told_to_everybody() {
+    let probe = Peer::new();
+    let server = start(&["--user", "alice:wonderland"]);
+    let udp = server.address("udp");
+    for own in ["sip:localhost", "sip:127.0.0.1", &format!("sip:{udp}")] {
+        let answer = probe.ask(udp, "OPTIONS", own, "alice@localhost", "");
+        assert!(answer.starts_with("SIP/2.0 200") && answer.contains("\nAllow: "), "{own}: {answer}");
+    }
+    // Whether a user lives is not.
+    assert!(probe.ask(udp, "OPTIONS", "sip:alice@localhost", "alice@localhost", "").starts_with("SIP/2.0 407"));
+}
+
+#[test]
 fn figures_are_told() {
     let server = start(&["--metrics", "127.0.0.1:0", "--workers", "2"]);
     let (udp, phone) = (server.address("udp"), Peer::new());
