@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 const LIVE: [usize; 4] = [10, 1_000, 100_000, 1_000_000];
 
 /// Digits of the number that makes each branch and each tag another.
-const DIGITS: usize = 12;
+const DIGITS: usize = PLACE.len();
+const PLACE: &str = "############";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -65,14 +66,17 @@ struct Template {
 
 impl Template {
     fn new(text: String) -> Template {
-        let at = text.find("############").unwrap_or_default();
-        Template { bytes: text.into_bytes(), at }
+        let at = text.find(PLACE).unwrap_or_default();
+        Template { bytes: text.replace(PLACE, "000000000000").into_bytes(), at }
     }
 
-    fn number(&mut self, mut number: u64) -> &[u8] {
+    /// The next number, counted up in place: putting requests together is not what is measured.
+    fn next(&mut self) -> &[u8] {
         for digit in self.bytes[self.at..self.at + DIGITS].iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            number /= 10;
+            *digit = if *digit == b'9' { b'0' } else { *digit + 1 };
+            if *digit != b'0' {
+                break;
+            }
         }
         &self.bytes
     }
@@ -96,7 +100,8 @@ struct Run {
     remote: SocketAddr,
     now: Time,
     step: Duration,
-    number: u64,
+    /// Where the branch stands in what is sent.
+    branch: Option<usize>,
     request: Template,
     ack: Template,
     out: Message,
@@ -139,7 +144,7 @@ impl Run {
             remote,
             now: Time::ZERO,
             step: kind.life() / live as u32,
-            number: 0,
+            branch: None,
             request: Template::new(request_text(method, "")),
             ack: Template::new(request_text("ACK", ";tag=8321234356")),
             out,
@@ -173,12 +178,11 @@ impl Run {
     /// One transaction more, one less.
     fn one(&mut self) {
         self.now += self.step;
-        self.number += 1;
         self.sent = 0;
         match self.kind {
             Kind::Uas | Kind::InviteUas => {
                 let mut request = std::mem::replace(&mut self.request, Template { bytes: Vec::new(), at: 0 });
-                self.input(request.number(self.number));
+                self.input(request.next());
                 self.request = request;
                 let status = if self.kind == Kind::Uas { StatusCode::OK } else { StatusCode::BUSY_HERE };
                 while let Some(event) = self.endpoint.poll_event() {
@@ -188,7 +192,7 @@ impl Run {
                 }
                 if self.kind == Kind::InviteUas {
                     let mut ack = std::mem::replace(&mut self.ack, Template { bytes: Vec::new(), at: 0 });
-                    self.input(ack.number(self.number));
+                    self.input(ack.next());
                     self.ack = ack;
                 }
             }
@@ -199,7 +203,9 @@ impl Run {
                 while let Some(transmit) = self.endpoint.poll_transmit() {
                     self.sent += transmit.bytes.len();
                     // What came after the cookie stands in both at a place of its own.
-                    let from = memchr::memmem::find(&transmit.bytes, b"z9hG4bK").expect("a branch") + 7;
+                    let from = *self.branch.get_or_insert_with(|| {
+                        memchr::memmem::find(&transmit.bytes, b"z9hG4bK").expect("a branch") + 7
+                    });
                     response.bytes[response.at..response.at + 20].copy_from_slice(&transmit.bytes[from..from + 20]);
                 }
                 self.input(&response.bytes);

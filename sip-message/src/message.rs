@@ -460,6 +460,7 @@ pub struct Headers<'a> {
 impl<'a> Iterator for Headers<'a> {
     type Item = HeaderField<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<HeaderField<'a>> {
         self.entries.next().map(|entry| HeaderField { message: self.message, entry })
     }
@@ -493,17 +494,25 @@ impl<'a> HeaderField<'a> {
         }
     }
 
+    /// Which header it is, compact form resolved; `None` if this crate does not know its name.
+    #[inline]
+    pub fn header(&self) -> Option<Header> {
+        self.entry.header()
+    }
+
     /// The name as it was written.
     pub fn name_as_written(&self) -> &'a str {
         scan::text(self.message.name_of(self.entry))
     }
 
     /// The raw value, without white space at its ends; folds are left in.
+    #[inline]
     pub fn value(&self) -> &'a [u8] {
         self.message.value_of(self.entry)
     }
 
     /// The whole line as it will be sent, with its folds and line end.
+    #[inline]
     pub fn line(&self) -> &'a [u8] {
         self.message.line_of(self.entry)
     }

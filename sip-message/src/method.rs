@@ -49,7 +49,7 @@ macro_rules! methods {
             }
 
             pub(crate) fn lookup(text: &[u8]) -> Self {
-                if text.len() > 15 { MethodTag::Other } else { MethodTag::of_packed(pack(text)) }
+                packed(text).map_or(MethodTag::Other, MethodTag::of_packed)
             }
 
             /// The method that the first `len` bytes of `line` are.
@@ -86,6 +86,25 @@ const fn pack(text: &[u8]) -> u128 {
         n = n << 8 | text[i] as u128;
     }
     n
+}
+
+/// What [`pack`] makes of a text that comes in, in a few steps; `None` if it is too long.
+#[inline]
+fn packed(text: &[u8]) -> Option<u128> {
+    let len = text.len();
+    let low = if len >= 8 {
+        let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
+        if len > 15 {
+            return None;
+        }
+        // What both hold is the same bytes.
+        u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << ((len - 8) * 8)
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        u128::from(u32::from_le_bytes(*first)) | u128::from(u32::from_le_bytes(*last)) << ((len - 4) * 8)
+    } else {
+        text.iter().rev().fold(0, |n, &b| n << 8 | u128::from(b))
+    };
+    Some(low | (len as u128) << (len * 8))
 }
 
 #[allow(non_upper_case_globals)]
@@ -150,6 +169,14 @@ mod tests {
         assert_eq!(Method::parse(b"IN VITE"), None);
         assert_eq!(Method::parse(b"ANNOUNCEMENTMETHOD"), Some(Method::Other("ANNOUNCEMENTMETHOD")));
         assert_eq!(Method::Subscribe.as_str(), "SUBSCRIBE");
+    }
+
+    #[test]
+    fn a_text_is_packed_as_the_names_are() {
+        for len in 0..=20 {
+            let text = &b"ABCDEFGHIJKLMNOPQRSTUVW"[..len];
+            assert_eq!(packed(text), (len <= 15).then(|| pack(text)), "{len}");
+        }
     }
 
     #[test]

@@ -67,6 +67,10 @@ impl<'a> Slices<'a> {
     #[inline]
     fn new(message: &'a Message) -> Self {
         let start = &message.start;
+        if !message.edited {
+            let whole = Span { edited: false, from: start.line, to: message.body.1 };
+            return Slices { message, run: Some(whole), entries: [].iter(), tail: None, apart: [&[]; 2] };
+        }
         let tail_end = if message.new_body.is_some() { message.body.0 } else { message.body.1 };
         let empty_line: &[u8] = if message.head_end == message.body.0 { b"\r\n" } else { b"" };
         Slices {

@@ -3,7 +3,6 @@
 //! A tag is a keyed hash of 128 bits over the parts the RFC compares, so that one look-up compares them all.
 
 use crate::cores::HashKey;
-use crate::wire::COOKIE;
 use core::hash::{BuildHasher as _, Hasher as _};
 use sip_message::{Header, Message, Method, Via};
 
@@ -77,6 +76,24 @@ impl HashKey {
 
 /// Whether a branch begins with the magic cookie, so that it is unique.
 pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
-    branch.get(..COOKIE.len()).is_some_and(|cookie| cookie.eq_ignore_ascii_case(COOKIE.as_bytes()))
-        && branch.len() > COOKIE.len()
+    // Seven characters, the letters among them made small, and one more, whatever it is: compared as one word.
+    const SMALL: u64 = u64::from_le_bytes([0x20, 0, 0x20, 0x20, 0, 0x20, 0x20, 0]);
+    const COOKIE_WORD: u64 = u64::from_le_bytes(*b"z9hg4bk\0");
+    let word = branch.first_chunk::<8>().map(|start| u64::from_le_bytes(*start) & ((1 << 56) - 1));
+    word.is_some_and(|word| word | SMALL == COOKIE_WORD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_rfc3261;
+
+    #[test]
+    fn the_cookie_is_compared_without_regard_to_case() {
+        for branch in ["z9hG4bK1", "Z9HG4BK1", "z9hg4bk-", "z9hG4bKabcdef"] {
+            assert!(is_rfc3261(branch.as_bytes()), "{branch}");
+        }
+        for branch in ["", "z9hG4bK", "z9hG4b1K", "z\x19hG4bK1", "z9hG\x14bK1", "y9hG4bK1", "1z9hG4bK"] {
+            assert!(!is_rfc3261(branch.as_bytes()), "{branch:?}");
+        }
+    }
 }

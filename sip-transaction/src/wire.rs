@@ -6,7 +6,7 @@ use crate::transport::Transport;
 use bytes::{Bytes, BytesMut};
 use core::fmt::{self, Write as _};
 use core::net::{IpAddr, SocketAddr};
-use sip_message::{Header, Message, StatusCode};
+use sip_message::{Header, HeaderField, Message, StatusCode};
 
 /// What marks a branch as unique: RFC 3261 section 8.1.1.7.
 pub(crate) const COOKIE: &str = "z9hG4bK";
@@ -29,6 +29,10 @@ impl Branch {
             rest >>= 5;
         }
         Branch { text }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.text
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -69,7 +73,7 @@ impl fmt::Display for Tag {
 pub(crate) struct Via<'a> {
     pub(crate) transport: Transport,
     pub(crate) sent_by: &'a str,
-    pub(crate) branch: &'a str,
+    pub(crate) branch: &'a [u8],
     /// For a multicast destination.
     pub(crate) maddr: Option<SocketAddr>,
     pub(crate) alias: bool,
@@ -92,7 +96,7 @@ impl Via<'_> {
         out.extend_from_slice(b" ");
         out.extend_from_slice(self.sent_by.as_bytes());
         out.extend_from_slice(b";branch=");
-        out.extend_from_slice(self.branch.as_bytes());
+        out.extend_from_slice(self.branch);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
         //# A client that sends a request to a multicast address MUST add the
         //# "maddr" parameter to its Via header field value containing the
@@ -193,6 +197,15 @@ fn line(out: &mut BytesMut, header: Header, value: &[u8]) {
     out.extend_from_slice(header.as_str().as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A line as it came, its end as it has to be.
+fn copy(out: &mut BytesMut, line: &[u8]) {
+    if line.ends_with(b"\r\n") {
+        return out.extend_from_slice(line);
+    }
+    out.extend_from_slice(line.trim_ascii_end());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -370,22 +383,64 @@ pub(crate) struct Response<'a> {
 }
 
 impl Response<'_> {
+    /// The fields of the request that stand in the response, in their order; of those that can be but one, the first.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+    //# The From field of the response MUST equal the From header field of
+    //# the request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+    //# The Call-ID header field of the response MUST equal the
+    //# Call-ID header field of the request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+    //# The CSeq header field of the response
+    //# MUST equal the CSeq field of the request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+    //# The Via header field
+    //# values in the response MUST equal the Via header field values in the
+    //# request and MUST maintain the same ordering.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
+    //# When a 100 (Trying) response is generated, any
+    //# Timestamp header field present in the request MUST be copied into
+    //# this 100 (Trying) response.
+    #[inline(always)]
+    fn copied(&self) -> impl Iterator<Item = (Header, HeaderField<'_>)> {
+        let trying = self.status == StatusCode::TRYING;
+        let mut seen = 0u8;
+        self.request.headers().filter_map(move |field| {
+            let header = field.header()?;
+            let once = match header {
+                Header::Via => 0,
+                Header::From => 1,
+                Header::To => 2,
+                Header::CallId => 4,
+                Header::CSeq => 8,
+                Header::Timestamp if trying => 16,
+                _ => return None,
+            };
+            let again = seen & once != 0;
+            seen |= once;
+            (!again).then_some((header, field))
+        })
+    }
+
     /// How many bytes it comes to: at least as many, and few more.
-    pub(crate) fn len(&self) -> usize {
-        let Response { request, status, tag, product, retry, source, fields } = self;
-        let copied = [Header::From, Header::To, Header::CallId, Header::CSeq].map(|header| request.field(header));
-        let copied = copied.into_iter().flatten().map(<[u8]>::len).sum::<usize>();
-        let vias = request.fields(Header::Via).map(|via| via.len() + 7).sum::<usize>();
+    fn len(&self) -> usize {
+        self.len_with(self.copied().map(|(_, field)| field.line().len() + 1).sum())
+    }
+
+    /// How many bytes it comes to at most, without a look at each field.
+    pub(crate) fn most(&self) -> usize {
+        // A line may be longer than it came: LF becomes CRLF.
+        self.len_with(self.request.encoded_len() + self.request.headers().len())
+    }
+
+    #[inline(always)]
+    fn len_with(&self, copied: usize) -> usize {
+        let Response { status, tag, product, retry, source, fields, .. } = self;
         let fields = fields.iter().map(|(header, value)| header.as_str().len() + value.len() + 4).sum::<usize>();
         let product = if product.is_empty() { 0 } else { product.len() + 10 };
-        let timestamp = if *status == StatusCode::TRYING {
-            request.field(Header::Timestamp).map_or(0, |value| value.len() + 13)
-        } else {
-            0
-        };
         let source = if source.is_empty() { 0 } else { Source::MOST };
         let rest = source + retry.map_or(0, |_| 25) + tag.map_or(0, |tag| 5 + tag.0.len());
-        LEAST + status.reason().len() + copied + vias + fields + product + timestamp + rest
+        LEAST + status.reason().len() + copied + fields + product + rest
     }
 
     /// The response in memory of its own.
@@ -398,48 +453,42 @@ impl Response<'_> {
     /// Appends the response.
     pub(crate) fn write(&self, out: &mut BytesMut) {
         let Response { request, status, tag, product, retry, mut source, fields } = *self;
-        let to = request.field(Header::To).unwrap_or_default();
-        // After a closing bracket nothing can stand but parameters.
-        let tag = tag.filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
+        let mut tag = tag;
         let code = status.code();
-        out.extend_from_slice(b"SIP/2.0 ");
-        out.extend_from_slice(&[code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8));
-        out.extend_from_slice(b" ");
+        let [a, b, c] = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
+        out.extend_from_slice(&[b'S', b'I', b'P', b'/', b'2', b'.', b'0', b' ', a, b, c, b' ']);
         out.extend_from_slice(status.reason().as_bytes());
-        for via in request.fields(Header::Via) {
-            out.extend_from_slice(b"\r\nVia: ");
-            if source.is_empty() {
-                out.extend_from_slice(via);
-            } else {
-                // The topmost alone is this hop's.
-                core::mem::take(&mut source).write(out, via);
-            }
-        }
-        if let Some(from) = request.field(Header::From) {
-            out.extend_from_slice(b"\r\nFrom: ");
-            out.extend_from_slice(from);
-        }
-        out.extend_from_slice(b"\r\nTo: ");
-        out.extend_from_slice(to);
-        if let Some(tag) = tag {
-            out.extend_from_slice(b";tag=");
-            out.extend_from_slice(&tag.0);
-        }
-        if let Some(call_id) = request.field(Header::CallId) {
-            out.extend_from_slice(b"\r\nCall-ID: ");
-            out.extend_from_slice(call_id);
-        }
-        if let Some(cseq) = request.field(Header::CSeq) {
-            out.extend_from_slice(b"\r\nCSeq: ");
-            out.extend_from_slice(cseq);
-        }
         out.extend_from_slice(b"\r\n");
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
-        //# When a 100 (Trying) response is generated, any
-        //# Timestamp header field present in the request MUST be copied into
-        //# this 100 (Trying) response.
-        if status == StatusCode::TRYING {
-            field(out, request, Header::Timestamp);
+        for (header, field) in self.copied() {
+            let line = field.line();
+            match header {
+                // The topmost alone is this hop's.
+                Header::Via if !source.is_empty() => {
+                    out.extend_from_slice(b"Via: ");
+                    core::mem::take(&mut source).write(out, field.value());
+                    out.extend_from_slice(b"\r\n");
+                }
+                Header::To => {
+                    let to = field.value();
+                    // After a closing bracket nothing can stand but parameters.
+                    let with = tag
+                        .take()
+                        .filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
+                    match with {
+                        Some(Tag(tag)) => {
+                            out.extend_from_slice(b"To: ");
+                            out.extend_from_slice(to);
+                            let mut end = *b";tag=0123456789\r\n";
+                            for (to, from) in end.iter_mut().skip(b";tag=".len()).zip(tag) {
+                                *to = from;
+                            }
+                            out.extend_from_slice(&end);
+                        }
+                        None => copy(out, line),
+                    }
+                }
+                _ => copy(out, line),
+            }
         }
         if let Some(seconds) = retry {
             print(out, format_args!("Retry-After: {seconds}\r\n"));
@@ -457,8 +506,8 @@ impl Response<'_> {
 /// The end of a message without a body.
 const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
 
-/// The bytes of a response that are the same in all: the names of its fields, the status code, the end.
-const LEAST: usize = "SIP/2.0 200 \r\nFrom: \r\nTo: \r\nCall-ID: \r\nCSeq: \r\n".len() + NO_BODY.len();
+/// The bytes of a response that are the same in all: the status line, the end.
+const LEAST: usize = "SIP/2.0 200 \r\nTo: \r\n".len() + NO_BODY.len();
 
 /// A response as the transaction user made it, with Content-Length.
 pub(crate) fn message(message: Message) -> Bytes {

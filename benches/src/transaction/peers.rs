@@ -20,7 +20,6 @@ pub(super) struct SipxUas {
     timers: VecDeque<(Duration, TransactionKey, Timer)>,
     now: Duration,
     step: Duration,
-    number: u64,
     request: Template,
     limits: Limits,
     pub(super) sent: usize,
@@ -33,7 +32,6 @@ impl SipxUas {
             timers: VecDeque::new(),
             now: Duration::ZERO,
             step: Kind::Uas.life() / live as u32,
-            number: 0,
             request: Template::new(request_text("OPTIONS", "")),
             limits: Limits::datagram(),
             sent: 0,
@@ -51,8 +49,7 @@ impl SipxUas {
     /// One transaction more, one less.
     pub(super) fn one(&mut self) {
         self.now += self.step;
-        self.number += 1;
-        let bytes = Bytes::copy_from_slice(self.request.number(self.number));
+        let bytes = Bytes::copy_from_slice(self.request.next());
         let message = parse_datagram(bytes, &self.limits).expect("it is well formed");
         let Dispatch::Created { key, outputs } = self.layer.receive(message, Reliability::Unreliable) else {
             panic!("a new transaction");

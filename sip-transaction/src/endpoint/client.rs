@@ -335,7 +335,7 @@ impl Endpoint {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let Some(on) = tx.flow.and_then(|flow| self.flows.get(flow)) else { return };
         let chosen = tx.more.as_mut().and_then(|more| more.branch.take());
-        let branch = chosen.as_deref().unwrap_or(made.as_str());
+        let branch = chosen.as_deref().map_or(made.as_bytes(), str::as_bytes);
         let via = wire::Via {
             transport: on.transport,
             sent_by: &on.sent_by,
@@ -351,7 +351,7 @@ impl Endpoint {
         tx.transport = on.transport;
         tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(1);
         let method = message.method().unwrap_or(Method::Invite);
-        let tag = self.hash.client_tag(branch.as_bytes(), method.as_str().as_bytes());
+        let tag = self.hash.client_tag(branch, method.as_str().as_bytes());
         let reliable = on.transport.is_reliable();
         tx.message = bytes;
         tx.step = 0;
@@ -464,8 +464,12 @@ impl Endpoint {
         let Ok(cseq) = message.cseq() else { return Err(InputError::Unmatchable) };
         let Some(status) = message.status() else { return Err(InputError::Unmatchable) };
         // The Via is this endpoint's own, most often as it was written.
-        let (branch, sent_by) = match message.field(Header::Via).and_then(stamp::usual_field) {
-            Some(via) => (via.branch, via.sent_by),
+        let on = self.flows.get(path.flow);
+        let own = on
+            .zip(message.field(Header::Via))
+            .and_then(|(on, via)| Some((stamp::own(via, on.transport, &on.sent_by)?, on.sent_by.as_bytes())));
+        let (branch, sent_by) = match own {
+            Some(own) => own,
             None => {
                 let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
                 (via.branch().ok().flatten().unwrap_or_default().as_bytes(), via.sent_by_bytes())
@@ -481,7 +485,8 @@ impl Endpoint {
         //# If the value of the "sent-by" parameter in that header field value does not correspond to a
         //# value that the client transport is configured to insert into requests, the response MUST be silently discarded.
         let sent_on = found.and_then(|index| self.txs.at(index)).and_then(|tx| tx.flow).unwrap_or(path.flow);
-        let ours = self.flows.get(sent_on).is_some_and(|on| sent_by.eq_ignore_ascii_case(on.sent_by.as_bytes()));
+        let ours = own.is_some() && sent_on == path.flow
+            || self.flows.get(sent_on).is_some_and(|on| sent_by.eq_ignore_ascii_case(on.sent_by.as_bytes()));
         if !ours {
             return Err(InputError::NotOurs);
         }

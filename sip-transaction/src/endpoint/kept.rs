@@ -26,7 +26,7 @@ impl Kept {
 
     /// The response, written into the block.
     pub(crate) fn write(&mut self, response: &Response<'_>, live: usize) -> Bytes {
-        if !self.has_room(response.len(), live) {
+        if !self.has_room(response.most(), live) {
             return response.bytes();
         }
         response.write(&mut self.0);
