@@ -1,4 +1,4 @@
-//! Plain data as bytes and back, for `persist`. Numbers are big-endian, texts and lists carry their lengths.
+//! How each type of this crate is written as bytes and read back, for `persist`: field by field, in the form all cores have.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -7,63 +7,44 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use sip_message::{Message, StatusCode};
-use sip_transaction::{ClientTxId, FlowId, Path, ServerTxId, Transport};
+use sip_transaction::cores;
+use sip_transaction::{ClientTxId, FlowId, Path, ServerTxId};
 
-/// Bytes being read. Reading gives `None` whenever they are not what is asked for.
-pub(crate) struct Reader<'a> {
-    pub(crate) rest: &'a [u8],
-    /// The new flow for one of the old ones, told by its addresses.
-    pub(crate) flow_for: &'a mut dyn FnMut(&Path) -> Option<Path>,
-}
+pub(crate) use sip_transaction::cores::Writer;
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (head, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(head)
-    }
-
-    pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn text(&mut self) -> Option<&'a str> {
-        let len = u32::read(self)?;
-        core::str::from_utf8(self.take(len as usize)?).ok()
-    }
-}
+/// Bytes being read, with the new path for one of the old ones, told by its addresses.
+pub(crate) type Reader<'a> = cores::Reader<'a, &'a mut dyn FnMut(&Path) -> Option<Path>>;
 
 /// What can be written and read.
 pub(crate) trait Wire: Sized {
-    fn write(&self, out: &mut Vec<u8>);
+    fn write(&self, out: &mut Writer);
     fn read(input: &mut Reader<'_>) -> Option<Self>;
 }
 
-macro_rules! number {
-    ($($kind:ty)*) => {
+macro_rules! plain {
+    ($($kind:ty = $name:ident)*) => {
         $(impl Wire for $kind {
-            fn write(&self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_be_bytes());
+            fn write(&self, out: &mut Writer) {
+                out.$name(*self);
             }
 
             fn read(input: &mut Reader<'_>) -> Option<Self> {
-                input.array().map(<$kind>::from_be_bytes)
+                input.$name()
             }
         })*
     };
 }
 
-number!(u8 u16 u32 u64);
+plain!(u8 = u8 u16 = u16 u32 = u32 u64 = u64 bool = bool Duration = duration SocketAddr = address);
 
 macro_rules! text {
     ($($kind:ty)*) => {
         $(impl Wire for $kind {
-            fn write(&self, out: &mut Vec<u8>) {
-                (self.len() as u32).write(out);
-                out.extend_from_slice(self.as_bytes());
+            fn write(&self, out: &mut Writer) {
+                out.text(self);
             }
 
             fn read(input: &mut Reader<'_>) -> Option<Self> {
@@ -75,34 +56,18 @@ macro_rules! text {
 
 text!(String Box<str> Arc<str> Cow<'static, str>);
 
-impl Wire for bool {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(*self));
-    }
-
-    fn read(input: &mut Reader<'_>) -> Option<Self> {
-        match u8::read(input)? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-}
-
 impl Wire for Bytes {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.len() as u32).write(out);
-        out.extend_from_slice(self);
+    fn write(&self, out: &mut Writer) {
+        out.bytes(self);
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
-        let len = u32::read(input)?;
-        input.take(len as usize).map(Bytes::copy_from_slice)
+        input.bytes().map(Bytes::copy_from_slice)
     }
 }
 
 impl Wire for Message {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Writer) {
         self.to_bytes().write(out);
     }
 
@@ -111,18 +76,8 @@ impl Wire for Message {
     }
 }
 
-impl Wire for Duration {
-    fn write(&self, out: &mut Vec<u8>) {
-        u64::try_from(self.as_micros()).unwrap_or(u64::MAX).write(out);
-    }
-
-    fn read(input: &mut Reader<'_>) -> Option<Self> {
-        u64::read(input).map(Duration::from_micros)
-    }
-}
-
 impl Wire for StatusCode {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Writer) {
         self.code().write(out);
     }
 
@@ -132,20 +87,17 @@ impl Wire for StatusCode {
 }
 
 impl<T: Wire> Wire for Option<T> {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.is_some().write(out);
-        if let Some(value) = self {
-            value.write(out);
-        }
+    fn write(&self, out: &mut Writer) {
+        out.option(self.as_ref(), |out, value| value.write(out));
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
-        if bool::read(input)? { T::read(input).map(Some) } else { Some(None) }
+        input.option(T::read)
     }
 }
 
 impl<T: Wire> Wire for Box<T> {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Writer) {
         (**self).write(out);
     }
 
@@ -155,30 +107,18 @@ impl<T: Wire> Wire for Box<T> {
 }
 
 impl<T: Wire> Wire for Vec<T> {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.len() as u32).write(out);
-        for value in self {
-            value.write(out);
-        }
+    fn write(&self, out: &mut Writer) {
+        out.each(self.iter(), |out, value| value.write(out));
     }
 
-    /// Reserves nothing in advance: a length that lies costs no memory.
     fn read(input: &mut Reader<'_>) -> Option<Self> {
-        let len = u32::read(input)?;
-        let mut out = Vec::new();
-        for _ in 0..len {
-            out.push(T::read(input)?);
-        }
-        Some(out)
+        input.each(T::read)
     }
 }
 
 impl<T: Wire> Wire for VecDeque<T> {
-    fn write(&self, out: &mut Vec<u8>) {
-        (self.len() as u32).write(out);
-        for value in self {
-            value.write(out);
-        }
+    fn write(&self, out: &mut Writer) {
+        out.each(self.iter(), |out, value| value.write(out));
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
@@ -187,7 +127,7 @@ impl<T: Wire> Wire for VecDeque<T> {
 }
 
 impl<A: Wire, B: Wire> Wire for (A, B) {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Writer) {
         self.0.write(out);
         self.1.write(out);
     }
@@ -198,7 +138,7 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
 }
 
 impl<A: Wire, B: Wire, C: Wire> Wire for (A, B, C) {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut Writer) {
         self.0.write(out);
         self.1.write(out);
         self.2.write(out);
@@ -212,7 +152,7 @@ impl<A: Wire, B: Wire, C: Wire> Wire for (A, B, C) {
 macro_rules! id {
     ($($kind:ty)*) => {
         $(impl Wire for $kind {
-            fn write(&self, out: &mut Vec<u8>) {
+            fn write(&self, out: &mut Writer) {
                 self.to_bits().write(out);
             }
 
@@ -226,57 +166,18 @@ macro_rules! id {
 id!(ClientTxId ServerTxId FlowId);
 id!(crate::CallHandle crate::DialogId crate::RegistrationId crate::SubscriptionId crate::PublicationId crate::RequestId);
 
-impl Wire for SocketAddr {
-    fn write(&self, out: &mut Vec<u8>) {
-        match self.ip() {
-            IpAddr::V4(ip) => {
-                out.push(4);
-                out.extend_from_slice(&ip.octets());
-            }
-            IpAddr::V6(ip) => {
-                out.push(6);
-                out.extend_from_slice(&ip.octets());
-            }
-        }
-        self.port().write(out);
-    }
-
-    fn read(input: &mut Reader<'_>) -> Option<Self> {
-        let ip = match u8::read(input)? {
-            4 => IpAddr::from(input.array::<4>()?),
-            6 => IpAddr::from(input.array::<16>()?),
-            _ => return None,
-        };
-        Some(SocketAddr::new(ip, u16::read(input)?))
-    }
-}
-
 /// The flow something is bound to; read as the new flow in its place, or none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pin(pub(crate) Option<Path>);
 
 impl Wire for Pin {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.0.is_some().write(out);
-        if let Some(path) = self.0 {
-            path.flow.write(out);
-            let at = Transport::ALL.iter().position(|transport| *transport == path.transport);
-            (at.unwrap_or(usize::from(u8::MAX)) as u8).write(out);
-            path.local.write(out);
-            path.remote.write(out);
-        }
+    fn write(&self, out: &mut Writer) {
+        out.option(self.0, Writer::path);
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
-        if !bool::read(input)? {
-            return Some(Pin(None));
-        }
-        let flow = FlowId::read(input)?;
-        let at = u8::read(input)?;
-        let (local, remote) = (SocketAddr::read(input)?, SocketAddr::read(input)?);
-        // One that was added since is nothing that could be told apart.
-        let Some(transport) = Transport::ALL.get(usize::from(at)).copied() else { return Some(Pin(None)) };
-        Some(Pin((input.flow_for)(&Path { flow, transport, local, remote })))
+        let old = input.option(cores::Reader::path)?;
+        Some(Pin(old.and_then(|old| (input.context())(&old))))
     }
 }
 
@@ -284,7 +185,7 @@ impl Wire for Pin {
 macro_rules! wire {
     (struct $name:ty { $($field:ident),* $(,)? } $(skip { $($skipped:ident),* $(,)? })? $(pin { $($pin:ident),* $(,)? })?) => {
         impl $crate::codec::Wire for $name {
-            fn write(&self, out: &mut alloc::vec::Vec<u8>) {
+            fn write(&self, out: &mut $crate::codec::Writer) {
                 $($crate::codec::Wire::write(&self.$field, out);)*
                 $($($crate::codec::Wire::write(&$crate::codec::Pin(self.$pin), out);)*)?
             }
@@ -302,8 +203,8 @@ macro_rules! wire {
     };
     (enum $name:ty { $($variant:ident = $number:literal),* $(,)? }) => {
         impl $crate::codec::Wire for $name {
-            fn write(&self, out: &mut alloc::vec::Vec<u8>) {
-                out.push(match self {
+            fn write(&self, out: &mut $crate::codec::Writer) {
+                out.u8(match self {
                     $(Self::$variant => $number,)*
                 });
             }
@@ -318,10 +219,10 @@ macro_rules! wire {
     };
     (ids $name:ty { $($variant:ident($($part:ident),*) = $number:literal),* $(,)? }) => {
         impl $crate::codec::Wire for $name {
-            fn write(&self, out: &mut alloc::vec::Vec<u8>) {
+            fn write(&self, out: &mut $crate::codec::Writer) {
                 match self {
                     $($crate::codec::wire!(@pattern $variant($($part),*)) => {
-                        out.push($number);
+                        out.u8($number);
                         $($crate::codec::Wire::write($part, out);)*
                     })*
                 }

@@ -5,7 +5,6 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt::Write;
 use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
 
@@ -593,7 +592,7 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 impl Wire for Dialog {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut crate::codec::Writer) {
         for header in [Header::CallId, Header::From, Header::To] {
             Box::<str>::from(text(self.value(header))).write(out);
         }

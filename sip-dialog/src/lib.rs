@@ -139,12 +139,12 @@ pub use id::{CallHandle, DialogId, PublicationId, RegistrationId, RequestId, Sub
 pub use identity::Identity;
 pub use offer_answer::{Glare, Meaning, OfferAnswer, Place};
 pub use origin::{ExtraHeaders, Origin};
-pub use persist::ImportError;
 pub use publication::Publish;
 pub use refer::{Refer, sipfrag_replaces, sipfrag_status};
 pub use registration::{Register, RegistrationInfo};
 pub use request::OutgoingRequest;
 pub use session_timer::{Fields as SessionTimerFields, Role as Refresher, SessionTimer, SessionTimerConfig};
+pub use sip_transaction::ImportError;
 pub use subscription::{Subscribe, Termination};
 pub use user_agent::{Output, UserAgent};
 

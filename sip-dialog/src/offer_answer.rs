@@ -300,8 +300,8 @@ impl OfferAnswer {
 }
 
 impl crate::codec::Wire for OfferAnswer {
-    fn write(&self, out: &mut alloc::vec::Vec<u8>) {
-        out.push(self.to_byte());
+    fn write(&self, out: &mut crate::codec::Writer) {
+        out.u8(self.to_byte());
     }
 
     fn read(input: &mut crate::codec::Reader<'_>) -> Option<Self> {

@@ -108,7 +108,7 @@ impl ExtraHeaders {
 }
 
 impl Wire for ExtraHeaders {
-    fn write(&self, out: &mut Vec<u8>) {
+    fn write(&self, out: &mut crate::codec::Writer) {
         self.0.write(out);
     }
 

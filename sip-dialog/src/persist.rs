@@ -4,32 +4,17 @@
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use sip_transaction::cores::{HashKey, Id, Slab};
-use sip_transaction::{Endpoint, FlowId, Instant, Path};
+use sip_transaction::{Endpoint, FlowId, ImportError, Instant, Path};
 
 use crate::agent::{Bound, UserAgentCore};
-use crate::codec::{Reader, Wire};
+use crate::codec::{Reader, Wire, Writer};
 
 const MAGIC: &[u8] = b"sip-dialog";
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
 /// Places each table may have in an import, whatever the limits: bytes made up cost no more memory than that.
 const PLACES: usize = 1 << 20;
 
-/// Why a state could not be taken in. The core is as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ImportError {
-    /// The bytes are no exported state, or not all of it.
-    #[error("not an exported state, or not all of it")]
-    Malformed,
-    /// It was exported by a version this one does not read.
-    #[error("exported by version {0}")]
-    Version(u8),
-    /// The core has calls or other things of its own: ids would collide.
-    #[error("the core is in use")]
-    NotEmpty,
-}
-
-fn write_slab<I: Id + Wire, T: Wire>(slab: &Slab<I, T>, out: &mut Vec<u8>) {
+fn write_slab<I: Id + Wire, T: Wire>(slab: &Slab<I, T>, out: &mut Writer) {
     slab.horizon().get().write(out);
     (slab.len() as u32).write(out);
     for (id, value) in slab.iter() {
@@ -51,9 +36,8 @@ impl UserAgentCore {
     /// The transactions are the endpoint's: [`Endpoint::export`] at the same time.
     pub fn export(&self, now: Instant) -> Vec<u8> {
         let now = self.now.max(now);
-        let mut out = Vec::from(MAGIC);
-        VERSION.write(&mut out);
-        out.extend_from_slice(&self.hash_key.to_bytes());
+        let mut out = Writer::new(MAGIC, VERSION);
+        out.raw(&self.hash_key.to_bytes());
         write_slab(&self.calls, &mut out);
         write_slab(&self.dialogs, &mut out);
         write_slab(&self.registrations, &mut out);
@@ -87,7 +71,7 @@ impl UserAgentCore {
         }
         let deadlines: Vec<_> = self.deadlines.iter().map(|(at, deadline)| (at.since(now), deadline)).collect();
         deadlines.write(&mut out);
-        out
+        out.finish()
     }
 
     /// Goes on with what another core has exported, which must not go on itself. `ep` has imported the transactions of the other's
@@ -107,7 +91,6 @@ impl UserAgentCore {
         if !self.is_idle() {
             return Err(ImportError::NotEmpty);
         }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(ImportError::Malformed)?;
         let mut new_path = |old: &Path| {
             let flow = flow_for(old)?;
             let path = ep.flow_path(flow)?;
@@ -115,15 +98,10 @@ impl UserAgentCore {
             let remote = if path.transport.is_connected() { path.remote } else { old.remote };
             Some(Path { flow, remote, ..path })
         };
-        let mut input = Reader { rest, flow_for: &mut new_path };
-        match u8::read(&mut input) {
-            Some(VERSION) => {}
-            Some(version) => return Err(ImportError::Version(version)),
-            None => return Err(ImportError::Malformed),
-        }
+        let mut input = Reader::new(bytes, MAGIC, VERSION, &mut new_path)?;
         self.advance(now);
         match self.read_all(&mut input) {
-            Some(()) if input.rest.is_empty() => Ok(()),
+            Some(()) if input.is_empty() => Ok(()),
             _ => {
                 self.clear();
                 Err(ImportError::Malformed)

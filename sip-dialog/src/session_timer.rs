@@ -267,7 +267,7 @@ crate::codec::wire!(
 crate::codec::wire!(struct SessionTimer { agreed, min_se });
 
 impl Wire for Fields {
-    fn write(&self, out: &mut alloc::vec::Vec<u8>) {
+    fn write(&self, out: &mut crate::codec::Writer) {
         let expires = self.expires.map(|(interval, refresher)| (interval, refresher.map(|who| who == Refresher::Uas)));
         (expires, self.min_se, self.required).write(out);
     }

@@ -4,15 +4,14 @@
 //! Times are relative, ids stay valid, flows are told by their addresses and looked for anew. A binding or target whose flow has no
 //! successor goes as when a flow ends.
 
-use crate::codec::{Reader, Writer};
+use crate::codec::{self, Reader, Writer};
 use crate::id::ProxyId;
 use crate::location::{Binding, BindingParts, LocationTable, Store};
 use crate::proxy::{Proxy, contexts};
 use crate::server::Server;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
-use core::time::Duration;
-use sip_transaction::cores::{HashKey, Slab};
+use sip_transaction::cores::{self, HashKey, Slab};
 use sip_transaction::{Endpoint, FlowId, ImportError, Instant, Path};
 
 const VERSION: u8 = 2;
@@ -20,30 +19,10 @@ const BINDINGS: &[u8] = b"sip-server bindings";
 const CONTEXTS: &[u8] = b"sip-server contexts";
 const SERVER: &[u8] = b"sip-server state";
 
-/// What is behind `magic` and the version.
-fn body<'a>(bytes: &'a [u8], magic: &[u8]) -> Result<&'a [u8], ImportError> {
-    let rest = bytes.strip_prefix(magic).ok_or(ImportError::Malformed)?;
-    match rest.split_first() {
-        Some((&VERSION, rest)) => Ok(rest),
-        Some((&version, _)) => Err(ImportError::Version(version)),
-        None => Err(ImportError::Malformed),
-    }
-}
-
-fn heading(magic: &[u8]) -> Writer {
-    let mut out = Writer(magic.to_vec());
-    out.u8(VERSION);
-    out
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 impl LocationTable {
     /// All bindings that last beyond `now`, as bytes for [`import`](LocationTable::import).
     pub fn export(&self, now: Instant) -> Vec<u8> {
-        let mut out = heading(BINDINGS);
+        let mut out = Writer::new(BINDINGS, VERSION);
         for (aor, bindings) in self.iter() {
             for binding in bindings.iter().filter(|binding| binding.expires() > now) {
                 let parts = binding.parts();
@@ -54,13 +33,13 @@ impl LocationTable {
                 out.u32(parts.reg_id);
                 out.u16(parts.q);
                 out.u32(parts.cseq);
-                out.u64(micros(now - parts.registered));
-                out.option(Some(parts.expires).filter(|&at| at != Instant::MAX), |out, at| out.u64(micros(at - now)));
+                out.duration(now - parts.registered);
+                out.option(Some(parts.expires).filter(|&at| at != Instant::MAX), |out, at| out.duration(at - now));
                 out.option(parts.received, Writer::path);
                 out.bool(parts.wakes);
             }
         }
-        out.0
+        out.finish()
     }
 
     /// Takes in bindings that another table has exported. Those of an address-of-record take the place of what there is
@@ -77,9 +56,9 @@ impl LocationTable {
         bytes: &[u8],
         mut flow_for: impl FnMut(&Path) -> Option<FlowId>,
     ) -> Result<usize, ImportError> {
-        let mut input = Reader { rest: body(bytes, BINDINGS)?, flow_for: &mut flow_for };
+        let mut input = Reader::new(bytes, BINDINGS, VERSION, &mut flow_for)?;
         let mut records: Vec<(&str, Vec<Binding>)> = Vec::new();
-        while !input.rest.is_empty() {
+        while !input.is_empty() {
             let (aor, binding) = read_binding(&mut input, now).ok_or(ImportError::Malformed)?;
             match records.last_mut() {
                 Some((last, bindings)) if *last == aor => bindings.extend(binding),
@@ -101,8 +80,8 @@ fn read_binding<'a>(input: &mut Reader<'a>, now: Instant) -> Option<(&'a str, Op
     let (contact, params, path) = (input.text()?, input.text()?, input.text()?);
     let (instance, call_id) = (input.text()?, input.text()?);
     let (reg_id, q, cseq) = (input.u32()?, input.u16()?, input.u32()?);
-    let (age, left) = (input.u64()?, input.option(Reader::u64)?);
-    let received = input.option(Reader::path)?;
+    let (age, left) = (input.u64()?, input.option(Reader::duration)?);
+    let received = input.option(codec::path)?;
     let wakes = input.bool()?;
     let received = match received {
         None => None,
@@ -121,7 +100,7 @@ fn read_binding<'a>(input: &mut Reader<'a>, now: Instant) -> Option<(&'a str, Op
         call_id,
         cseq,
         registered: Instant::from_micros(now.as_micros().saturating_sub(age)),
-        expires: left.map_or(Instant::MAX, |left| now + Duration::from_micros(left)),
+        expires: left.map_or(Instant::MAX, |left| now + left),
         received,
         wakes,
     });
@@ -134,15 +113,15 @@ impl Proxy {
     ///
     /// The bytes hold a secret, the key of loop detection: keep them as you keep the seed.
     pub fn export(&self, endpoint: &Endpoint) -> Vec<u8> {
-        let mut out = heading(CONTEXTS);
-        out.0.extend_from_slice(&self.loop_key.to_bytes());
+        let mut out = Writer::new(CONTEXTS, VERSION);
+        out.raw(&self.loop_key.to_bytes());
         out.u32(self.contexts.horizon().get());
         out.u32(self.contexts.len() as u32);
         for (id, context) in self.contexts.iter() {
             out.u64(id.to_bits());
             contexts::write(&mut out, endpoint, context);
         }
-        out.0
+        out.finish()
     }
 
     /// Goes on with the requests that another proxy has exported, which must not go on itself. The endpoint has imported the transactions
@@ -162,9 +141,9 @@ impl Proxy {
         if !self.contexts.is_empty() {
             return Err(ImportError::NotEmpty);
         }
-        let mut input = Reader { rest: body(bytes, CONTEXTS)?, flow_for: &mut flow_for };
+        let input = Reader::new(bytes, CONTEXTS, VERSION, &mut flow_for)?;
         let most = u32::try_from(self.config.max_contexts).unwrap_or(u32::MAX).max(1 << 16);
-        let (loop_key, contexts) = read_contexts(&mut input, most).ok_or(ImportError::Malformed)?;
+        let (loop_key, contexts) = read_contexts(input, most).ok_or(ImportError::Malformed)?;
         self.now = self.now.max(now);
         (self.loop_key, self.contexts) = (loop_key, contexts);
         self.adopt();
@@ -174,12 +153,12 @@ impl Proxy {
 
 type Contexts = Slab<ProxyId, contexts::Kept>;
 
-fn read_contexts(input: &mut Reader<'_>, most: u32) -> Option<(HashKey, Contexts)> {
+fn read_contexts(mut input: Reader<'_>, most: u32) -> Option<(HashKey, Contexts)> {
     let loop_key = HashKey::new(input.array()?);
     let horizon = NonZeroU32::new(input.u32()?)?;
     let entries = input.each(|input| Some((ProxyId::from_bits(input.u64()?)?, contexts::read(input)?)))?;
     let contexts = Slab::restore(entries, horizon, most)?;
-    input.rest.is_empty().then_some((loop_key, contexts))
+    input.finish().map(|()| (loop_key, contexts))
 }
 
 impl Server {
@@ -189,11 +168,11 @@ impl Server {
     ///
     /// The bytes hold secrets: keep them as you keep the seed.
     pub fn export(&self, now: Instant) -> Vec<u8> {
-        let mut out = heading(SERVER);
+        let mut out = Writer::new(SERVER, VERSION);
         out.bytes(&self.endpoint().export(now));
         out.option(self.registrar().table(), |out, table| out.bytes(&table.export(now)));
         out.bytes(&self.proxy().export(self.endpoint()));
-        out.0
+        out.finish()
     }
 
     /// Goes on where another server has stopped: one with the same configuration and the same seed, which must not go on itself. `flow_for`
@@ -209,8 +188,8 @@ impl Server {
         bytes: &[u8],
         mut flow_for: impl FnMut(&Path) -> Option<FlowId>,
     ) -> Result<(), ImportError> {
-        let mut input = Reader { rest: body(bytes, SERVER)?, flow_for: &mut |_| None };
-        let parts = (input.bytes(), input.option(Reader::bytes), input.bytes());
+        let mut input = cores::Reader::new(bytes, SERVER, VERSION, ())?;
+        let parts = (input.bytes(), input.option(cores::Reader::bytes), input.bytes());
         let (Some(transactions), Some(bindings), Some(contexts)) = parts else { return Err(ImportError::Malformed) };
         let (endpoint, registrar, proxy) = self.parts_mut();
         endpoint.import(now, transactions, &mut flow_for)?;

@@ -72,7 +72,7 @@
 //!
 //! [`Endpoint::counters`] and [`Endpoint::next_timeout_reason`] tell what goes on. [`Endpoint::start_recording`] writes down a run as JSON Lines that
 //! [`replay`] does again and [`ladder`] draws. [`Endpoint::export`] and [`Endpoint::import`] move all live transactions to
-//! another process. What cores are built from, as ids, slabs and keyed hashes, is in [`cores`]. Feature `tracing` emits an event for each output.
+//! another process. What cores are built from, as ids, slabs and keyed hashes, is in [`cores`]. Feature `tracing` emits an event for each input and each output.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -80,7 +80,6 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod codec;
 mod config;
 pub mod cores;
 mod counters;

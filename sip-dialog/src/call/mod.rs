@@ -599,8 +599,8 @@ wire!(struct Call {
 });
 
 impl Wire for Peer {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(self.0);
+    fn write(&self, out: &mut crate::codec::Writer) {
+        out.u8(self.0);
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {

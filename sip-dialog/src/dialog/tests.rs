@@ -1,4 +1,5 @@
 use super::*;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 fn parse(text: &str) -> Message {

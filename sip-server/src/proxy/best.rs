@@ -1,6 +1,6 @@
 //! Which of several final responses goes back (RFC 3261 section 16.7 steps 6 and 7).
 
-use crate::codec::{Reader, Writer};
+use crate::codec::{self, Reader, Writer};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -76,8 +76,8 @@ impl Best {
 
     /// As bytes for [`read`](Best::read).
     pub(super) fn write(&self, out: &mut Writer) {
-        out.option(self.response.as_deref(), Writer::message);
-        out.option(self.own, Writer::status);
+        out.option(self.response.as_deref(), codec::write_message);
+        out.option(self.own, codec::write_status);
         out.each(self.challenges.iter(), |out, (header, value)| {
             out.bool(*header == Header::ProxyAuthenticate);
             out.text(value);
@@ -86,8 +86,8 @@ impl Best {
 
     pub(super) fn read(input: &mut Reader<'_>) -> Option<Best> {
         Some(Best {
-            response: input.option(Reader::message)?.map(Box::new),
-            own: input.option(Reader::status)?,
+            response: input.option(codec::message)?.map(Box::new),
+            own: input.option(codec::status)?,
             challenges: input.each(|input| {
                 let header = if input.bool()? { Header::ProxyAuthenticate } else { Header::WwwAuthenticate };
                 Some((header, input.string()?))

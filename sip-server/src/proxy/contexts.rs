@@ -3,7 +3,7 @@
 use super::best::Best;
 use super::routing::Routing;
 use super::{Branch, BranchProgress, Context, Proxy, ProxyEvent, RouteKind, Stage};
-use crate::codec::{Reader, Writer};
+use crate::codec::{self, Reader, Writer};
 use crate::target::Target;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -30,7 +30,7 @@ pub(crate) fn write(out: &mut Writer, endpoint: &Endpoint, context: &Context) {
     out.option(*tx, |out, tx| out.u64(tx.to_bits()));
     out.path(*path);
     out.u8(place(&routing.kind, &KINDS));
-    out.option(routing.flow, |out, flow| out.flow(endpoint, flow));
+    out.option(routing.flow, |out, flow| codec::write_flow(out, endpoint, flow));
     out.u64(routing.loop_hash);
     out.u32(routing.max_breadth);
     out.bool(routing.gruu);
@@ -39,11 +39,11 @@ pub(crate) fn write(out: &mut Writer, endpoint: &Endpoint, context: &Context) {
     for fact in [*invite, *cancelled, *server_ended, *told] {
         out.bool(fact);
     }
-    out.option(request.as_deref(), Writer::message);
+    out.option(request.as_deref(), codec::write_message);
     // Whoever is being woken is asked for again.
     let asleep = context.branches.iter().filter_map(|branch| branch.asleep.as_ref()).map(|asleep| &asleep.target);
     let targets: Vec<&Target> = asleep.chain(&context.queue).collect();
-    out.each(targets.into_iter(), |out, target| out.target(endpoint, target));
+    out.each(targets.into_iter(), |out, target| codec::write_target(out, endpoint, target));
     out.u16(context.group);
     out.u32(context.targets);
     let awake: Vec<&Branch> = context.branches.iter().filter(|branch| branch.asleep.is_none()).collect();
@@ -61,10 +61,10 @@ pub(crate) fn write(out: &mut Writer, endpoint: &Endpoint, context: &Context) {
 
 pub(crate) fn read(input: &mut Reader<'_>) -> Option<Context> {
     let tx = input.option(|input| ServerTxId::from_bits(input.u64()?))?;
-    let (Ok(path) | Err(path)) = input.path()?;
+    let (Ok(path) | Err(path)) = codec::path(input)?;
     let routing = Routing {
         kind: at(&KINDS, input.u8()?)?,
-        flow: input.option(Reader::flow)?,
+        flow: input.option(codec::flow)?,
         loop_hash: input.u64()?,
         max_breadth: input.u32()?,
         gruu: input.bool()?,
@@ -79,8 +79,8 @@ pub(crate) fn read(input: &mut Reader<'_>) -> Option<Context> {
         cancelled: input.bool()?,
         server_ended: input.bool()?,
         told: input.bool()?,
-        request: input.option(Reader::message)?.map(Box::new),
-        queue: input.each(Reader::target)?.into(),
+        request: input.option(codec::message)?.map(Box::new),
+        queue: input.each(codec::target)?.into(),
         group: input.u16()?,
         targets: input.u32()?,
         branches: input.each(read_branch)?.into(),

@@ -2,8 +2,7 @@
 //! are being set up.
 
 use super::Endpoint;
-use crate::codec::{Reader, Writer};
-use crate::cores::{HashKey, Id, Key, NIL, Slab};
+use crate::cores::{HashKey, Id, Key, NIL, Reader, Slab, Writer};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::id::FlowId;
 use crate::input::CloseCause;
@@ -12,7 +11,6 @@ use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_s
 use crate::output::{FailCause, Path};
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
-use crate::transport::Transport;
 use crate::tx::{Flags, Machine, Tx};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -27,7 +25,7 @@ const MAGIC: &[u8] = b"sip-transaction";
 const LEAST_PLACES: usize = 1 << 16;
 const VERSION: u8 = 2;
 
-/// Why a state could not be taken in. The endpoint is as it was.
+/// Why a state could not be taken in: by an endpoint, or by a core on top of one. Whatever was to take it in is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
@@ -37,8 +35,8 @@ pub enum ImportError {
     /// It was exported by a version this one does not read.
     #[error("exported by version {0}")]
     Version(u8),
-    /// The endpoint has transactions of its own: ids would collide.
-    #[error("the endpoint has transactions of its own")]
+    /// What was to take it in has transactions, calls or the like of its own: ids would collide.
+    #[error("there are transactions or calls already: ids would collide")]
     NotEmpty,
 }
 
@@ -58,14 +56,12 @@ impl Endpoint {
     /// The bytes hold a secret, the key of the hash tables, from which tags are drawn too: keep them as you keep the seed.
     pub fn export(&self, now: Instant) -> Vec<u8> {
         let now = now.max(self.now);
-        let mut out = Writer::default();
-        out.0.extend_from_slice(MAGIC);
-        out.u8(VERSION);
+        let mut out = Writer::new(MAGIC, VERSION);
         out.raw(&self.hash.to_bytes());
         out.u32(self.flows.len() as u32);
         for (id, flow) in self.flows.iter() {
             out.u32(id.key().index());
-            out.u8(flow.transport as u8);
+            out.transport(flow.transport);
             out.address(flow.local);
             out.address(flow.remote);
         }
@@ -78,13 +74,13 @@ impl Endpoint {
             write_tx(&mut out, tx);
             for which in [Which::Retransmit, Which::State] {
                 out.option(self.timers.get(index, which), |out, (at, timer)| {
-                    out.u64(u64::try_from(at.since(now).as_micros()).unwrap_or(u64::MAX));
+                    out.duration(at.since(now));
                     out.u8(timer_code(timer));
                 });
             }
             out.option(self.locator.wanted(index), write_wanted);
         }
-        out.0
+        out.finish()
     }
 
     /// Takes over the transactions of another endpoint, which must not go on with them. `flow_for` is asked for each of its flows: a
@@ -103,14 +99,8 @@ impl Endpoint {
         if !self.txs.is_empty() {
             return Err(ImportError::NotEmpty);
         }
-        let mut input = Reader(bytes.strip_prefix(MAGIC).ok_or(ImportError::Malformed)?);
-        match input.u8() {
-            Some(VERSION) => {}
-            Some(version) => return Err(ImportError::Version(version)),
-            None => return Err(ImportError::Malformed),
-        }
-        let Read { hash, flows, horizon, txs, facts } =
-            read_all(&mut input, &self.config).ok_or(ImportError::Malformed)?;
+        let input = Reader::new(bytes, MAGIC, VERSION, ())?;
+        let Read { hash, flows, horizon, txs, facts } = read_all(input, &self.config).ok_or(ImportError::Malformed)?;
         // Ids are places: no more of them than there may be transactions, so that bytes made up cost no more than that.
         let most = self.config.limits.transactions.unwrap_or(NIL as usize).max(LEAST_PLACES);
         let most = u32::try_from(most).unwrap_or(NIL);
@@ -180,12 +170,12 @@ struct Read {
     facts: Vec<Facts>,
 }
 
-fn read_all(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Option<Read> {
+fn read_all(mut input: Reader<'_>, config: &crate::config::EndpointConfig) -> Option<Read> {
     let hash = HashKey::new(input.array()?);
     let mut flows = Vec::new();
     for _ in 0..input.u32()? {
         let index = input.u32()?;
-        let transport = transport(input.u8()?)?;
+        let transport = input.transport()?;
         let (local, remote) = (input.address()?, input.address()?);
         let flow = FlowId::from_key(Key::new(index, NonZeroU32::MIN)?);
         flows.push((index, Path { flow, transport, local, remote }));
@@ -194,17 +184,17 @@ fn read_all(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> O
     let (mut txs, mut all) = (Vec::new(), Vec::new());
     for _ in 0..input.u32()? {
         let key = Key::new(input.u32()?, NonZeroU32::new(input.u32()?)?)?;
-        let (mut tx, flow) = read_tx(input, config)?;
+        let (mut tx, flow) = read_tx(&mut input, config)?;
         let mut timers = [None; 2];
         for timer in &mut timers {
-            *timer = input.option(|input| Some((Duration::from_micros(input.u64()?), timer_of(input.u8()?)?)))?;
+            *timer = input.option(|input| Some((input.duration()?, timer_of(input.u8()?)?)))?;
         }
         let wanted = input.option(read_wanted)?;
         let tag = core::mem::take(&mut tx.tag);
         all.push(Facts { index: key.index(), tag, flow, timers, wanted });
         txs.push((key, tx));
     }
-    input.0.is_empty().then_some(Read { hash, flows, horizon, txs, facts: all })
+    input.finish().map(|()| Read { hash, flows, horizon, txs, facts: all })
 }
 
 fn write_tx(out: &mut Writer, tx: &Tx) {
@@ -222,7 +212,7 @@ fn write_tx(out: &mut Writer, tx: &Tx) {
     out.u64(tx.send);
     out.u16(tx.flags.0);
     out.u8(tx.step);
-    out.u8(tx.transport as u8);
+    out.transport(tx.transport);
     out.u16(tx.source);
     out.option(tx.ttl, Writer::u8);
     out.option(tx.flow, |out, flow| out.u32(flow.key().index()));
@@ -231,8 +221,8 @@ fn write_tx(out: &mut Writer, tx: &Tx) {
     out.bytes(&tx.last);
     out.option(tx.more.as_deref(), |out, more| {
         out.option(more.unsent.as_deref(), |out, message| out.bytes(&message.to_bytes()));
-        out.option(more.branch.as_deref(), |out, text| out.bytes(text.as_bytes()));
-        out.option(more.reason.as_deref(), |out, text| out.bytes(text.as_bytes()));
+        out.option(more.branch.as_deref(), |out, text| out.text(text));
+        out.option(more.reason.as_deref(), |out, text| out.text(text));
         out.u32(more.targets.len() as u32);
         for target in &more.targets {
             write_target(out, target);
@@ -285,18 +275,14 @@ fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Op
     (tx.tag, tx.send) = (tag, send);
     tx.flags = Flags(input.u16()?);
     tx.step = input.u8()?;
-    tx.transport = transport(input.u8()?)?;
+    tx.transport = input.transport()?;
     tx.source = input.u16()?;
     tx.ttl = input.option(Reader::u8)?;
     let flow = input.option(Reader::u32)?;
     tx.remote = input.address()?;
     tx.message = Bytes::copy_from_slice(input.bytes()?);
     tx.last = Bytes::copy_from_slice(input.bytes()?);
-    let has_more = input.u8()?;
-    if has_more > 1 {
-        return None;
-    }
-    if has_more == 1 {
+    if input.bool()? {
         let more = tx.more();
         more.unsent = input.option(|input| {
             let bytes = Bytes::copy_from_slice(input.bytes()?);
@@ -314,13 +300,13 @@ fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Op
 }
 
 fn write_target(out: &mut Writer, target: &Target) {
-    out.u8(target.transport as u8);
+    out.transport(target.transport);
     out.address(target.address);
-    out.option(target.server_name.as_deref(), |out, name| out.bytes(name.as_bytes()));
+    out.option(target.server_name.as_deref(), |out, name| out.text(name));
 }
 
 fn read_target(input: &mut Reader<'_>) -> Option<Target> {
-    let transport = transport(input.u8()?)?;
+    let transport = input.transport()?;
     Some(Target { transport, address: input.address()?, server_name: input.option(Reader::string)? })
 }
 
@@ -332,12 +318,12 @@ fn write_wanted(out: &mut Writer, wanted: &Wanted) {
         }
         WantedHost::Name(name) => {
             out.u8(1);
-            out.bytes(name.as_bytes());
+            out.text(name);
         }
     }
     out.option(wanted.port, Writer::u16);
-    out.option(wanted.transport, |out, transport| out.u8(transport as u8));
-    out.u8(u8::from(wanted.secure));
+    out.option(wanted.transport, Writer::transport);
+    out.bool(wanted.secure);
 }
 
 fn read_wanted(input: &mut Reader<'_>) -> Option<Wanted> {
@@ -347,12 +333,8 @@ fn read_wanted(input: &mut Reader<'_>) -> Option<Wanted> {
         _ => return None,
     };
     let port = input.option(Reader::u16)?;
-    let transport = input.option(|input| transport(input.u8()?))?;
-    Some(Wanted { host, port, transport, secure: input.u8()? == 1 })
-}
-
-fn transport(code: u8) -> Option<Transport> {
-    Transport::ALL.into_iter().find(|transport| *transport as u8 == code)
+    let transport = input.option(Reader::transport)?;
+    Some(Wanted { host, port, transport, secure: input.bool()? })
 }
 
 /// The timers a transaction can have, by their code.
