@@ -164,3 +164,32 @@ fn a_clock_that_runs_backwards_stands_still() {
     assert_eq!(pair.sent(BOB, "200").len(), 0);
     pair.assert_empty();
 }
+
+#[test]
+fn pings_that_nobody_polls_the_answers_to_do_not_pile_up() {
+    for transport in [Transport::Tcp, Transport::Ws] {
+        let (mut endpoint, _) = endpoint(|config| {
+            config.transports = Transport::ALL.to_vec();
+            config.limits.queued_events = Some(10);
+        });
+        let (local, remote) = ("192.0.2.2:5060".parse().unwrap(), "192.0.2.7:6000".parse().unwrap());
+        let flow = endpoint.accept(transport, local, remote).unwrap();
+        let ping = |endpoint: &mut Endpoint| {
+            let bytes = b"\r\n\r\n";
+            let input = match transport.is_stream() {
+                true => Input::Stream { flow, bytes },
+                false => Input::Message { flow, bytes },
+            };
+            endpoint.handle_input(ms(0), input)
+        };
+        let answered = (0..100).filter(|_| ping(&mut endpoint).is_ok()).count();
+        assert_eq!(answered, 10, "{transport}");
+        assert_eq!(ping(&mut endpoint), Err(InputError::Overload));
+        assert_eq!(endpoint.counters().refused, 91);
+        assert_eq!(std::iter::from_fn(|| endpoint.poll_transmit()).count(), 10);
+        assert_eq!(std::iter::from_fn(|| endpoint.poll_event()).count(), 10);
+        // The connection has suffered no harm.
+        assert_eq!(ping(&mut endpoint), Ok(()));
+        assert_eq!(&endpoint.poll_transmit().unwrap().bytes[..], b"\r\n");
+    }
+}

@@ -385,6 +385,34 @@ fn dead_targets_are_passed_over_for_a_while() {
 }
 
 #[test]
+fn answers_are_asked_for_again_when_their_time_is_over() {
+    let mut endpoint = Endpoint::new(EndpointConfig::default().into(), [1; 32]);
+    endpoint.bind(Transport::Udp, "192.0.2.1:5060".parse().unwrap()).unwrap();
+    // Asks for a host, and answers what is asked: A for five minutes, AAAA with nothing, which is believed for one.
+    let ask = |endpoint: &mut Endpoint, at: u64| {
+        let now = ms(at * 1000);
+        endpoint.request(now, options("sip:host.example.com:5060"), Destination::route()).unwrap();
+        let mut asked = Vec::new();
+        while let Some(event) = endpoint.poll_event() {
+            let Event::Query { query, kind, .. } = event else { continue };
+            asked.push(kind);
+            let record = Record { ttl: common::secs(300), data: RecordData::Address([192, 0, 2, 9].into()) };
+            let records = if kind == RecordKind::A { vec![record] } else { vec![] };
+            endpoint.handle_input(now, Input::Resolved { query, answer: Answer::Records(&records) }).unwrap();
+        }
+        let sent = std::iter::from_fn(|| endpoint.poll_transmit()).last().unwrap();
+        assert_eq!(sent.remote, "192.0.2.9:5060".parse().unwrap());
+        asked.sort();
+        asked
+    };
+    assert_eq!(ask(&mut endpoint, 0), [RecordKind::A, RecordKind::Aaaa]);
+    assert_eq!(ask(&mut endpoint, 59), []);
+    assert_eq!(ask(&mut endpoint, 60), [RecordKind::Aaaa]);
+    assert_eq!(ask(&mut endpoint, 119), []);
+    assert_eq!(ask(&mut endpoint, 300), [RecordKind::A, RecordKind::Aaaa]);
+}
+
+#[test]
 fn names_without_addresses_and_dns_without_answers_are_failures() {
     for broken in [false, true] {
         let mut pair = Pair::new();

@@ -152,3 +152,49 @@ fn a_request_that_is_turned_away_takes_no_memory() {
     assert_eq!(answer.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
     assert!(answer.has(sip_message::Header::RetryAfter) && answer.to().is_ok_and(|to| matches!(to.tag(), Ok(Some(_)))));
 }
+
+#[test]
+fn a_request_that_is_turned_away_on_a_connection_takes_no_memory() {
+    for transport in [Transport::Tcp, Transport::Ws] {
+        let mut full = Full::new();
+        let local = ([192, 0, 2, 2], 5060).into();
+        let flow = full.endpoint.accept(transport, local, full.remote).expect("a connection");
+        let texts: Vec<String> =
+            (100..300).map(|n| request("INVITE", n, "").replace("/UDP ", &format!("/{} ", transport.via()))).collect();
+        let flood = |full: &mut Full| {
+            let mut answers = 0;
+            for (nth, text) in texts.iter().enumerate() {
+                let text = text.as_bytes();
+                let (first, second) = text.split_at(nth % 150);
+                let result = if transport.is_stream() {
+                    // In two pieces, which the decoder puts together.
+                    full.endpoint
+                        .handle_input(Instant::ZERO, Input::Stream { flow, bytes: first })
+                        .expect("half of one");
+                    full.endpoint.handle_input(Instant::ZERO, Input::Stream { flow, bytes: second })
+                } else {
+                    full.endpoint.handle_input(Instant::ZERO, Input::Message { flow, bytes: text })
+                };
+                assert!(matches!(result, Err(InputError::Overload)), "{result:?}");
+                answers += full.drain();
+            }
+            answers
+        };
+        // The first finds nothing ready.
+        assert_eq!(flood(&mut full), 200);
+        let (answers, counted) = measure(|| flood(&mut full));
+        assert_eq!((counted.calls, counted.live), (0, 0), "{transport:?}");
+        assert_eq!(answers, 200, "each is answered");
+        // Over a connection nothing is sent again: all are answered, whatever the host takes out of the queue.
+        for text in &texts {
+            let bytes = text.as_bytes();
+            let input = match transport.is_stream() {
+                true => Input::Stream { flow, bytes },
+                false => Input::Message { flow, bytes },
+            };
+            assert!(matches!(full.endpoint.handle_input(Instant::ZERO, input), Err(InputError::Overload)));
+        }
+        assert_eq!(full.drain(), 200);
+        assert_eq!(full.endpoint.transactions(), 10);
+    }
+}

@@ -469,8 +469,68 @@ fn alias_lets_an_authenticated_peer_be_reached_over_its_connection() {
     let back = request_to(Method::Options, "sips:alice@atlanta.example.com:5061", 1);
     pair.net.host(bob).request(now, back, Destination::route()).unwrap();
     pair.finish();
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    //= type=test
+    //# If the sent-by production of the Via header field contains a port,
+    //# the server MUST use it as a destination port.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    //= type=test
+    //# The URI used for RFC3263 server resolution matches one of the
+    //# identities stored in the alias table row corresponding to that
+    //# resolved address.
     assert_eq!(pair.net.connections(), 1, "no second one");
     pair.assert_empty();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
+//= type=test
+//# If the client does not
+//# present a certificate, the server MUST proceed as if the "alias"
+//# header field parameter was not present in the topmost Via header.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
+//= type=test
+//# In this case, the server MUST NOT update the alias table.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-9.3
+//= type=test
+//# virtual servers MUST NOT perform connection
+//# reuse for other connection-oriented transports.
+#[test]
+fn alias_is_ignored_without_an_identity_for_another_domain_and_without_tls() {
+    let cases: [(Transport, &[&str]); 3] = [
+        (Transport::Tls, &[]),
+        (Transport::Tls, &["other.example.com"]),
+        // What the host tells of a connection without TLS, or of one to a WebSocket client, makes no alias.
+        (Transport::Wss, &["atlanta.example.com"]),
+    ];
+    for (transport, identities) in cases {
+        let mut endpoint = sip_transaction::Endpoint::new(config().into(), [4; 32]);
+        let (local, remote) = ("192.0.2.2:5061".parse().unwrap(), "192.0.2.1:40000".parse().unwrap());
+        let flow = endpoint.accept(transport, local, remote).unwrap();
+        endpoint.set_identities(flow, identities.iter().copied()).unwrap();
+        let via = transport.via();
+        let text = format!(
+            "OPTIONS sip:bob@biloxi.example.com SIP/2.0\r\nVia: SIP/2.0/{via} 192.0.2.1:5061;branch=z9hG4bK1;alias\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let input = match transport.is_stream() {
+            true => Input::Stream { flow, bytes: text.as_bytes() },
+            false => Input::Message { flow, bytes: text.as_bytes() },
+        };
+        endpoint.handle_input(ms(0), input).unwrap();
+        let Some(Event::Request { tx, message, .. }) = endpoint.poll_event() else { panic!("it is let in") };
+        endpoint.respond(ms(0), tx, response(&message, 200)).unwrap();
+        assert!(endpoint.poll_transmit().is_some(), "the request itself is answered as ever");
+        while endpoint.poll_event().is_some() {}
+        let back = Target {
+            transport,
+            address: "192.0.2.1:5061".parse().unwrap(),
+            server_name: Some("atlanta.example.com".into()),
+        };
+        let request = request_to(Method::Options, "sips:alice@atlanta.example.com", 1);
+        endpoint.request(ms(0), request, Destination::targets(vec![back])).unwrap();
+        assert!(matches!(endpoint.poll_event(), Some(Event::Connect { .. })), "{transport} {identities:?}");
+    }
 }
 
 #[test]

@@ -324,6 +324,18 @@ impl Endpoint {
     }
 
     /// RFC 5923 section 6: a peer that asked for `alias` is reached over the connection at the port of its sent-by.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    //# If the sent-by production of the Via header field contains a port,
+    //# the server MUST use it as a destination port.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
+    //# If the client does not
+    //# present a certificate, the server MUST proceed as if the "alias"
+    //# header field parameter was not present in the topmost Via header.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
+    //# In this case, the server MUST NOT update the alias table.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-9.3
+    //# virtual servers MUST NOT perform connection
+    //# reuse for other connection-oriented transports.
     pub(super) fn know_alias(&mut self, path: &Path, port: u16) {
         let allowed = self.flows.get(path.flow).is_some_and(|on| !on.identities.is_empty() && !on.outgoing);
         if allowed && path.transport == Transport::Tls {

@@ -145,6 +145,8 @@ impl Endpoint {
         if self.recording.is_some() {
             self.record_input(now, &input);
         }
+        #[cfg(feature = "tracing")]
+        trace_input(self.now, &input);
         let result = self.receive(input);
         match result {
             Err(InputError::Malformed(_) | InputError::Framing(_) | InputError::Unmatchable) => {
@@ -446,6 +448,22 @@ impl Endpoint {
             return self.invalid_host.clone().into_boxed_str();
         }
         alloc::format!("{local}").into_boxed_str()
+    }
+}
+
+/// One event for an input: of bytes, how many.
+#[cfg(feature = "tracing")]
+fn trace_input(now: Instant, input: &Input<'_>) {
+    match *input {
+        Input::Datagram { flow, remote, bytes } => {
+            tracing::trace!(at = %now, %flow, %remote, len = bytes.len(), "datagram");
+        }
+        Input::Stream { flow, bytes } => tracing::trace!(at = %now, %flow, len = bytes.len(), "stream"),
+        Input::Message { flow, bytes } => tracing::trace!(at = %now, %flow, len = bytes.len(), "message"),
+        Input::FlowOpened { flow, local } => tracing::trace!(at = %now, %flow, %local, "flow opened"),
+        Input::FlowClosed { flow, cause } => tracing::trace!(at = %now, %flow, ?cause, "flow closed"),
+        Input::SendFailed { token, cause } => tracing::trace!(at = %now, ?token, ?cause, "send failed"),
+        Input::Resolved { query, .. } => tracing::trace!(at = %now, %query, "resolved"),
     }
 }
 

@@ -91,8 +91,7 @@ impl Endpoint {
         })?;
         // CRLF keepalives inside of WebSocket messages: answered as on a stream (RFC 5626 section 3.5.1).
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
-            self.crlf(path, if bytes.len() >= 4 { 2 } else { 1 });
-            return Ok(());
+            return self.crlf(path, if bytes.len() >= 4 { 2 } else { 1 });
         }
         self.one_message(path, bytes)
     }
@@ -109,8 +108,7 @@ impl Endpoint {
         }
         let is_response = bytes.starts_with(b"SIP/");
         let source = if is_response { u16::MAX } else { self.source_of(path.remote.ip()) };
-        // Over a connection nothing is sent again: what comes there is turned away once it has been taken in.
-        if !is_response && !path.transport.is_connected() && self.is_pressed(source) {
+        if !is_response && self.is_pressed(source) {
             if let Some(refusal) = self.refused(&path, source, bytes) {
                 return Err(refusal);
             }
@@ -177,8 +175,14 @@ impl Endpoint {
             // A message may have ended the flow.
             let Some(item) = self.decoder(flow).and_then(|decoder| decoder.next_item()) else { return result };
             match item {
-                Ok(StreamItem::Message(message)) => result = result.and(self.message(path, Box::new(message), None)),
-                Ok(StreamItem::Crlf { run }) => self.crlf(path, run),
+                Ok(StreamItem::Message(message)) => {
+                    let refused = self.refused_whole(&path, &message);
+                    result = result.and(match refused {
+                        Some(refusal) => Err(refusal),
+                        None => self.message(path, Box::new(message), None),
+                    });
+                }
+                Ok(StreamItem::Crlf { run }) => result = result.and(self.crlf(path, run)),
                 Err(error) => {
                     self.refuse(path, &error.head, &error.error);
                     if error.fatal {
@@ -192,15 +196,19 @@ impl Endpoint {
     }
 
     /// An empty line came in between messages: half of a ping, or a pong.
-    fn crlf(&mut self, path: Path, run: u32) {
+    fn crlf(&mut self, path: Path, run: u32) -> Result<(), InputError> {
         let awaited = self.flows.get(path.flow).and_then(|on| on.keepalive).is_some_and(|keepalive| keepalive.awaits);
         if awaited {
             self.pong_in(path);
         } else if run % 2 == 0 {
+            if !self.has_room() {
+                return Err(InputError::Overload);
+            }
             self.counters.keepalives += 1;
             self.transmit(path.flow, path.remote, Bytes::from_static(b"\r\n"), None, None);
             self.emit(Event::KeepaliveReceived { path });
         }
+        Ok(())
     }
 
     fn stun_in(&mut self, path: Path, bytes: &[u8]) -> Result<(), InputError> {

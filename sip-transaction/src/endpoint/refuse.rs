@@ -1,5 +1,5 @@
-//! Turning requests away at a limit: without state, as RFC 3261 section 8.2.7 has it, and for datagrams without memory of their own, so
-//! that a flood of them costs no more than reading it.
+//! Turning requests away at a limit: without state, as RFC 3261 section 8.2.7 has it, and without memory of their own, so that a flood
+//! of them costs no more than reading it.
 //!
 //! Whether a request is answered depends on what has been polled, never on when the host lets go of the bytes: a replay sends the same.
 
@@ -15,13 +15,13 @@ use core::net::IpAddr;
 use rand_chacha::rand_core::RngCore;
 use sip_message::{Message, Method, StatusCode};
 
-/// Memory for answers to datagrams, used again when the host has let go of all that lie in it. An answer that does not fit has memory
+/// Memory for answers, used again when the host has let go of all that lie in it. An answer that does not fit has memory
 /// of its own.
 const ANSWERS: usize = 32 << 10;
 /// Answers to datagrams that may wait to be polled. What would be one more is not answered: a client sends a datagram again.
 const PLACES: usize = 64;
 
-/// What is used again and again for datagrams that are turned away.
+/// What is used again and again for requests that are turned away.
 pub(crate) struct Refusals {
     /// Where a request is copied to, to be read.
     inbox: BytesMut,
@@ -101,17 +101,36 @@ impl Endpoint {
         kind != Kind::Ack && (!begun || self.is_full(source))
     }
 
-    /// Looks at a request that came as a datagram while a limit is reached. `None`: it is to be taken in as ever.
+    fn take_refusals(&mut self) -> Box<Refusals> {
+        self.refusals.take().unwrap_or_else(|| {
+            self.transmits.reserve(PLACES);
+            Box::new(Refusals::new())
+        })
+    }
+
+    /// The same as [`refused`](Endpoint::refused) for a message that a stream has brought.
+    pub(super) fn refused_whole(&mut self, path: &Path, message: &Message) -> Option<InputError> {
+        if message.is_response() {
+            return None;
+        }
+        let source = self.source_of(path.remote.ip());
+        if !self.is_pressed(source) {
+            return None;
+        }
+        let mut refusals = self.take_refusals();
+        let answers = self.has_room_for_answers();
+        let result = self.refused_request(path, source, message, answers.then_some(&mut refusals.answers));
+        self.refusals = Some(refusals);
+        result
+    }
+
+    /// Looks at a request that came in one piece while a limit is reached. `None`: it is to be taken in as ever.
     #[cold]
     #[inline(never)]
     pub(super) fn refused(&mut self, path: &Path, source: u16, bytes: &[u8]) -> Option<InputError> {
-        let mut refusals = match self.refusals.take() {
-            Some(refusals) => refusals,
-            None => {
-                self.transmits.reserve(PLACES);
-                Box::new(Refusals::new())
-            }
-        };
+        let mut refusals = self.take_refusals();
+        // Over a connection nothing is sent again.
+        let datagram = !path.transport.is_connected();
         refusals.inbox.reserve(bytes.len());
         refusals.inbox.extend_from_slice(bytes);
         let copy = refusals.inbox.split().freeze();
@@ -120,7 +139,10 @@ impl Endpoint {
             None => Message::parse_boxed(copy, &self.config.parser).map(|message| refusals.message = Some(message)),
         };
         let before = self.counters.transmits;
-        let answers = !refusals.waiting.is_full(before - self.transmits.len() as u64);
+        let answers = match datagram {
+            true => !refusals.waiting.is_full(before - self.transmits.len() as u64),
+            false => self.has_room_for_answers(),
+        };
         let result = match (read, &refusals.message) {
             (Ok(()), Some(message)) => {
                 self.refused_request(path, source, message, answers.then_some(&mut refusals.answers))
@@ -133,7 +155,7 @@ impl Endpoint {
             }
             (Ok(()), None) => None,
         };
-        if self.counters.transmits != before {
+        if datagram && self.counters.transmits != before {
             refusals.waiting.add(self.counters.transmits);
         }
         // The copy is let go of, so that there is room for the next one.
@@ -163,7 +185,7 @@ impl Endpoint {
             self.answer_in(path, request, StatusCode::SERVICE_UNAVAILABLE, |response| {
                 // From its beginning, if nobody holds anything in it any more; else in what is left of it.
                 let _ = memory.try_reclaim(ANSWERS);
-                if memory.capacity() - memory.len() < response.len() {
+                if memory.capacity() - memory.len() < response.most() {
                     return response.bytes();
                 }
                 response.write(memory);
@@ -180,12 +202,16 @@ impl Endpoint {
         least.saturating_add(self.rng.next_u32() % range.max(1))
     }
 
+    /// Whether one more answer may be queued of which nothing is kept: these may wait to be polled beyond the limit of queued bytes, which
+    /// may be what they tell, but not without end.
+    fn has_room_for_answers(&self) -> bool {
+        let room = |limit: usize| self.queued_bytes < limit.saturating_add(limit / 4);
+        self.config.limits.queued_bytes.is_none_or(room)
+    }
+
     /// Answers without keeping anything: RFC 3261 section 8.2.7.
-    ///
-    /// These may wait to be polled beyond the limit of queued bytes, which may be what is answered here, but not without end.
     pub(super) fn answer_stateless(&mut self, path: &Path, request: &Message, status: StatusCode) {
-        let over = |limit: usize| self.queued_bytes >= limit.saturating_add(limit / 4);
-        if self.config.limits.queued_bytes.is_some_and(over) {
+        if !self.has_room_for_answers() {
             return;
         }
         self.answer_in(path, request, status, |response| response.bytes());
