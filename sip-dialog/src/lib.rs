@@ -16,6 +16,7 @@
 //! | show credentials | [`Credentials`], [`UserAgentCore::authenticate`] |
 //! | couple two calls | [`B2bua`] |
 //! | tell others of one's calls, or watch theirs | [`DialogSource`], [`DialogTable`] |
+//! | switch it off | [`UserAgentCore::end_all`] |
 //! | survive a lost flow, or move to another process | [`UserAgentCore::recover`], [`UserAgentCore::export`] |
 //!
 //! # What it is not

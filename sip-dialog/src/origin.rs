@@ -64,6 +64,24 @@ impl Origin {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExtraHeaders(Vec<(String, String)>);
 
+/// Lets the host add header fields to what is built with `headers`.
+macro_rules! takes_headers {
+    ($($built:ty),*) => {$(
+        impl $built {
+            /// Adds a header field.
+            pub fn header(
+                mut self,
+                name: impl Into<alloc::string::String>,
+                value: impl Into<alloc::string::String>,
+            ) -> Self {
+                self.headers.push(name, value);
+                self
+            }
+        }
+    )*};
+}
+pub(crate) use takes_headers;
+
 impl ExtraHeaders {
     /// None.
     pub const fn new() -> Self {

@@ -16,7 +16,7 @@ use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{Event, Owner, PublicationEnd, PublicationEvent};
 use crate::id::PublicationId;
-use crate::origin::{ExtraHeaders, Origin};
+use crate::origin::{ExtraHeaders, Origin, takes_headers};
 use crate::subscription::text_of;
 
 /// Event state to publish.
@@ -55,13 +55,9 @@ impl Publish {
         self.expires = seconds;
         self
     }
-
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
-    }
 }
+
+takes_headers!(Publish);
 
 /// A publication.
 #[derive(Debug)]

@@ -24,7 +24,7 @@ use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, SubscriptionEnd, SubscriptionEvent};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
-use crate::origin::{ExtraHeaders, Origin};
+use crate::origin::{ExtraHeaders, Origin, takes_headers};
 use crate::subscription::{Side, State, Subscription, Termination};
 
 /// How long reports on a referred call may take, in seconds.
@@ -61,12 +61,6 @@ impl Refer {
         self
     }
 
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
-    }
-
     /// The body: a multipart with the Referred-By token that the value of Referred-By names (RFC 3892 section 4), whose making is the
     /// host's.
     pub fn body(mut self, body: Body) -> Self {
@@ -94,6 +88,8 @@ impl Refer {
         }
     }
 }
+
+takes_headers!(Refer);
 
 /// The token that Referred-By names: a part of the body of the REFER, which goes into the body of the INVITE as it is.
 #[derive(Clone, Debug)]

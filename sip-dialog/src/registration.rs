@@ -30,7 +30,7 @@ use crate::dialog;
 use crate::error::{CommandError, DialogError};
 use crate::event::{Event, Owner, RegistrationEnd, RegistrationEvent};
 use crate::id::RegistrationId;
-use crate::origin::{ExtraHeaders, Origin};
+use crate::origin::{ExtraHeaders, Origin, takes_headers};
 use crate::session_timer::has_token;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,13 +113,9 @@ impl Register {
         self.keepalive = Some(interval);
         self
     }
-
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
-    }
 }
+
+takes_headers!(Register);
 
 /// The URI of a registrar, without the user that some give.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2

@@ -14,7 +14,7 @@ use crate::codec::wire;
 use crate::error::CommandError;
 use crate::event::{Event, RequestEvent};
 use crate::id::{CallHandle, RequestId};
-use crate::origin::{ExtraHeaders, Origin};
+use crate::origin::{ExtraHeaders, Origin, takes_headers};
 
 /// A request that stands for itself.
 #[derive(Debug)]
@@ -85,13 +85,9 @@ impl OutgoingRequest {
         self.body = Some(body);
         self
     }
-
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
-    }
 }
+
+takes_headers!(OutgoingRequest);
 
 impl UserAgentCore {
     /// Sends a request outside of any dialog. Its outcome comes as [`RequestEvent`]s with the id returned here.
@@ -203,11 +199,7 @@ impl UserAgentCore {
         }
         //= https://www.rfc-editor.org/rfc/rfc3428#section-7
         //# A UAS MUST NOT insert a Contact header field into a 2xx response.
-        let mut builder = reply.headers.on_response(self.response(ep, tx, request, code));
-        if let Some(body) = reply.body {
-            builder = body.on_response(builder);
-        }
-        let response = builder.build()?;
+        let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         self.requests.remove(id);
         self.serve(tx, Served::Done);

@@ -28,7 +28,7 @@ use crate::dialog::Dialog;
 use crate::error::CommandError;
 use crate::event::{Event, Owner, SubscriptionEnd, SubscriptionEvent};
 use crate::id::{DialogId, SubscriptionId};
-use crate::origin::{ExtraHeaders, Origin};
+use crate::origin::{ExtraHeaders, Origin, takes_headers};
 
 /// What a subscription lasts if the SUBSCRIBE does not say.
 const DEFAULT_EXPIRES: u32 = 3600;
@@ -131,13 +131,9 @@ impl Subscribe {
         self.body = Some(body);
         self
     }
-
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
-    }
 }
+
+takes_headers!(Subscribe);
 
 /// What ends a subscription from the notifier's side (RFC 6665 section 4.1.3).
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 //! Owns the tables of dialogs, calls, registrations, subscriptions, publications and requests, and the map from transactions to
 //! them. What each of these does lies in its own module; sending and retrying in `client`, answering in `server`.
 
+mod all;
 pub(crate) mod client;
 pub(crate) mod server;
 pub(crate) mod way;

@@ -2,10 +2,9 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use core::time::Duration;
 use sip_message::headers::{DeltaSeconds, Join, Replaces};
-use sip_message::{Header, Message, StatusCode};
+use sip_message::{Header, Message, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Instant, Outcome, Path, ServerTxId};
 
 use super::{Call, CallState, Entry, Peer, Role};
@@ -21,7 +20,7 @@ use crate::error::{CommandError, DialogError};
 use crate::event::{CallEvent, EndCause};
 use crate::id::{CallHandle, DialogId};
 use crate::offer_answer::{Meaning, Place};
-use crate::origin::ExtraHeaders;
+use crate::origin::{ExtraHeaders, takes_headers};
 use crate::session_timer::{Fields, SessionTimer, has_token};
 
 /// A provisional response to send.
@@ -51,12 +50,6 @@ impl Progress {
         self
     }
 
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
-    }
-
     /// Sends it reliably (RFC 3262) if the peer supports that.
     pub fn reliable(mut self) -> Self {
         self.reliable = true;
@@ -83,13 +76,19 @@ impl Reply {
         self.body = Some(body);
         self
     }
+}
 
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
-        self
+impl Reply {
+    pub(crate) fn on_response(self, builder: ResponseBuilder) -> ResponseBuilder {
+        let builder = self.headers.on_response(builder);
+        match self.body {
+            Some(body) => body.on_response(builder),
+            None => builder,
+        }
     }
 }
+
+takes_headers!(Progress, Reply);
 
 /// What a callee keeps until its 2xx is acknowledged.
 #[derive(Debug)]
@@ -577,12 +576,7 @@ impl UserAgentCore {
         let Some(ringing) = self.calls.get(call).and_then(|found| found.ringing.as_ref()) else {
             return Err(CommandError::WrongState);
         };
-        let mut builder = self.response(ep, tx, &ringing.request, code);
-        builder = reply.headers.on_response(builder);
-        if let Some(body) = reply.body {
-            builder = body.on_response(builder);
-        }
-        let response = builder.build()?;
+        let response = reply.on_response(self.response(ep, tx, &ringing.request, code)).build()?;
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         self.mark_answered(call);
         let cause = if code.is_redirection() { EndCause::Redirected } else { EndCause::Rejected(code) };

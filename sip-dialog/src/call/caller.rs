@@ -25,7 +25,7 @@ use crate::event::{CallEvent, EndCause};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::identity::Identity;
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
-use crate::origin::{ExtraHeaders, Origin};
+use crate::origin::{ExtraHeaders, Origin, takes_headers};
 use crate::refer::Token;
 use crate::session_timer::{Fields, SessionTimer, has_token};
 
@@ -82,12 +82,6 @@ impl Invite {
     /// The offer. Without one the peer makes it.
     pub fn body(mut self, body: Body) -> Self {
         self.body = Some(body);
-        self
-    }
-
-    /// Adds a header field.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push(name, value);
         self
     }
 
@@ -182,6 +176,8 @@ impl Invite {
         self
     }
 }
+
+takes_headers!(Invite);
 
 /// What a caller keeps until the call is confirmed.
 #[derive(Debug)]

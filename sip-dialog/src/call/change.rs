@@ -817,11 +817,7 @@ impl UserAgentCore {
         let found = self.calls.get(call).ok_or(CommandError::Unknown)?;
         let dialog = self.dialog_of_asked(call).ok_or(CommandError::WrongState)?;
         let asked = found.asked.as_ref().ok_or(CommandError::WrongState)?;
-        let mut builder = reply.headers.on_response(self.response(ep, asked.tx, &asked.request, code));
-        if let Some(body) = reply.body {
-            builder = body.on_response(builder);
-        }
-        let response = builder.build()?;
+        let response = reply.on_response(self.response(ep, asked.tx, &asked.request, code)).build()?;
         let (tx, kind) = (asked.tx, asked.kind);
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         self.drop_asked(call, dialog, kind);

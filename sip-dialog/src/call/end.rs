@@ -191,10 +191,7 @@ impl UserAgentCore {
                 if let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_mut()) {
                     ringing.answered = true;
                     let request = ringing.request.clone();
-                    let mut builder = reply.headers.on_response(self.response(ep, tx, &request, code));
-                    if let Some(body) = reply.body {
-                        builder = body.on_response(builder);
-                    }
+                    let builder = reply.on_response(self.response(ep, tx, &request, code));
                     if !self.finish(ep, tx, builder) {
                         self.reply(ep, tx, &request, code);
                     }

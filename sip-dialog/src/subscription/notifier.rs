@@ -270,11 +270,7 @@ impl UserAgentCore {
         }
         let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
         let (Some(tx), Some(request)) = (sub.asked, sub.request.as_ref()) else { return Err(CommandError::WrongState) };
-        let mut builder = reply.headers.on_response(self.response(ep, tx, request, code));
-        if let Some(body) = reply.body {
-            builder = body.on_response(builder);
-        }
-        let response = builder.build()?;
+        let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         self.serve(tx, Served::Done);
         self.end_sub(id, SubscriptionEnd::Rejected(code), None);

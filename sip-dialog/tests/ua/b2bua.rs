@@ -191,20 +191,27 @@ fn answered(m: &mut Middle, node: sim::NodeId, call: CallHandle, with: &'static 
     m.run();
 }
 
+/// Carol has asked for Alice to be sent to Dave, and may have hung up at once.
+fn referred(seed: u64, impatient: bool) -> (Middle, [(sim::NodeId, CallHandle); 2], sim::NodeId) {
+    let (mut m, ends) = established(seed);
+    let [(alice, ours), (carol, theirs)] = ends;
+    let dave = m.world.phone(4);
+    let refer = Refer::new("sip:4@192.0.2.4");
+    m.world.tell(carol, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
+    m.run();
+    if impatient {
+        m.world.hang_up(carol, theirs);
+        m.run();
+        assert!(m.world.tell(alice, |core, _, _| core.call(ours)).is_some(), "Alice waits for Dave");
+    }
+    (m, ends, dave)
+}
+
 #[test]
 fn a_transfer_moves_one_end_to_another_call() {
     // Whoever asks may hang up at once, or wait to be hung up on.
     for impatient in [false, true] {
-        let (mut m, [(alice, ours), (carol, theirs)]) = established(5);
-        let dave = m.world.phone(4);
-        let refer = Refer::new("sip:4@192.0.2.4");
-        m.world.tell(carol, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
-        m.run();
-        if impatient {
-            m.world.hang_up(carol, theirs);
-            m.run();
-            assert!(m.world.tell(alice, |core, _, _| core.call(ours)).is_some(), "Alice waits for Dave");
-        }
+        let (mut m, [(alice, ours), (carol, theirs)], dave) = referred(5, impatient);
         let new = rung(&mut m.world, dave);
         m.run();
         m.world.tell(dave, |core, ep, now| core.accept(ep, now, new, Reply::new().body(offer()))).unwrap();
@@ -231,15 +238,7 @@ fn a_transfer_moves_one_end_to_another_call() {
 #[test]
 fn a_transfer_that_fails_leaves_the_couple_together() {
     for impatient in [false, true] {
-        let (mut m, [(alice, ours), (carol, theirs)]) = established(6);
-        let dave = m.world.phone(4);
-        let refer = Refer::new("sip:4@192.0.2.4");
-        m.world.tell(carol, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
-        m.run();
-        if impatient {
-            m.world.hang_up(carol, theirs);
-            m.run();
-        }
+        let (mut m, [(alice, ours), (carol, theirs)], dave) = referred(6, impatient);
         let new = m.world.incoming(dave);
         m.world.tell(dave, |core, ep, now| core.reject(ep, now, new, status(486), Reply::new())).unwrap();
         m.run();

@@ -14,6 +14,19 @@ fn until_offer(world: &mut World, node: sim::NodeId, call: CallHandle) {
     world.until_call(node, call, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
 }
 
+/// Two changes that have crossed are both refused, tried again and agreed, one after the other: the callee waits less than the owner
+/// of the Call-ID.
+fn both_go_through(mut world: World, caller: (sim::NodeId, CallHandle), callee: (sim::NodeId, CallHandle)) {
+    for (from, to) in [(callee, caller), (caller, callee)] {
+        until_offer(&mut world, to.0, to.1);
+        world.tell(to.0, |core, ep, now| core.answer(ep, now, to.1, answer())).unwrap();
+        world.until_call(from.0, from.1, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    }
+    assert_eq!(world.sent().iter().filter(|what| what.ends_with("491")).count(), 2);
+    world.hang_up(caller.0, caller.1);
+    world.finish();
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
 //= type=test
 //# Requests within a dialog MUST contain strictly monotonically increasing
@@ -105,16 +118,7 @@ fn two_reinvites_that_cross_both_go_through_in_the_end() {
     let (ours, theirs) = world.established(alice, bob, 1, 2);
     world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
     world.tell(bob, |core, ep, now| core.reinvite(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
-    // The callee waits less than the owner of the Call-ID.
-    until_offer(&mut world, alice, ours);
-    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
-    world.until_call(bob, theirs, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
-    until_offer(&mut world, bob, theirs);
-    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
-    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
-    assert_eq!(world.sent().iter().filter(|what| what.ends_with("491")).count(), 2);
-    world.hang_up(alice, ours);
-    world.finish();
+    both_go_through(world, (alice, ours), (bob, theirs));
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
@@ -205,14 +209,7 @@ fn update_changes_the_session_and_meets_glare_too() {
     });
     world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
     world.tell(bob, |core, ep, now| core.update(ep, now, theirs, Some(offer()), ExtraHeaders::new())).unwrap();
-    until_offer(&mut world, alice, ours);
-    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
-    until_offer(&mut world, bob, theirs);
-    world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
-    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
-    assert_eq!(world.sent().iter().filter(|what| what.ends_with("491")).count(), 2);
-    world.hang_up(alice, ours);
-    world.finish();
+    both_go_through(world, (alice, ours), (bob, theirs));
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2

@@ -466,3 +466,36 @@ fn a_call_to_a_sips_uri_has_sips_contacts() {
     world.end_of(bob, theirs);
     world.finish();
 }
+
+/// A telephone that is switched off leaves nothing behind, at either side.
+#[test]
+fn everything_may_be_ended_at_once() {
+    let mut world = World::new(40);
+    let (alice, bob) = (world.phone(1), world.phone_with(2, |config| config.packages.push("presence".into())));
+    world.established(alice, bob, 1, 2);
+    let waiting = world.call(bob, 2, 1);
+    world.incoming(alice);
+    for accepted in [true, false] {
+        let subscribe = sip_dialog::Subscribe::new(origin(1), "sip:2@192.0.2.2", "presence");
+        world.tell(alice, |core, ep, now| core.subscribe(ep, now, subscribe)).unwrap();
+        let theirs = world.until(bob, |event| match event {
+            Event::Subscription { subscription, event: sip_dialog::SubscriptionEvent::Incoming { .. } } => {
+                Some(*subscription)
+            }
+            _ => None,
+        });
+        if accepted {
+            let state = Some(Body::new("text/plain", "x"));
+            world.tell(bob, |core, ep, now| core.accept_subscription(ep, now, theirs, false, None, state)).unwrap();
+        }
+    }
+    let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", Body::new("text/plain", "hello"));
+    let asked = world.tell(alice, |core, ep, now| core.request(ep, now, hello)).unwrap();
+    incoming(&mut world, bob);
+    settle(&mut world);
+    assert_eq!(world.tell(alice, |core, _, _| (core.live_calls().count(), core.live_subscriptions().count())), (2, 2));
+    world.tell(bob, |core, ep, now| core.end_all(ep, now));
+    assert_eq!(ended(&mut world, alice, asked).0, 503);
+    assert_eq!(world.end_of(bob, waiting), sip_dialog::EndCause::Cancelled);
+    world.finish();
+}

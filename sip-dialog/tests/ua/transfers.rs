@@ -229,6 +229,17 @@ fn consulted(world: &mut World, one: sim::NodeId, three: sim::NodeId) -> (CallHa
     (ours, theirs)
 }
 
+/// The transferor has asked the target, and holds both.
+fn consulting(seed: u64) -> (World, [sim::NodeId; 3], (CallHandle, CallHandle), (CallHandle, CallHandle)) {
+    let mut world = World::new(seed);
+    let nodes = [1, 2, 3].map(|n| world.phone(n));
+    let [one, two, three] = nodes;
+    let held = held(&mut world, [one, two]);
+    let (asks, asked) = consulted(&mut world, one, three);
+    hold(&mut world, (one, asks), (three, asked));
+    (world, nodes, held, (asks, asked))
+}
+
 #[test]
 fn s7_1_consultation_hold_exposing_transfer_target() {
     let mut world = World::new(5);
@@ -280,11 +291,7 @@ fn called_back(
 
 #[test]
 fn s7_2_consultation_hold_protecting_transfer_target() {
-    let mut world = World::new(6);
-    let [one, two, three] = [1, 2, 3].map(|n| world.phone(n));
-    let (ours, theirs) = held(&mut world, [one, two]);
-    let (asks, asked) = consulted(&mut world, one, three);
-    hold(&mut world, (one, asks), (three, asked));
+    let (mut world, [one, two, three], (ours, theirs), (asks, _)) = consulting(6);
     let new = called_back(&mut world, [one, two, three], ours, asks);
     assert_eq!(world.end_of(two, theirs), EndCause::Replaced);
     assert_eq!(world.end_of(one, ours), EndCause::PeerHungUp);
@@ -301,11 +308,7 @@ fn s7_2_consultation_hold_protecting_transfer_target() {
 
 #[test]
 fn s7_3_attended_transfer() {
-    let mut world = World::new(7);
-    let [one, two, three] = [1, 2, 3].map(|n| world.phone(n));
-    let (ours, theirs) = held(&mut world, [one, two]);
-    let (asks, asked) = consulted(&mut world, one, three);
-    hold(&mut world, (one, asks), (three, asked));
+    let (mut world, [one, two, three], (ours, theirs), (asks, asked)) = consulting(7);
     let target = world.tell(one, |core, _, _| core.attended_target(asks)).unwrap();
     let sub = refer_beside(&mut world, (one, ours), "sip:2@192.0.2.2", &target);
     let (reports, refer) = accepted(&mut world, two, Some(theirs));
@@ -329,11 +332,7 @@ fn s7_3_attended_transfer() {
 
 #[test]
 fn s7_4_recovery_when_one_party_does_not_support_refer() {
-    let mut world = World::new(8);
-    let [one, two, three] = [1, 2, 3].map(|n| world.phone(n));
-    let (ours, theirs) = held(&mut world, [one, two]);
-    let (asks, asked) = consulted(&mut world, one, three);
-    hold(&mut world, (one, asks), (three, asked));
+    let (mut world, [one, two, three], (ours, theirs), (asks, _)) = consulting(8);
     let target = world.tell(one, |core, _, _| core.attended_target(asks)).unwrap();
     let sub = refer_beside(&mut world, (one, ours), "sip:2@192.0.2.2", &target);
     let asked_of = world.until(two, |event| match event {
