@@ -237,6 +237,13 @@ fn a_message_in_a_call_says_which_call() {
     world.finish();
 }
 
+/// What no builder makes: the tag of To is no token.
+fn with_a_tag_that_is_none(builder: sip_message::RequestBuilder) -> Message {
+    let bytes = builder.build().unwrap().to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).unwrap().replace(";tag=none", ";tag=\"none\"");
+    Message::parse(text.into_bytes().into()).unwrap()
+}
+
 fn hand_made(method: Method<'_>, cseq: u32, to: &str) -> sip_message::RequestBuilder {
     Message::request(method, "sip:2@192.0.2.2")
         .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
@@ -301,6 +308,8 @@ fn what_belongs_nowhere_is_refused() {
         (hand_made(Method::Bye, 2, "<sip:2@192.0.2.2>").build().unwrap(), 481),
         (hand_made(Method::Info, 3, "<sip:2@192.0.2.2>;tag=none").build().unwrap(), 481),
         (hand_made(Method::Invite, 4, "<sip:2@192.0.2.2>").build().unwrap(), 400),
+        // Whether it belongs to a dialog cannot be read.
+        (with_a_tag_that_is_none(hand_made(Method::Message, 61, "<sip:2@192.0.2.2>;tag=none")), 400),
         (
             hand_made(Method::Invite, 5, "<sip:2@192.0.2.2>")
                 .header(Header::Contact, contact)
