@@ -280,13 +280,17 @@ impl Play {
         for side in 0..2 {
             let (calling, ringing) =
                 (self.ringing(side, CallState::Calling), self.ringing(1 - side, CallState::Ringing));
-            // An INVITE that arrives when its sender is about to give it up for unanswered rings on: nothing may be sent after it.
+            // An INVITE that arrives when its sender is about to give it up for unanswered rings on: nothing may be sent after it, and no CANCEL
+            // before an answer (RFC 3261 section 9.1).
             let lost = self.world.log.iter().filter(|happened| {
-                happened.node == self.nodes[side]
-                    && matches!(
-                        happened.event,
-                        Event::Call { event: CallEvent::Ended { cause: EndCause::TimedOut, .. }, .. }
-                    )
+                let unanswered = matches!(
+                    happened.event,
+                    Event::Call {
+                        event: CallEvent::Ended { cause: EndCause::TimedOut | EndCause::Cancelled, message: None, .. },
+                        ..
+                    }
+                );
+                happened.node == self.nodes[side] && unanswered
             });
             let most = calling + lost.count();
             assert!((calling..=most).contains(&ringing), "{side}: {calling}, {ringing}:\n{}", self.world.ladder());
