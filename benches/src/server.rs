@@ -156,7 +156,7 @@ impl Run {
         for request in requests {
             self.input([192, 0, 2, 4], request.as_bytes());
             while let Some(transmit) = self.server.poll_transmit() {
-                debug_assert!(transmit.bytes.starts_with(b"SIP/2.0 200"));
+                assert!(transmit.bytes.starts_with(b"SIP/2.0 200"));
                 black_box(&transmit);
             }
             while let Some(event) = self.server.poll_event() {
@@ -229,16 +229,16 @@ impl Run {
         let call = self.ring();
         self.answer_text("200 OK", "v=0\r\n");
         self.exchange([192, 0, 2, 2]);
-        debug_assert!(self.out.starts_with(b"SIP/2.0 200"));
+        assert!(self.out.starts_with(b"SIP/2.0 200"));
         self.request_text("ACK", 1, call, true);
         self.exchange([192, 0, 2, 1]);
-        debug_assert!(self.out.starts_with(b"ACK sip:bob"));
+        assert!(self.out.starts_with(b"ACK sip:bob"));
         self.request_text("BYE", 2, call, true);
         self.exchange([192, 0, 2, 1]);
-        debug_assert!(self.out.starts_with(b"BYE sip:bob"));
+        assert!(self.out.starts_with(b"BYE sip:bob"));
         self.answer_text("200 OK", "");
         self.exchange([192, 0, 2, 2]);
-        debug_assert!(self.out.starts_with(b"SIP/2.0 200"));
+        assert!(self.out.starts_with(b"SIP/2.0 200"));
         self.tick(Duration::from_secs(32) / LIVE);
     }
 

@@ -42,8 +42,8 @@ domain=localhost
 """
 
 
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+def free_port(kind):
+    with socket.socket(socket.AF_INET, kind) as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
 
@@ -55,10 +55,10 @@ class Phone:
         for below in ("linphone", ".local/share/linphone"):
             os.makedirs(f"{folder}/{below}")
         settings, self.log, self.read = f"{folder}/settings", f"{folder}/log", 0
-        port = free_port()
+        port = free_port(socket.SOCK_DGRAM if TRANSPORT == "udp" else socket.SOCK_STREAM)
         with open(settings, "w") as file:
             udp, tcp = (port, 0) if TRANSPORT == "udp" else (0, port)
-            values = {"udp": udp, "tcp": tcp, "rtp": free_port(), "server": SERVER, "transport": TRANSPORT}
+            values = {"udp": udp, "tcp": tcp, "rtp": free_port(socket.SOCK_DGRAM), "server": SERVER, "transport": TRANSPORT}
             file.write(SETTINGS.format(user=user, password=password, **values))
         self.user, (self.keys, screen) = user, pty.openpty()
         home = {name: folder for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}

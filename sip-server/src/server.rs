@@ -242,7 +242,9 @@ impl Server {
                 Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.as_deref()),
                 _ => None,
             };
-            if !self.registrar.takes(&mut self.endpoint, now, &event, info) {
+            if self.registrar.takes(&mut self.endpoint, now, &event, info) {
+                self.note_local(&event);
+            } else {
                 self.pass_on(now, event);
             }
         }

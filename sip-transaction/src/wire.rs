@@ -430,7 +430,8 @@ impl Response<'_> {
     /// How many bytes it comes to at most, without a look at each field.
     pub(crate) fn most(&self) -> usize {
         // A line may be longer than it came: LF becomes CRLF.
-        self.len_with(self.request.encoded_len() + self.request.headers().len())
+        let head = self.request.encoded_len().saturating_sub(self.request.body().len());
+        self.len_with(head + self.request.headers().len())
     }
 
     #[inline(always)]

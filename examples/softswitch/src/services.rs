@@ -153,10 +153,12 @@ impl Services {
 
     /// An OPTIONS with a URI that has no user asks the server itself.
     pub(crate) fn is_for_server(&self, message: &Message) -> bool {
+        if message.method() != Some(Method::Options) {
+            return false;
+        }
         let uri = message.request_uri().and_then(Result::ok);
         let own = uri.as_ref().and_then(|uri| uri.as_sip());
-        message.method() == Some(Method::Options)
-            && own.is_some_and(|uri| uri.user().is_none() && self.is_own(uri.host_str()))
+        own.is_some_and(|uri| uri.user().is_none() && self.is_own(uri.host_str()))
     }
 
     /// The user of this server whose presence a request is about.

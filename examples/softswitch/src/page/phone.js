@@ -6,8 +6,16 @@ import { watch } from './ladder.js';
 const at = (id) => document.getElementById(id);
 const settings = { domain: 'localhost' };
 const title = document.title;
+/** The calls that ring here, the oldest first. */
+const ringing = new Set();
 let JsSIP;
 let agent;
+
+/** Whoever looks at another page is to see who calls, too. */
+function entitle() {
+  const [first] = ringing;
+  document.title = first ? `\u260e ${first.peer} calls` : title;
+}
 
 /** Tells how this telephone is; `how` is `good`, `bad` or nothing. */
 function status(text, how = '') {
@@ -78,7 +86,8 @@ class Call {
     this.session = session;
     this.card = at('call').content.firstElementChild.cloneNode(true);
     at('calls').append(this.card);
-    this.find('h3').textContent = `${incoming ? 'From' : 'To'} ${session.remote_identity.uri.user ?? session.remote_identity.uri}`;
+    this.peer = session.remote_identity.uri.user ?? `${session.remote_identity.uri}`;
+    this.find('h3').textContent = `${incoming ? 'From' : 'To'} ${this.peer}`;
     this.state(incoming ? 'ringing here' : 'calling');
     for (const key of '123456789*0#') {
       const button = document.createElement('button');
@@ -88,9 +97,9 @@ class Call {
     }
     this.offer(incoming ? ['answer', 'video', 'end'] : ['end']);
     if (incoming) {
-      // Whoever looks at another page is to see it, too.
-      document.title = `\u260e ${session.remote_identity.uri.user} calls`;
       this.card.classList.add('rings');
+      ringing.add(this);
+      entitle();
     }
     this.card.addEventListener('click', (event) => this.act(event.target.dataset.do));
     session.on('progress', ({ originator }) => originator === 'remote' && this.state('ringing there'));
@@ -118,7 +127,8 @@ class Call {
   /** Rings no more. */
   quiet() {
     this.card.classList.remove('rings');
-    document.title = title;
+    ringing.delete(this);
+    entitle();
   }
 
   /** Shows the buttons that do something now. */
