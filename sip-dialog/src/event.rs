@@ -414,8 +414,6 @@ pub enum SubscriptionEnd {
     Suppressed,
     /// No credentials were given, or they were refused.
     Unauthorized,
-    /// The call or dialog it was part of is gone.
-    DialogEnded,
 }
 
 /// What happened to a publication.

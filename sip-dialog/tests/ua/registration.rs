@@ -274,3 +274,33 @@ fn one_that_never_got_through_can_be_given_up() {
     world.run_for(Duration::from_secs(10));
     world.finish();
 }
+
+/// Two flows are two registrations of one instance: while one is up, the other waits longer before it tries again (RFC 5626 section 4.5).
+#[test]
+fn of_two_flows_each_fails_by_itself() {
+    let mut world = World::new(20);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let urn = "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
+    let push = "<sip:1@192.0.2.1;pn-provider=acme;pn-prid=abc>";
+    for reg_id in [1, 2] {
+        let register = Register::new(origin(1).contact(push), "sip:192.0.2.2").expires(600).instance(urn, Some(reg_id));
+        world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    }
+    for reg_id in ["1", "2"] {
+        let (tx, request) = world.request_at(raw);
+        let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+        assert!(contact.starts_with(push) && contact.contains(&format!(";reg-id={reg_id}")), "{contact}");
+        match reg_id {
+            "1" => ok(&mut world, raw, tx, &request, &[("Require", "outbound")]),
+            _ => world.respond(raw, tx, &request, 503, |builder| builder),
+        }
+    }
+    let failed = until(&mut world, alice, |event| matches!(event, RegistrationEvent::Failed { .. }));
+    let RegistrationEvent::Failed { retry, .. } = failed else { unreachable!() };
+    assert!((90..=180).contains(&retry.as_secs()), "{retry:?}");
+    assert_eq!(world.tell(alice, |core, _, _| core.live_registrations().count()), 2);
+    world.tell(alice, |core, ep, now| core.end_all(ep, now));
+    let (tx, last) = world.request_at(raw);
+    ok(&mut world, raw, tx, &last, &[]);
+    world.finish();
+}
