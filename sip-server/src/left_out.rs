@@ -325,3 +325,26 @@
 //# towards the registrar, and of SIP requests (for a new dialog or a standalone)
 //# forwarded by the proxy responsible for the UA's domain (sometimes referred to as home
 //# proxy, Serving Call Session Control Function (S-CSCF), etc.) towards the UA.
+
+// RFC 5658 section 3.2: what RFC 3261 says, quoted there as the problem; double Record-Routing takes its place.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-3.2
+//= type=exception
+//= reason=a quotation of RFC 3261 section 16.6 item 4, cited there
+//# The URI placed in the Record-Route header field value MUST be a
+//# SIP or SIPS URI. [...]
+//= https://www.rfc-editor.org/rfc/rfc5658#section-3.2
+//= type=exception
+//= reason=a quotation of RFC 3261 section 16.7 step 8, which RFC 5630 has removed
+//# If the proxy received the request over Transport Layer Security
+//# (TLS), and sent it out over a non-TLS connection, the proxy MUST
+//# rewrite the URI in the Record-Route header field to be a SIPS URI.
+
+// RFC 3903: what is not the compositor's.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-6
+//= type=exception
+//= reason=the state is kept in memory: nothing can fail between the decision and the change
+//# If internal
+//# errors (such as the inability to access a back-end database) occur
+//# before processing is complete, the publication MUST NOT succeed,
+//# and the ESC MUST fail with an appropriate error response, such as
+//# 504 (Server Time-out), and skip the last step.

@@ -1,5 +1,5 @@
 //! A SIP server without the I/O: registrar and location service, proxy, redirect server, and digest authentication
-//! (RFC 3261 sections 8.3, 10.3, 16 and 22, with RFC 3325, 3327, 3608, 5393, 5626, 5627, 5630, 5658, 7118, 7616, 8599 and 8760).
+//! (RFC 3261 sections 8.3, 10.3, 16 and 22, with RFC 3325, 3327, 3608, 3903, 5393, 5626, 5627, 5630, 5658, 7118, 7616, 8599 and 8760).
 //!
 //! Each role is a *core* that borrows an [`Endpoint`](sip_transaction::Endpoint), the owner of transactions and transports. A core takes
 //! the endpoint's events one by one and hands on what is not its own, so that one socket can be several servers at
@@ -11,13 +11,15 @@
 //! | [`Registrar`] | answers REGISTER, keeps bindings, mints and resolves GRUUs | for bindings, if they are kept elsewhere |
 //! | [`Proxy`] | forwards, forks, brings the answers together | where a request goes: [`ProxyEvent::RouteRequest`] |
 //! | [`Redirect`] | answers with contacts instead of forwarding | for the contacts |
+//! | [`EventState`] | answers PUBLISH, keeps what user agents tell of themselves | whose state a request is about |
 //!
 //! # What it is not
 //!
 //! It opens no socket, resolves no name, reads no clock, keeps no file: bytes, facts about flows, DNS answers and the time go in;
-//! bytes, events and the next deadline come out. It is no user agent: it ends no calls and sends no requests of its own. It composes no
-//! presence (RFC 3903): who would tell of it is the notifier of `sip-dialog`, and softswitch shows the two at work. It has no media. It stores bindings in memory only; a [`Store`] on disk or on another machine is the host's, and
-//! [`store_conformance`] tells whether it keeps to the rules.
+//! bytes, events and the next deadline come out. It is no user agent: it ends no calls and sends no requests of its own. It tells
+//! nobody of the event state that is published to it: that is the notifier of `sip-dialog`, and softswitch shows the two at work. It has no
+//! media. It stores bindings in memory only; a [`Store`] on disk or on another machine is the host's, and [`store_conformance`] tells whether it
+//! keeps to the rules.
 //!
 //! # A server
 //!
@@ -120,6 +122,7 @@ mod left_out;
 mod location;
 mod persist;
 mod proxy;
+mod publish;
 mod push;
 mod redirect;
 mod reginfo;
@@ -137,6 +140,7 @@ pub use location::{
     store_conformance,
 };
 pub use proxy::{Advertised, Decision, NotWaiting, Proxy, ProxyConfig, ProxyEvent, RouteKind, TrustDomain};
+pub use publish::{EventPackage, EventState, EventStateChanged, EventStateConfig, Publication};
 pub use push::PushTarget;
 pub use redirect::{Redirect, RedirectConfig, RedirectEvent};
 pub use reginfo::RegInfo;

@@ -242,7 +242,7 @@ impl Server {
                 Event::Request { tx, .. } => self.auth.identity(*tx).and_then(|identity| identity.info.as_deref()),
                 _ => None,
             };
-            if self.registrar.takes(&mut self.endpoint, now, &event, info) {
+            if self.registrar.takes(&mut self.endpoint, now, &event, info, None) {
                 self.note_local(&event);
             } else {
                 self.pass_on(now, event);
@@ -354,7 +354,8 @@ impl Server {
             Err(verdict) => return self.auth.deny(&mut self.endpoint, now, event, verdict),
         };
         let info = proven.as_ref().and_then(|proven| proven.info());
-        if self.registrar.takes(&mut self.endpoint, now, &event, info) {
+        let to = proven.as_ref().and_then(|proven| proven.acts_for());
+        if self.registrar.takes(&mut self.endpoint, now, &event, info, to) {
             // It has been answered: who sent it is asked no more.
             return self.note_local(&event);
         }
@@ -394,19 +395,6 @@ impl Server {
         }
     }
 
-    /// Says of targets that sleep whose they are, if the Request-URI does not: a temporary GRUU hides it.
-    fn name_sleepers(&self, id: ProxyId, decision: &mut Decision) {
-        let Decision::Targets(targets) = decision else { return };
-        let mut unnamed = targets.iter_mut().filter(|target| target.asleep && target.aor.is_empty()).peekable();
-        if unnamed.peek().is_none() {
-            return;
-        }
-        let Some(Ok(Uri::Sip(uri))) = self.proxy.request(id).and_then(|request| request.request_uri()) else { return };
-        if let Some(aor) = self.registrar.record_of(&uri).filter(|_| uri.gr().is_some()) {
-            unnamed.for_each(|target| target.aor.clone_from(&aor));
-        }
-    }
-
     fn route_waiting(&mut self, now: Instant) {
         while let Some(event) = self.proxy.poll_event() {
             let ProxyEvent::RouteRequest { id, tx, kind } = event else {
@@ -418,8 +406,7 @@ impl Server {
                 self.events.push_back(ServerEvent::Proxy(event));
                 continue;
             }
-            if let Some(mut decision) = self.default_decision(now, id, tx, kind) {
-                self.name_sleepers(id, &mut decision);
+            if let Some(decision) = self.default_decision(now, id, tx, kind) {
                 // The host has not been asked, so it is told no more. It waits, or there would be no decision.
                 self.proxy.keep_quiet(id);
                 let _ = self.proxy.route(&mut self.endpoint, now, id, decision);

@@ -217,6 +217,27 @@ fn every_algorithm_and_protection_that_is_offered_is_taken() {
     world.assert_idle();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+//= type=test
+//# Therefore, in SIP, a UAS MUST check if the Request-URI in the
+//# Authorization/Proxy-Authorization header field value corresponds to a user for whom
+//# the UAS is willing to accept forwarded or direct requests; however, it MAY still
+//# accept it if the two fields are not equivalent.
+#[test]
+fn credentials_for_another_uri_are_taken_or_refused_as_policy_says() {
+    for strict in [false, true] {
+        let (mut world, _, alice, _) = scene(|config| config.auth.check_uri = strict);
+        for (uri, same) in [("sip:nobody@EXAMPLE.com", true), ("sip:bob@example.com", false)] {
+            let (request, challenge) = ask(&mut world, &alice, b"");
+            let other = new_request(Method::Message, ALICE, uri, "o", "", &[]);
+            let value = made(&other, &challenge, DigestAlgorithm::Sha256, Some(Qop::Auth), "00000001");
+            let expected = if same || !strict { 480 } else { 400 };
+            assert_eq!(attempt(&mut world, &alice, &request, &[value]), expected, "{uri} {strict}");
+        }
+        world.assert_idle();
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
 //= type=test
 //# Since RFC 2543 is based on HTTP Digest as defined in RFC 2069 [39], SIP servers

@@ -5,9 +5,11 @@
 mod common;
 
 use common::{Ua, World, new_request, of_callee, of_caller, register, with_credentials};
+use core::time::Duration;
+use sim::Fate;
 use sip_message::{Header, Message, Method};
 use sip_server::RoutePolicy;
-use sip_transaction::{ClientTxId, Destination, ServerTxId, Transport};
+use sip_transaction::{ClientTxId, Destination, Outcome, ServerTxId, Transport};
 
 const ATLANTA: &str = "192.0.2.10";
 const BILOXI: &str = "192.0.2.20";
@@ -193,4 +195,88 @@ fn section_3_9_and_3_11_bob_is_busy_or_not_to_be_had() {
         scene.world.response(&scene.alice, status);
         scene.world.assert_idle();
     }
+}
+
+/// Proxy 1 does not answer: INVITEs F1 to F7 go there in vain, F8 to Proxy 2, which asks who calls.
+#[test]
+fn section_3_4_the_first_proxy_does_not_answer() {
+    let mut scene = scene(true);
+    let alice = scene.world.udp("192.0.2.3");
+    let bob = scene.bob;
+    let here = "<sip:alice@192.0.2.3>";
+    let towards = |proxy: &str, cseq: u32| {
+        let mut invite = new_request(Method::Invite, ALICE, BOB, "2xTb9vxSit55XU7p8", here, &[]);
+        invite.set(Header::CSeq, format!("{cseq} INVITE")).unwrap();
+        invite.push(Header::Route, format!("<sip:{proxy};lr>")).unwrap();
+        invite
+    };
+    let proxy = scene.world.udp("192.0.2.99");
+    scene.world.net.set_filter(move |packet| if packet.to == proxy.local { Fate::Lose } else { Fate::Carry });
+    let started = scene.world.now();
+    scene.world.net.clear_trace();
+    scene.world.send(&alice, towards("192.0.2.99", 1), Destination::route());
+    assert_eq!(scene.world.outcome(&alice), Outcome::TimedOut);
+    assert_eq!(scene.world.now(), started + Duration::from_secs(32), "64 * T1");
+    let vain = scene.world.net.trace().iter().filter(|sent| sent.from == alice.local).count();
+    assert_eq!(vain, 7, "F1 to F7");
+
+    scene.world.send(&alice, towards(BILOXI, 1), Destination::route());
+    let asked = scene.world.response(&alice, 407);
+    let again = with_credentials(&towards(BILOXI, 1), &asked, "alice", "secret");
+    assert_eq!(again.cseq().unwrap().number, 2);
+    scene.world.send(&alice, again, Destination::route());
+    let (server, received) = scene.world.request(&bob, Method::Invite);
+    // F12: one proxy on the way.
+    assert_eq!((received.vias().count(), received.max_forwards()), (2, Ok(Some(69))));
+    scene.world.response(&alice, 100);
+    scene.world.reply(&bob, server, &received, 180, "314159");
+    scene.world.response(&alice, 180);
+    let accepted = scene.world.accept(&bob, server, &received, "314159", BOB_HERE);
+    let ok = scene.world.response(&alice, 200);
+    scene.world.send_ack(&alice, of_caller(&ok, Method::Ack));
+    let ack = scene.world.ack(&bob);
+    assert_eq!((ack.vias().count(), ack.has(Header::Route)), (2, false), "F19");
+    // F20 to F23.
+    scene.world.send(&bob, of_callee(&received, &accepted, Method::Bye, 1), Destination::route());
+    let (tx, bye) = scene.world.request(&alice, Method::Bye);
+    scene.world.reply(&alice, tx, &bye, 200, "");
+    scene.world.response(&bob, 200);
+    scene.world.assert_idle();
+}
+
+/// The gateway stays on the path, Proxy 2 does not: ACK and BYE go from the gateway straight to Bob. (What a gateway of media writes into the
+/// session descriptions is not a proxy's work.)
+#[test]
+fn section_3_5_a_session_through_a_gateway() {
+    let mut world = World::new(35);
+    for (ip, domain) in [(ATLANTA, "atlanta.example.com"), (BILOXI, "biloxi.example.com")] {
+        world.server(ip, domain, |config| {
+            config.policy = RoutePolicy::Open;
+            config.proxy.record_route = ip == ATLANTA;
+        });
+        world.net.dns.address(domain, ip);
+    }
+    let (alice, bob) = (world.udp("192.0.2.1"), world.udp("192.0.2.2"));
+    world.register(&bob, BILOXI, BOB, "<sip:bob@192.0.2.2>", &[]);
+    let mut invite = new_request(Method::Invite, ALICE, BOB, "4Fde34wkd11wsGFDs3", "<sip:alice@192.0.2.1>", &[]);
+    invite.push(Header::Route, format!("<sip:{ATLANTA};lr>")).unwrap();
+    world.send(&alice, invite, Destination::route());
+    let (server, received) = world.request(&bob, Method::Invite);
+    // F4: from Proxy 2, by way of the gateway, which alone wants to see more.
+    assert_eq!((received.vias().count(), received.record_routes().count()), (3, 1));
+    world.response(&alice, 100);
+    world.reply(&bob, server, &received, 180, "314159");
+    assert_eq!(world.response(&alice, 180).vias().count(), 1);
+    world.accept(&bob, server, &received, "314159", "<sip:bob@192.0.2.2>");
+    let ok = world.response(&alice, 200);
+    assert_eq!(ok.record_routes().count(), 1, "F11");
+    world.send_ack(&alice, of_caller(&ok, Method::Ack));
+    let ack = world.ack(&bob);
+    assert_eq!((ack.vias().count(), ack.has(Header::Route)), (2, false), "F13: not by way of Proxy 2");
+    world.send(&alice, of_caller(&ok, Method::Bye), Destination::route());
+    let (tx, bye) = world.request(&bob, Method::Bye);
+    assert_eq!((bye.vias().count(), bye.has(Header::Route)), (2, false), "F15");
+    world.reply(&bob, tx, &bye, 200, "");
+    assert_eq!(world.response(&alice, 200).vias().count(), 1, "F17");
+    world.assert_idle();
 }

@@ -4,13 +4,13 @@
 use crate::config::Config;
 use crate::location::Locations;
 use crate::log::{clean, log};
-use crate::presence::{MOST_SECONDS, PIDF, Presence, Published, state};
+use crate::presence::{MOST_SECONDS, PIDF, Presence, state};
 use crate::sdp;
 use sip_dialog::{
     Body, CallEvent, CallHandle, Event as Told, Meaning, Progress, Reply, RequestEvent, Serves, SubscriptionEvent,
     SubscriptionId, UserAgentConfig, UserAgentCore,
 };
-use sip_message::headers::{DeltaSeconds, Event as EventValue};
+use sip_message::headers::Event as EventValue;
 use sip_message::{Header, Message, Method, ResponseBuilder, StatusCode, Uri};
 use sip_server::aor_key;
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId, Transport};
@@ -57,7 +57,7 @@ pub(crate) struct Services {
     watchers: HashMap<String, BTreeSet<SubscriptionId>>,
     watched: HashMap<SubscriptionId, String>,
     /// When published states end.
-    ends: BTreeSet<(Instant, String)>,
+    ends: BTreeSet<Instant>,
     /// Whose presence has changed, for the other shards.
     changed: Vec<String>,
 }
@@ -314,18 +314,9 @@ impl Services {
         Body::new(PIDF, body)
     }
 
-    /// PUBLISH of presence (RFC 3903 section 6).
+    /// PUBLISH of presence.
     fn publish(&mut self, endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, message: &Message, aor: String) {
         let Some(presence) = self.presence.clone() else { return };
-        let mut refuse = |status, name, value: &str| {
-            answer(endpoint, now, tx, message, status, |response| {
-                if value.is_empty() { response } else { response.header(name, value) }
-            });
-        };
-        if !is_presence(message) {
-            let bad_event = StatusCode::new(489).unwrap_or(StatusCode::BAD_REQUEST);
-            return refuse(bad_event, Header::AllowEvents, "presence");
-        }
         // Everybody tells of themselves alone. Who they are has been checked.
         let from = message.from().ok().and_then(|from| from.uri().ok());
         let from = from.as_ref().and_then(|uri| match uri {
@@ -333,31 +324,12 @@ impl Services {
             _ => None,
         });
         if from.as_deref() != Some(aor.as_str()) {
-            return refuse(StatusCode::FORBIDDEN, Header::Allow, "");
+            return answer(endpoint, now, tx, message, StatusCode::FORBIDDEN, |response| response);
         }
-        let kind = message.field(Header::ContentType).map(|kind| kind.split(|&byte| byte == b';').next());
-        let is_pidf = kind.flatten().is_some_and(|kind| kind.trim_ascii().eq_ignore_ascii_case(PIDF.as_bytes()));
-        if !message.body().is_empty() && !is_pidf {
-            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, Header::Accept, PIDF);
-        }
-        let asked = message.value::<DeltaSeconds>(Header::Expires).ok().flatten().map_or(MOST_SECONDS, |asked| asked.0);
-        let seconds = asked.min(MOST_SECONDS);
-        let matching = message.field(Header::SipIfMatch).and_then(|tag| std::str::from_utf8(tag.trim_ascii()).ok());
-        let Some(fresh) = endpoint.local_tag(tx) else { return };
-        let until = now + Duration::from_secs(seconds.into());
-        let body = bytes::Bytes::copy_from_slice(message.body());
-        match presence.publish(&aor, matching, fresh.as_str(), body, until, now) {
-            Ok(published) => {
-                let tag = fresh.as_str();
-                answer(endpoint, now, tx, message, StatusCode::OK, |response| {
-                    response.header(Header::SipEtag, tag).header(Header::Expires, seconds)
-                });
-                self.ends.insert((until, aor.clone()));
-                if published == Published::Changed {
-                    self.tell_of(endpoint, now, aor);
-                }
-            }
-            Err(status) => answer(endpoint, now, tx, message, status, |response| response),
+        let (end, changed) = presence.publish(endpoint, now, tx, message, &aor);
+        self.ends.extend(end);
+        for aor in changed {
+            self.tell_of(endpoint, now, aor);
         }
     }
 
@@ -396,19 +368,17 @@ impl Services {
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, endpoint: &mut Endpoint, now: Instant) {
         self.agent.handle_timeout(endpoint, now);
-        while let Some((at, _)) = self.ends.first() {
-            if *at > now {
-                break;
-            }
-            let Some((_, aor)) = self.ends.pop_first() else { break };
-            if self.presence.as_ref().is_some_and(|presence| presence.expire(&aor, now)) {
+        if self.ends.first().is_some_and(|at| *at <= now) {
+            self.ends.retain(|at| *at > now);
+            let over = self.presence.as_ref().map(|presence| presence.expire(now)).unwrap_or_default();
+            for aor in over {
                 self.tell_of(endpoint, now, aor);
             }
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let end = self.ends.first().map(|(at, _)| *at);
+        let end = self.ends.first().copied();
         self.agent.poll_timeout().into_iter().chain(end).min()
     }
 

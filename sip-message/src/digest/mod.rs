@@ -96,6 +96,11 @@ impl DigestAlgorithm {
         }
     }
 
+    /// H(A2) of a request, but for `auth-int`: H(method:uri).
+    pub fn request(self, method: &[u8], uri: &[u8]) -> HexDigest {
+        self.hash(&[method, uri])
+    }
+
     /// H of the parts with colons between them.
     fn hash(self, parts: &[&[u8]]) -> HexDigest {
         match self {
@@ -376,12 +381,17 @@ impl DigestSecret {
 
     fn respond(&self, input: &DigestInput<'_>, method: &[u8]) -> HexDigest {
         let algorithm = self.algorithm;
-        let secret = self.in_session(input.nonce, input.cnonce).digest;
         let a2 = match input.qop {
             // Without a body, H(entity-body) is that of nothing (RFC 8760 section 2.6).
             Some(Qop::AuthInt) => algorithm.hash(&[method, input.uri, algorithm.hash(&[input.body]).as_bytes()]),
-            _ => algorithm.hash(&[method, input.uri]),
+            _ => algorithm.request(method, input.uri),
         };
+        self.respond_to(input, &a2)
+    }
+
+    fn respond_to(&self, input: &DigestInput<'_>, a2: &HexDigest) -> HexDigest {
+        let algorithm = self.algorithm;
+        let secret = self.in_session(input.nonce, input.cnonce).digest;
         match input.qop {
             Some(qop) => algorithm.hash(&[
                 secret.as_bytes(),
@@ -402,6 +412,12 @@ impl DigestSecret {
     //# the result to the given response value.
     pub fn verify(&self, input: &DigestInput<'_>, response: &[u8]) -> bool {
         self.response(input).matches(response)
+    }
+
+    /// As [`verify`](Self::verify), with [`DigestAlgorithm::request`] of method and URI, for a server that has it already: both are then not
+    /// read from `input`, nor is the body, so that it is not for `auth-int`.
+    pub fn verify_request(&self, input: &DigestInput<'_>, request: &HexDigest, response: &[u8]) -> bool {
+        self.respond_to(input, request).matches(response)
     }
 }
 

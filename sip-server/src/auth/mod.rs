@@ -23,8 +23,9 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use hashbrown::HashMap;
 use nonce::{NONCE_CHARS, Nonces, Worth};
-use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop, userhash};
+use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, HexDigest, NonceCount, Qop, userhash};
 use sip_message::headers::{Credentials, DigestCredentials};
+use sip_message::uri::SipUri;
 use sip_message::{
     Header, HeaderError, Message, Method, NameAddr, ParamValue, StatusCode, Uri, ValueError, ValueFault,
 };
@@ -217,6 +218,8 @@ pub(crate) enum Proven<'a> {
         domain: usize,
         /// The value of Authentication-Info for a 2xx.
         info: Option<Box<str>>,
+        /// For whom it acts, as the request says.
+        acts_for: Option<SipUri<'a>>,
     },
     /// By the flow it came over.
     Flow(FlowId),
@@ -229,6 +232,13 @@ impl Proven<'_> {
             Proven::Flow(_) => None,
         }
     }
+
+    pub(crate) fn acts_for(&self) -> Option<SipUri<'_>> {
+        match self {
+            Proven::Digest { acts_for, .. } => *acts_for,
+            Proven::Flow(_) => None,
+        }
+    }
 }
 
 /// Why a request does not pass.
@@ -236,6 +246,15 @@ pub(crate) enum Verdict {
     Challenge { demand: Demand, stale: bool },
     Refused(StatusCode),
     Ask { user: String, demand: Demand, algorithm: DigestAlgorithm },
+}
+
+/// What is known of the realm of a domain.
+struct Realm {
+    name: Arc<str>,
+    /// The key of its nonces.
+    key: Mac,
+    /// By algorithm, H(A2) of a REGISTER for the domain: its Request-URI is the same for all (RFC 3261 section 10.2).
+    registers: SmallVec<[(DigestAlgorithm, HexDigest); 2]>,
 }
 
 /// The secret of a user, or what is known instead.
@@ -251,8 +270,8 @@ enum Secret {
 /// Requests it has no quarrel with are handed on by [`handle`](DigestAuth::handle); the others are answered.
 pub struct DigestAuth {
     config: AuthConfig,
-    /// The realm of each domain, and the key of its nonces.
-    realms: Vec<(Arc<str>, Mac)>,
+    /// That of each domain.
+    realms: Vec<Realm>,
     nonces: Nonces,
     budget: Budget,
     /// By realm, a NUL and the user name.
@@ -284,7 +303,10 @@ impl DigestAuth {
         let nonces = Nonces::new(&seed, lifetime, config.used_nonces);
         let realm = |domain: &String| {
             let name = config.realm.as_ref().unwrap_or(domain).as_str();
-            (Arc::from(name), nonces.realm(name))
+            let uri = alloc::format!("sip:{domain}");
+            let of = |algorithm: &DigestAlgorithm| (*algorithm, algorithm.request(b"REGISTER", uri.as_bytes()));
+            let registers = config.algorithms.iter().map(of).collect();
+            Realm { name: Arc::from(name), key: nonces.realm(name), registers }
         };
         DigestAuth {
             realms: config.domains.iter().map(realm).collect(),
@@ -394,9 +416,9 @@ impl DigestAuth {
     pub(crate) fn identify(&mut self, event: &Event, proven: Option<Proven<'_>>) {
         let (Event::Request { tx, .. }, Some(proven)) = (event, proven) else { return };
         let identity = match proven {
-            Proven::Digest { user, domain, info } => {
-                let Some((realm, _)) = self.realms.get(domain) else { return };
-                Identity { user: user.into(), realm: realm.clone(), by_flow: false, info }
+            Proven::Digest { user, domain, info, .. } => {
+                let Some(realm) = self.realms.get(domain) else { return };
+                Identity { user: user.into(), realm: realm.name.clone(), by_flow: false, info }
             }
             Proven::Flow(flow) => match self.trusted.get(&flow) {
                 Some(identity) => identity.clone(),
@@ -463,7 +485,7 @@ impl DigestAuth {
     }
 
     fn realm(&self, domain: usize) -> &str {
-        self.realms.get(domain).map_or("", |(name, _)| name)
+        self.realms.get(domain).map_or("", |realm| &realm.name)
     }
 
     /// Whether a request is to be authenticated, and how.
@@ -517,7 +539,7 @@ impl DigestAuth {
         let Some(demand) = self.demand(message) else { return Ok(None) };
         let domain = demand.domain;
         if let Some(identity) = self.trusted.get(&path.flow).filter(|trusted| *trusted.realm == *self.realm(domain)) {
-            if self.may_send(message, &identity.user, &identity.realm) {
+            if self.may_send(message, &identity.user, &identity.realm).is_ok() {
                 return Ok(Some(Proven::Flow(path.flow)));
             }
             let user = identity.user.clone();
@@ -555,8 +577,8 @@ impl DigestAuth {
             }
         };
         // The algorithm is the client's choice among those offered, the secret one of that family.
-        let right = secret.verify(&claim.input(message), claim.response)
-            && family(secret.algorithm()) == family(claim.algorithm);
+        let right =
+            self.is_right(&secret, &claim, message, domain) && family(secret.algorithm()) == family(claim.algorithm);
         if !(right && known) {
             self.budget.failed(source, now);
             let cause = if known { AuthFailure::WrongPassword } else { AuthFailure::UnknownUser };
@@ -564,7 +586,7 @@ impl DigestAuth {
             return Err(Verdict::Challenge { demand, stale: false });
         }
         let peer = self.peer(path);
-        let Some((_, key)) = self.realms.get(domain) else {
+        let Some(Realm { key, .. }) = self.realms.get(domain) else {
             return Err(Verdict::Refused(StatusCode::SERVER_INTERNAL_ERROR));
         };
         // If not, the password is right, only the nonce will not do: RFC 7616 section 3.3.
@@ -580,8 +602,25 @@ impl DigestAuth {
             info = Some(text.into());
         }
         match self.may_send(message, &claim.user, self.realm(domain)) {
-            true => Ok(Some(Proven::Digest { user: claim.user, domain, info })),
-            false => Err(self.not_theirs(path, &claim.user, domain)),
+            Ok(acts_for) => Ok(Some(Proven::Digest { user: claim.user, domain, info, acts_for })),
+            Err(NotTheirs) => Err(self.not_theirs(path, &claim.user, domain)),
+        }
+    }
+
+    /// Whether the digest of a claim is that of the secret.
+    fn is_right(&self, secret: &DigestSecret, claim: &Claim<'_>, message: &Message, domain: usize) -> bool {
+        let input = claim.input(message);
+        let registers = claim.qop != Some(Qop::AuthInt)
+            && message.method() == Some(Method::Register)
+            && plain_domain(&self.config.domains, claim.uri) == Some(domain);
+        let realm = self.realms.get(domain).filter(|_| registers);
+        let known = |realm: &Realm| {
+            let request = realm.registers.iter().find(|(algorithm, _)| *algorithm == secret.algorithm());
+            request.map(|(_, request)| *request)
+        };
+        match realm.and_then(known) {
+            Some(request) => secret.verify_request(&input, &request, claim.response),
+            None => secret.verify(&input, claim.response),
         }
     }
 
@@ -601,15 +640,16 @@ impl DigestAuth {
     //# Once the originator has been identified, the recipient of
     //# the request SHOULD ascertain whether or not this user is authorized
     //# to make the request in question.
-    fn may_send(&self, message: &Message, user: &str, realm: &str) -> bool {
-        let acts_for = match message.method() {
+    fn may_send<'m>(&self, message: &'m Message, user: &str, realm: &str) -> Result<Option<SipUri<'m>>, NotTheirs> {
+        let address = match message.method() {
             Some(Method::Register) => message.to(),
             _ => message.from(),
         };
-        acts_for.is_ok_and(|address| {
-            self.permits(user, realm, &address)
-                || self.config.anonymous && address.uri().is_ok_and(|uri| is_anonymous(&uri))
-        })
+        let uri = address.map_err(|_| NotTheirs)?.uri().map_err(|_| NotTheirs)?;
+        let sip = uri.as_sip().copied();
+        let allowed =
+            sip.is_some_and(|uri| self.permits(user, realm, &uri)) || self.config.anonymous && is_anonymous(&uri);
+        if allowed { Ok(sip) } else { Err(NotTheirs) }
     }
 
     /// The P-Preferred-Identity of a request that is of one of the domains, and which of them.
@@ -634,12 +674,10 @@ impl DigestAuth {
         let identity = self.identities.get(&tx)?;
         let preferred = self.preferred(message).map(|(_, address)| address);
         let claimed = preferred.into_iter().chain(message.from().ok());
-        let mut own = claimed.filter(|address| self.permits(&identity.user, &identity.realm, address));
+        let proven = claimed.filter_map(|address| address.uri().ok()?.as_sip().copied());
+        let mut own = proven.filter(|uri| self.permits(&identity.user, &identity.realm, uri));
         // Who it is has been proven. What the client's URI says beyond that is its own word, which nobody vouches for.
-        let proven = own.find_map(|address| match address.uri().ok()?.as_sip()? {
-            uri if uri.password().is_some() => None,
-            uri => Some(uri.address_of_record()),
-        });
+        let proven = own.find(|uri| uri.password().is_none()).map(|uri| uri.address_of_record());
         Some(match proven {
             Some(address) => alloc::format!("<{address}>"),
             None if identity.user.contains('@') => alloc::format!("<sip:{}>", identity.user),
@@ -648,9 +686,7 @@ impl DigestAuth {
     }
 
     /// Whether somebody may act for an address-of-record: their own, in each domain of their realm, or one granted.
-    fn permits(&self, name: &str, realm: &str, address: &NameAddr<'_>) -> bool {
-        let Ok(uri) = address.uri() else { return false };
-        let Some(uri) = uri.as_sip() else { return false };
+    fn permits(&self, name: &str, realm: &str, uri: &SipUri<'_>) -> bool {
         let host = uri.host_str();
         let in_realm = match &self.config.realm {
             Some(_) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host)),
@@ -827,7 +863,7 @@ impl DigestAuth {
             false => (StatusCode::UNAUTHORIZED, Header::WwwAuthenticate),
         };
         let peer = self.peer(path);
-        let Some((realm, key)) = self.realms.get(demand.domain) else { return };
+        let Some(Realm { name: realm, key, .. }) = self.realms.get(demand.domain) else { return };
         //= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
         //# If the UAS challenges the originator using multiple WWW-Authenticate/
         //# Proxy-Authenticate header fields with the same realm, then each of these header fields
@@ -869,6 +905,9 @@ impl DigestAuth {
         reply_fields(endpoint, now, tx, message, status, &fields);
     }
 }
+
+/// Somebody known acts for somebody else.
+struct NotTheirs;
 
 /// The credentials of a request, read.
 struct Claim<'a> {

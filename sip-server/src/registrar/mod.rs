@@ -328,7 +328,7 @@ impl Registrar {
         event: Event,
         info: Option<&str>,
     ) -> Option<Event> {
-        match self.takes(endpoint, now, &event, info) {
+        match self.takes(endpoint, now, &event, info, None) {
             true => None,
             false => self.keeps(endpoint, event, info),
         }
@@ -356,8 +356,16 @@ impl Registrar {
         }
     }
 
-    /// The part of [`handle`](Registrar::handle) that keeps nothing of the event. Tells whether it was a REGISTER and has been answered.
-    pub(crate) fn takes(&mut self, endpoint: &mut Endpoint, now: Instant, event: &Event, info: Option<&str>) -> bool {
+    /// The part of [`handle`](Registrar::handle) that keeps nothing of the event. Tells whether it was a REGISTER and has been answered. `to` is
+    /// the URI of To, if it has been read already.
+    pub(crate) fn takes(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: &Event,
+        info: Option<&str>,
+        to: Option<SipUri<'_>>,
+    ) -> bool {
         self.now = self.now.max(now);
         match event {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
@@ -368,7 +376,7 @@ impl Registrar {
             //# domain, following the general behavior for proxying messages
             //# described in Section 16.
             Event::Request { tx, path, message } if self.table().is_some() && self.is_for(message) => {
-                self.register(endpoint, &Asker { tx: *tx, path, message, info });
+                self.register(endpoint, &Asker { tx: *tx, path, message, info }, to);
                 return true;
             }
             Event::ServerEnded { tx, .. } => {
@@ -454,7 +462,7 @@ impl Registrar {
         self.waiting_by_tx.remove(&waiting.tx);
         let mut bindings: SmallVec<[Binding; 1]> = record.bindings.into();
         let max = self.config.max_bindings;
-        let planned = read::registration(&self.config, &waiting.path, &waiting.message).and_then(|read| {
+        let planned = read::registration(&self.config, &waiting.path, &waiting.message, None).and_then(|read| {
             let update = Update::plan(&bindings, &read.registration, max, now)?;
             Ok((read.aor, update))
         });
@@ -487,7 +495,7 @@ impl Registrar {
         self.now = self.now.max(now);
         let Some(mut waiting) = self.waiting.remove(id) else { return };
         self.waiting_by_tx.remove(&waiting.tx);
-        let aor = match read::registration(&self.config, &waiting.path, &waiting.message) {
+        let aor = match read::registration(&self.config, &waiting.path, &waiting.message, None) {
             Ok(read) => read.aor,
             Err(refused) => return self.refuse(endpoint, &waiting.asker(), refused),
         };
@@ -614,7 +622,18 @@ impl Registrar {
         //# The proxy MUST select the most recently refreshed
         //# contact.
         found.sort_by_key(|binding| core::cmp::Reverse((binding.q(), binding.registered())));
-        Located::Targets(found.into_iter().map(Target::of_binding).collect())
+        // Who sleeps is woken by a REGISTER for the record the binding is of.
+        let is_record = !is_unresolvable(uri) || self.is_responsible(uri);
+        let sleeps = is_record && found.iter().any(|binding| binding.wakes());
+        let aor = if sleeps { self.record_of(uri) } else { None };
+        let target = |binding: &Binding| {
+            let mut target = Target::of_binding(binding);
+            if let Some(aor) = aor.as_ref().filter(|_| target.asleep) {
+                target.aor.clone_from(aor);
+            }
+            target
+        };
+        Located::Targets(found.into_iter().map(target).collect())
     }
 
     // REGISTER.
@@ -625,12 +644,12 @@ impl Registrar {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
     //# Each REGISTER message MUST be processed independently of any other registration or
     //# binding changes.
-    fn register(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>) {
+    fn register(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>, to: Option<SipUri<'_>>) {
         let now = self.now;
         let mut fresh: SmallVec<[Binding; 1]> = SmallVec::new();
         let push = !self.config.push.is_empty();
         let Storage::Table(table) = &mut self.storage else { return };
-        let read = match read::registration(&self.config, asker.path, asker.message) {
+        let read = match read::registration(&self.config, asker.path, asker.message, to) {
             Ok(read) => read,
             Err(refused) => return self.refuse(endpoint, asker, refused),
         };
@@ -669,7 +688,7 @@ impl Registrar {
     fn look_up(&mut self, endpoint: &mut Endpoint, waiting: Waiting) {
         // What the store has to sweep is counted from the first REGISTER on.
         self.next_sweep.get_or_insert(self.now + self.config.sweep);
-        let aor = read::registration(&self.config, &waiting.path, &waiting.message).map(|read| read.aor);
+        let aor = read::registration(&self.config, &waiting.path, &waiting.message, None).map(|read| read.aor);
         match aor {
             Ok(aor) => self.wait(endpoint, waiting, |id| RegistrarEvent::Lookup { id, aor }),
             Err(refused) => self.refuse(endpoint, &waiting.asker(), refused),

@@ -34,9 +34,16 @@ pub(super) fn registration<'a>(
     config: &RegistrarConfig,
     path: &Path,
     message: &'a Message,
+    to: Option<SipUri<'_>>,
 ) -> Result<Read<'a>, Refused> {
     require(message)?;
-    let aor = aor(config, message)?;
+    let aor = match to {
+        Some(to) => aor(config, message, &to)?,
+        None => {
+            let uri = message.to().map_err(|_| BAD())?.uri().map_err(|_| BAD())?;
+            aor(config, message, uri.as_sip().ok_or_else(|| Refused::status(StatusCode::NOT_FOUND))?)?
+        }
+    };
     let Ok(call_id) = message.call_id() else { return Err(BAD()) };
     let Ok(cseq) = message.cseq() else { return Err(BAD()) };
     let vector = path_vector(config, message)?;
@@ -71,11 +78,8 @@ fn require(message: &Message) -> Result<(), Refused> {
 //# field of the request.  If the address-of-record is not valid
 //# for the domain in the Request-URI, the registrar MUST send a
 //# 404 (Not Found) response and skip the remaining steps.
-fn aor(config: &RegistrarConfig, message: &Message) -> Result<String, Refused> {
-    let to = message.to().map_err(|_| BAD())?;
-    let uri = to.uri().map_err(|_| BAD())?;
+fn aor(config: &RegistrarConfig, message: &Message, sip: &SipUri<'_>) -> Result<String, Refused> {
     let not_found = || Refused::status(StatusCode::NOT_FOUND);
-    let sip = uri.as_sip().ok_or_else(not_found)?;
     let host = sip.host_str();
     let asked = || {
         let uri = message.request_uri().and_then(Result::ok);

@@ -58,7 +58,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// The address-of-record and the binding of a line. `flow` gives the shared id of what was the flow: none for connections,
-/// which do not outlive the process; such a binding is `None`, as is one that has ended or cannot be read.
+/// which do not outlive the process; such a binding is `None` unless it can be woken, as is one that has ended or cannot be read.
 pub(crate) fn read(
     line: &str,
     at: Moment,
@@ -73,7 +73,12 @@ pub(crate) fn read(
         Some(transport) => {
             let transport = Transport::ALL.into_iter().find(|known| known.via() == transport)?;
             let (local, remote) = (text(12)?.parse().ok()?, text(13)?.parse().ok()?);
-            Some(Path { flow: flow(transport, local)?, transport, local, remote })
+            match flow(transport, local) {
+                Some(flow) => Some(Path { flow, transport, local, remote }),
+                // Where its user agent is, it says when it has been woken.
+                None if wakes => None,
+                None => return None,
+            }
         }
     };
     let lasts = number(10)?.checked_sub(at.unix).filter(|&lasts| lasts > 0)?;
@@ -129,7 +134,11 @@ mod tests {
         let shifted =
             BindingParts { registered: Instant::from_millis(30_000), expires: Instant::from_millis(100_000), ..parts };
         assert_eq!(read_back, Binding::new(&shifted));
-        assert!(read(&line, later, |_, _| None).is_none(), "a flow that is gone");
+        let woken = read(&line, later, |_, _| None).map(|(_, binding)| binding);
+        assert_eq!(woken, Some(Binding::new(&BindingParts { received: None, ..shifted })), "a flow that is gone");
+        let awake = Binding::new(&BindingParts { wakes: false, ..parts });
+        let line_of_awake = write("sip:alice@localhost", &awake, Moment { now: start, unix: 1_000_000 }).unwrap();
+        assert!(read(&line_of_awake, later, |_, _| None).is_none(), "and none who could be woken");
         assert!(read(&line[..20], later, find).is_none());
         assert!(read("", later, find).is_none());
         assert!(read(&line, Moment { unix: 1_060_000, ..later }, find).is_none(), "what has ended meanwhile");
