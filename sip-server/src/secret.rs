@@ -97,11 +97,18 @@ fn digit(bits: u64) -> char {
     DIGITS.get((bits & 31) as usize).map_or('0', |&digit| char::from(digit))
 }
 
-/// Appends 13 digits: the 64 bits of `n`.
-pub(crate) fn push_u64(out: &mut String, n: u64) {
-    for at in 0..13 {
-        out.push(digit(n >> (at * 5)));
+/// 13 digits: the 64 bits of `n`.
+pub(crate) fn digits(n: u64) -> [u8; 13] {
+    let mut digits = [b'0'; 13];
+    for (at, digit) in digits.iter_mut().enumerate() {
+        *digit = DIGITS.get((n >> (at * 5) & 31) as usize).copied().unwrap_or(b'0');
     }
+    digits
+}
+
+/// Appends those digits.
+pub(crate) fn push_u64(out: &mut String, n: u64) {
+    out.push_str(core::str::from_utf8(&digits(n)).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -369,10 +369,14 @@ fn loop_hash(key: HashKey, message: &Message) -> u64 {
 //# placed into previous requests by this proxy MUST be inspected for the "second part"
 //# defined in Section 4.2.1 of RFC 5393.
 fn check_loop(message: &Message, loop_hash: u64) -> Result<(), Rejected> {
-    let mut own = String::with_capacity(14);
-    push_loop_part(&mut own, loop_hash);
-    // The hash is keyed: whoever has the same one is this proxy, whatever name it went by, and it stands nowhere else.
-    match message.fields(Header::Via).any(|vias| memchr::memmem::find(vias, own.as_bytes()).is_some()) {
+    let own = crate::secret::digits(loop_hash);
+    // Behind a dot: see `push_loop_part`. The hash is keyed: whoever has the same one is this proxy, whatever name it went by, and it stands
+    // nowhere else.
+    let has_own = |vias: &[u8]| {
+        let mut dots = memchr::memchr_iter(b'.', vias);
+        dots.any(|dot| vias.get(dot + 1..).is_some_and(|behind| behind.starts_with(&own)))
+    };
+    match message.fields(Header::Via).any(has_own) {
         true => Err(StatusCode::LOOP_DETECTED.into()),
         false => Ok(()),
     }
