@@ -280,7 +280,8 @@ pub struct DigestAuth {
     hashed: HashMap<Box<[u8]>, Box<str>, HashKey>,
     /// Address-of-record, realm and user: who may act for more than their own.
     grants: BTreeSet<(String, String, String)>,
-    decoy: String,
+    /// For users there are not: one for each algorithm, made once, as the secrets of users are.
+    decoys: Vec<DigestSecret>,
     waiting: Slab<AuthId, Waiting>,
     waiting_by_tx: HashMap<ServerTxId, AuthId, IdHash>,
     identities: HashMap<ServerTxId, Identity, IdHash>,
@@ -308,6 +309,9 @@ impl DigestAuth {
             let registers = config.algorithms.iter().map(of).collect();
             Realm { name: Arc::from(name), key: nonces.realm(name), registers }
         };
+        let decoy = random.tag();
+        let of = |algorithm: &DigestAlgorithm| DigestSecret::new(*algorithm, b"", decoy.as_bytes(), b"");
+        let decoys = config.algorithms.iter().map(of).collect();
         DigestAuth {
             realms: config.domains.iter().map(realm).collect(),
             nonces,
@@ -315,7 +319,7 @@ impl DigestAuth {
             users: HashMap::with_hasher(random.hash_key()),
             hashed: HashMap::with_hasher(random.hash_key()),
             grants: BTreeSet::new(),
-            decoy: random.tag(),
+            decoys,
             waiting: Slab::new(),
             waiting_by_tx: HashMap::with_hasher(IdHash),
             identities: HashMap::with_hasher(IdHash),
@@ -565,7 +569,7 @@ impl DigestAuth {
         }
         let secret = match given {
             Some(Some(secret)) => Secret::Known(secret),
-            Some(None) => Secret::Unknown(self.decoy(&claim)),
+            Some(None) => Secret::Unknown(self.decoy(claim.algorithm)),
             None => self.secret(&claim, self.realm(domain)),
         };
         let (secret, known) = match secret {
@@ -814,16 +818,17 @@ impl DigestAuth {
                     // The same digits serve the `-sess` form.
                     false => DigestSecret::from_hex(claim.algorithm, secret.reveal().as_bytes()),
                 });
-                found.map_or_else(|| Secret::Unknown(self.decoy(claim)), Secret::Known)
+                found.map_or_else(|| Secret::Unknown(self.decoy(claim.algorithm)), Secret::Known)
             }
             None if self.config.ask && !claim.hashed => Secret::Ask,
             // An unknown user costs what a known one does, and is answered alike.
-            None => Secret::Unknown(self.decoy(claim)),
+            None => Secret::Unknown(self.decoy(claim.algorithm)),
         }
     }
 
-    fn decoy(&self, claim: &Claim<'_>) -> DigestSecret {
-        DigestSecret::new(claim.algorithm, claim.user.as_bytes(), self.decoy.as_bytes(), b"")
+    fn decoy(&self, algorithm: DigestAlgorithm) -> DigestSecret {
+        let made = self.decoys.iter().find(|secret| secret.algorithm() == algorithm).copied();
+        made.unwrap_or_else(|| DigestSecret::new(algorithm, b"", b"", b""))
     }
 
     fn peer(&self, path: &Path) -> SmallVec<[u8; 32]> {
