@@ -3,51 +3,9 @@
 
 mod common;
 
-use common::Server;
+use common::{Peer, Server};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
-
-struct Peer {
-    socket: UdpSocket,
-    at: SocketAddr,
-}
-
-impl Peer {
-    fn new() -> Peer {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Peer { at: socket.local_addr().unwrap(), socket }
-    }
-
-    fn receive(&self) -> String {
-        let mut buffer = [0; 8192];
-        let (len, _) = self.socket.recv_from(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..len]).into_owned()
-    }
-
-    fn send(&self, server: SocketAddr, method: &str, uri: &str, from: &str, fields: &str) {
-        let at = self.at;
-        let id = format!("{method}{uri}").replace(|c: char| !c.is_ascii_alphanumeric(), "");
-        let text = format!(
-            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{id}\r\nMax-Forwards: 70\r\nTo: <{uri}>\r\n\
-             From: <sip:{from}>;tag=1\r\nCall-ID: {id}@{at}\r\nCSeq: 1 {method}\r\nContact: <sip:me@{at}>\r\n{fields}\
-             Content-Length: 0\r\n\r\n"
-        );
-        self.socket.send_to(text.as_bytes(), server).unwrap();
-    }
-
-    /// Sends a request and waits for the final answer to it.
-    fn ask(&self, server: SocketAddr, method: &str, uri: &str, from: &str, fields: &str) -> String {
-        self.send(server, method, uri, from, fields);
-        loop {
-            let answer = self.receive();
-            if !answer.starts_with("SIP/2.0 1") {
-                return answer;
-            }
-        }
-    }
-}
+use std::net::TcpStream;
 
 fn start(more: &[&str]) -> Server {
     Server::start(&[&["--udp", "0", "--tcp", "none", "--ws", "none", "--log", "off"], more].concat())

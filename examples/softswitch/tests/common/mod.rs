@@ -8,8 +8,9 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Ended when dropped.
 pub(crate) struct Server {
@@ -74,6 +75,57 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What speaks SIP over UDP, by hand.
+pub(crate) struct Peer {
+    pub(crate) socket: UdpSocket,
+    pub(crate) at: SocketAddr,
+}
+
+impl Peer {
+    /// On a free port.
+    pub(crate) fn new() -> Peer {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Peer { at: socket.local_addr().unwrap(), socket }
+    }
+
+    /// The next datagram.
+    pub(crate) fn receive(&self) -> String {
+        let mut buffer = [0; 8192];
+        let (len, _) = self.socket.recv_from(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..len]).into_owned()
+    }
+
+    /// Sends a request without a body; `from` is user and host, `fields` are lines.
+    pub(crate) fn send(&self, server: SocketAddr, method: &str, uri: &str, from: &str, fields: &str) {
+        self.send_with(server, method, uri, from, fields, "");
+    }
+
+    /// As [`send`](Peer::send), with a body.
+    pub(crate) fn send_with(&self, server: SocketAddr, method: &str, uri: &str, from: &str, fields: &str, body: &str) {
+        let at = self.at;
+        let id = format!("{method}{uri}{fields}{body}").replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{id}\r\nMax-Forwards: 70\r\nTo: <{uri}>\r\n\
+             From: <sip:{from}>;tag=1\r\nCall-ID: {id}@{at}\r\nCSeq: 1 {method}\r\nContact: <sip:me@{at}>\r\n{fields}\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        self.socket.send_to(text.as_bytes(), server).unwrap();
+    }
+
+    /// Sends a request and waits for the final answer to it.
+    pub(crate) fn ask(&self, server: SocketAddr, method: &str, uri: &str, from: &str, fields: &str) -> String {
+        self.send(server, method, uri, from, fields);
+        loop {
+            let answer = self.receive();
+            if !answer.starts_with("SIP/2.0 1") {
+                return answer;
+            }
+        }
     }
 }
 
