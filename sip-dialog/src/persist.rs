@@ -10,7 +10,7 @@ use crate::agent::{Bound, UserAgentCore};
 use crate::codec::{Reader, Wire, Writer};
 
 const MAGIC: &[u8] = b"sip-dialog";
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
 /// Places each table may have in an import, whatever the limits: bytes made up cost no more memory than that.
 const PLACES: usize = 1 << 20;
 
@@ -69,6 +69,8 @@ impl UserAgentCore {
             owner.write(&mut out);
             parked.write(&mut out);
         }
+        let until = |(id, sub): (_, &crate::subscription::Subscription)| Some((id, sub.until?.since(now)));
+        self.subscriptions.iter().filter_map(until).collect::<Vec<_>>().write(&mut out);
         let deadlines: Vec<_> = self.deadlines.iter().map(|(at, deadline)| (at.since(now), deadline)).collect();
         deadlines.write(&mut out);
         out.finish()
@@ -124,6 +126,9 @@ impl UserAgentCore {
         self.clients = Vec::read(input)?.into_iter().collect();
         self.servers = Vec::read(input)?.into_iter().collect();
         self.parked = Vec::read(input)?.into_iter().collect();
+        for (id, left) in <Vec<(_, core::time::Duration)>>::read(input)? {
+            self.subscriptions.get_mut(id)?.until = Some(self.now + left);
+        }
         for (left, deadline) in <Vec<(core::time::Duration, _)>>::read(input)? {
             self.deadlines.set(deadline, self.now + left);
         }

@@ -326,18 +326,24 @@ impl UserAgentCore {
         if found.state == State::Leaving {
             return Err(CommandError::WrongState);
         }
-        if let Some(tx) = found.tx.take() {
-            self.disown(tx);
-        }
-        self.unbind(id);
-        let Some(found) = self.registrations.get_mut(id) else { return Err(CommandError::Unknown) };
+        let before = (found.tx.take(), found.path, found.contact.clone(), found.state);
         found.path = path;
         if let Some(contact) = contact {
             found.contact = contact.into();
         }
         let expires = found.wanted.expires;
-        self.unpark(Owner::Registration(id));
-        self.send_register(ep, id, Some(expires))
+        let sent = self.send_register(ep, id, Some(expires));
+        let tx = before.0;
+        if sent.is_ok() {
+            if let Some(tx) = tx {
+                self.disown(tx);
+            }
+            self.unbind(id);
+            self.unpark(Owner::Registration(id));
+        } else if let Some(found) = self.registrations.get_mut(id) {
+            (found.tx, found.path, found.contact, found.state) = before;
+        }
+        sent
     }
 
     /// Refreshes now, whatever the time: when the network has changed, or a push has come (RFC 8599).
@@ -453,11 +459,11 @@ impl UserAgentCore {
         let supported = if found.outbound { "path, outbound, gruu" } else { "path, gruu" };
         builder = builder.header(Header::Supported, supported).lines(&self.allow_line);
         builder = wanted.headers.on_request(builder);
+        let message = builder.lines(&self.agent_line).build()?;
         let (path, auth) = (found.path, found.auth.take());
         if found.state != State::Leaving {
             found.state = State::Trying;
         }
-        let message = builder.lines(&self.agent_line).build()?;
         let tx = self.send(ep, message, Over { pin: path, strict }, Purpose::Register(id), None, auth)?;
         if let Some(found) = self.registrations.get_mut(id) {
             found.tx = Some(tx);

@@ -59,8 +59,8 @@ pub(crate) struct Subscription {
     pub(crate) event: Box<str>,
     /// Seconds asked for, or granted.
     pub(crate) expires: u32,
-    /// A subscriber's: how many of them are left when it is time to refresh.
-    left: u32,
+    /// A subscriber's: when it ends, if it is not refreshed.
+    pub(crate) until: Option<Instant>,
     /// What the request that began it has learned to show, until there is a dialog.
     auth: Option<Box<AuthContext>>,
     /// The subscriber's tag before there is a dialog, and the request that carries it, for dialogs that a NOTIFY makes.
@@ -171,7 +171,7 @@ impl Subscription {
             dialog: None,
             event: event.into(),
             expires,
-            left: 0,
+            until: None,
             auth: None,
             tag: None,
             request: None,
@@ -419,8 +419,11 @@ impl UserAgentCore {
                 // The one that was accepted: its number is the dialog's.
                 sub.request = Some(request);
             }
-            if sub.dialog.is_none() {
-                sub.auth = auth;
+            // A NOTIFY may have made the dialog before.
+            match sub.dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
+                Some(entry) if entry.auth.is_none() => entry.auth = auth,
+                Some(_) => {}
+                None => sub.auth = auth,
             }
             if sub.refer {
                 return self.on_refer_accepted(id, response);
@@ -470,7 +473,6 @@ impl UserAgentCore {
                 }
             }
         }
-        let Some(sub) = self.subscriptions.get_mut(id) else { return };
         let cause = match state {
             State::Leaving => SubscriptionEnd::Unsubscribed,
             _ if matches!(code.code(), 401 | 407) => SubscriptionEnd::Unauthorized,
@@ -481,7 +483,6 @@ impl UserAgentCore {
             //# consider the subscription terminated.
             State::Live => match code.code() {
                 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604 => SubscriptionEnd::Lost(code),
-                _ if sub.left == 0 => SubscriptionEnd::Expired,
                 //= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.2
                 //# If a SUBSCRIBE request to refresh a subscription fails with any error
                 //# code other than those listed above, the original subscription is still
@@ -490,19 +491,27 @@ impl UserAgentCore {
                 //# or as communicated by a NOTIFY request in its "Subscription-State"
                 //# header field "expires" parameter.
                 _ => {
-                    // Another attempt half way to its end.
                     let told = response.as_ref().and_then(|response| {
                         let after = response.value::<RetryAfter<'_>>(Header::RetryAfter).ok().flatten()?;
                         Some(after.seconds())
                     });
-                    let wait = (sub.left / 2).max(told.unwrap_or(1)).min(sub.left);
-                    sub.left -= wait;
-                    let wait = Duration::from_secs(u64::from(wait));
-                    return self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
+                    return self.refresh_later(id, told.unwrap_or(1), response);
                 }
             },
         };
         self.end_sub(id, cause, response);
+    }
+
+    /// A refresh has failed, which says nothing of the subscription: another attempt half way to its end, but not before so many seconds.
+    /// At its end it is over.
+    fn refresh_later(&mut self, id: SubscriptionId, seconds: u32, response: Option<Box<Message>>) {
+        let Some(sub) = self.subscriptions.get(id) else { return };
+        let left = sub.until.map_or(Duration::ZERO, |until| until.since(self.now));
+        if left.is_zero() {
+            return self.end_sub(id, SubscriptionEnd::Expired, response);
+        }
+        let wait = (left / 2).max(Duration::from_secs(u64::from(seconds))).min(left);
+        self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
     }
 
     /// Time to refresh, or, for a notifier, time is up.
@@ -512,7 +521,7 @@ impl UserAgentCore {
             Side::Subscriber => {
                 let expires = sub.expires;
                 if self.send_resubscribe(ep, id, expires).is_err() {
-                    self.end_sub(id, SubscriptionEnd::Expired, None);
+                    self.refresh_later(id, 1, None);
                 }
             }
             //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.2
@@ -684,11 +693,11 @@ impl UserAgentCore {
 
     /// A subscription of ours lasts for so many seconds from now on.
     fn lasts(&mut self, id: SubscriptionId, seconds: u32) {
-        let margin = margin_of(seconds);
+        let seconds_of = |seconds: u32| Duration::from_secs(u64::from(seconds));
         if let Some(sub) = self.subscriptions.get_mut(id) {
-            sub.left = margin;
+            sub.until = Some(self.now + seconds_of(seconds));
         }
-        self.deadlines.after(Deadline::Subscribe(id), self.now, Duration::from_secs(u64::from(seconds - margin)));
+        self.deadlines.after(Deadline::Subscribe(id), self.now, seconds_of(seconds - margin_of(seconds)));
     }
 }
 
@@ -729,5 +738,5 @@ wire!(
     }
 );
 wire!(struct Subscription {
-    side, state, dialog, event, expires, left, tag, request, contact, accept, asked, pending, last, refer, silent,
-} skip { auth } pin { pin });
+    side, state, dialog, event, expires, tag, request, contact, accept, asked, pending, last, refer, silent,
+} skip { auth, until } pin { pin });

@@ -322,7 +322,7 @@ impl UserAgentCore {
             Purpose::Invite(call) => self.on_invite_failed(ep, call, outcome),
             Purpose::Change(call, dialog) => self.on_change_done(ep, call, dialog, outcome),
             Purpose::Prack(call, dialog, true) => self.on_prack_done(call, dialog, outcome),
-            Purpose::Bye(dialog) => self.on_bye_done(ep, dialog, &outcome),
+            Purpose::Bye(dialog) => self.on_bye_done(ep, dialog, outcome),
             Purpose::Info(request, dialog) => self.on_info_done(ep, request, dialog, outcome),
             Purpose::Register(id) => self.on_register_done(ep, id, tx, outcome),
             Purpose::Subscribe(id) => self.on_subscribe_done(ep, id, outcome),
@@ -627,7 +627,7 @@ fn destination(over: Over, message: &Message) -> Destination {
 }
 
 /// Writes another sequence number into a request.
-fn renumber(message: &mut Message, number: u32) -> Result<(), sip_message::BuildError> {
+pub(crate) fn renumber(message: &mut Message, number: u32) -> Result<(), sip_message::BuildError> {
     let cseq = match message.method() {
         Some(method) => alloc::format!("{number} {}", method.as_str()),
         None => return Ok(()),

@@ -584,7 +584,7 @@ impl UserAgentCore {
         Ok(())
     }
 
-    fn mark_answered(&mut self, call: CallHandle) {
+    pub(crate) fn mark_answered(&mut self, call: CallHandle) {
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.answered = true;
         }
@@ -675,10 +675,9 @@ impl UserAgentCore {
         let (Some(call), Ok(cseq)) = (entry.call, message.cseq()) else { return };
         let number = cseq.number;
         let Some(found) = self.calls.get_mut(call) else { return };
-        if let Some((tx, _)) = found.unacked.filter(|(_, expected)| *expected == number) {
-            found.unacked = None;
-            let _ = ep.acknowledge(self.now, tx);
-            return self.on_reinvite_acked(ep, call, dialog, message);
+        if let Some(unacked) = found.unacked.take_if(|unacked| unacked.cseq == number) {
+            let _ = ep.acknowledge(self.now, unacked.tx);
+            return self.on_reinvite_acked(ep, call, dialog, unacked.offered, message);
         }
         let expected = found.ringing.as_ref().map(|ringing| ringing.cseq);
         let (CallState::AwaitAck, Some(tx)) = (found.state, found.server) else { return };
@@ -702,6 +701,7 @@ impl UserAgentCore {
         if let Some(cause) = ending {
             let _ = self.finish_call_with(ep, call, cause, farewell.map_or_else(Reply::new, |reply| *reply));
         }
+        self.tell_move(ep, call);
     }
 }
 

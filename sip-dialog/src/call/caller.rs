@@ -494,6 +494,7 @@ impl UserAgentCore {
                 self.serve(asked.tx, Served::Done);
             }
         }
+        self.drop_change(call, dialog);
         self.settle_answer(call);
     }
 
@@ -603,6 +604,7 @@ impl UserAgentCore {
             return self.deadlines.after(Deadline::Answer(call), self.now, wait);
         }
         self.acknowledge(ep, call, None);
+        self.tell_move(ep, call);
     }
 
     /// Sends the ACK for the 2xx that won, with the answer if it had an offer: the call is confirmed.

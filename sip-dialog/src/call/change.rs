@@ -53,6 +53,8 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) kind: Kind,
+    /// The dialog it goes through; of a caller without an answer, one of the early ones.
+    dialog: Option<DialogId>,
     /// `None` while it waits to be tried again.
     pub(crate) tx: Option<ClientTxId>,
     pub(crate) body: Option<Box<Body>>,
@@ -94,6 +96,16 @@ impl Change {
     pub(crate) fn awaits_host(&self) -> bool {
         self.awaiting.is_some()
     }
+}
+
+/// A 2xx of ours to a re-INVITE that waits for its ACK.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unacked {
+    pub(crate) tx: ServerTxId,
+    /// The number of the re-INVITE.
+    pub(crate) cseq: u32,
+    /// What the offer in it does to the hold, if it has one.
+    pub(crate) offered: Halt,
 }
 
 /// A request of the peer that waits for the host's answer.
@@ -218,7 +230,7 @@ impl UserAgentCore {
         }
         let tx = self.send_change(ep, call, dialog, &change)?;
         if let Some(found) = self.calls.get_mut(call) {
-            found.change = Some(Box::new(Change { tx: Some(tx), ..change }));
+            found.change = Some(Box::new(Change { dialog: Some(dialog), tx: Some(tx), ..change }));
         }
         Ok(())
     }
@@ -266,6 +278,10 @@ impl UserAgentCore {
                 entry.rseq = 0;
                 entry.unpracked = false;
             }
+        }
+        if let Some(found) = self.calls.get_mut(call).filter(|found| found.state == CallState::Confirmed) {
+            // Its Contact is the one there is now.
+            found.untold = false;
         }
         Ok(tx)
     }
@@ -349,6 +365,7 @@ impl UserAgentCore {
             entry.oa.failed(Place::Invite);
         }
         self.change_succeeded(call, message, session);
+        self.tell_move(ep, call);
     }
 
     /// Sends the ACK that waited for the host's answer to the offer in a 2xx. Whether there was one.
@@ -380,7 +397,7 @@ impl UserAgentCore {
         }
         let ours = change.hold.or(ours);
         let refresh = change.refresh;
-        if let (Some(body), Some(dialog), true) = (change.body, Self::change_dialog(found), session.is_some()) {
+        if let (Some(body), Some(dialog), true) = (change.body, change.dialog, session.is_some()) {
             self.keep_session(call, dialog, *body);
         }
         self.arm_session(call);
@@ -429,7 +446,8 @@ impl UserAgentCore {
             let session = entry.read_session(Place::UpdateOk, response);
             entry.oa.failed(Place::Update);
             let response = response.clone();
-            return self.change_succeeded(call, response, session);
+            self.change_succeeded(call, response, session);
+            return self.tell_move(ep, call);
         }
         entry.oa.failed(kind.place());
         if kind == Kind::Invite {
@@ -476,6 +494,20 @@ impl UserAgentCore {
             self.deadlines.after(Deadline::Refresh(call), self.now, core::time::Duration::from_secs(30));
         }
         self.call_event(call, CallEvent::ChangeFailed { message: outcome.response, status: code });
+        self.tell_move(ep, call);
+    }
+
+    /// An early dialog is over: the change that was to go through it is not answered any more.
+    pub(crate) fn drop_change(&mut self, call: CallHandle, dialog: DialogId) {
+        let change = self.calls.get_mut(call).map(|found| &mut found.change);
+        let Some(change) = change.and_then(|change| change.take_if(|change| change.dialog == Some(dialog))) else {
+            return;
+        };
+        if let Some(tx) = change.tx {
+            self.disown(tx);
+        }
+        self.deadlines.clear(Deadline::Glare(call));
+        self.call_event(call, CallEvent::ChangeFailed { message: None, status: status(481) });
     }
 
     /// The wait after a 491 is over: the change is tried again.
@@ -485,8 +517,8 @@ impl UserAgentCore {
     pub(crate) fn on_glare_over(&mut self, ep: &mut Endpoint, call: CallHandle) {
         let Some(found) = self.calls.get_mut(call) else { return };
         let busy = found.asked.is_some() || found.unacked.is_some();
-        let Some(dialog) = Self::change_dialog(found) else { return };
         let Some(mut change) = found.change.take() else { return };
+        let Some(dialog) = change.dialog else { return };
         let sent = if busy { Err(CommandError::Pending) } else { self.send_change(ep, call, dialog, &change) };
         match sent {
             Ok(tx) => change.tx = Some(tx),
@@ -497,7 +529,8 @@ impl UserAgentCore {
             }
             Err(_) => {
                 let status = status(491);
-                return self.call_event(call, CallEvent::ChangeFailed { message: None, status });
+                self.call_event(call, CallEvent::ChangeFailed { message: None, status });
+                return self.tell_move(ep, call);
             }
         }
         if let Some(found) = self.calls.get_mut(call) {
@@ -682,10 +715,12 @@ impl UserAgentCore {
         }
         if let Some(found) = self.calls.get_mut(call) {
             if asked.kind == Kind::Invite {
-                let unacked = asked.request.cseq().ok().map(|cseq| (asked.tx, cseq.number));
+                let cseq = asked.request.cseq().ok();
+                let offered = said.unwrap_or_default();
+                let unacked = cseq.map(|cseq| Unacked { tx: asked.tx, cseq: cseq.number, offered });
                 // Whoever sends another INVITE has had the 2xx to the one before, though its ACK is late or lost.
-                if let Some((before, _)) = core::mem::replace(&mut found.unacked, unacked) {
-                    let _ = ep.acknowledge(self.now, before);
+                if let Some(before) = core::mem::replace(&mut found.unacked, unacked) {
+                    let _ = ep.acknowledge(self.now, before.tx);
                 }
             }
         }
@@ -744,6 +779,7 @@ impl UserAgentCore {
                 Ok(()) => {
                     self.settle_answer(call);
                     self.after_prack(ep, call, dialog);
+                    self.tell_move(ep, call);
                     Ok(())
                 }
                 Err((error, asked)) => {
@@ -760,6 +796,7 @@ impl UserAgentCore {
                 self.deadlines.clear(Deadline::Answer(call));
                 found.session = Some(Box::new(body.clone()));
                 self.acknowledge(ep, call, Some(body));
+                self.tell_move(ep, call);
                 Ok(())
             }
             CallState::Calling => {
@@ -772,7 +809,10 @@ impl UserAgentCore {
             }
             _ => match dialog.filter(|dialog| self.unpracked(call, *dialog, true).is_ok()) {
                 Some(dialog) => self.answer_early(ep, now, call, dialog, body),
-                None if self.acknowledge_change(ep, call, Some(body)) => Ok(()),
+                None if self.acknowledge_change(ep, call, Some(body)) => {
+                    self.tell_move(ep, call);
+                    Ok(())
+                }
                 None => Err(CommandError::WrongState),
             },
         }
@@ -823,6 +863,7 @@ impl UserAgentCore {
         self.drop_asked(call, dialog, kind);
         self.serve(tx, Served::Done);
         self.after_prack(ep, call, dialog);
+        self.tell_move(ep, call);
         Ok(())
     }
 
@@ -852,6 +893,7 @@ impl UserAgentCore {
         self.drop_asked(call, dialog, Kind::Invite);
         self.serve(tx, Served::Done);
         self.call_event(call, CallEvent::OfferWithdrawn { message });
+        self.tell_move(ep, call);
     }
 
     /// The transaction of a request that waited for the host ended without it.
@@ -861,15 +903,17 @@ impl UserAgentCore {
         if let Some(kind) = found.asked.as_ref().filter(|asked| asked.tx == tx).map(|asked| asked.kind) {
             self.drop_asked(call, dialog, kind);
             self.after_prack(ep, call, dialog);
+            self.tell_move(ep, call);
         }
     }
 
     /// The ACK for a 2xx of ours to a re-INVITE.
     pub(crate) fn on_reinvite_acked(
         &mut self,
-        _ep: &mut Endpoint,
+        ep: &mut Endpoint,
         call: CallHandle,
         dialog: DialogId,
+        offered: Halt,
         message: Box<Message>,
     ) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
@@ -877,18 +921,18 @@ impl UserAgentCore {
         // An answer that is due and not there: the offer lapses.
         entry.oa.failed(Place::Invite);
         if session.is_some() {
-            let ours = self.calls.get(call).is_some_and(|found| found.local_hold);
-            let theirs = Halt { holds: ours, forces: ours }.answered(Halt::of(message.body()));
+            let theirs = offered.answered(Halt::of(message.body()));
             self.call_event(call, CallEvent::Answered { message, session });
             self.note_hold(call, None, theirs);
         }
+        self.tell_move(ep, call);
     }
 
     /// A re-INVITE transaction of the peer's ended.
     pub(crate) fn on_reinvite_served(&mut self, ep: &mut Endpoint, tx: ServerTxId, call: CallHandle, outcome: Outcome) {
         self.on_asked_gone(ep, call, tx);
         let Some(found) = self.calls.get_mut(call) else { return };
-        if found.unacked.is_some_and(|(unacked, _)| unacked == tx) {
+        if found.unacked.is_some_and(|unacked| unacked.tx == tx) {
             found.unacked = None;
             //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
             //# If a UAS generates a 2xx response and never receives an ACK, it SHOULD
@@ -903,6 +947,7 @@ impl UserAgentCore {
 fn new_change(kind: Kind, body: Option<Body>, headers: ExtraHeaders) -> Change {
     Change {
         kind,
+        dialog: None,
         tx: None,
         body: body.map(Box::new),
         headers,
@@ -926,6 +971,7 @@ wire!(
         Prack = 2,
     }
 );
-wire!(struct Change { kind, tx, body, headers, hold, refresh, tries, awaiting, offered });
+wire!(struct Change { kind, dialog, tx, body, headers, hold, refresh, tries, awaiting, offered });
+wire!(struct Unacked { tx, cseq, offered });
 wire!(struct Halt { holds, forces });
 wire!(struct Asked { kind, tx, request, timer });

@@ -2,17 +2,20 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use sip_message::{Header, HeaderName, Lines, Message, Method, StatusCode};
+use sip_message::{BuildError, Header, HeaderName, Lines, Message, Method, RequestBuilder, StatusCode};
 use sip_transaction::{Endpoint, Instant, ServerTxId};
 
 use super::CallState;
 use super::callee::Reply;
-use crate::agent::client::{Final, Purpose};
+use crate::agent::client::{Final, Purpose, renumber};
 use crate::agent::{UserAgentCore, status};
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Owner};
 use crate::id::{CallHandle, DialogId};
+
+/// How often a BYE is said again that another request has overtaken.
+const BYES_AGAIN: u8 = 2;
 
 /// The Reason of an end.
 fn farewell(reason: Option<&str>) -> Reply {
@@ -61,13 +64,18 @@ impl UserAgentCore {
         if found.ending.is_some() {
             return Err(CommandError::WrongState);
         }
-        // What cannot be said must not leave the call half ended.
-        let mut trial = Lines::new();
-        for (name, value) in reply.headers.iter() {
-            trial.push(name, value)?;
-        }
-        if let Some(body) = &reply.body {
-            trial.push(Header::ContentType, &body.content_type)?;
+        // What cannot be said must not leave the call half ended. Other states say it at once, or not at all.
+        match (found.state, found.dialog.and_then(|dialog| self.dialogs.get(dialog))) {
+            (CallState::AwaitAck, Some(entry)) => {
+                self.with_farewell(entry.dialog.clone().request(Method::Bye), reply.clone())?;
+            }
+            (CallState::Calling, _) => {
+                let mut trial = Lines::new();
+                for (name, value) in reply.headers.iter() {
+                    trial.push(name, value)?;
+                }
+            }
+            _ => {}
         }
         let cause = match found.state {
             CallState::Calling | CallState::Cancelling => EndCause::Cancelled,
@@ -188,13 +196,11 @@ impl UserAgentCore {
                     EndCause::NotPracked => status(504),
                     _ => status(480),
                 };
-                if let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_mut()) {
-                    ringing.answered = true;
+                if let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_ref()) {
                     let request = ringing.request.clone();
-                    let builder = reply.on_response(self.response(ep, tx, &request, code));
-                    if !self.finish(ep, tx, builder) {
-                        self.reply(ep, tx, &request, code);
-                    }
+                    let response = reply.on_response(self.response(ep, tx, &request, code)).build()?;
+                    let _ = ep.respond(self.now, tx, response);
+                    self.mark_answered(call);
                 }
                 self.end_call(ep, call, cause, None);
                 Ok(())
@@ -212,13 +218,7 @@ impl UserAgentCore {
                 }
                 Ok(())
             }
-            // The 2xx must have its ACK, even though there is no answer to put into it.
-            CallState::AwaitAnswer => {
-                found.ending = Some(cause);
-                self.acknowledge(ep, call, None);
-                self.bye(ep, call, cause, reply)
-            }
-            CallState::Confirmed => self.bye(ep, call, cause, reply),
+            CallState::AwaitAnswer | CallState::Confirmed => self.bye(ep, call, cause, reply),
         }
     }
 
@@ -227,21 +227,28 @@ impl UserAgentCore {
     //# or listening for media) as soon as the BYE request is passed to the
     //# client transaction.
     fn bye(&mut self, ep: &mut Endpoint, call: CallHandle, cause: EndCause, reply: Reply) -> Result<(), CommandError> {
-        // A 2xx to a re-INVITE that waits for our answer gets its ACK first.
-        self.acknowledge_change(ep, call, None);
         let Some((dialog, entry)) = self.entry_of(call) else {
             self.end_call(ep, call, cause, None);
             return Ok(());
         };
         let builder = entry.dialog.request(Method::Bye);
-        let mut builder = reply.headers.on_request(self.dress(builder));
-        if let Some(body) = reply.body {
-            builder = body.on_request(builder);
+        let bye = self.with_farewell(builder, reply)?;
+        // A 2xx to an INVITE of ours that waits for our answer gets its ACK first, though there is no answer to put into it.
+        match self.calls.get(call).map(|found| found.state) {
+            Some(CallState::AwaitAnswer) => self.acknowledge(ep, call, None),
+            _ => drop(self.acknowledge_change(ep, call, None)),
         }
-        let bye = builder.build()?;
         self.send_bye(ep, dialog, bye);
         self.end_call(ep, call, cause, None);
         Ok(())
+    }
+
+    fn with_farewell(&self, builder: RequestBuilder, reply: Reply) -> Result<Message, BuildError> {
+        let builder = reply.headers.on_request(self.dress(builder));
+        match reply.body {
+            Some(body) => body.on_request(builder).build(),
+            None => builder.build(),
+        }
     }
 
     fn send_bye(&mut self, ep: &mut Endpoint, dialog: DialogId, bye: Message) {
@@ -257,16 +264,17 @@ impl UserAgentCore {
     //# or a 408 (Request Timeout) or no response at all is received for the BYE
     //# (that is, a timeout is returned by the client transaction), the UAC MUST
     //# consider the session and the dialog terminated.
-    pub(crate) fn on_bye_done(&mut self, ep: &mut Endpoint, dialog: DialogId, outcome: &Final) {
+    pub(crate) fn on_bye_done(&mut self, ep: &mut Endpoint, dialog: DialogId, mut outcome: Final) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         entry.dying = false;
         // A request of a subscription in the dialog has overtaken the BYE, which came too late with its lower number (RFC 3261 section
         // 12.2.2): the peer still has the call.
-        if let (500, Some(bye)) = (outcome.status.code(), outcome.request.as_deref()) {
-            if outcome.response.is_some() && bye.cseq().is_ok_and(|cseq| cseq.number < entry.dialog.local_cseq()) {
-                let again = entry.dialog.request(Method::Bye).copy_all(bye, Header::Reason);
-                if let Ok(again) = self.dress(again).build() {
-                    self.send_bye(ep, dialog, again);
+        if let (500, Some(mut bye)) = (outcome.status.code(), outcome.request.take()) {
+            let overtaken = bye.cseq().is_ok_and(|cseq| cseq.number < entry.dialog.local_cseq());
+            if outcome.response.is_some() && overtaken && entry.byes_again < BYES_AGAIN {
+                entry.byes_again += 1;
+                if renumber(&mut bye, entry.dialog.next_cseq()).is_ok() {
+                    self.send_bye(ep, dialog, *bye);
                 }
                 let Some(entry) = self.dialogs.get(dialog) else { return };
                 if entry.dying {

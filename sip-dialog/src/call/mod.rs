@@ -38,7 +38,7 @@ use crate::offer_answer::{Meaning, OfferAnswer, Place};
 use crate::session_timer::SessionTimer;
 use callee::Ringing;
 use caller::Calling;
-use change::{Asked, Change};
+use change::{Asked, Change, Unacked};
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
 //= type=exception
@@ -194,6 +194,8 @@ pub(crate) struct Entry {
     pub(crate) auth: Option<Box<AuthContext>>,
     /// BYE is sent: only a crossing BYE is still answered.
     pub(crate) dying: bool,
+    /// How often that BYE was said again.
+    pub(crate) byes_again: u8,
     /// A REFER came in this dialog: the next ones need an id.
     pub(crate) referred: bool,
 }
@@ -216,6 +218,7 @@ impl Entry {
             packages: None,
             auth: None,
             dying: false,
+            byes_again: 0,
             referred: false,
         }
     }
@@ -281,8 +284,8 @@ pub(crate) struct Call {
     pub(crate) change: Option<Box<Change>>,
     /// Theirs, waiting for the host.
     pub(crate) asked: Option<Box<Asked>>,
-    /// A 2xx to a re-INVITE, and its number, that waits for its ACK.
-    pub(crate) unacked: Option<(ServerTxId, u32)>,
+    /// A 2xx to a re-INVITE that waits for its ACK.
+    pub(crate) unacked: Option<Unacked>,
     /// Why the call is to end as soon as that is possible.
     pub(crate) ending: Option<EndCause>,
     pub(crate) accepted: bool,
@@ -292,6 +295,9 @@ pub(crate) struct Call {
     pub(crate) report: Option<SubscriptionId>,
     /// Whether the report of its success names its dialog.
     pub(crate) reports_dialog: bool,
+    /// The call has moved to another flow or Contact, and the peer does not know: it is told when the call stands and nothing else is under
+    /// way.
+    pub(crate) untold: bool,
     /// The last session description we sent, while a refresh may need it.
     pub(crate) session: Option<Box<Body>>,
 }
@@ -316,6 +322,7 @@ impl Call {
             remote_hold: false,
             report: None,
             reports_dialog: false,
+            untold: false,
             session: None,
         }
     }
@@ -591,11 +598,11 @@ wire!(
     }
 );
 wire!(struct Entry {
-    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, session, packages, dying, referred, lost,
-} skip { auth } pin { pin });
+    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, session, packages, dying, byes_again, referred,
+} skip { auth, lost } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,
-    remote_hold, report, reports_dialog, session,
+    remote_hold, report, reports_dialog, untold, session,
 });
 
 impl Wire for Peer {

@@ -3,28 +3,28 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::time::Duration;
-use sip_message::Method;
+use sip_message::{Method, StatusCode};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 use smallvec::SmallVec;
 
 use super::{CallState, Peer};
 use crate::agent::{Bound, UserAgentCore};
-use crate::deadlines::Deadline;
 use crate::error::CommandError;
+use crate::event::CallEvent;
 use crate::id::{CallHandle, DialogId, RegistrationId};
 use crate::origin::ExtraHeaders;
 
 impl UserAgentCore {
     /// Moves a call to another flow, and to another Contact if it changed with the flow; then tells the peer with a target refresh: UPDATE if the
-    /// peer takes it, else a re-INVITE without offer, which asks the peer for one.
+    /// peer takes it, else a re-INVITE without offer, which asks the peer for one. Before the call stands, or while another change is under way,
+    /// that waits until it can be done; who has not answered yet says it in the 2xx.
     ///
     /// To survive the loss of a flow, [`recover`](UserAgentCore::recover) does this for all that was on it.
     /// [`Answered`](crate::CallEvent::Answered) or [`ChangeFailed`](crate::CallEvent::ChangeFailed) tells how it went.
     ///
     /// # Errors
     ///
-    /// The id is stale. [`CommandError::Pending`]: moved, but another change is under way, so that the peer is not told yet.
+    /// The id is stale.
     pub fn rebind(
         &mut self,
         ep: &mut Endpoint,
@@ -34,7 +34,7 @@ impl UserAgentCore {
         contact: Option<String>,
     ) -> Result<(), CommandError> {
         self.advance(now);
-        let state = self.command_call(call)?.state;
+        self.command_call(call)?;
         for dialog in self.dialogs_of(call) {
             self.pin_dialog(dialog, path);
         }
@@ -44,14 +44,35 @@ impl UserAgentCore {
         if let Some(contact) = contact {
             self.set_contact(call, contact)?;
         }
-        if state != CallState::Confirmed {
-            return Ok(());
+        if let Some(found) = self.calls.get_mut(call) {
+            found.untold = !matches!(found.state, CallState::Ringing | CallState::Accepting);
+        }
+        self.tell_move(ep, call);
+        Ok(())
+    }
+
+    /// Tells the peer of a call that has moved, if it is to be told and can be now: to be called when something is through that may have
+    /// kept it from being told. What cannot be sent at all is not tried again.
+    pub(crate) fn tell_move(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let Some(found) = self.calls.get(call) else { return };
+        if !found.untold || found.state != CallState::Confirmed || found.ending.is_some() {
+            return;
         }
         let update = self.entry_of(call).is_some_and(|(_, entry)| entry.peer.has(Peer::UPDATE));
-        if update {
-            self.update(ep, now, call, None, ExtraHeaders::new())
+        let told = if update {
+            self.update(ep, self.now, call, None, ExtraHeaders::new())
         } else {
-            self.reinvite(ep, now, call, None, ExtraHeaders::new())
+            self.reinvite(ep, self.now, call, None, ExtraHeaders::new())
+        };
+        if told == Err(CommandError::Pending) {
+            return;
+        }
+        if let Some(found) = self.calls.get_mut(call) {
+            found.untold = false;
+        }
+        if told.is_err() {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            self.call_event(call, CallEvent::ChangeFailed { message: None, status });
         }
     }
 
@@ -92,10 +113,7 @@ impl UserAgentCore {
             // Of several early dialogs the first has moved the call.
             let Some(call) = call.filter(|call| !moved.contains(call)) else { continue };
             moved.push(call);
-            if self.rebind(ep, now, call, Some(path), contact.clone()).is_err() {
-                // Another change is under way: the peer is told after it.
-                self.deadlines.after(Deadline::Refresh(call), self.now, Duration::from_secs(2));
-            }
+            self.rebind(ep, now, call, Some(path), contact.clone())?;
         }
         Ok(moved)
     }

@@ -216,3 +216,44 @@ fn what_is_said_at_the_end_waits_for_the_ack_and_is_checked_first() {
     assert!(bye.headers().any(|field| field.name().as_str() == "User-to-User"));
     world.finish();
 }
+
+/// Fields that stand well alone may make no message together: that is found out before anything has changed, whatever the state.
+#[test]
+fn a_farewell_that_no_message_could_carry_is_refused_and_the_call_stays() {
+    let wrong = || Reply::new().header("Content-Type", "text/plain").body(sip_dialog::Body::new("text/plain", "x"));
+    let refused = |world: &mut World, node, call| {
+        let said = world.tell(node, |core, ep, now| core.hang_up_with(ep, now, call, wrong()));
+        assert!(matches!(said, Err(CommandError::Malformed(_))), "{said:?}");
+    };
+    let mut world = World::new(21);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = world.incoming(bob);
+    refused(&mut world, bob, theirs);
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(offer()))).unwrap();
+    refused(&mut world, bob, theirs);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
+    refused(&mut world, alice, ours);
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.until_confirmed(bob, theirs);
+    refused(&mut world, bob, theirs);
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    world.finish();
+}
+
+#[test]
+fn who_hangs_up_instead_of_an_answer_acknowledges_first() {
+    let mut world = World::new(22);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = world.incoming(bob);
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(offer()))).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
+    let sent = world.sent();
+    let ack = sent.iter().position(|what| what == "1>2 ACK").expect("an ACK");
+    assert_eq!(sent[ack + 1], "1>2 BYE");
+    world.finish();
+}

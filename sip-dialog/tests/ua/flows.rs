@@ -308,3 +308,140 @@ fn all_that_was_on_a_lost_connection_is_taken_up_on_another() {
     world.run_for(Duration::from_secs(100));
     assert!(world.tell(alice, |core, _, _| core.is_idle()));
 }
+
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.2
+//= type=test
+//# If a SUBSCRIBE request to refresh a subscription fails with any error
+//# code other than those listed above, the original subscription is still
+//# considered valid for the duration of the most recently known "Expires"
+//# value as negotiated by the most recent successful SUBSCRIBE transaction,
+//# or as communicated by a NOTIFY request in its "Subscription-State"
+//# header field "expires" parameter.
+#[test]
+fn a_subscription_that_is_recovered_early_lasts_to_its_end_though_no_refresh_succeeds() {
+    let mut world = World::new(8);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.net.listen(raw, Transport::Tcp, 5060, &[]);
+    let path = connected(&mut world, alice);
+    let subscribe =
+        sip_dialog::Subscribe::new(origin(1).path(path), "sip:2@192.0.2.2;transport=tcp", "presence").expires(3600);
+    let sub = world.tell(alice, |core, ep, now| core.subscribe(ep, now, subscribe)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    let start = world.now();
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder.header(Header::Expires, 3600).header(Header::Contact, "<sip:2@df7.invalid>")
+    });
+    let notify = Message::request(Method::Notify, "sip:1@192.0.2.1")
+        .header(Header::From, "<sip:2@192.0.2.2>;tag=raw")
+        .copy_all(&request, Header::CallId)
+        .header(Header::To, String::from_utf8_lossy(request.field(Header::From).unwrap()).into_owned())
+        .cseq(1)
+        .header(Header::Contact, "<sip:2@df7.invalid>")
+        .header(Header::Event, "presence")
+        .header(Header::SubscriptionState, "active;expires=3600")
+        .build()
+        .unwrap();
+    let told = world.send(raw, notify);
+    assert_eq!(world.final_of(raw, told).status(), Some(status(200)));
+
+    world.net.break_flow(alice, path.flow);
+    world.run_for(Duration::from_secs(1));
+    let new = connected(&mut world, alice);
+    world.tell(alice, |core, ep, now| core.recover(ep, now, path.flow, new, None, None)).unwrap();
+    let ended = |world: &World| {
+        let is_end = |event: &Event| match event {
+            Event::Subscription { subscription, event: sip_dialog::SubscriptionEvent::Ended { cause, .. } } => {
+                (*subscription == sub).then_some(*cause)
+            }
+            _ => None,
+        };
+        world.log.iter().find_map(|heard| is_end(&heard.event))
+    };
+    while ended(&world).is_none() {
+        let (tx, request) = world.request_at(raw);
+        assert_eq!(request.method(), Some(Method::Subscribe));
+        world.respond(raw, tx, &request, 503, |builder| builder);
+        world.run_for(Duration::from_millis(500));
+    }
+    assert_eq!(ended(&world), Some(sip_dialog::SubscriptionEnd::Expired));
+    assert_eq!(world.now().since(start).as_secs(), 3600);
+}
+
+/// A connection of a caller's that it leaves for another one.
+fn on_a_connection(seed: u64) -> (World, sim::NodeId, sim::NodeId, sip_transaction::Path) {
+    let mut world = World::new(seed);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.net.listen(raw, Transport::Tcp, 5060, &[]);
+    let path = connected(&mut world, alice);
+    (world, alice, raw, path)
+}
+
+/// Moves what is on the connection to another, with a new Contact, while the old one still brings what is under way.
+fn recovered(world: &mut World, node: sim::NodeId, path: sip_transaction::Path) -> Vec<sip_dialog::CallHandle> {
+    let new = connected(world, node);
+    let contact = Some("<sip:new@192.0.2.1;transport=tcp>".to_owned());
+    world.tell(node, |core, ep, now| core.recover(ep, now, path.flow, new, None, contact)).unwrap()
+}
+
+fn accepted(builder: sip_message::ResponseBuilder) -> sip_message::ResponseBuilder {
+    let builder = builder.header(Header::Contact, "<sip:2@df7.invalid>").header(Header::Allow, "INVITE, UPDATE");
+    builder.body("application/sdp", ANSWER)
+}
+
+/// The next request of this method at `raw` has this Contact; it is accepted.
+fn told(world: &mut World, raw: sim::NodeId, method: Method<'_>, contact: &str) {
+    let (tx, request) = loop {
+        let (tx, request) = world.request_at(raw);
+        if request.method() != Some(Method::Ack) {
+            break (tx, request);
+        }
+    };
+    assert_eq!(request.method(), Some(method));
+    let own = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+    assert!(own.contains(contact), "{own}");
+    world.respond(raw, tx, &request, 200, |builder| builder.header(Header::Contact, "<sip:2@df7.invalid>"));
+}
+
+/// Whatever keeps the peer from being told at once, it is told when that is over, and once.
+#[test]
+fn a_call_that_moves_before_it_stands_or_during_a_change_tells_the_peer_afterwards() {
+    for during in ["calling", "offer in the 2xx", "update", "refused update"] {
+        let (mut world, alice, raw, path) = on_a_connection(9);
+        let to = Invite::new(origin(1).path(path), "sip:2@192.0.2.2;transport=tcp");
+        let call = world.invite(alice, if during == "offer in the 2xx" { to } else { to.body(offer()) });
+        let (tx, invite) = world.request_at(raw);
+        let early = |builder: sip_message::ResponseBuilder| {
+            builder.to_tag("one").header(Header::Contact, "<sip:2@df7.invalid>").header(Header::Allow, "INVITE, UPDATE")
+        };
+        let mut waiting = None;
+        if during == "calling" {
+            world.respond(raw, tx, &invite, 180, early);
+            world.until_call(alice, call, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+        } else {
+            world.respond(raw, tx, &invite, 200, accepted);
+            world.until_call(alice, call, |event| matches!(event, CallEvent::Accepted { .. }).then_some(()));
+        }
+        if during.ends_with("update") {
+            world.until_confirmed(alice, call);
+            world.tell(alice, |core, ep, now| core.update(ep, now, call, None, ExtraHeaders::new())).unwrap();
+            waiting = Some(world.request_at(raw));
+        }
+        assert_eq!(recovered(&mut world, alice, path), [call], "{during}");
+        let before = world.net.trace().len();
+        world.run_for(Duration::from_secs(4));
+        assert!(!world.net.trace()[before..].iter().any(|sent| sent.title().starts_with("UPDATE")), "{during}");
+        match (during, waiting) {
+            ("calling", _) => world.respond(raw, tx, &invite, 200, |builder| accepted(builder.to_tag("one"))),
+            ("offer in the 2xx", _) => {
+                world.tell(alice, |core, ep, now| core.answer(ep, now, call, answer())).unwrap();
+            }
+            ("update", Some((tx, request))) => world.respond(raw, tx, &request, 200, |builder| builder),
+            (_, Some((tx, request))) => world.respond(raw, tx, &request, 488, |builder| builder),
+            _ => unreachable!(),
+        }
+        told(&mut world, raw, Method::Update, "sip:new@192.0.2.1");
+        world.run_for(Duration::from_secs(60));
+        let updates = |sent: &&sim::Sent| sent.title().starts_with("UPDATE");
+        assert_eq!(world.net.trace()[before..].iter().filter(updates).count(), 1, "{during}:\n{}", world.ladder());
+    }
+}

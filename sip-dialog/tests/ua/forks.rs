@@ -622,3 +622,45 @@ fn early_dialogs_end_with_the_invite_that_is_sent_again_with_credentials() {
     world.respond(raw, tx, &bye, 200, |builder| builder);
     world.finish();
 }
+
+#[test]
+fn a_change_on_an_early_dialog_that_goes_away_has_failed_and_makes_room_for_others() {
+    let mut world = World::new(31);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 180, |builder| {
+        builder.to_tag("one").header(Header::Contact, "<sip:2@192.0.2.2>").header(Header::Allow, "INVITE, UPDATE")
+    });
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, None, sip_dialog::ExtraHeaders::new())).unwrap();
+    let (update, request) = world.request_at(raw);
+    assert_eq!(request.method(), Some(Method::Update));
+    branch(&mut world, raw, tx, &invite, 200, "two", ANSWER);
+    let failed = world.until_call(alice, ours, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(failed, status(481));
+    world.until_confirmed(alice, ours);
+    // The answer to it comes while another change is under way, whose it is not.
+    world
+        .tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), sip_dialog::ExtraHeaders::new()))
+        .unwrap();
+    world.respond(raw, update, &request, 200, |builder| builder);
+    let (tx, request) = world.request_at(raw);
+    let reinvite = |world: &mut World| {
+        world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, None, sip_dialog::ExtraHeaders::new()))
+    };
+    let later = reinvite(&mut world);
+    assert_eq!(later, Err(CommandError::Pending));
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder.header(Header::Contact, "<sip:2@192.0.2.2>").body("application/sdp", ANSWER)
+    });
+    let session = world.until_call(alice, ours, |event| match event {
+        CallEvent::Answered { session, .. } => Some(*session),
+        _ => None,
+    });
+    assert_eq!(session, Some(sip_dialog::Meaning::Answer));
+    assert_eq!(reinvite(&mut world), Ok(()));
+}

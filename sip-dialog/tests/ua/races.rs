@@ -3,7 +3,7 @@
 use crate::common::*;
 use sim::Fate;
 use sip_dialog::{CallEvent, CommandError, EndCause, ExtraHeaders, Progress, Reply};
-use sip_message::Method;
+use sip_message::{Header, Method};
 use sip_transaction::Input;
 use std::time::Duration;
 
@@ -397,10 +397,18 @@ fn a_bye_that_is_overtaken_is_said_again() {
         true => Fate::Delay(Duration::from_millis(100)),
         false => Fate::Carry,
     });
-    world.hang_up(bob, theirs);
+    let farewell = Reply::new()
+        .header("Reason", "SIP;cause=200")
+        .header("User-to-User", "56a390;encoding=hex")
+        .body(sip_dialog::Body::new("text/plain", "goodbye"));
+    world.tell(bob, |core, ep, now| core.hang_up_with(ep, now, theirs, farewell)).unwrap();
     world.tell(bob, |core, ep, now| core.report(ep, now, sub, status(200))).unwrap();
     assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
     settle(&mut world);
+    // With all that it said the first time.
+    let bye = world.last("BYE");
+    assert_eq!((bye.field(Header::Reason), bye.body()), (Some(&b"SIP;cause=200"[..]), &b"goodbye"[..]));
+    assert_eq!(bye.headers().filter(|field| field.name().as_str() == "User-to-User").count(), 1);
     let sent = world.sent();
     let after = &sent[sent.iter().position(|what| what == "2>1 BYE").unwrap()..];
     assert_eq!(after, ["2>1 BYE", "2>1 NOTIFY", "1>2 200", "1>2 500", "2>1 BYE", "1>2 200"]);

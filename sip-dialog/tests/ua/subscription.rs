@@ -397,3 +397,23 @@ fn a_subscription_that_cannot_be_refreshed_ends_when_its_time_is_up() {
     assert_eq!(world.now().as_micros() / 1_000_000, 600);
     world.finish();
 }
+
+#[test]
+fn a_subscription_whose_notify_comes_before_the_200_keeps_its_credentials() {
+    let mut world = World::new(9);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let _ours = subscribe(&mut world, alice, 600);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+    });
+    let (tx, request) = world.request_at(raw);
+    let first = world.send(raw, notify(&request, "a", "active;expires=600"));
+    assert_eq!(world.final_of(raw, first).status(), Some(status(200)));
+    world.respond(raw, tx, &request, 200, |builder| {
+        builder.header(Header::Expires, 600).to_tag("a").header(Header::Contact, "<sip:a@192.0.2.2>")
+    });
+    let (_, request) = world.request_at(raw);
+    assert!(request.has(Header::Authorization), "shown again: {request:?}");
+}
