@@ -1,9 +1,10 @@
 //! A back-to-back user agent: couples of calls, of which each passes on what happens in the other.
 //!
-//! Made of the public commands of [`UserAgentCore`] alone. Offers and answers go through as they are, early media, re-INVITE, hold,
+//! Made of the commands of [`UserAgentCore`]. Offers and answers go through as they are, early media, re-INVITE, hold,
 //! INFO, DTMF, CANCEL and BYE in both directions. Whether a REFER is done is the host's to say; [`B2bua::transfer`] does it.
 
-use alloc::collections::BTreeMap;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use sip_message::{Message, Method, StatusCode};
 use sip_transaction::{Endpoint, Instant};
@@ -15,7 +16,7 @@ use crate::call::callee::{Progress, Reply};
 use crate::call::caller::Invite;
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Event};
-use crate::id::{CallHandle, SubscriptionId};
+use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::offer_answer::Meaning;
 use crate::origin::ExtraHeaders;
 
@@ -26,17 +27,42 @@ use crate::origin::ExtraHeaders;
 #[derive(Debug, Default)]
 pub struct B2bua {
     other: BTreeMap<CallHandle, CallHandle>,
-    /// Calls made for a REFER, and what they are to change.
+    /// Calls with a change under way that the other side asked for.
+    passed: BTreeSet<CallHandle>,
+    /// Transfers under way, by the call with whomever the far end is to go on with.
     moves: BTreeMap<CallHandle, Move>,
+    /// The other calls that take part in one, each in one alone.
+    parts: BTreeMap<CallHandle, CallHandle>,
 }
 
 /// A transfer under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Move {
+    /// Who asked for it is told how it goes.
+    subscription: SubscriptionId,
     /// The call whose peer asked for it, as long as it lives.
     from: Option<CallHandle>,
+    /// The other call of whoever asked, which the new couple replaces, as long as it lives.
+    replaced: Option<CallHandle>,
     /// The one that goes on with the new call.
     stays: CallHandle,
+    stage: Stage,
+    /// The offer of the new peer that waits for its answer.
+    offer: Option<Body>,
+    /// Whether the report of success names the dialog of the new call, and the 2xx it is read from.
+    reports_dialog: bool,
+    accepted: Option<Box<Message>>,
+}
+
+/// How far the offer of the new peer has come; with the early dialog it was made in, if it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// There is none yet.
+    Waiting,
+    /// `stays` has it.
+    Asked(Option<DialogId>),
+    /// `stays` has answered it.
+    Agreed(Option<DialogId>),
 }
 
 /// A session description as the other side gets it.
@@ -61,9 +87,14 @@ impl B2bua {
         B2bua::default()
     }
 
-    /// Whether a call is one of a couple.
+    /// Whether a call is one of a couple, or of a transfer under way.
     pub fn is_coupled(&self, call: CallHandle) -> bool {
-        self.other.contains_key(&call) || self.moves.contains_key(&call)
+        self.other.contains_key(&call) || self.is_moving(call)
+    }
+
+    /// Whether a call takes part in a transfer under way.
+    fn is_moving(&self, call: CallHandle) -> bool {
+        self.moves.contains_key(&call) || self.parts.contains_key(&call)
     }
 
     /// Whether there is no couple left.
@@ -103,14 +134,16 @@ impl B2bua {
 
     /// Does what the peer of `call` asks for in a REFER ([`CallEvent::Refer`]): the far end goes on with whomever Refer-To names. `invite` says whom
     /// to call as who, as [`Invite::of_refer`] makes it; it has no offer, for that is the new peer's to make, and the far end's to answer. The
-    /// REFER is accepted and reported on. When the new call is accepted, `call` is hung up; when it fails, all is as before.
+    /// REFER is accepted and reported on: with success once the far end has answered the new peer. `call` is hung up then; when the new call
+    /// fails, or the far end does not take its offer, all is as before.
     ///
     /// A Refer-To that replaces another coupled call of ours needs no new call (`None` is returned): the far ends of both are coupled, and the
     /// calls of whoever asked are hung up.
     ///
     /// # Errors
     ///
-    /// The call is not coupled, the subscription is not that of a REFER that waits, or as [`UserAgentCore::invite`]; the REFER is left to the host.
+    /// The call is not coupled, or takes part in a transfer already; the subscription is not that of a REFER that waits; or as
+    /// [`UserAgentCore::invite`] and [`UserAgentCore::reinvite`]. The REFER is left to the host.
     #[allow(clippy::too_many_arguments, reason = "what the event has, and what to make of it")]
     pub fn transfer(
         &mut self,
@@ -120,104 +153,317 @@ impl B2bua {
         call: CallHandle,
         subscription: SubscriptionId,
         refer: &Message,
-        invite: Invite,
+        mut invite: Invite,
     ) -> Result<Option<CallHandle>, CommandError> {
-        let stays = *self.other.get(&call).ok_or(CommandError::WrongState)?;
+        let stays = self.free_couple(call)?;
+        let mut moved = Move {
+            subscription,
+            from: Some(call),
+            replaced: None,
+            stays,
+            stage: Stage::Waiting,
+            offer: None,
+            reports_dialog: invite.reports_dialog,
+            accepted: None,
+        };
         if let Some(replaced) = core.refer_replaces(refer).filter(|replaced| *replaced != call) {
-            if let Some(far) = self.other.get(&replaced).copied() {
+            if self.other.contains_key(&replaced) {
+                let far = self.free_couple(replaced)?;
+                if replaced == stays {
+                    return Err(CommandError::WrongState);
+                }
+                core.reinvite(ep, now, far, None, ExtraHeaders::new())?;
+                // If it fails, the offer that was asked for goes to whom `far` talks to: no harm.
                 core.accept_refer(ep, now, subscription)?;
-                core.reinvite(ep, now, stays, None, ExtraHeaders::new())?;
-                for gone in [call, replaced] {
-                    self.other.remove(&gone);
-                }
-                self.couple(stays, far);
-                let _ = core.report(ep, now, subscription, StatusCode::OK);
-                for gone in [call, replaced] {
-                    let _ = core.hang_up(ep, now, gone, None);
-                }
+                moved.replaced = Some(replaced);
+                self.begin_move(far, moved);
                 return Ok(None);
             }
         }
-        let new = core.invite(ep, now, invite.for_refer(subscription))?;
+        // The reports are ours: that the new peer has accepted is not all of it.
+        invite.refer = None;
+        let new = core.invite(ep, now, invite)?;
         if let Err(error) = core.accept_refer(ep, now, subscription) {
             let _ = core.hang_up(ep, now, new, None);
             return Err(error);
         }
-        self.moves.insert(new, Move { from: Some(call), stays });
+        self.begin_move(new, moved);
         Ok(Some(new))
     }
 
-    /// An event of a call that was made for a REFER.
+    /// The other of a couple of which neither takes part in a transfer.
+    fn free_couple(&self, call: CallHandle) -> Result<CallHandle, CommandError> {
+        let other = *self.other.get(&call).ok_or(CommandError::WrongState)?;
+        if self.is_moving(call) || self.is_moving(other) { Err(CommandError::WrongState) } else { Ok(other) }
+    }
+
+    fn begin_move(&mut self, new: CallHandle, moved: Move) {
+        for part in [moved.from, moved.replaced, Some(moved.stays)].into_iter().flatten() {
+            self.parts.insert(part, new);
+        }
+        self.moves.insert(new, moved);
+    }
+
+    fn end_move(&mut self, new: CallHandle) -> Option<Move> {
+        let moved = self.moves.remove(&new)?;
+        for part in [moved.from, moved.replaced, Some(moved.stays)].into_iter().flatten() {
+            self.parts.remove(&part);
+        }
+        Some(moved)
+    }
+
+    /// An event of a call that takes part in the transfer to `new`. `false` if it is to be passed on in its couple.
     fn handle_move(
         &mut self,
         core: &mut UserAgentCore,
         ep: &mut Endpoint,
         now: Instant,
-        (call, moved): (CallHandle, Move),
+        (new, call): (CallHandle, CallHandle),
         event: &CallEvent,
-    ) {
-        match event {
-            CallEvent::Accepted { message: Some(message), session, .. } => {
-                self.moves.remove(&call);
-                let offer = session.filter(|session| *session == Meaning::Offer).and_then(|_| session_of(message));
-                let asked = match offer {
-                    Some(offer) => core.reinvite(ep, now, moved.stays, Some(offer), ExtraHeaders::new()),
-                    None => Err(CommandError::BodyNeeded),
-                };
-                if asked.is_err() {
-                    let _ = core.hang_up(ep, now, call, None);
-                    return self.forsaken(core, ep, now, moved);
-                }
-                if let Some(from) = moved.from {
-                    self.other.remove(&from);
-                    let _ = core.hang_up(ep, now, from, None);
-                }
-                self.couple(moved.stays, call);
+    ) -> bool {
+        let coupled = self.other.contains_key(&call);
+        let Some(moved) = self.moves.get_mut(&new) else { return false };
+        if matches!(event, CallEvent::Offer { .. } | CallEvent::OfferWanted { .. }) {
+            // Of a session that is being moved, nothing else is negotiated.
+            if coupled && moved.stage == Stage::Waiting {
+                return false;
             }
-            CallEvent::Ended { .. } => {
-                self.moves.remove(&call);
-                self.forsaken(core, ep, now, moved);
+            let _ = core.refuse(ep, now, call, crate::agent::status(491), Reply::new());
+            return true;
+        }
+        if call == new {
+            return self.new_in_move(core, ep, now, new, event);
+        }
+        if call == moved.stays {
+            return self.stays_in_move(core, ep, now, new, event);
+        }
+        if !matches!(event, CallEvent::Ended { .. }) {
+            return false;
+        }
+        // Whoever asked need not wait for it: who it talked to is kept.
+        moved.from = moved.from.filter(|from| *from != call);
+        moved.replaced = moved.replaced.filter(|replaced| *replaced != call);
+        self.parts.remove(&call);
+        self.leave_couple(call);
+        true
+    }
+
+    /// A call has left its couple, if it was in one.
+    fn leave_couple(&mut self, call: CallHandle) {
+        if let Some(other) = self.other.remove(&call) {
+            if self.other.get(&other) == Some(&call) {
+                self.other.remove(&other);
             }
-            _ => {}
         }
     }
 
-    /// A transfer came to nothing: whoever has nobody left to talk to is hung up on.
-    fn forsaken(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, moved: Move) {
+    /// An event of the call with the new peer: one that was made for the transfer, or one that stands and was asked for an offer.
+    fn new_in_move(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        new: CallHandle,
+        event: &CallEvent,
+    ) -> bool {
+        let Some(moved) = self.moves.get_mut(&new) else { return false };
+        match event {
+            CallEvent::Progress { dialog, message, session } => {
+                if let Some(code) = message.status() {
+                    let _ = core.report(ep, now, moved.subscription, code);
+                }
+                //= https://www.rfc-editor.org/rfc/rfc3262#section-5
+                //# If the UAC receives a reliable provisional response with an offer (this
+                //# would occur if the UAC sent an INVITE without an offer, in which case
+                //# the first reliable provisional response will contain the offer), it MUST
+                //# generate an answer in the PRACK.
+                if *session == Some(Meaning::Offer) {
+                    match dialog {
+                        // The far end can talk but to one of several phones.
+                        Some(other) if moved.stage != Stage::Waiting => {
+                            let _ = core.hang_up_early(ep, now, new, *other, None);
+                        }
+                        _ => self.offered(core, ep, now, new, *dialog, session_of(message)),
+                    }
+                }
+            }
+            CallEvent::Accepted { dialog, message, session } => {
+                moved.accepted = message.clone().filter(|_| moved.reports_dialog);
+                match (session, moved.stage) {
+                    (Some(Meaning::Offer), _) => {
+                        let offer = message.as_ref().and_then(|message| session_of(message));
+                        self.offered(core, ep, now, new, None, offer);
+                    }
+                    (_, Stage::Agreed(agreed)) if agreed == Some(*dialog) => self.settle(core, ep, now, new),
+                    _ => self.fail(core, ep, now, new, StatusCode::NOT_ACCEPTABLE_HERE),
+                }
+            }
+            CallEvent::Answered { message, session } => match (session, moved.stage) {
+                (Some(Meaning::Offer), _) => self.offered(core, ep, now, new, None, session_of(message)),
+                (_, Stage::Agreed(_)) => self.settle(core, ep, now, new),
+                _ => self.fail(core, ep, now, new, StatusCode::NOT_ACCEPTABLE_HERE),
+            },
+            CallEvent::ChangeFailed { status, .. } => self.fail(core, ep, now, new, *status),
+            CallEvent::Ended { cause, message, .. } => {
+                core.report_end(ep, moved.subscription, *cause, message.as_deref());
+                moved.offer = None;
+                self.fail(core, ep, now, new, crate::agent::status(487));
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// An event of the call that is to go on with the new one.
+    fn stays_in_move(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        new: CallHandle,
+        event: &CallEvent,
+    ) -> bool {
+        let Some(moved) = self.moves.get_mut(&new) else { return false };
+        let asked = match moved.stage {
+            Stage::Asked(dialog) => Some(dialog),
+            _ => None,
+        };
+        match (event, asked) {
+            (
+                CallEvent::Answered { message, session: Some(Meaning::Answer) }
+                | CallEvent::Progress { message, session: Some(Meaning::Answer), .. },
+                Some(dialog),
+            ) => {
+                moved.stage = Stage::Agreed(dialog);
+                moved.offer = None;
+                let answered = match (session_of(message), dialog) {
+                    (Some(answer), Some(dialog)) => core.answer_early(ep, now, new, dialog, answer),
+                    (Some(answer), None) => core.answer(ep, now, new, answer),
+                    (None, _) => Err(CommandError::BodyNeeded),
+                };
+                match (answered, dialog) {
+                    (Ok(()), None) => self.settle(core, ep, now, new),
+                    // The early dialog is to become a call yet.
+                    (Ok(()), Some(_)) => {}
+                    (Err(_), _) => self.fail(core, ep, now, new, StatusCode::SERVER_INTERNAL_ERROR),
+                }
+            }
+            (CallEvent::Answered { .. }, Some(_)) => {
+                self.not_taken(core, ep, now, new, StatusCode::NOT_ACCEPTABLE_HERE);
+            }
+            (CallEvent::ChangeFailed { status, .. }, Some(_)) => self.not_taken(core, ep, now, new, *status),
+            (CallEvent::Progress { .. }, Some(_)) => {}
+            (CallEvent::Ended { .. }, _) => {
+                self.fail(core, ep, now, new, crate::agent::status(487));
+                return false;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The new peer has made its offer: `stays` gets it.
+    #[allow(clippy::too_many_arguments, reason = "an offer, and where it was made")]
+    fn offered(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        new: CallHandle,
+        dialog: Option<DialogId>,
+        offer: Option<Body>,
+    ) {
+        let Some(moved) = self.moves.get_mut(&new) else { return };
+        moved.offer = offer.clone();
+        let asked = match offer {
+            Some(offer) => core.reinvite(ep, now, moved.stays, Some(offer), ExtraHeaders::new()),
+            None => Err(CommandError::BodyNeeded),
+        };
+        match asked {
+            Ok(()) => moved.stage = Stage::Asked(dialog),
+            Err(error) => self.fail(core, ep, now, new, refusal(&error)),
+        }
+    }
+
+    /// `stays` has refused the offer: its session is as before.
+    fn not_taken(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        new: CallHandle,
+        code: StatusCode,
+    ) {
+        if let Some(moved) = self.moves.get_mut(&new) {
+            moved.stage = Stage::Waiting;
+        }
+        self.fail(core, ep, now, new, code);
+    }
+
+    /// The new couple talks: whoever asked for it is told, and let go.
+    fn settle(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, new: CallHandle) {
+        let Some(moved) = self.end_move(new) else { return };
+        let _ = core.report_on(ep, now, moved.subscription, StatusCode::OK, moved.accepted.as_deref());
+        for gone in [moved.from, moved.replaced].into_iter().flatten() {
+            self.leave_couple(gone);
+            let _ = core.hang_up(ep, now, gone, None);
+        }
+        self.couple(moved.stays, new);
+    }
+
+    /// A transfer came to nothing: those who asked are told, and whoever has nobody left to talk to is hung up on.
+    fn fail(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, new: CallHandle, code: StatusCode) {
+        let Some(moved) = self.end_move(new) else { return };
+        let _ = core.report(ep, now, moved.subscription, code);
+        let kept = match (moved.replaced, moved.offer) {
+            (None, _) => false,
+            (Some(_), None) => moved.stage == Stage::Waiting,
+            // What it has offered, it has offered to whom it talks to.
+            (Some(replaced), Some(offer)) => core.reinvite(ep, now, replaced, Some(offer), ExtraHeaders::new()).is_ok(),
+        };
+        if !kept {
+            let _ = core.hang_up(ep, now, new, None);
+        }
         if moved.from.is_none() {
             let _ = core.hang_up(ep, now, moved.stays, None);
+            return;
         }
-    }
-
-    /// A call that is part of a transfer under way ended. Whether its couple is taken care of by that.
-    fn ended_in_move(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, call: CallHandle) -> bool {
-        let mut kept = false;
-        for (new, moved) in &mut self.moves {
-            if moved.from == Some(call) {
-                // Whoever asked need not wait for it.
-                moved.from = None;
-                self.other.remove(&call);
-                self.other.remove(&moved.stays);
-                kept = true;
-            } else if moved.stays == call {
-                let _ = core.hang_up(ep, now, *new, None);
+        match moved.stage {
+            Stage::Waiting => {}
+            // Its answer comes too late for the new peer.
+            Stage::Asked(_) => {
+                self.passed.insert(moved.stays);
             }
+            Stage::Agreed(_) => rejoin(core, ep, now, moved.stays),
         }
-        kept
     }
 
     /// Passes on what happened in one call to the other. `true` if the event was of a couple and needs nothing more; events that
     /// do are those of REFER, and what only informs.
     pub fn handle(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, event: &Event) -> bool {
         let Event::Call { call, event } = event else { return false };
-        if let Some(moved) = self.moves.get(call).copied() {
-            self.handle_move(core, ep, now, (*call, moved), event);
-            return true;
+        if matches!(event, CallEvent::Refer { .. } | CallEvent::Incoming { .. } | CallEvent::FlowLost { .. }) {
+            return false;
         }
-        if matches!(event, CallEvent::Ended { .. }) && self.ended_in_move(core, ep, now, *call) {
-            return true;
-        }
-        let Some(other) = self.other.get(call).copied() else { return false };
+        let moving = self.parts.get(call).or_else(|| self.moves.contains_key(call).then_some(call)).copied();
+        let handled = moving.is_some_and(|new| self.handle_move(core, ep, now, (new, *call), event));
+        handled || self.pass_on(core, ep, now, *call, event) || moving.is_some()
+    }
+
+    /// Passes on what happened in one call of a couple to the other.
+    fn pass_on(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        event: &CallEvent,
+    ) -> bool {
+        let over =
+            matches!(event, CallEvent::Answered { .. } | CallEvent::ChangeFailed { .. } | CallEvent::Ended { .. });
+        let passed = if over { self.passed.remove(&call) } else { self.passed.contains(&call) };
+        let Some(other) = self.other.get(&call).copied() else { return false };
         match event {
             CallEvent::Progress { message, session, .. } => {
                 let Some(code) = message.status() else { return false };
@@ -228,9 +474,13 @@ impl B2bua {
                 if matches!(session, Some(Meaning::Answer | Meaning::Offer)) {
                     progress = progress.reliable();
                 }
-                // Where early media cannot go through, the ring still can.
-                if core.progress(ep, now, other, progress).is_err() {
-                    let _ = core.progress(ep, now, other, Progress::new(code));
+                // Where early media cannot go through, the ring still can. In a call that stands it is the answer to a change.
+                if core.progress(ep, now, other, progress).is_err()
+                    && core.progress(ep, now, other, Progress::new(code)).is_err()
+                {
+                    if let (Some(meaning), Some(body)) = (session, session_of(message)) {
+                        self.pass_session(core, ep, now, (call, other), (*meaning, body), passed);
+                    }
                 }
             }
             CallEvent::Accepted { message: Some(message), .. } => {
@@ -244,34 +494,33 @@ impl B2bua {
                     other => other,
                 };
                 if accepted.is_err() {
-                    let _ = core.hang_up(ep, now, *call, None);
+                    let _ = core.hang_up(ep, now, call, None);
                 }
             }
             // The answer to an offer that came with the 200, in the ACK or a PRACK.
             CallEvent::Confirmed { message: Some(message), session: Some(Meaning::Answer) }
-            | CallEvent::Acknowledged { message, session: Some(Meaning::Answer) }
-            | CallEvent::Answered { message, session: Some(_) } => {
+            | CallEvent::Acknowledged { message, session: Some(Meaning::Answer) } => {
                 if let Some(body) = session_of(message) {
-                    // An offer that nobody there has asked for is made there.
-                    if core.answer(ep, now, other, body.clone()).is_err() {
-                        let _ = core.reinvite(ep, now, other, Some(body), ExtraHeaders::new());
-                    }
+                    let _ = core.answer(ep, now, other, body);
                 }
             }
+            CallEvent::Answered { message, session: Some(meaning) } => {
+                if let Some(body) = session_of(message) {
+                    self.pass_session(core, ep, now, (call, other), (*meaning, body), passed);
+                }
+            }
+            // A change that was agreed to without an answer.
+            CallEvent::Answered { session: None, .. } if passed => {
+                let _ = core.refuse(ep, now, other, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new());
+            }
+            // It went to the other side at once and cannot be taken back there. Its answer comes late: see `pass_session`.
+            CallEvent::OfferWithdrawn { .. } => {}
             CallEvent::Acknowledged { session: Some(_), .. } => {
                 // An offer in a PRACK has no way to the other side that all of them know.
-                let _ = core.refuse(ep, now, *call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new());
+                let _ = core.refuse(ep, now, call, StatusCode::NOT_ACCEPTABLE_HERE, Reply::new());
             }
-            CallEvent::Offer { message } => {
-                if let Err(error) = core.reinvite(ep, now, other, session_of(message), ExtraHeaders::new()) {
-                    let _ = core.refuse(ep, now, *call, refusal(&error), Reply::new());
-                }
-            }
-            CallEvent::OfferWanted { .. } => {
-                if let Err(error) = core.reinvite(ep, now, other, None, ExtraHeaders::new()) {
-                    let _ = core.refuse(ep, now, *call, refusal(&error), Reply::new());
-                }
-            }
+            CallEvent::Offer { message } => self.pass_change(core, ep, now, (call, other), session_of(message)),
+            CallEvent::OfferWanted { .. } => self.pass_change(core, ep, now, (call, other), None),
             CallEvent::ChangeFailed { status, .. } => {
                 let refused = core.refuse(ep, now, other, *status, Reply::new());
                 // What a 2xx there has offered cannot be refused but with a BYE.
@@ -287,22 +536,72 @@ impl B2bua {
                 let _ = core.request_in_call(ep, now, other, Method::Info, Body::of(message), ExtraHeaders::new());
             }
             CallEvent::Ended { cause, .. } => {
-                self.other.remove(call);
-                self.other.remove(&other);
+                self.leave_couple(call);
                 if core.reject(ep, now, other, status_of(*cause), Reply::new()).is_err() {
                     let _ = core.hang_up(ep, now, other, None);
                 }
             }
-            CallEvent::Refer { .. } | CallEvent::Incoming { .. } | CallEvent::FlowLost { .. } => return false,
             _ => {}
         }
         true
     }
 
-    /// The couples, for a look.
-    pub fn couples(&self) -> Vec<(CallHandle, CallHandle)> {
-        self.other.iter().filter(|(one, two)| one < two).map(|(one, two)| (*one, *two)).collect()
+    /// Asks the other side for the change that this one asks for.
+    fn pass_change(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        (call, other): (CallHandle, CallHandle),
+        offer: Option<Body>,
+    ) {
+        match core.reinvite(ep, now, other, offer, ExtraHeaders::new()) {
+            Ok(()) => {
+                self.passed.insert(other);
+            }
+            Err(error) => {
+                let _ = core.refuse(ep, now, call, refusal(&error), Reply::new());
+            }
+        }
     }
+
+    /// Passes on what `call` has said to a change of its session; `passed`: one that the other side asked for.
+    #[allow(clippy::too_many_arguments, reason = "a session description, and whose")]
+    fn pass_session(
+        &mut self,
+        core: &mut UserAgentCore,
+        ep: &mut Endpoint,
+        now: Instant,
+        (call, other): (CallHandle, CallHandle),
+        (meaning, body): (Meaning, Body),
+        passed: bool,
+    ) {
+        if !matches!(meaning, Meaning::Offer | Meaning::Answer) || core.answer(ep, now, other, body.clone()).is_ok() {
+            return;
+        }
+        match meaning {
+            // An offer that nobody there has asked for is made there.
+            Meaning::Offer => {
+                let _ = core.reinvite(ep, now, other, Some(body), ExtraHeaders::new());
+            }
+            // Whoever asked has taken it back, or had to be refused in the meantime.
+            _ if passed => rejoin(core, ep, now, call),
+            // A change of the host's own.
+            _ => {}
+        }
+    }
+
+    /// The couples, for a look; one that is still to be, when whoever asked for it has hung up, among them.
+    pub fn couples(&self) -> Vec<(CallHandle, CallHandle)> {
+        let standing = self.other.iter().filter(|(one, two)| one < two).map(|(one, two)| (*one, *two));
+        let coming = self.moves.iter().filter(|(_, moved)| moved.from.is_none());
+        standing.chain(coming.map(|(new, moved)| (*new.min(&moved.stays), *new.max(&moved.stays)))).collect()
+    }
+}
+
+/// One side of a couple has a session that the other knows nothing of: it makes an offer, which the other answers.
+fn rejoin(core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, call: CallHandle) {
+    let _ = core.reinvite(ep, now, call, None, ExtraHeaders::new());
 }
 
 /// What to refuse an offer with that the other call could not take.

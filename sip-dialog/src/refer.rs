@@ -460,12 +460,24 @@ impl UserAgentCore {
         id: SubscriptionId,
         code: StatusCode,
     ) -> Result<(), CommandError> {
+        self.report_on(ep, now, id, code, None)
+    }
+
+    /// Reports as [`report`](UserAgentCore::report) does, and names the dialog of this response.
+    pub(crate) fn report_on(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        id: SubscriptionId,
+        code: StatusCode,
+        dialog: Option<&Message>,
+    ) -> Result<(), CommandError> {
         self.advance(now);
         let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
         if !sub.refer || sub.side != Side::Notifier || sub.state != State::Live {
             return Err(CommandError::WrongState);
         }
-        self.tell(ep, id, code, None);
+        self.tell(ep, id, code, dialog);
         Ok(())
     }
 

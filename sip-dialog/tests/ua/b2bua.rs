@@ -1,11 +1,12 @@
 //! Two calls coupled to one (RFC 3665 with a back-to-back user agent in the middle), and identity under trust.
 
 use crate::common::*;
+use sim::Host as _;
 use sip_dialog::{
     B2bua, Body, CallEvent, CallHandle, EndCause, Event, ExtraHeaders, Identity, Invite, Meaning, Progress, Refer,
     Reply, SubscriptionEnd, SubscriptionEvent, sipfrag_status,
 };
-use sip_message::{Header, Message};
+use sip_message::{Header, Message, Method};
 
 struct Middle {
     world: World,
@@ -33,7 +34,9 @@ impl Middle {
                         b2bua.connect(core, ep, now, *call, message, invite(2, to)).unwrap();
                     } else if let Event::Call { call, event: CallEvent::Refer { subscription, message } } = &event {
                         let invite = Invite::of_refer(origin(2), message).unwrap();
-                        b2bua.transfer(core, ep, now, *call, *subscription, message, invite).unwrap();
+                        if b2bua.transfer(core, ep, now, *call, *subscription, message, invite).is_err() {
+                            core.reject_subscription(ep, now, *subscription, status(491), Reply::new()).unwrap();
+                        }
                     } else {
                         b2bua.handle(core, ep, now, &event);
                     }
@@ -45,7 +48,9 @@ impl Middle {
 
 fn middle(seed: u64) -> (Middle, sim::NodeId, sim::NodeId) {
     let mut world = World::new(seed);
-    let (alice, node, carol) = (world.phone(1), world.phone(2), world.phone(3));
+    // Carol takes her time.
+    let patient = |config: &mut sip_dialog::UserAgentConfig| config.answer = std::time::Duration::from_secs(60);
+    let (alice, node, carol) = (world.phone(1), world.phone(2), world.phone_with(3, patient));
     (Middle { world, node, b2bua: B2bua::new(), seen: 0, to: 3 }, alice, carol)
 }
 
@@ -255,9 +260,11 @@ fn a_transfer_that_fails_leaves_the_couple_together() {
     }
 }
 
-#[test]
-fn an_attended_transfer_couples_both_far_ends() {
-    let (mut m, [(alice, ours), (carol, theirs)]) = established(7);
+/// Carol talks to Alice in one call, to Dave in another.
+#[allow(clippy::type_complexity, reason = "who, and in which call")]
+fn consulted(seed: u64) -> (Middle, [(sim::NodeId, CallHandle); 2], CallHandle, (sim::NodeId, CallHandle)) {
+    let (mut m, ends) = established(seed);
+    let carol = ends[1].0;
     let dave = m.world.phone(4);
     m.to = 4;
     let second = m.world.call(carol, 3, 2);
@@ -266,15 +273,22 @@ fn an_attended_transfer_couples_both_far_ends() {
     m.world.accept(dave, new).unwrap();
     m.run();
     m.world.until_confirmed(carol, second);
+    (m, ends, second, (dave, new))
+}
+
+#[test]
+fn an_attended_transfer_couples_both_far_ends() {
+    let (mut m, [(alice, ours), (carol, theirs)], second, (dave, new)) = consulted(7);
     m.world.tell(carol, |core, ep, now| core.transfer_to(ep, now, theirs, second)).unwrap();
     m.run();
-    // Alice is asked for an offer, Dave gets it, and the answer goes back.
-    m.world.until_call(alice, ours, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
-    m.world.tell(alice, |core, ep, now| core.answer(ep, now, ours, offer())).unwrap();
+    // Dave is asked for an offer, Alice gets it, and the answer goes back; Carol is told and let go only then.
+    m.world.until_call(dave, new, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+    m.world.tell(dave, |core, ep, now| core.answer(ep, now, new, offer())).unwrap();
     m.run();
-    answered(&mut m, dave, new, ANSWER);
+    assert_eq!(reports(&m.world, carol), [100]);
+    answered(&mut m, alice, ours, ANSWER);
     m.world.rewind();
-    m.world.until_call(alice, ours, |event| match event {
+    m.world.until_call(dave, new, |event| match event {
         CallEvent::Answered { message, session: Some(Meaning::Answer) } => Some(assert_eq!(message.body(), ANSWER)),
         _ => None,
     });
@@ -284,6 +298,343 @@ fn an_attended_transfer_couples_both_far_ends() {
     m.world.hang_up(alice, ours);
     m.run();
     assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+/// Lets Alice and Carol answer whatever they are asked, and counts the re-INVITEs with an offer that came to them.
+fn agreeable(m: &mut Middle, ends: [(sim::NodeId, CallHandle); 2]) -> usize {
+    let (mut seen, mut offers) = (m.world.log.len(), 0);
+    for _ in 0..20 {
+        m.run();
+        while let Some(happened) = m.world.log.get(seen) {
+            seen += 1;
+            let (node, event) = (happened.node, happened.event.clone());
+            let Event::Call { call, event } = event else { continue };
+            if !ends.contains(&(node, call)) {
+                continue;
+            }
+            let with = match event {
+                CallEvent::Offer { .. } => answer(),
+                CallEvent::OfferWanted { .. } => offer(),
+                _ => continue,
+            };
+            offers += usize::from(matches!(event, CallEvent::Offer { .. }));
+            m.world.tell(node, |core, ep, now| core.answer(ep, now, call, with)).unwrap();
+        }
+    }
+    offers
+}
+
+fn lives(world: &mut World, node: sim::NodeId, call: CallHandle) -> bool {
+    world.tell(node, |core, _, _| core.call(call)).is_some()
+}
+
+#[test]
+fn an_answer_to_what_the_other_side_did_not_ask_goes_nowhere() {
+    let (mut m, ends) = established(8);
+    let leg = m.b2bua.couples()[0].0;
+    m.world.tell(m.node, |core, ep, now| core.reinvite(ep, now, leg, Some(offer()), ExtraHeaders::new())).unwrap();
+    assert_eq!(agreeable(&mut m, ends), 1);
+}
+
+#[test]
+fn a_late_answer_brings_both_sides_together_again() {
+    let (mut m, ends) = established(9);
+    let [(alice, ours), (carol, theirs)] = ends;
+    m.world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    for _ in 0..50 {
+        m.run();
+    }
+    m.world.until_call(alice, ours, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(assert_eq!(status.code(), 504)),
+        _ => None,
+    });
+    m.world.tell(carol, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    // Carol is asked for an offer, and Alice answers it: no more.
+    assert_eq!(agreeable(&mut m, ends), 1);
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+    m.world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
+//= type=test
+//# If a UA receives a non-2xx final response to a re-INVITE, the session
+//# parameters MUST remain unchanged, as if no re-INVITE had been issued.
+#[test]
+fn a_change_that_is_taken_back_is_undone_on_the_other_side() {
+    let (mut m, _, carol) = middle(10);
+    let raw = m.world.raw(9);
+    let request = |method: Method<'_>, to: &str, cseq: u32| {
+        Message::request(method, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:9@192.0.2.9>;tag=a")
+            .header(Header::To, to)
+            .header(Header::CallId, "taken-back")
+            .cseq(cseq)
+            .header(Header::Contact, "<sip:9@192.0.2.9>")
+    };
+    let first = request(Method::Invite, "<sip:2@192.0.2.2>", 1).body("application/sdp", OFFER).build().unwrap();
+    let tx = m.world.send(raw, first);
+    m.run();
+    let theirs = m.world.incoming(carol);
+    m.world.accept(carol, theirs).unwrap();
+    m.run();
+    let ok = m.world.final_of(raw, tx);
+    let to = String::from_utf8(ok.field(Header::To).unwrap().to_vec()).unwrap();
+    let send = |m: &mut Middle, ack: Message| {
+        let now = m.world.now();
+        m.world.net.host(raw).endpoint().send(now, ack, sip_transaction::Destination::route()).unwrap();
+        m.run();
+    };
+    send(&mut m, request(Method::Ack, &to, 1).build().unwrap());
+    let tx = m.world.send(raw, request(Method::Invite, &to, 2).body("application/sdp", OFFER).build().unwrap());
+    m.run();
+    let now = m.world.now();
+    m.world.net.host(raw).endpoint().cancel(now, tx, None).unwrap();
+    m.run();
+    assert_eq!(m.world.final_of(raw, tx).status(), Some(status(487)));
+    m.world.until_call(carol, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    m.world.tell(carol, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+    m.run();
+    // Carol makes an offer of the session she has, which goes to the caller, and the answer back.
+    m.world.until_call(carol, theirs, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+    m.world.tell(carol, |core, ep, now| core.answer(ep, now, theirs, offer())).unwrap();
+    m.run();
+    let asked = |world: &mut World, method: Method<'_>| {
+        loop {
+            let (tx, request) = world.request_at(raw);
+            if request.method() == Some(method) {
+                return (tx, request);
+            }
+        }
+    };
+    let (tx, again) = asked(&mut m.world, Method::Invite);
+    assert_eq!(again.body(), OFFER);
+    m.world.respond(raw, tx, &again, 200, |builder| {
+        builder.header(Header::Contact, "<sip:9@192.0.2.9>").body("application/sdp", ANSWER)
+    });
+    m.run();
+    m.world.until_call(carol, theirs, |event| match event {
+        CallEvent::Answered { message, session: Some(Meaning::Answer) } => Some(assert_eq!(message.body(), ANSWER)),
+        _ => None,
+    });
+    for _ in 0..80 {
+        m.run();
+    }
+    let offers = m.world.net.trace().iter().filter(|sent| sent.title().starts_with("INVITE")).count();
+    // The call and the change of it, and the two that undo it.
+    assert_eq!(offers, 6, "{}", m.world.ladder());
+    m.world.hang_up(carol, theirs);
+    m.run();
+    let (tx, bye) = asked(&mut m.world, Method::Bye);
+    m.world.respond(raw, tx, &bye, 200, |builder| builder);
+    m.run();
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn a_target_with_reliable_responses_is_answered_in_the_prack() {
+    for impatient in [false, true] {
+        let (mut m, [(alice, ours), (carol, theirs)], dave) = referred(12, impatient);
+        let new = m.world.incoming(dave);
+        m.world
+            .tell(dave, |core, ep, now| {
+                core.progress(ep, now, new, Progress::new(status(183)).reliable().body(offer()))
+            })
+            .unwrap();
+        m.run();
+        answered(&mut m, alice, ours, ANSWER);
+        m.world.until_call(dave, new, |event| match event {
+            CallEvent::Acknowledged { message, session: Some(Meaning::Answer) } => {
+                Some(assert_eq!(message.body(), ANSWER))
+            }
+            _ => None,
+        });
+        assert_eq!(reports(&m.world, carol), [100, 183]);
+        assert_eq!(lives(&mut m.world, carol, theirs), !impatient);
+        m.world.tell(dave, |core, ep, now| core.accept(ep, now, new, Reply::new())).unwrap();
+        m.run();
+        assert_eq!(reports(&m.world, carol), [100, 183, 200, 0]);
+        assert!(!lives(&mut m.world, carol, theirs));
+        m.world.hang_up(dave, new);
+        m.run();
+        assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+        assert!(m.b2bua.is_empty());
+        m.world.finish();
+    }
+}
+
+#[test]
+fn a_target_that_gives_up_after_early_media_leaves_the_couple_with_its_session() {
+    let (mut m, ends, dave) = referred(13, false);
+    let [(alice, ours), (carol, theirs)] = ends;
+    let new = m.world.incoming(dave);
+    m.world
+        .tell(dave, |core, ep, now| core.progress(ep, now, new, Progress::new(status(183)).reliable().body(offer())))
+        .unwrap();
+    m.run();
+    answered(&mut m, alice, ours, ANSWER);
+    m.world.tell(dave, |core, ep, now| core.reject(ep, now, new, status(486), Reply::new())).unwrap();
+    // Alice, whose media went to Dave, makes an offer, which Carol answers.
+    assert_eq!(agreeable(&mut m, ends), 1);
+    assert_eq!(reports(&m.world, carol), [100, 183, 486, 0]);
+    m.world.hang_up(carol, theirs);
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn a_call_takes_part_in_one_transfer_at_a_time() {
+    let (mut m, [(alice, ours), (carol, theirs)], dave) = referred(14, false);
+    let eve = m.world.phone(5);
+    let new = m.world.incoming(dave);
+    for (node, call) in [(carol, theirs), (alice, ours)] {
+        m.world.tell(node, |core, ep, now| core.refer(ep, now, call, Refer::new("sip:5@192.0.2.5"))).unwrap();
+        m.run();
+        m.world.rewind();
+        m.world.until(node, |event| match event {
+            Event::Subscription { event: SubscriptionEvent::Ended { cause, .. }, .. } => {
+                Some(assert_eq!(*cause, SubscriptionEnd::Refused(status(491))))
+            }
+            _ => None,
+        });
+    }
+    assert!(!m.world.log.iter().any(|happened| happened.node == eve));
+    m.world.tell(dave, |core, ep, now| core.accept(ep, now, new, Reply::new().body(offer()))).unwrap();
+    m.run();
+    answered(&mut m, alice, ours, ANSWER);
+    assert!(!lives(&mut m.world, carol, theirs));
+    assert_eq!(m.b2bua.couples().len(), 1);
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn whoever_waits_for_the_new_peer_is_refused_other_changes() {
+    let (mut m, [(alice, ours), _], dave) = referred(15, true);
+    let new = m.world.incoming(dave);
+    let (leg, coming) = m.b2bua.couples()[0];
+    assert!(m.b2bua.is_coupled(leg) && m.b2bua.is_coupled(coming));
+    m.world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    m.run();
+    let refused = m.world.net.trace().iter().rev().any(|sent| sent.title().starts_with("491"));
+    assert!(refused, "{}", m.world.ladder());
+    m.world.tell(dave, |core, ep, now| core.reject(ep, now, new, status(486), Reply::new())).unwrap();
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn a_far_end_that_refuses_the_new_peer_keeps_whom_it_has() {
+    let (mut m, [(alice, ours), (carol, theirs)], dave) = referred(16, false);
+    let new = m.world.incoming(dave);
+    m.world.tell(dave, |core, ep, now| core.accept(ep, now, new, Reply::new().body(offer()))).unwrap();
+    m.run();
+    m.world.until_call(alice, ours, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+    // Success is not reported before there is any.
+    assert_eq!(reports(&m.world, carol), [100]);
+    m.world.tell(alice, |core, ep, now| core.refuse(ep, now, ours, status(488), Reply::new())).unwrap();
+    m.run();
+    assert_eq!(reports(&m.world, carol), [100, 488, 0]);
+    assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
+    assert!(lives(&mut m.world, alice, ours) && lives(&mut m.world, carol, theirs));
+    m.world.hang_up(carol, theirs);
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn an_attended_transfer_that_is_refused_leaves_both_couples() {
+    // It is Dave who refuses to make an offer, or Alice who refuses his.
+    for offers in [false, true] {
+        let (mut m, [(alice, ours), (carol, theirs)], second, (dave, new)) = consulted(17);
+        m.world.tell(carol, |core, ep, now| core.transfer_to(ep, now, theirs, second)).unwrap();
+        m.run();
+        m.world.until_call(dave, new, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+        if offers {
+            m.world.tell(dave, |core, ep, now| core.answer(ep, now, new, offer())).unwrap();
+            m.run();
+            m.world.until_call(alice, ours, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+            m.world.tell(alice, |core, ep, now| core.refuse(ep, now, ours, status(488), Reply::new())).unwrap();
+            m.run();
+            // What Dave has offered, Carol answers.
+            answered(&mut m, carol, second, ANSWER);
+            m.world.until_call(dave, new, |event| match event {
+                CallEvent::Answered { message, session: Some(Meaning::Answer) } => {
+                    Some(assert_eq!(message.body(), ANSWER))
+                }
+                _ => None,
+            });
+        } else {
+            m.world.tell(dave, |core, ep, now| core.refuse(ep, now, new, status(488), Reply::new())).unwrap();
+            m.run();
+        }
+        assert_eq!(reports(&m.world, carol), [100, 488, 0]);
+        assert_eq!(m.b2bua.couples().len(), 2);
+        m.world.hang_up(alice, ours);
+        m.world.hang_up(dave, new);
+        m.run();
+        assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+        assert_eq!(m.world.end_of(carol, second), EndCause::PeerHungUp);
+        assert!(m.b2bua.is_empty());
+        m.world.finish();
+    }
+}
+
+#[test]
+fn whoever_asks_for_an_attended_transfer_may_hang_up_at_once() {
+    let (mut m, [(alice, ours), (carol, theirs)], second, (dave, new)) = consulted(18);
+    m.world.tell(carol, |core, ep, now| core.transfer_to(ep, now, theirs, second)).unwrap();
+    m.run();
+    m.world.hang_up(carol, theirs);
+    m.world.hang_up(carol, second);
+    m.run();
+    m.world.until_call(dave, new, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+    m.world.tell(dave, |core, ep, now| core.answer(ep, now, new, offer())).unwrap();
+    m.run();
+    answered(&mut m, alice, ours, ANSWER);
+    assert_eq!(reports(&m.world, carol), [100, 200, 0]);
+    m.world.hang_up(dave, new);
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
+fn a_transfer_that_cannot_begin_leaves_the_refer_unanswered() {
+    let (mut m, [(alice, ours), (carol, theirs)], second, (dave, new)) = consulted(19);
+    // Dave has yet to answer another offer.
+    m.world.tell(carol, |core, ep, now| core.reinvite(ep, now, second, Some(offer()), ExtraHeaders::new())).unwrap();
+    m.run();
+    m.world.tell(carol, |core, ep, now| core.transfer_to(ep, now, theirs, second)).unwrap();
+    m.run();
+    m.world.until(carol, |event| match event {
+        Event::Subscription { event: SubscriptionEvent::Ended { cause, .. }, .. } => {
+            Some(assert_eq!(*cause, SubscriptionEnd::Refused(status(491))))
+        }
+        _ => None,
+    });
+    assert!(!m.world.log.iter().any(|happened| {
+        matches!(&happened.event, Event::Subscription { event: SubscriptionEvent::Notify { .. }, .. })
+    }));
+    m.world.rewind();
+    answered(&mut m, dave, new, ANSWER);
+    m.world.hang_up(alice, ours);
+    m.world.hang_up(dave, new);
+    m.run();
     assert!(m.b2bua.is_empty());
     m.world.finish();
 }
