@@ -126,8 +126,10 @@ impl B2bua {
         Ok(outgoing)
     }
 
-    /// Couples two calls that stand, such as those of a transfer that the host has made.
+    /// Couples two calls that stand, such as those of a transfer that the host has made. Each leaves the couple it was in.
     pub fn couple(&mut self, one: CallHandle, two: CallHandle) {
+        self.leave_couple(one);
+        self.leave_couple(two);
         self.other.insert(one, two);
         self.other.insert(two, one);
     }
@@ -244,17 +246,18 @@ impl B2bua {
         moved.from = moved.from.filter(|from| *from != call);
         moved.replaced = moved.replaced.filter(|replaced| *replaced != call);
         self.parts.remove(&call);
-        self.leave_couple(call);
+        if let Some(kept) = self.leave_couple(call) {
+            // What that one asks for, nobody will answer.
+            let _ = core.refuse(ep, now, kept, crate::agent::status(491), Reply::new());
+        }
         true
     }
 
-    /// A call has left its couple, if it was in one.
-    fn leave_couple(&mut self, call: CallHandle) {
-        if let Some(other) = self.other.remove(&call) {
-            if self.other.get(&other) == Some(&call) {
-                self.other.remove(&other);
-            }
-        }
+    /// A call leaves its couple, if it is in one: the other of it.
+    fn leave_couple(&mut self, call: CallHandle) -> Option<CallHandle> {
+        let other = self.other.remove(&call)?;
+        self.other.remove(&other);
+        Some(other)
     }
 
     /// An event of the call with the new peer: one that was made for the transfer, or one that stands and was asked for an offer.
@@ -405,11 +408,10 @@ impl B2bua {
     fn settle(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, new: CallHandle) {
         let Some(moved) = self.end_move(new) else { return };
         let _ = core.report_on(ep, now, moved.subscription, StatusCode::OK, moved.accepted.as_deref());
+        self.couple(moved.stays, new);
         for gone in [moved.from, moved.replaced].into_iter().flatten() {
-            self.leave_couple(gone);
             let _ = core.hang_up(ep, now, gone, None);
         }
-        self.couple(moved.stays, new);
     }
 
     /// A transfer came to nothing: those who asked are told, and whoever has nobody left to talk to is hung up on.

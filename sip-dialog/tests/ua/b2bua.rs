@@ -489,6 +489,47 @@ fn a_target_that_gives_up_after_early_media_leaves_the_couple_with_its_session()
 }
 
 #[test]
+fn of_several_phones_of_a_target_the_first_that_makes_an_offer_goes_on() {
+    let (mut m, [(alice, ours), (carol, theirs)]) = established(20);
+    let raw = m.world.raw(4);
+    m.world.tell(carol, |core, ep, now| core.refer(ep, now, theirs, Refer::new("sip:4@192.0.2.4"))).unwrap();
+    m.run();
+    let (tx, invite) = m.world.request_at(raw);
+    assert!(invite.body().is_empty());
+    for tag in ["one", "two"] {
+        m.world.respond(raw, tx, &invite, 183, |builder| {
+            builder
+                .to_tag(tag)
+                .header(Header::Contact, format!("<sip:{tag}@192.0.2.4>"))
+                .header(Header::Require, "100rel")
+                .header(Header::RSeq, 1)
+                .body("application/sdp", OFFER)
+        });
+        m.run();
+    }
+    // Alice can talk but to one of them.
+    let (bye_tx, bye) = m.world.request_at(raw);
+    assert_eq!((bye.method(), bye.request_uri_bytes()), (Some(Method::Bye), Some(&b"sip:two@192.0.2.4"[..])));
+    m.world.respond(raw, bye_tx, &bye, 200, |builder| builder);
+    answered(&mut m, alice, ours, ANSWER);
+    let (prack_tx, prack) = m.world.request_at(raw);
+    assert_eq!((prack.method(), prack.body()), (Some(Method::Prack), ANSWER));
+    m.world.respond(raw, prack_tx, &prack, 200, |builder| builder);
+    m.world
+        .respond(raw, tx, &invite, 200, |builder| builder.to_tag("one").header(Header::Contact, "<sip:one@192.0.2.4>"));
+    m.run();
+    assert_eq!(reports(&m.world, carol), [100, 183, 183, 200, 0]);
+    m.world.hang_up(alice, ours);
+    m.run();
+    let (bye_tx, bye) = m.world.request_at(raw);
+    assert_eq!(bye.method(), Some(Method::Bye));
+    m.world.respond(raw, bye_tx, &bye, 200, |builder| builder);
+    m.run();
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+#[test]
 fn a_call_takes_part_in_one_transfer_at_a_time() {
     let (mut m, [(alice, ours), (carol, theirs)], dave) = referred(14, false);
     let eve = m.world.phone(5);
@@ -637,4 +678,67 @@ fn a_transfer_that_cannot_begin_leaves_the_refer_unanswered() {
     m.run();
     assert!(m.b2bua.is_empty());
     m.world.finish();
+}
+
+/// Whatever four telephones do with each other through the middle: nothing goes on for ever, and nothing is left.
+#[test]
+fn nothing_is_left_of_what_goes_through_at_random() {
+    for seed in 0..200_u64 {
+        let (mut m, alice, carol) = middle(seed);
+        let phones = [(alice, 1), (carol, 3), (m.world.phone(4), 4), (m.world.phone(5), 5)];
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 33) as usize % below
+        };
+        let mut calls: Vec<(sim::NodeId, CallHandle)> = Vec::new();
+        let mut seen = 0;
+        for _ in 0..60 {
+            m.to = phones[random(4)].1;
+            let (node, me) = phones[random(4)];
+            if random(8) == 0 && m.to != me {
+                let call = if random(3) == 0 { m.world.invite(node, invite(me, 2)) } else { m.world.call(node, me, 2) };
+                calls.push((node, call));
+            }
+            let own: Vec<_> = calls.iter().filter(|(of, _)| *of == node).map(|(_, call)| *call).collect();
+            if !own.is_empty() {
+                let (call, other) = (own[random(own.len())], own[random(own.len())]);
+                let (what, to) = (random(16), phones[random(4)].1);
+                let body = if random(2) == 0 { offer() } else { answer() };
+                m.world.tell(node, |core, ep, now| match what {
+                    0 => drop(core.reinvite(ep, now, call, Some(body), ExtraHeaders::new())),
+                    1 => drop(core.reinvite(ep, now, call, None, ExtraHeaders::new())),
+                    2..=6 => drop(core.answer(ep, now, call, body)),
+                    7 => drop(core.refuse(ep, now, call, status(488), Reply::new())),
+                    8 => drop(core.progress(ep, now, call, Progress::new(status(183)).reliable().body(body))),
+                    9 => drop(core.accept(ep, now, call, Reply::new())),
+                    10..=12 => drop(core.accept(ep, now, call, Reply::new().body(body))),
+                    13 => drop(core.refer(ep, now, call, Refer::new(format!("sip:{to}@192.0.2.{to}")))),
+                    14 => drop(core.transfer_to(ep, now, call, other)),
+                    _ if to == me => drop(core.hang_up(ep, now, call, None)),
+                    _ => {}
+                });
+            }
+            m.run();
+            for happened in &m.world.log[seen..] {
+                if let Event::Call { call, event: CallEvent::Incoming { .. } } = happened.event {
+                    if happened.node != m.node {
+                        calls.push((happened.node, call));
+                    }
+                }
+            }
+            seen = m.world.log.len();
+        }
+        for (node, call) in calls {
+            m.world.tell(node, |core, ep, now| drop(core.hang_up(ep, now, call, None)));
+        }
+        for _ in 0..300 {
+            m.run();
+        }
+        assert!(m.world.net.trace().len() < 3000, "seed {seed}: {}", m.world.net.trace().len());
+        let left = m.world.tell(m.node, |core, _, _| core.live_calls().count());
+        assert!(m.b2bua.is_empty() && left == 0, "seed {seed}: {:?}, {left} calls\n{}", m.b2bua, m.world.ladder());
+    }
 }
