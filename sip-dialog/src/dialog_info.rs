@@ -423,7 +423,8 @@ impl DialogSource {
     }
 
     /// Looks at a call, and tells the watchers if it is not as it was: to be called after a command that no event follows, such as
-    /// [`progress`](UserAgentCore::progress).
+    /// [`progress`](UserAgentCore::progress) or [`set_contact`](UserAgentCore::set_contact). Else they learn it with the next event of the
+    /// call.
     pub fn changed(&mut self, core: &mut UserAgentCore, ep: &mut Endpoint, now: Instant, call: CallHandle) {
         // The others are as they were: their own events tell of them.
         if !self.watchers.is_empty() && self.look(core, call) {

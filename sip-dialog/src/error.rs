@@ -34,6 +34,9 @@ pub enum CommandError {
     /// No session description may be sent here.
     #[error("no session description may be sent here")]
     BodyNotAllowed,
+    /// A header field was given that may not stand in this message.
+    #[error("a header field may not stand here")]
+    HeaderNotAllowed,
     /// The peer does not support what this needs.
     #[error("the peer does not support this")]
     NotSupported,

@@ -104,6 +104,7 @@ impl Token {
     //# The double-quotes surrounding the
     //# sip-clean-msg-id MUST be replaced with left and right angle brackets
     //# to derive the Content-ID used in the message's MIME body.
+    // A part with a field that cannot be written again as it is makes none: it would not be what was signed.
     pub(crate) fn of(refer: &Message) -> Option<Self> {
         let by = refer.value::<ReferredBy<'_>>(Header::ReferredBy).ok()??;
         let cid = format!("<{}>", by.cid().ok()??);
@@ -117,8 +118,8 @@ impl Token {
         let mut fields: Vec<_> = part
             .fields()
             .filter(|field| field.name() != HeaderName::Known(Header::ContentType))
-            .filter_map(|field| Some((String::from(field.name_as_written()), text(field.value())?)))
-            .collect();
+            .map(|field| Some((String::from(field.name_as_written()), text(field.value())?)))
+            .collect::<Option<_>>()?;
         if fields.is_empty() {
             fields.push((String::from("Content-ID"), cid.clone()));
         }

@@ -94,7 +94,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The method is one that has a command of its own; too many requests are pending; a value is malformed; the next hop
+    /// The method is one that has a command of its own; a MESSAGE has Contact; too many requests are pending; a value is malformed; the next hop
     /// cannot be reached.
     pub fn request(
         &mut self,
@@ -113,6 +113,9 @@ impl UserAgentCore {
             || method == Method::Register && !asks
         {
             return Err(CommandError::NotSupported);
+        }
+        if method == Method::Message && request.headers.has(Header::Contact) {
+            return Err(CommandError::HeaderNotAllowed);
         }
         let way = self.way(&request.origin);
         let to = asks.then_some(request.origin.from.as_str());
@@ -176,7 +179,8 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The id is stale or of a request that was sent; the status is provisional; a value is malformed; a 2xx to MESSAGE has a body.
+    /// The id is stale or of a request that was sent; the status is provisional; a value is malformed; a 2xx to MESSAGE has a body or
+    /// Contact.
     pub fn respond(
         &mut self,
         ep: &mut Endpoint,
@@ -199,6 +203,9 @@ impl UserAgentCore {
         }
         //= https://www.rfc-editor.org/rfc/rfc3428#section-7
         //# A UAS MUST NOT insert a Contact header field into a 2xx response.
+        if code.is_success() && reply.headers.has(Header::Contact) && request.method() == Some(Method::Message) {
+            return Err(CommandError::HeaderNotAllowed);
+        }
         let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         self.requests.remove(id);

@@ -324,7 +324,14 @@ impl UserAgentCore {
         let (call, dying) = (entry.call, entry.dying);
         // BYE ends the call of a dialog, and not the subscriptions in it (RFC 5057 section 4.2).
         let beside = matches!(method, Method::Notify | Method::Subscribe) && !entry.subs.is_empty();
-        if dying && method != Method::Bye && !beside {
+        //= https://www.rfc-editor.org/rfc/rfc6228#section-7
+        //# If such a request is received by a UA, it MUST act in the same way as if
+        //# it had received the request after sending the final non-2xx response to
+        //# the INVITE request, as specified in RFC 3261.
+        let ringing = call.and_then(|call| self.calls.get(call)).and_then(|found| found.ringing.as_ref());
+        let terminated = ringing.is_some_and(|ringing| ringing.terminated);
+        // After that a PRACK may still come for what was sent before (RFC 3262 section 3).
+        if (dying && method != Method::Bye || terminated && method != Method::Prack) && !beside {
             return self.reply(ep, tx, &message, status(481));
         }
         match (method, call) {

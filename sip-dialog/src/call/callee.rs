@@ -111,6 +111,8 @@ pub(crate) struct Ringing {
     replaces: Option<CallHandle>,
     /// What the BYE is to say that waits for the ACK.
     pub(crate) farewell: Option<Box<Reply>>,
+    /// A 199 is sent: the early dialog is over, though the INVITE is not.
+    pub(crate) terminated: bool,
     /// The final response is sent.
     pub(crate) answered: bool,
 }
@@ -244,6 +246,7 @@ impl UserAgentCore {
             deferred: None,
             replaces,
             farewell: None,
+            terminated: false,
             answered: false,
         }));
         let Some(id) = self.calls.insert(call) else {
@@ -313,10 +316,6 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc6228#section-5
         //# The UAS MUST also insert a Reason header field [RFC3326] that contains a
         //# response code describing the reason why the early dialog was terminated.
-        //= https://www.rfc-editor.org/rfc/rfc6228#section-7
-        //# If such a request is received by a UA, it MUST act in the same way as if
-        //# it had received the request after sending the final non-2xx response to
-        //# the INVITE request, as specified in RFC 3261.
         if progress.status.code() == 199 {
             let request = self.calls.get(call).and_then(|found| found.ringing.as_ref()).map(|ringing| &ringing.request);
             if !request.is_some_and(|request| has_token(request, Header::Supported, "199")) {
@@ -379,6 +378,7 @@ impl UserAgentCore {
         let response = builder.build()?;
         ep.respond(self.now, tx, response.clone()).map_err(|error| error.kind)?;
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
+            ringing.terminated |= response.status().is_some_and(|status| status.code() == 199);
             ringing.last = Some(Box::new(response));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
@@ -709,5 +709,5 @@ wire!(struct Progress { status, body, headers, reliable });
 wire!(struct Reply { body, headers });
 wire!(struct Ringing {
     request, cseq, timer, require_reliable, can_reliable, rseq, pending, queue, last, deferred, replaces, farewell,
-    answered,
+    terminated, answered,
 });

@@ -695,6 +695,7 @@ impl UserAgentCore {
             // An offer of ours, whose answer comes in the ACK.
             (None, said) => (said.map(|said| said.holds), None),
         };
+        let mut moved = false;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
             if asked.kind != Kind::Prack {
@@ -703,7 +704,7 @@ impl UserAgentCore {
                 //# When a UAS receives a target refresh request, it MUST replace the
                 //# dialog's remote target URI with the URI from the Contact header field in
                 //# that request, if present.
-                let _ = entry.dialog.refresh_target(&asked.request);
+                moved = entry.dialog.refresh_target(&asked.request) == Ok(true);
                 // Not before: of a request that is refused, nothing holds.
                 //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.4
                 //# If the receiver of a request that contains a Recv-Info header field
@@ -735,6 +736,9 @@ impl UserAgentCore {
             if asked.timer.expires.is_some() && !crate::body::carries_session(&asked.request) {
                 self.call_event(call, CallEvent::Refreshed);
             }
+        }
+        if moved {
+            self.call_event(call, CallEvent::PeerMoved);
         }
         self.note_hold(call, ours, theirs);
         Ok(())

@@ -119,6 +119,9 @@ impl UserAgentCore {
         {
             return Err(CommandError::NotSupported);
         }
+        if method == Method::Message && headers.has(Header::Contact) {
+            return Err(CommandError::HeaderNotAllowed);
+        }
         let found = self.command_call(call)?;
         let dialog = found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)?;
         if found.ending.is_some() || found.state == CallState::Cancelling || !found.is_known() {

@@ -342,9 +342,10 @@ impl Call {
     pub(crate) fn is_known(&self) -> bool {
         match (self.role, self.state) {
             (_, CallState::Confirmed) | (Role::Caller, _) => true,
-            (Role::Callee, CallState::Ringing) => {
-                self.ringing.as_ref().is_some_and(|ringing| ringing.rseq > 0 && ringing.pending.is_none())
-            }
+            (Role::Callee, CallState::Ringing) => self
+                .ringing
+                .as_ref()
+                .is_some_and(|ringing| ringing.rseq > 0 && ringing.pending.is_none() && !ringing.terminated),
             (Role::Callee, _) => false,
         }
     }

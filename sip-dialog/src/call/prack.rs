@@ -313,6 +313,7 @@ impl UserAgentCore {
         }
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.rseq = rseq;
+            ringing.terminated |= response.status().is_some_and(|status| status.code() == 199);
             ringing.pending = Some(Pending { response: Box::new(response), interval: t1, session });
         }
         self.deadlines.clear(Deadline::Progress(call));

@@ -421,3 +421,24 @@ fn a_contact_that_an_update_has_changed_stays_changed_in_the_200() {
     world.hang_up(alice, ours);
     world.finish();
 }
+
+/// Who offers `sendonly` leaves the other the choice to receive or not to: not to is a hold of its own.
+#[test]
+fn an_answer_in_the_ack_may_hold_who_offered_a_hold() {
+    for (direction, holds) in [(Direction::RecvOnly, false), (Direction::Inactive, true)] {
+        let mut world = World::new(21);
+        let (alice, bob) = (world.phone(1), world.phone(2));
+        let (ours, theirs) = world.established(alice, bob, 1, 2);
+        world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, None, ExtraHeaders::new())).unwrap();
+        world.until_call(bob, theirs, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+        world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, held())).unwrap();
+        world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+        let answer = Body::sdp(sdp::with_direction(ANSWER, direction).unwrap());
+        world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer)).unwrap();
+        world.until_call(bob, theirs, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+        let there = world.tell(bob, |core, _, _| core.call(theirs)).unwrap();
+        assert_eq!((there.on_hold, there.held), (true, holds), "{direction:?}");
+        world.hang_up(alice, ours);
+        world.finish();
+    }
+}

@@ -32,6 +32,12 @@ fn a_call_outlives_the_connection_it_came_over() {
     // It goes on by its route set: here the Contact, over UDP; and the new one is told to the peer.
     let contact = Some("<sip:new@192.0.2.2>".to_owned());
     world.tell(bob, |core, ep, now| core.rebind(ep, now, theirs, None, contact)).unwrap();
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::PeerMoved).then_some(()));
+    let target = world.tell(alice, |core, _, _| {
+        let dialog = core.call(ours)?.dialog?;
+        Some(core.dialog(dialog)?.remote_target().to_owned())
+    });
+    assert_eq!(target.as_deref(), Some("sip:new@192.0.2.2"));
     world.until_call(bob, theirs, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
     world.hang_up(alice, ours);
     assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
@@ -444,4 +450,35 @@ fn a_call_that_moves_before_it_stands_or_during_a_change_tells_the_peer_afterwar
         let updates = |sent: &&sim::Sent| sent.title().starts_with("UPDATE");
         assert_eq!(world.net.trace()[before..].iter().filter(updates).count(), 1, "{during}:\n{}", world.ladder());
     }
+}
+
+/// A recovery that cannot be said has moved nothing: the registration is kept up where it was, and the call stays.
+#[test]
+fn a_recovery_that_fails_leaves_all_as_it_was() {
+    let (mut world, alice, raw, path) = on_a_connection(10);
+    let register = Register::new(origin(1).path(path), "sip:192.0.2.2;transport=tcp").expires(600);
+    let registration = world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    told(&mut world, raw, Method::Register, "sip:1@192.0.2.1");
+    let call = world.invite(alice, Invite::new(origin(1).path(path), "sip:2@192.0.2.2;transport=tcp").body(offer()));
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 200, accepted);
+    world.until_confirmed(alice, call);
+    let new = connected(&mut world, alice);
+    for (to, contact) in
+        [(new, Some("<sip:1@192.0.2.1>\r\nX: y".to_owned())), (sip_transaction::Path { flow: gone(), ..new }, None)]
+    {
+        let failed =
+            world.tell(alice, |core, ep, now| core.recover(ep, now, path.flow, to, Some(registration), contact));
+        assert!(failed.is_err(), "{failed:?}");
+    }
+    assert_eq!(pinned(&mut world, alice, call), Some(path));
+    let before = world.net.trace().len();
+    told(&mut world, raw, Method::Register, "sip:1@192.0.2.1");
+    let mut after = world.net.trace()[before..].iter();
+    assert!(after.any(|sent| sent.title().starts_with("REGISTER") && sent.transport == Transport::Tcp));
+}
+
+/// A flow of somebody else's.
+fn gone() -> sip_transaction::FlowId {
+    sip_transaction::FlowId::from_bits(0xffff_0000_ffff).unwrap()
 }

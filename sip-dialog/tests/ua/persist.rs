@@ -125,3 +125,23 @@ fn what_is_no_state_is_refused_and_changes_nothing() {
     assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
     world.finish();
 }
+
+/// What was on a connection that is gone is on the one that has taken its place in the other process, and not without any.
+#[test]
+fn a_dialog_whose_flow_was_lost_goes_on_over_the_one_in_its_place() {
+    let mut world = World::new(6);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    world.net.listen(bob, Transport::Tcp, 5060, &[]);
+    let to = sip_dialog::Invite::new(origin(1), "sip:2@192.0.2.2;transport=tcp").body(offer());
+    let ours = world.invite(alice, to);
+    let theirs = world.incoming(bob);
+    world.accept(bob, theirs).unwrap();
+    world.until_confirmed(bob, theirs);
+    let path = |world: &mut World| world.tell(alice, |core, _, _| core.dialog_path(core.call(ours)?.dialog?));
+    let lost = path(&mut world).expect("the peer itself is at its other end");
+    world.net.break_flow(alice, lost.flow);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::FlowLost { .. }).then_some(()));
+    assert_eq!(path(&mut world), None);
+    moved(&mut world, alice, 1);
+    assert_eq!(path(&mut world).map(|path| path.flow), Some(world.flow_of(alice)));
+}

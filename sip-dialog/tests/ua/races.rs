@@ -485,3 +485,55 @@ fn an_ack_that_was_overtaken_leaves_the_next_exchange_alone() {
     world.hang_up(alice, ours);
     world.finish();
 }
+
+/// A peer that refuses each BYE for its number hears three of them.
+#[test]
+fn a_bye_is_said_again_twice_at_most() {
+    let mut world = World::new(33);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 200, |builder| {
+        builder.header(Header::Contact, "<sip:2@192.0.2.2>").body("application/sdp", ANSWER)
+    });
+    world.until_confirmed(alice, ours);
+    let refer = sip_message::Message::request(Method::Refer, "sip:1@192.0.2.1")
+        .header(Header::From, "<sip:2@192.0.2.2>;tag=raw")
+        .copy_all(&invite, Header::CallId)
+        .header(Header::To, String::from_utf8_lossy(invite.field(Header::From).unwrap()).into_owned())
+        .cseq(1)
+        .header(Header::Contact, "<sip:2@192.0.2.2>")
+        .header(Header::ReferTo, "<sip:3@192.0.2.3>")
+        .build()
+        .unwrap();
+    world.send(raw, refer);
+    let sub = world.until_call(alice, ours, |event| match event {
+        CallEvent::Refer { subscription, .. } => Some(*subscription),
+        _ => None,
+    });
+    world.tell(alice, |core, ep, now| core.accept_refer(ep, now, sub)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    world.hang_up(alice, ours);
+    for code in [180, 181, 182, 183] {
+        let report = world.tell(alice, |core, ep, now| core.report(ep, now, sub, status(code)));
+        assert_eq!(report, Ok(()));
+        let (mut bye, mut told) = (None, false);
+        while !told || bye.is_none() && code != 183 {
+            let (tx, request) = world.request_at(raw);
+            match request.method() {
+                Some(Method::Bye) => bye = Some((tx, request)),
+                _ => {
+                    world.respond(raw, tx, &request, 200, |builder| builder);
+                    told = true;
+                }
+            }
+        }
+        if let Some((tx, bye)) = bye {
+            world.respond(raw, tx, &bye, 500, |builder| builder);
+        }
+        settle(&mut world);
+    }
+    world.run_for(Duration::from_secs(40));
+    assert_eq!(world.sent().iter().filter(|what| *what == "1>2 BYE").count(), 3, "{}", world.ladder());
+}

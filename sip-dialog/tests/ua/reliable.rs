@@ -536,3 +536,54 @@ fn a_reliable_response_out_of_order_is_neither_acknowledged_nor_told() {
     assert_eq!(acknowledged.len(), 3, "{}", world.ladder());
     world.finish();
 }
+
+//= https://www.rfc-editor.org/rfc/rfc6228#section-7
+//= type=test
+//# If such a request is received by a UA, it MUST act in the same way as if
+//# it had received the request after sending the final non-2xx response to
+//# the INVITE request, as specified in RFC 3261.
+#[test]
+fn after_a_199_the_dialog_is_gone_and_the_invite_is_not() {
+    use sip_message::{Message, Method};
+    for reliably in [false, true] {
+        let mut world = World::new(8);
+        let (raw, bob) = (world.raw(1), world.phone(2));
+        let invite = Message::request(Method::Invite, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+            .header(Header::To, "<sip:2@192.0.2.2>")
+            .header(Header::CallId, "x")
+            .cseq(1)
+            .header(Header::Contact, "<sip:1@192.0.2.1>")
+            .header(Header::Supported, if reliably { "199, 100rel" } else { "199" })
+            .body("application/sdp", OFFER)
+            .build()
+            .unwrap();
+        let tx = world.send(raw, invite);
+        let theirs = world.incoming(bob);
+        let gone = Progress::new(status(199)).header("Reason", "SIP;cause=486");
+        let gone = if reliably { gone.reliable() } else { gone };
+        world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, gone)).unwrap();
+        world.run_for(Duration::from_millis(100));
+        let early = world.last("199");
+        let request = |method, cseq: u32| {
+            Message::request(method, "sip:2@192.0.2.2")
+                .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+                .copy_all(&early, Header::To)
+                .header(Header::CallId, "x")
+                .cseq(cseq)
+                .header(Header::Contact, "<sip:1@192.0.2.1>")
+        };
+        for (method, cseq) in [(Method::Update, 2), (Method::Info, 3), (Method::Bye, 4)] {
+            let sent = world.send(raw, request(method, cseq).build().unwrap());
+            assert_eq!(world.final_of(raw, sent).status(), Some(status(481)), "{method:?}");
+        }
+        if let Some(rseq) = early.field(Header::RSeq) {
+            let rack = format!("{} 1 INVITE", String::from_utf8_lossy(rseq));
+            let sent = world.send(raw, request(Method::Prack, 5).header(Header::RAck, rack).build().unwrap());
+            assert_eq!(world.final_of(raw, sent).status(), Some(status(200)));
+        }
+        world.tell(bob, |core, ep, now| core.reject(ep, now, theirs, status(486), Reply::new())).unwrap();
+        assert_eq!(world.final_of(raw, tx).status(), Some(status(486)));
+        world.finish();
+    }
+}

@@ -38,6 +38,9 @@ fn a_message_is_answered_by_the_host() {
     let mut world = World::new(1);
     let (alice, bob) = (world.phone(1), world.phone(2));
     let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", Body::new("text/plain", "hello"));
+    let placed = hello.clone().header("m", "<sip:1@192.0.2.1>");
+    let refused = world.tell(alice, |core, ep, now| core.request(ep, now, placed));
+    assert_eq!(refused, Err(CommandError::HeaderNotAllowed));
     let id = world.tell(alice, |core, ep, now| core.request(ep, now, hello)).unwrap();
     let (theirs, message) = incoming(&mut world, bob);
     assert_eq!((message.method(), message.body()), (Some(Method::Message), &b"hello"[..]));
@@ -47,6 +50,9 @@ fn a_message_is_answered_by_the_host() {
     let chatty = Reply::new().body(Body::new("text/plain", "hello yourself"));
     let refused = world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(200), chatty));
     assert_eq!(refused, Err(CommandError::BodyNotAllowed));
+    let placed = Reply::new().header("contact", "<sip:2@192.0.2.2>");
+    let refused = world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(200), placed));
+    assert_eq!(refused, Err(CommandError::HeaderNotAllowed));
     world.tell(bob, |core, ep, now| core.respond(ep, now, theirs, status(202), Reply::new())).unwrap();
     assert_eq!(ended(&mut world, alice, id).0, 202);
     assert!(!world.last("202").has(Header::Contact));

@@ -476,6 +476,9 @@ fn s8_transfer_with_referred_by() {
         signed.len()
     );
     let refer = Refer::new("sip:3@192.0.2.3").referred_by(by).body(Body::new("multipart/mixed; boundary=unique", body));
+    let twice = refer.clone().header("b", "<sip:4@192.0.2.4>");
+    let twice = world.tell(one, |core, ep, now| core.refer(ep, now, ours, twice));
+    assert!(matches!(twice, Err(sip_dialog::CommandError::Malformed(_))), "{twice:?}");
     world.tell(one, |core, ep, now| core.refer(ep, now, ours, refer)).unwrap();
     let (reports, refer) = accepted_inside(&mut world, two, theirs);
     settle(&mut world);
@@ -590,4 +593,38 @@ fn s10_transfer_with_multiple_parties() {
     world.hang_up(recipient, there);
     assert_eq!(world.end_of(originator, last), EndCause::PeerHungUp);
     world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3892#section-2.2
+//= type=test
+//# A UA accepting a REFER request (a referee) to a SIP URI (using either
+//# the sip: or sips: scheme) MUST copy any Referred-By header field value
+//# and token into the referenced request without modification.
+#[test]
+fn a_token_that_cannot_be_copied_as_it_is_stays_behind() {
+    for (note, parts) in [("caf\u{e9}".as_bytes(), 2), (&b"caf\xe9"[..], 0)] {
+        let mut world = World::new(14);
+        let [one, two, three] = [1, 2, 3].map(|n| world.phone(n));
+        let (ours, theirs) = held(&mut world, [one, two]);
+        let body = [
+            &b"--u\r\nContent-Type: message/sipfrag\r\nContent-ID: <7@referrer.example>\r\nContent-Description: "[..],
+            note,
+            b"\r\n\r\nRefer-To: <sip:3@192.0.2.3>\r\n\r\n--u--\r\n",
+        ];
+        let refer = Refer::new("sip:3@192.0.2.3").referred_by("<sip:1@192.0.2.1>;cid=\"7@referrer.example\"");
+        let refer = refer.body(Body::new("multipart/mixed; boundary=u", body.concat()));
+        world.tell(one, |core, ep, now| core.refer(ep, now, ours, refer)).unwrap();
+        let (reports, refer) = accepted_inside(&mut world, two, theirs);
+        settle(&mut world);
+        let new = referred(&mut world, two, 2, reports, &refer);
+        answered(&mut world, three);
+        settle(&mut world);
+        let invite = world.last("INVITE");
+        let whole = invite.whole_body().unwrap();
+        assert_eq!(whole.multipart().unwrap().map_or(0, |all| all.count()), parts);
+        assert_eq!(invite.body_of_type("application/sdp"), Some(OFFER));
+        world.hang_up(one, ours);
+        world.hang_up(two, new);
+        world.finish();
+    }
 }
