@@ -1,4 +1,4 @@
-//! What can be seen of an endpoint: the reason of each deadline, the counters, and `tracing`.
+//! What can be seen of an endpoint: the reason of each deadline and the counters. What it traces is in `traced`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at what they did not expect")]
 
 mod common;
@@ -133,56 +133,4 @@ fn counters_count_what_has_happened() {
     assert_eq!(endpoint.handle_input(ms(0), failed), Err(sip_transaction::InputError::UnknownToken));
     let counted = *endpoint.counters();
     assert_eq!((counted.malformed, counted.keepalives, counted.stale_inputs), (1, 1, 1));
-}
-
-#[cfg(feature = "tracing")]
-#[allow(clippy::disallowed_types, reason = "a subscriber is shared between threads")]
-mod traced {
-    use super::*;
-    use std::sync::{Arc, Mutex};
-    use tracing::field::{Field, Visit};
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
-
-    /// Keeps the message of each event.
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<String>>>);
-
-    impl Visit for Kept {
-        fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-            if field.name() == "message" {
-                self.0.lock().unwrap().push(format!("{value:?}"));
-            }
-        }
-    }
-
-    impl Subscriber for Kept {
-        fn enabled(&self, _: &Metadata<'_>) -> bool {
-            true
-        }
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn event(&self, event: &Event<'_>) {
-            event.record(&mut self.clone());
-        }
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-    }
-
-    #[test]
-    fn inputs_and_outputs_are_traced() {
-        let kept = Kept::default();
-        tracing::subscriber::with_default(kept.clone(), || {
-            let mut pair = Pair::new().answer("OPTIONS", &[200]);
-            pair.request(request(Method::Options));
-            pair.finish();
-        });
-        let seen = kept.0.lock().unwrap();
-        // Request out, in, to the user; answer out, in, to the user; two ends.
-        let count = |what: &str| seen.iter().filter(|message| *message == what).count();
-        assert_eq!((count("transmit"), count("datagram"), count("event")), (2, 2, 4), "{seen:?}");
-    }
 }
