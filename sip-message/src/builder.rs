@@ -6,7 +6,7 @@
 use crate::compose::{self, BuildError, BuildFault, fault};
 use crate::error::ValueFault;
 use crate::header::{Header, HeaderName};
-use crate::index::{self, Entry, Index};
+use crate::index::{Entry, Index};
 use crate::lines::Lines;
 use crate::message::{HeaderField, Kind, Message, Start};
 use crate::method::{Method, MethodTag};
@@ -109,8 +109,7 @@ impl Draft {
     }
 
     fn finish(mut self: Box<Self>) -> Result<Message, BuildError> {
-        const SINGLE: [u64; 2] = index::bits(Header::SINGLE);
-        if let Some(header) = self.index.repeated_among(SINGLE) {
+        if let Some(header) = self.index.repeated_single() {
             self.fail(fault(BuildFault::Repeated, header));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20

@@ -6,7 +6,7 @@
 use crate::error::{Depth, HeaderError, ParseError, ValueError, ValueFault};
 use crate::header::Header;
 use crate::headers::{self, ContentDisposition, Token};
-use crate::index::{self, Entry};
+use crate::index::Entry;
 use crate::message::Message;
 use crate::method::Method;
 use crate::name_addr::Contact;
@@ -408,14 +408,12 @@ impl Message {
                 return Err(self.fault(FaultKind::Missing, Some(header), StatusCode::BAD_REQUEST));
             }
         }
-        const SINGLE: [u64; 2] = index::bits(Header::SINGLE);
-        if self.index.repeated_among(SINGLE).is_some() {
-            // The one that is told of is the first of the list.
-            if let Some(&header) = Header::SINGLE.iter().find(|&&header| self.index.is_repeated(header)) {
-                let fault = self.fault(FaultKind::Repeated, Some(header), StatusCode::BAD_REQUEST);
-                let second = self.index.entries().iter().filter(|entry| entry.tag == header as u8).nth(1);
-                return Err(Fault { offset: second.map_or(fault.offset, Entry::fault_offset), ..fault });
-            }
+        // The one that is told of is the first of the list, which is not looked through in vain.
+        let first = |_| Header::SINGLE.iter().find(|&&header| self.index.is_repeated(header));
+        if let Some(&header) = self.index.repeated_single().and_then(first) {
+            let fault = self.fault(FaultKind::Repeated, Some(header), StatusCode::BAD_REQUEST);
+            let second = self.index.entries().iter().filter(|entry| entry.tag == header as u8).nth(1);
+            return Err(Fault { offset: second.map_or(fault.offset, Entry::fault_offset), ..fault });
         }
         self.from()?;
         self.to()?;

@@ -285,13 +285,8 @@ pub(crate) fn copied_line(out: &mut Vec<u8>, entry: &Entry, line: &[u8]) -> Resu
 /// Ends the line that begins at `from`, whose name has `name_len` bytes and is followed by `: ` and a value without white space
 /// around it.
 fn tight_line(out: &mut Vec<u8>, from: usize, name_len: usize, header: Header) -> Result<Entry, BuildError> {
-    let value_len = out.len() - from - name_len - 2;
-    out.extend_from_slice(b"\r\n");
-    let too_long = BuildError::new(BuildFault::TooLong, Some(header));
-    let line_len = u16::try_from(out.len() - from).map_err(|_| too_long)?;
-    let line = u32::try_from(from).map_err(|_| too_long)?;
-    let value = name_len as u16 + 2;
-    Ok(Entry { line, line_len, value, value_end: value + value_len as u16, tag: header as u8, flags: 0 })
+    let value = name_len + 2..out.len() - from;
+    end_line(out, from, value, Some(header))
 }
 
 /// Ends the line that begins at `from`, whose name has `name_len` bytes and is followed by `: `.
@@ -301,18 +296,29 @@ pub(crate) fn finish_line(
     name_len: usize,
     header: Option<Header>,
 ) -> Result<Entry, BuildError> {
+    let content = out.get(from + name_len + 1..).unwrap_or_default();
+    let lead = scan::skip(content, 0, scan::LWS);
+    let value_len = scan::trim_end(content.get(lead..).unwrap_or_default()).len();
+    let value = name_len + 1 + lead;
+    end_line(out, from, value..value + value_len, header)
+}
+
+/// Ends the line that begins at `from`; `value`: where its value is, from there.
+#[inline]
+fn end_line(
+    out: &mut Vec<u8>,
+    from: usize,
+    value: core::ops::Range<usize>,
+    header: Option<Header>,
+) -> Result<Entry, BuildError> {
     out.extend_from_slice(b"\r\n");
     let too_long = BuildError::new(BuildFault::TooLong, header);
-    let line_len = u16::try_from(out.len() - from).map_err(|_| too_long)?;
-    let line = u32::try_from(from).map_err(|_| too_long)?;
-    let content = out.get(from + name_len + 1..out.len() - 2).unwrap_or_default();
-    let lead = scan::skip(content, 0, scan::LWS);
-    let value = name_len + 1 + lead;
     Ok(Entry {
-        line,
-        line_len,
-        value: value as u16,
-        value_end: (value + scan::trim_end(content.get(lead..).unwrap_or_default()).len()) as u16,
+        // What is in the line is shorter than the line.
+        line_len: u16::try_from(out.len() - from).map_err(|_| too_long)?,
+        line: u32::try_from(from).map_err(|_| too_long)?,
+        value: value.start as u16,
+        value_end: value.end as u16,
         tag: header.map_or(OTHER, |header| header as u8),
         flags: 0,
     })

@@ -129,12 +129,13 @@ impl Index {
         }
     }
 
-    /// A header of `among`, as [`place`] has their bits, that occurs in more than one field.
-    pub(crate) fn repeated_among(&self, among: [u64; 2]) -> Option<Header> {
+    /// A header of [`Header::SINGLE`] that occurs in more than one field.
+    pub(crate) fn repeated_single(&self) -> Option<Header> {
+        const SINGLE: [u64; 2] = bits(Header::SINGLE);
         let mut seen = [0; 2];
         for entry in &self.entries {
             let (word, bit) = place(entry.tag);
-            if seen[word] & bit & among[word] != 0 {
+            if seen[word] & bit & SINGLE[word] != 0 {
                 return entry.header();
             }
             seen[word] |= bit;
@@ -259,7 +260,7 @@ const fn place(tag: u8) -> (usize, u64) {
 }
 
 /// The bits of these headers.
-pub(crate) const fn bits(headers: &[Header]) -> [u64; 2] {
+const fn bits(headers: &[Header]) -> [u64; 2] {
     let mut bits = [0; 2];
     let mut n = 0;
     while n < headers.len() {

@@ -260,16 +260,11 @@ fn check_host_port(v: &[u8]) -> Result<(), ValueError> {
 /// A host and maybe a port, with white space around the colon if there is any (`COLON` of the grammar).
 fn spaced_host_port(v: &[u8]) -> Result<(Host<'_>, Option<u16>), ValueError> {
     let trailing = |at| ValueError::new(ValueFault::Host, at);
-    if let Ok((host, port, end)) = host_port::parse_prefix(v) {
-        if end == v.len() {
-            return Ok((host, port));
-        }
-    }
-    if !v.iter().any(|&b| scan::is(b, scan::LWS)) {
-        return match host_port::parse_prefix(v)? {
-            (host, port, end) if end == v.len() => Ok((host, port)),
-            (_, _, end) => Err(trailing(end)),
-        };
+    match host_port::parse_prefix(v) {
+        Ok((host, port, end)) if end == v.len() => return Ok((host, port)),
+        _ if v.iter().any(|&b| scan::is(b, scan::LWS)) => {}
+        Ok((_, _, end)) => return Err(trailing(end)),
+        Err(error) => return Err(error),
     }
     // The first colon outside of an IPv6 reference.
     let from = if v.first() == Some(&b'[') { memchr::memchr(b']', v).unwrap_or(0) } else { 0 };
