@@ -100,11 +100,7 @@ fn early_media_changes_and_the_end_go_through() {
         .unwrap();
     m.run();
     m.world.until_call(carol, theirs, |event| matches!(event, CallEvent::Dtmf { .. }).then_some(()));
-    m.world.hang_up(alice, ours);
-    m.run();
-    assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
-    assert!(m.b2bua.is_empty());
-    m.world.finish();
+    part(m, (alice, ours), (carol, theirs));
 }
 
 #[test]
@@ -172,6 +168,15 @@ fn identity_is_told_and_believed_only_under_trust() {
     }
 }
 
+/// One side of a couple hangs up: the other is told, and nothing is left.
+fn part(mut m: Middle, first: (sim::NodeId, CallHandle), second: (sim::NodeId, CallHandle)) {
+    m.world.hang_up(first.0, first.1);
+    m.run();
+    assert_eq!(m.world.end_of(second.0, second.1), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
 /// The reports on a transfer, and that it is over.
 fn reports(world: &World, node: sim::NodeId) -> Vec<u16> {
     let mut out = Vec::new();
@@ -232,11 +237,7 @@ fn a_transfer_moves_one_end_to_another_call() {
             assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
         }
         assert_eq!(reports(&m.world, carol), [100, 180, 200, 0]);
-        m.world.hang_up(dave, new);
-        m.run();
-        assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
-        assert!(m.b2bua.is_empty());
-        m.world.finish();
+        part(m, (dave, new), (alice, ours));
     }
 }
 
@@ -295,11 +296,7 @@ fn an_attended_transfer_couples_both_far_ends() {
     assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
     assert_eq!(m.world.end_of(carol, second), EndCause::PeerHungUp);
     assert_eq!(reports(&m.world, carol), [100, 200, 0]);
-    m.world.hang_up(alice, ours);
-    m.run();
-    assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
-    assert!(m.b2bua.is_empty());
-    m.world.finish();
+    part(m, (alice, ours), (dave, new));
 }
 
 /// Lets Alice and Carol answer whatever they are asked, and counts the re-INVITEs with an offer that came to them.
@@ -459,11 +456,7 @@ fn a_target_with_reliable_responses_is_answered_in_the_prack() {
         m.run();
         assert_eq!(reports(&m.world, carol), [100, 183, 200, 0]);
         assert!(!lives(&mut m.world, carol, theirs));
-        m.world.hang_up(dave, new);
-        m.run();
-        assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
-        assert!(m.b2bua.is_empty());
-        m.world.finish();
+        part(m, (dave, new), (alice, ours));
     }
 }
 
@@ -481,11 +474,7 @@ fn a_target_that_gives_up_after_early_media_leaves_the_couple_with_its_session()
     // Alice, whose media went to Dave, makes an offer, which Carol answers.
     assert_eq!(agreeable(&mut m, ends), 1);
     assert_eq!(reports(&m.world, carol), [100, 183, 486, 0]);
-    m.world.hang_up(carol, theirs);
-    m.run();
-    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
-    assert!(m.b2bua.is_empty());
-    m.world.finish();
+    part(m, (carol, theirs), (alice, ours));
 }
 
 #[test]
@@ -551,11 +540,7 @@ fn a_call_takes_part_in_one_transfer_at_a_time() {
     answered(&mut m, alice, ours, ANSWER);
     assert!(!lives(&mut m.world, carol, theirs));
     assert_eq!(m.b2bua.couples().len(), 1);
-    m.world.hang_up(alice, ours);
-    m.run();
-    assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
-    assert!(m.b2bua.is_empty());
-    m.world.finish();
+    part(m, (alice, ours), (dave, new));
 }
 
 #[test]
@@ -589,11 +574,7 @@ fn a_far_end_that_refuses_the_new_peer_keeps_whom_it_has() {
     assert_eq!(reports(&m.world, carol), [100, 488, 0]);
     assert_eq!(m.world.end_of(dave, new), EndCause::PeerHungUp);
     assert!(lives(&mut m.world, alice, ours) && lives(&mut m.world, carol, theirs));
-    m.world.hang_up(carol, theirs);
-    m.run();
-    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
-    assert!(m.b2bua.is_empty());
-    m.world.finish();
+    part(m, (carol, theirs), (alice, ours));
 }
 
 #[test]
@@ -647,11 +628,7 @@ fn whoever_asks_for_an_attended_transfer_may_hang_up_at_once() {
     m.run();
     answered(&mut m, alice, ours, ANSWER);
     assert_eq!(reports(&m.world, carol), [100, 200, 0]);
-    m.world.hang_up(dave, new);
-    m.run();
-    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerHungUp);
-    assert!(m.b2bua.is_empty());
-    m.world.finish();
+    part(m, (dave, new), (alice, ours));
 }
 
 #[test]
