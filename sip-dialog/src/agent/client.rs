@@ -235,7 +235,7 @@ impl UserAgentCore {
         builder.lines(&self.allow_line)
     }
 
-    /// Contact of a response that begins or keeps a dialog.
+    /// Contact of a response that keeps a dialog.
     pub(crate) fn with_contact(&self, builder: ResponseBuilder, contact: &Arc<str>) -> ResponseBuilder {
         match self.own_contact(contact) {
             Some(line) => builder.lines(line),

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use alloc::sync::Arc;
 use sip_message::headers::Token;
 use sip_message::{Capabilities, DialogIds, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
@@ -67,6 +68,28 @@ impl UserAgentCore {
             None => builder.to_tag("0"),
         };
         builder.lines(&self.server_line)
+    }
+
+    /// Begins a response that makes a dialog: with the Record-Route of the request, and our Contact.
+    pub(crate) fn dialog_response(
+        &self,
+        ep: &Endpoint,
+        tx: ServerTxId,
+        request: &Message,
+        status: StatusCode,
+        contact: &Arc<str>,
+    ) -> ResponseBuilder {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+        //# When a UAS responds to a request with a response that establishes a
+        //# dialog (such as a 2xx to INVITE), the UAS MUST copy all Record-Route
+        //# header field values from the request into the response (including the
+        //# URIs, URI parameters, and any Record-Route header field parameters,
+        //# whether they are known or unknown to the UAS) and MUST maintain the
+        //# order of those values.
+        let builder = self.response(ep, tx, request, status).copy_all(request, Header::RecordRoute);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+        //# The UAS MUST add a Contact header field to the response.
+        self.with_contact(builder, contact)
     }
 
     /// Sends a response made from a builder. What cannot be built or sent is dropped: the transaction layer answers for it in

@@ -369,8 +369,8 @@ impl UserAgentCore {
         let request = &ringing.request;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# Each of these MUST indicate the same dialog ID.
-        let builder = self.response(ep, tx, request, progress.status).copy_all(request, Header::RecordRoute);
-        let mut builder = self.with_contact(builder, &entry.contact).lines(&self.allow_line);
+        let mut builder =
+            self.dialog_response(ep, tx, request, progress.status, &entry.contact).lines(&self.allow_line);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {
             builder = body.on_response(builder);
@@ -475,20 +475,11 @@ impl UserAgentCore {
         let request = &ringing.request;
         let fields = ringing.timer;
         let Some(entry) = self.dialogs.get(dialog) else { return Err(CommandError::Unknown) };
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
-        //# When a UAS responds to a request with a response that establishes a
-        //# dialog (such as a 2xx to INVITE), the UAS MUST copy all Record-Route
-        //# header field values from the request into the response (including the
-        //# URIs, URI parameters, and any Record-Route header field parameters,
-        //# whether they are known or unknown to the UAS) and MUST maintain the
-        //# order of those values.
-        let mut builder = self.response(ep, tx, request, StatusCode::OK).copy_all(request, Header::RecordRoute);
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
-        //# The UAS MUST add a Contact header field to the response.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
         //# A 2xx response to an INVITE SHOULD contain the Allow header field and
         //# the Supported header field, and MAY contain the Accept header field.
-        builder = self.with_contact(builder, &entry.contact).lines(&self.ability_lines);
+        let mut builder =
+            self.dialog_response(ep, tx, request, StatusCode::OK, &entry.contact).lines(&self.ability_lines);
         builder = fields.on_response(builder);
         builder = self.tell_packages(builder, request);
         builder = reply.headers.on_response(builder);

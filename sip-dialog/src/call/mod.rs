@@ -35,7 +35,7 @@ use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Event, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
-use crate::session_timer::SessionTimer;
+use crate::session_timer::{SessionTimer, has_token};
 use callee::Ringing;
 use caller::Calling;
 use change::{Asked, Change, Unacked};
@@ -125,11 +125,11 @@ impl Peer {
     pub(crate) const NOREFERSUB: u8 = 16;
 
     /// What option tags in Supported say.
-    const TAGS: [(u8, &[u8]); 4] = [
-        (Peer::TIMER, b"timer"),
-        (Peer::RELIABLE, b"100rel"),
-        (Peer::REPLACES, b"replaces"),
-        (Peer::NOREFERSUB, b"norefersub"),
+    const TAGS: [(u8, &str); 4] = [
+        (Peer::TIMER, "timer"),
+        (Peer::RELIABLE, "100rel"),
+        (Peer::REPLACES, "replaces"),
+        (Peer::NOREFERSUB, "norefersub"),
     ];
 
     pub(crate) fn has(self, flag: u8) -> bool {
@@ -145,11 +145,9 @@ impl Peer {
         }
         if message.has(Header::Supported) {
             self.0 &= Peer::UPDATE;
-            for field in message.fields(Header::Supported) {
-                for (flag, tag) in Peer::TAGS {
-                    if lists(field, tag, <[u8]>::eq_ignore_ascii_case) {
-                        self.0 |= flag;
-                    }
+            for (flag, tag) in Peer::TAGS {
+                if has_token(message, Header::Supported, tag) {
+                    self.0 |= flag;
                 }
             }
         }

@@ -288,9 +288,7 @@ impl UserAgentCore {
         }
         let request = &ringing.request;
         let mut builder = self
-            .response(ep, tx, request, progress.status)
-            .copy_all(request, Header::RecordRoute)
-            .header(Header::Contact, &entry.contact)
+            .dialog_response(ep, tx, request, progress.status, &entry.contact)
             .lines(&self.allow_line)
             .header(Header::Require, "100rel")
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
