@@ -8,13 +8,15 @@
 //!                         │      └─ a reliable 1xx with session unacknowledged ─► Accepting ─PRACK─► AwaitAck
 //!                         └─ reject, CANCEL, no PRACK ─► ended
 //! ```
-//! This module owns what both sides share; `caller` and `callee` begin calls, `change` changes them, `prack` and `info` and `end`
-//! do what their names say.
+//! This module owns what both sides share; `caller` and `callee` begin calls, `change` changes them, `asked` lets the peer do so, and
+//! `hold`, `prack`, `info` and `end` do what their names say.
 
+pub(crate) mod asked;
 pub(crate) mod callee;
 pub(crate) mod caller;
 pub(crate) mod change;
 pub(crate) mod end;
+pub(crate) mod hold;
 pub(crate) mod info;
 pub(crate) mod prack;
 pub(crate) mod survive;
@@ -36,9 +38,10 @@ use crate::event::{CallEvent, EndCause, Event, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
 use crate::session_timer::{SessionTimer, has_token};
+use asked::{Asked, Unacked};
 use callee::Ringing;
 use caller::Calling;
-use change::{Asked, Change, Unacked};
+use change::Change;
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
 //= type=exception

@@ -7,8 +7,9 @@ use sip_message::{Header, Message, Method, RAck};
 use sip_transaction::{ClientTxId, Endpoint, Instant, ServerTxId};
 
 use super::CallState;
+use super::asked::Asked;
 use super::callee::Progress;
-use super::change::{Asked, Kind};
+use super::change::Kind;
 use crate::agent::client::{Final, Purpose};
 use crate::agent::server::Served;
 use crate::agent::{UserAgentCore, status};
