@@ -4,194 +4,35 @@
 //! passwords: it is given H(user:realm:password), in a table or when it asks. Routes nothing.
 
 mod budget;
+mod challenge;
+mod claim;
+mod config;
+mod identity;
 mod nonce;
 
+pub use config::{AuthConfig, AuthEvent, AuthFailure, Identity};
+
 use crate::id::AuthId;
-use crate::location::{aor_key, plain_domain};
-use crate::reply::{reply_bare, reply_fields};
+use crate::location::plain_domain;
+use crate::reply::reply_bare;
 use crate::secret::{Mac, Random};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use budget::Budget;
-use core::fmt::Write;
-use core::net::SocketAddr;
-use core::time::Duration;
+use claim::Claim;
 use hashbrown::HashMap;
+use identity::{NotTheirs, is_anonymous};
 use nonce::{NONCE_CHARS, Nonces, Worth};
-use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, HexDigest, NonceCount, Qop, userhash};
-use sip_message::headers::{Credentials, DigestCredentials};
+use sip_message::digest::{DigestAlgorithm, DigestSecret, HexDigest, Qop, userhash};
 use sip_message::uri::SipUri;
-use sip_message::{
-    Header, HeaderError, Message, Method, NameAddr, ParamValue, StatusCode, Uri, ValueError, ValueFault,
-};
+use sip_message::{Message, Method, StatusCode};
 use sip_transaction::cores::{HashKey, IdHash, Slab};
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId};
 use smallvec::SmallVec;
-
-//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
-//= type=exception
-//= reason=a rule for clients
-//# These credentials MUST NOT be cached across dialogs; however, if a UA is configured
-//# with the realm of its local outbound proxy, when one exists, then the UA MAY cache
-//# credentials for that realm across dialogs.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
-//= type=exception
-//= reason=Digest, the only scheme here, has realms
-//# Note that if an authentication scheme that does not support realms is used in the
-//# Proxy-Authorization header field, a proxy server MUST attempt to parse all Proxy-
-//# Authorization header field values to determine whether one of them has what the
-//# proxy server considers to be valid credentials.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
-//= type=exception
-//= reason=a rule for clients; a server that refused it would refuse more than it must
-//# For SIP, the 'uri' MUST be enclosed in quotation marks.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
-//= type=exception
-//= reason=a rule for clients; a cnonce without qop is not read
-//# RFC 2617 notes that a cnonce value MUST NOT be sent in an Authorization (and by
-//# extension Proxy-Authorization) header field if no qop directive has been sent.
-/// What a [`DigestAuth`] is told at construction.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct AuthConfig {
-    /// The domains whose users are authenticated, in lower case. Empty: nobody is, and everything is handed on.
-    pub domains: Vec<String>,
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
-    //= type=exception
-    //= reason=the operator chooses; the default is the domain name
-    //# Operators of user agents or proxy servers that will authenticate received requests
-    //# MUST adhere to the following guidelines for creation of a realm string for their
-    //# server:
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
-    //= type=exception
-    //= reason=the operator chooses; the default is the domain name
-    //# Realm strings MUST be globally unique.
-    /// The realm of all of them; `None` if each domain is a realm of its own. RFC 3261 section 22.1 wants realms to be
-    /// globally unique, as domain names are.
-    pub realm: Option<String>,
-    /// The algorithms to offer, best first, one challenge for each. SHA-256, then MD5 for those who know no other.
-    pub algorithms: Vec<DigestAlgorithm>,
-    /// Whether to offer `auth-int` besides `auth`. Off: a proxy on the way may change a body (RFC 3261 section 22.4
-    /// leaves it optional).
-    pub auth_int: bool,
-    /// Whether credentials without `qop` are taken, as clients of RFC 2069 send them. A nonce is good once then. On.
-    pub without_qop: bool,
-    /// Whether the `uri` of the credentials must be equivalent to the Request-URI. Off: a proxy on the way may have
-    /// changed that (RFC 3261 section 22.4 item 5).
-    pub check_uri: bool,
-    /// Whether REGISTER is challenged, with 401. On.
-    pub registrations: bool,
-    /// Whether other requests outside of dialogs are challenged, with 407, if From is of one of the domains. On.
-    pub requests: bool,
-    /// Whether requests within dialogs are challenged, too. Off.
-    pub in_dialog: bool,
-    /// Whether to ask by [`AuthEvent::Credentials`] for users who are not in the table. Off: they are refused.
-    pub ask: bool,
-    /// Whether a nonce is good only over the flow it was sent over. Off: flows change with the network.
-    pub nonce_bound_to_flow: bool,
-    /// Whether to say that user names may be hashed (`userhash`, RFC 7616 section 3.4.4), so that they are not seen on the way. Only users of the
-    /// table are found by their hash. Off: the parameter is left out.
-    pub userhash: bool,
-    /// Whether those who hide who they are are challenged, too: whose From is of `anonymous.invalid` (RFC 3323 section 4.1.1.3). They are
-    /// asked to prove that they are a user of the domain of their P-Preferred-Identity (RFC 3325), else of the first one. Off.
-    pub anonymous: bool,
-    /// How long a nonce may be used. From half of it on, successful answers carry another one (`nextnonce`). 5 minutes.
-    pub nonce_lifetime: Duration,
-    /// How many used nonces are remembered: about 60 bytes each. Beyond, the oldest become stale early. 200,000.
-    pub used_nonces: usize,
-    /// How many failures one source may have at once. 30.
-    pub failures: u32,
-    /// After how long one of them is forgiven. 10 seconds.
-    pub forgive: Duration,
-    /// How many requests may wait for [`DigestAuth::answer`]; those beyond are answered 503. 10,000.
-    pub waiting: usize,
-}
-
-impl Default for AuthConfig {
-    fn default() -> Self {
-        AuthConfig {
-            domains: Vec::new(),
-            realm: None,
-            algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
-            auth_int: false,
-            without_qop: true,
-            check_uri: false,
-            registrations: true,
-            requests: true,
-            in_dialog: false,
-            ask: false,
-            nonce_bound_to_flow: false,
-            userhash: false,
-            anonymous: false,
-            nonce_lifetime: Duration::from_secs(300),
-            used_nonces: 200_000,
-            failures: 30,
-            forgive: Duration::from_secs(10),
-            waiting: 10_000,
-        }
-    }
-}
-
-/// Who sent a request, as far as that has been proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Identity {
-    /// The user name, as in the credentials.
-    pub user: Box<str>,
-    /// The realm it is known in.
-    pub realm: Arc<str>,
-    /// Whether the flow has been trusted ([`DigestAuth::trust_flow`]), rather than credentials been checked.
-    pub by_flow: bool,
-    /// The value of Authentication-Info for a 2xx to the request: the next nonce, when the one that was used ages.
-    pub info: Option<Box<str>>,
-}
-
-/// What a [`DigestAuth`] has to say. Handed out by [`DigestAuth::poll_event`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthEvent {
-    /// A secret is needed: answer with [`DigestAuth::answer`].
-    Credentials {
-        /// The request that waits.
-        id: AuthId,
-        /// The user name.
-        user: String,
-        /// The realm.
-        realm: String,
-        /// The algorithm the secret must be for.
-        algorithm: DigestAlgorithm,
-    },
-    /// Somebody failed. One event for each failure: for logs, and for those who keep such sources out.
-    Failed {
-        /// Where the request came from.
-        source: SocketAddr,
-        /// The user name that was claimed.
-        user: String,
-        /// The realm.
-        realm: String,
-        /// Why.
-        cause: AuthFailure,
-    },
-}
-
-/// Why somebody was refused. The one refused learns less: an unknown user and a wrong password look alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AuthFailure {
-    /// There is no such user.
-    UnknownUser,
-    /// The digest is wrong.
-    WrongPassword,
-    /// The source has failed too often of late.
-    Budget,
-    /// The user is who they say, but may not act for that address-of-record.
-    Identity,
-}
 
 /// What a request needs.
 #[derive(Clone, Copy)]
@@ -634,178 +475,12 @@ impl DigestAuth {
         Verdict::Refused(StatusCode::FORBIDDEN)
     }
 
-    /// The one who sent the request is known: may they?
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-    //# If
-    //# the authenticated user is not authorized to modify bindings,
-    //# the registrar MUST return a 403 (Forbidden) and skip the
-    //# remaining steps.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-22
-    //# Once the originator has been identified, the recipient of
-    //# the request SHOULD ascertain whether or not this user is authorized
-    //# to make the request in question.
-    fn may_send<'m>(&self, message: &'m Message, user: &str, realm: &str) -> Result<Option<SipUri<'m>>, NotTheirs> {
-        let address = match message.method() {
-            Some(Method::Register) => message.to(),
-            _ => message.from(),
-        };
-        let uri = address.map_err(|_| NotTheirs)?.uri().map_err(|_| NotTheirs)?;
-        let sip = uri.as_sip().copied();
-        let allowed =
-            sip.is_some_and(|uri| self.permits(user, realm, &uri)) || self.config.anonymous && is_anonymous(&uri);
-        if allowed { Ok(sip) } else { Err(NotTheirs) }
-    }
-
-    /// The P-Preferred-Identity of a request that is of one of the domains, and which of them.
-    fn preferred<'a>(&self, message: &'a Message) -> Option<(usize, NameAddr<'a>)> {
-        let domains = &self.config.domains;
-        message.p_preferred_identity().flatten().find_map(|address| {
-            let uri = address.uri().ok()?;
-            let host = uri.as_sip()?.host_str();
-            Some((domains.iter().position(|domain| domain.eq_ignore_ascii_case(host))?, address))
-        })
-    }
-
-    /// The identity to assert of the sender of a request who has proven to be somebody (RFC 3325 section 5), as a name-addr: what it prefers
-    /// among what it may act for, else what From says, else its user name in its realm. It is the address-of-record alone, without parameters
-    /// and headers. `None` if nothing has been proven.
-    //= https://www.rfc-editor.org/rfc/rfc3325#section-6
-    //# If such a
-    //# hint does not correspond to any valid identity known to the proxy for
-    //# that user, the proxy can add a P-Asserted-Identity header of its own
-    //# construction
-    pub fn asserted_identity(&self, tx: ServerTxId, message: &Message) -> Option<String> {
-        let identity = self.identities.get(&tx)?;
-        let preferred = self.preferred(message).map(|(_, address)| address);
-        let claimed = preferred.into_iter().chain(message.from().ok());
-        let proven = claimed.filter_map(|address| address.uri().ok()?.as_sip().copied());
-        let mut own = proven.filter(|uri| self.permits(&identity.user, &identity.realm, uri));
-        // Who it is has been proven. What the client's URI says beyond that is its own word, which nobody vouches for.
-        let proven = own.find(|uri| uri.password().is_none()).map(|uri| uri.address_of_record());
-        Some(match proven {
-            Some(address) => alloc::format!("<{address}>"),
-            None if identity.user.contains('@') => alloc::format!("<sip:{}>", identity.user),
-            None => alloc::format!("<sip:{}@{}>", identity.user, identity.realm),
-        })
-    }
-
-    /// Whether somebody may act for an address-of-record: their own, in each domain of their realm, or one granted.
-    fn permits(&self, name: &str, realm: &str, uri: &SipUri<'_>) -> bool {
-        let host = uri.host_str();
-        let in_realm = match &self.config.realm {
-            Some(_) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host)),
-            None => realm.eq_ignore_ascii_case(host),
-        };
-        let own = uri.user().is_some_and(|user| match name.split_once('@') {
-            Some((local, domain)) => user.eq_text(local) && domain.eq_ignore_ascii_case(host),
-            None => user.eq_text(name),
-        });
-        let granted = || (aor_key(uri), String::from(realm), String::from(name));
-        in_realm && own || self.grants.contains(&granted())
-    }
-
     fn failed(&mut self, path: &Path, user: &str, domain: usize, cause: AuthFailure) {
         // Nobody has to poll these: they must not pile up.
         const KEPT: usize = 1024;
         if self.events.len() < KEPT {
             let realm = self.realm(domain).into();
             self.events.push_back(AuthEvent::Failed { source: path.remote, user: user.into(), realm, cause });
-        }
-    }
-
-    /// The credentials for this server among those of the request.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
-    //# When multiple proxies are used in a chain, a Proxy-Authorization
-    //# header field value MUST NOT be consumed by any proxy whose realm does
-    //# not match the "realm" parameter specified in that value.
-    fn claim<'a>(&self, message: &'a Message, demand: Demand) -> Result<Option<Claim<'a>>, HeaderError> {
-        let realm = self.realm(demand.domain);
-        let header = if demand.proxy { Header::ProxyAuthorization } else { Header::Authorization };
-        // Most often the first field holds the credentials meant, alone; what does not is gone through value by value.
-        if let Ok(Some(given)) =
-            message.value::<Credentials<'a>>(header).map(|first| first.and_then(|c| c.digest().ok()?))
-        {
-            if given.realm.is_some_and(|given| *given.unquoted() == *realm.as_bytes()) {
-                if let Ok(Some(claim)) = self.claim_of(&given) {
-                    return Ok(Some(claim));
-                }
-            }
-        }
-        for credentials in message.values::<Credentials<'a>>(header) {
-            let of_value = |error: ValueError| HeaderError { header, offset: error.offset, fault: Some(error.kind) };
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-22
-            //# Servers MUST NOT accept credentials
-            //# using the "Basic" authorization scheme, and servers also MUST NOT
-            //# challenge with "Basic".
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
-            //# Note, however, that SIP servers MUST NOT accept or request Basic authentication.
-            //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
-            //# SIP clients and servers MUST NOT accept or request Basic authentication.
-            let Some(given) = credentials?.digest().map_err(of_value)? else { continue };
-            if given.realm.is_none_or(|given| *given.unquoted() != *realm.as_bytes()) {
-                continue;
-            }
-            if let Some(claim) = self.claim_of(&given).map_err(of_value)? {
-                return Ok(Some(claim));
-            }
-        }
-        Ok(None)
-    }
-
-    /// `None` if these credentials cannot be right: an algorithm or protection that was not offered, parts that are missing.
-    fn claim_of<'a>(&self, given: &DigestCredentials<'a>) -> Result<Option<Claim<'a>>, ValueError> {
-        let algorithm = match given.algorithm {
-            Some(token) => DigestAlgorithm::parse(token.as_str()),
-            None => Some(DigestAlgorithm::Md5),
-        };
-        let Some(algorithm) = algorithm.filter(|algorithm| self.config.algorithms.contains(algorithm)) else {
-            return Ok(None);
-        };
-        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
-        //# A UAS MUST be able to properly handle a "qop" parameter received in an
-        //# Authorization/Proxy-Authorization header field, and a UAC MUST be able to properly
-        //# handle a "qop" parameter received in WWW-Authenticate and Proxy-Authenticate header
-        //# fields.
-        let qop = match given.qop {
-            Some(token) => match Qop::parse(token.as_str()) {
-                Some(Qop::AuthInt) if !self.config.auth_int => return Ok(None),
-                Some(qop) => Some(qop),
-                None => return Ok(None),
-            },
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
-            //# SIP servers supporting RFC 2617 MUST ensure they
-            //# are backwards compatible with RFC 2069.
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
-            //# These mechanisms MUST be used by a server to determine if the client supports the
-            //# new mechanisms in RFC 2617 that were not specified in RFC 2069.
-            None if self.config.without_qop => None,
-            None => return Ok(None),
-        };
-        let text = |value: Option<ParamValue<'a>>| value.map(ParamValue::without_quotes);
-        let (count, nc) = match (qop, given.nc) {
-            (None, _) => (None, &b""[..]),
-            (Some(_), None) => return Ok(None),
-            (Some(_), Some(nc)) => {
-                let count =
-                    NonceCount::parse(nc.as_bytes()).ok_or(ValueError { kind: ValueFault::Number, offset: 0 })?;
-                (Some(count), nc.as_bytes())
-            }
-        };
-        let cnonce = text(given.cnonce);
-        if cnonce.is_none() && (qop.is_some() || algorithm.is_session()) {
-            return Ok(None);
-        }
-        let user = text(given.username).and_then(|user| core::str::from_utf8(user).ok());
-        match (user, text(given.nonce), text(given.uri), given.response) {
-            (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => {
-                let (cnonce, response) = (cnonce.unwrap_or_default(), response.as_bytes());
-                // RFC 7616 section 3.4.4.
-                let hashed = given.userhash && self.config.userhash;
-                let name = if hashed { self.hashed.get(user.to_ascii_lowercase().as_bytes()) } else { None };
-                let user = name.map_or(Cow::Borrowed(user), |name| Cow::Owned(String::from(&**name)));
-                Ok(Some(Claim { algorithm, qop, user, hashed, nonce, uri, nc, count, cnonce, response }))
-            }
-            _ => Ok(None),
         }
     }
 
@@ -842,118 +517,6 @@ impl DigestAuth {
         }
         peer
     }
-
-    /// Answers 401 or 407, with a challenge for each algorithm.
-    #[allow(clippy::too_many_arguments, reason = "the parts of one event")]
-    fn challenge(
-        &mut self,
-        endpoint: &mut Endpoint,
-        now: Instant,
-        tx: ServerTxId,
-        path: &Path,
-        message: &Message,
-        demand: Demand,
-        stale: bool,
-    ) {
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
-        //# The WWW-Authenticate response-header field MUST be included in 401
-        //# (Unauthorized) response messages.
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
-        //# The proxy MUST populate the 407
-        //# (Proxy Authentication Required) message with a Proxy-Authenticate
-        //# header field value applicable to the proxy for the requested
-        //# resource.
-        let (status, header) = match demand.proxy {
-            true => (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Header::ProxyAuthenticate),
-            false => (StatusCode::UNAUTHORIZED, Header::WwwAuthenticate),
-        };
-        let peer = self.peer(path);
-        let Some(Realm { name: realm, key, .. }) = self.realms.get(demand.domain) else { return };
-        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
-        //# If the UAS challenges the originator using multiple WWW-Authenticate/
-        //# Proxy-Authenticate header fields with the same realm, then each of these header fields
-        //# MUST use a different digest algorithm.
-        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.3
-        //# The UAS MUST add these header fields to the response in the order in which it would
-        //# prefer to see them used, starting with the most preferred algorithm at the top.
-        //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
-        //# A UAS MUST always send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
-        //# header field values, and a UAC MUST send the "qop" parameter in any resulting
-        //# authorization header field.
-        let mut values: SmallVec<[String; 2]> = SmallVec::new();
-        for algorithm in &self.config.algorithms {
-            let mut value = String::with_capacity(96 + realm.len() + NONCE_CHARS);
-            value.push_str("Digest realm=\"");
-            for c in realm.chars() {
-                if matches!(c, '"' | '\\') {
-                    value.push('\\');
-                }
-                value.push(c);
-            }
-            value.push_str("\", nonce=\"");
-            self.nonces.write(&mut value, now, key, &peer);
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
-            //# However, servers MUST always
-            //# send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
-            //# header field values.
-            let qop = if self.config.auth_int { "auth,auth-int" } else { "auth" };
-            let _ = write!(value, "\", algorithm={algorithm}, qop=\"{qop}\"");
-            if self.config.userhash {
-                value.push_str(", userhash=true");
-            }
-            if stale {
-                value.push_str(", stale=true");
-            }
-            values.push(value);
-        }
-        let fields: SmallVec<[(Header, &str); 2]> = values.iter().map(|value| (header, value.as_str())).collect();
-        reply_fields(endpoint, now, tx, message, status, &fields);
-    }
-}
-
-/// Somebody known acts for somebody else.
-struct NotTheirs;
-
-/// The credentials of a request, read.
-struct Claim<'a> {
-    algorithm: DigestAlgorithm,
-    qop: Option<Qop>,
-    user: Cow<'a, str>,
-    /// The user name was sent as a hash.
-    hashed: bool,
-    nonce: &'a [u8],
-    uri: &'a [u8],
-    nc: &'a [u8],
-    count: Option<u32>,
-    cnonce: &'a [u8],
-    response: &'a [u8],
-}
-
-impl<'a> Claim<'a> {
-    /// Whether the credentials were made for this Request-URI.
-    fn is_for(&self, message: &Message) -> bool {
-        let Some(asked) = message.request_uri_bytes() else { return false };
-        let equivalent = |(a, b): (Uri<'_>, Uri<'_>)| a.equivalent(&b);
-        asked == self.uri || Uri::parse(asked).ok().zip(Uri::parse(self.uri).ok()).is_some_and(equivalent)
-    }
-
-    fn input(&self, message: &'a Message) -> DigestInput<'a> {
-        let method = message.method().map_or(&b""[..], |method| method.as_str().as_bytes());
-        DigestInput {
-            method,
-            uri: self.uri,
-            nonce: self.nonce,
-            qop: self.qop,
-            nc: self.nc,
-            cnonce: self.cnonce,
-            body: message.body(),
-        }
-    }
-}
-
-/// Whether a From says no more than that somebody wants to be nobody.
-fn is_anonymous(uri: &Uri<'_>) -> bool {
-    uri.as_sip().is_some_and(|uri| uri.host_str().eq_ignore_ascii_case("anonymous.invalid"))
 }
 
 fn user_key(realm: &str, user: &str) -> SmallVec<[u8; 64]> {
