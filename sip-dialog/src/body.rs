@@ -88,4 +88,10 @@ pub fn carries_session(message: &Message) -> bool {
     kind.kind() == "multipart" && memchr::memmem::find(message.body(), b"application/sdp").is_some()
 }
 
+/// The answer that takes nothing of the offer in a message: where one is owed and the host gives none. `None` if there is no offer that
+/// can be read.
+pub(crate) fn refusal(offer: &Message) -> Option<Body> {
+    crate::sdp::refusal(offer.body_of_type("application/sdp")?).map(Body::sdp)
+}
+
 wire!(struct Body { content_type, disposition, bytes });

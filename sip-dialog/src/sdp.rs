@@ -149,6 +149,60 @@ pub fn with_direction(sdp: &[u8], direction: Direction) -> Option<Vec<u8>> {
     versioned.then_some(out)
 }
 
+/// An answer to `offer` that takes none of its streams: each stands there with port 0 (RFC 3264 section 6), and nothing else is said. What
+/// to answer before hanging up, where an answer is owed all the same. `None` if the offer does not begin with the lines of a session
+/// description.
+///
+/// ```
+/// let offer = b"v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8\r\na=ptime:20\r\n";
+/// let answer = sip_dialog::sdp::refusal(offer).unwrap();
+/// assert_eq!(answer, b"v=0\r\no=- 7 1 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\nm=audio 0 RTP/AVP 0 8\r\n");
+/// ```
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//# For each "m=" line in the offer, there MUST be a corresponding "m=" line
+//# in the answer.
+//= https://www.rfc-editor.org/rfc/rfc3264#section-6
+//# To reject an offered stream, the port number in the corresponding stream
+//# in the answer MUST be set to zero.
+pub fn refusal(offer: &[u8]) -> Option<Vec<u8>> {
+    if lines(offer).next() != Some(b"v=0") {
+        return None;
+    }
+    let mut out = Vec::with_capacity(offer.len().min(1024));
+    let origin = lines(offer).find_map(|line| line.strip_prefix(b"o="))?;
+    let mut words = origin.split(|&b| b == b' ').skip(1);
+    let number = |word: &&[u8]| !word.is_empty() && word.iter().all(u8::is_ascii_digit);
+    let session = words.next().filter(number).unwrap_or(b"1");
+    // The address is that of nobody: there is nothing to send to.
+    let nowhere: &[u8] = if words.nth(2) == Some(b"IP6") { b"IN IP6 ::" } else { b"IN IP4 0.0.0.0" };
+    for part in [b"v=0\r\no=- ", session, b" 1 ", nowhere, b"\r\ns=-\r\nc=", nowhere, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+    let mut timed = false;
+    for line in lines(offer) {
+        //= https://www.rfc-editor.org/rfc/rfc3264#section-6
+        //# The "t=" line in the answer MUST equal that of the offer.
+        let time = line.starts_with(b"t=");
+        timed |= time;
+        if let Some(media) = line.strip_prefix(b"m=") {
+            if !core::mem::replace(&mut timed, true) {
+                out.extend_from_slice(b"t=0 0\r\n");
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3264#section-6
+            //# Any media formats listed are ignored.
+            let mut words = media.splitn(3, |&b| b == b' ');
+            let (kind, _, rest) = (words.next()?, words.next()?, words.next()?);
+            for part in [b"m=", kind, b" 0 ", rest, b"\r\n"] {
+                out.extend_from_slice(part);
+            }
+        } else if time {
+            out.extend_from_slice(line);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +226,31 @@ mod tests {
         assert!(!held(b"a=sendonly\r\nm=video 4002 RTP/AVP 31\r\n"), "one stream is live");
         assert!(held(b"a=sendonly\r\nm=video 0 RTP/AVP 31\r\n"), "a rejected stream does not count");
         assert!(!is_hold(b""));
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-6
+    //= type=test
+    //# For each "m=" line in the offer, there MUST be a corresponding "m=" line
+    //# in the answer.
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-6
+    //= type=test
+    //# To reject an offered stream, the port number in the corresponding stream
+    //# in the answer MUST be set to zero.
+    //= https://www.rfc-editor.org/rfc/rfc3264#section-6
+    //= type=test
+    //# The "t=" line in the answer MUST equal that of the offer.
+    #[test]
+    fn a_refusal_has_each_stream_with_port_0() {
+        let two = b"v=0\no=me word 9 IN IP6 2001:db8::1\ns=x\nt=3 4\nm=audio 4000/2 RTP/AVP 0\na=sendonly\nm=video 6 RTP/SAVPF 96 97\nc=IN IP6 2001:db8::2\n";
+        let answer = refusal(two).unwrap();
+        let text = core::str::from_utf8(&answer).unwrap();
+        let wanted = "v=0\r\no=- 1 1 IN IP6 ::\r\ns=-\r\nc=IN IP6 ::\r\nt=3 4\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/SAVPF 96 97\r\n";
+        assert_eq!(text, wanted);
+        let none = refusal(b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n").unwrap();
+        assert!(!none.windows(2).any(|part| part == b"m="), "an offer of nothing");
+        for broken in [&b""[..], b"hello", b"v=0\r\ns=-\r\n", b"v=0\r\no=- 1 1 IN IP4 h\r\nm=audio 3\r\n"] {
+            assert_eq!(refusal(broken), None);
+        }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3264#section-8

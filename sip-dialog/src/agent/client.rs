@@ -66,6 +66,8 @@ pub(crate) struct Client {
     pub(crate) rounds: u8,
     /// The highest number spent in any early dialog an INVITE has made: what loses a fork goes on from there.
     pub(crate) used: u32,
+    /// The tags of the early dialogs that are over and have made their offer, where the INVITE left that to them: each with a comma behind it.
+    pub(crate) settled: Box<str>,
     pub(crate) answered: bool,
     /// Its Request-URI is a strict router's.
     pub(crate) strict: bool,
@@ -168,6 +170,7 @@ impl UserAgentCore {
             auth,
             rounds: 0,
             used: 0,
+            settled: Box::default(),
             answered: false,
             strict: over.strict,
             acks: Vec::new(),
@@ -362,6 +365,7 @@ impl UserAgentCore {
             auth: client.auth.take(),
             rounds,
             used: client.used,
+            settled: Box::default(),
             answered: false,
             strict: client.strict,
             acks: Vec::new(),
@@ -464,6 +468,7 @@ impl UserAgentCore {
             auth,
             rounds: 0,
             used: 0,
+            settled: Box::default(),
             answered: false,
             strict: over.strict,
             acks: Vec::new(),
@@ -648,6 +653,6 @@ wire!(ids Purpose {
     Request(id) = 9,
     Nobody() = 10,
 });
-wire!(struct Client { purpose, request, dialog, rounds, used, answered, strict, acks } skip { auth } pin { pin });
+wire!(struct Client { purpose, request, dialog, rounds, used, settled, answered, strict, acks } skip { auth } pin { pin });
 wire!(struct Over { strict } pin { pin });
 wire!(struct Parked { tx, client, response });

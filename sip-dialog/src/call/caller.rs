@@ -15,7 +15,7 @@ use crate::agent::client::{Final, Over, Purpose, send_ack};
 use crate::agent::server::Served;
 use crate::agent::way::secured;
 use crate::agent::{UserAgentCore, status};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::codec::wire;
 use crate::config::Redirect;
 use crate::deadlines::Deadline;
@@ -193,6 +193,8 @@ pub(crate) struct Calling {
     through: bool,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
+    /// What answers the offer in that 2xx if the host does not.
+    refusal: Option<Box<Body>>,
     /// The host sends the PRACKs.
     prack_by_host: bool,
     /// The tags of the early dialogs we have hung up on, as many as there may be forks: what comes from them begins no new ones.
@@ -311,6 +313,7 @@ impl UserAgentCore {
             seen: Vec::new(),
             through: false,
             cseq: 0,
+            refusal: None,
             prack_by_host: invite.prack_by_host,
             hung_up: VecDeque::new(),
         }));
@@ -494,8 +497,20 @@ impl UserAgentCore {
                 self.serve(asked.tx, Served::Done);
             }
         }
+        self.note_settled(call, dialog);
         self.drop_change(call, dialog);
         self.settle_answer(call);
+    }
+
+    /// Keeps in mind that an early dialog has had the offer its INVITE left to it: what its 2xx says of the session, should one come, is none.
+    fn note_settled(&mut self, call: CallHandle, dialog: DialogId) {
+        let Some(entry) = self.dialogs.get(dialog).filter(|entry| !entry.oa.invite_needs_body()) else { return };
+        let tx = self.calls.get(call).and_then(|found| found.client);
+        let Some(client) = tx.and_then(|tx| self.clients.get_mut(&tx)) else { return };
+        let asked = client.request.as_ref().is_some_and(|request| !body::carries_session(request));
+        if asked && client.settled.matches(',').count() < self.config.limits.forks {
+            client.settled = alloc::format!("{}{},", client.settled, entry.dialog.remote_tag()).into();
+        }
     }
 
     /// A 2xx to the INVITE of a call, or of one that is over.
@@ -592,6 +607,7 @@ impl UserAgentCore {
         }
         self.settle_answer(call);
         self.report_progress(ep, call, &message);
+        let refusal = (session == Some(Meaning::Offer)).then(|| body::refusal(&message)).flatten();
         self.call_event(call, CallEvent::Accepted { dialog, message: Some(message), session });
         if let Some(length) = self.config.call_length {
             self.deadlines.after(Deadline::CallLength(call), self.now, length);
@@ -599,6 +615,9 @@ impl UserAgentCore {
         if session == Some(Meaning::Offer) {
             if let Some(found) = self.calls.get_mut(call) {
                 found.state = CallState::AwaitAnswer;
+                if let Some(calling) = &mut found.calling {
+                    calling.refusal = refusal.map(Box::new);
+                }
             }
             let wait = self.config.answer;
             return self.deadlines.after(Deadline::Answer(call), self.now, wait);
@@ -607,13 +626,17 @@ impl UserAgentCore {
         self.tell_move(ep, call);
     }
 
-    /// Sends the ACK for the 2xx that won, with the answer if it had an offer: the call is confirmed.
+    /// Sends the ACK for the 2xx that won, with the answer if it had an offer: the call is confirmed. Without an answer of the host's the offer
+    /// is refused.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    //# If the offer in the 2xx response is not acceptable, the UAC core MUST
+    //# generate a valid answer in the ACK and then send a BYE immediately.
     pub(crate) fn acknowledge(&mut self, ep: &mut Endpoint, call: CallHandle, answer: Option<Body>) {
         let Some(found) = self.calls.get_mut(call) else { return };
         let (Some(tx), Some(dialog)) = (found.client, found.dialog) else { return };
-        let cseq = found.calling.take().map_or(0, |calling| calling.cseq);
+        let (cseq, refusal) = found.calling.take().map_or((0, None), |calling| (calling.cseq, calling.refusal));
         found.state = CallState::Confirmed;
-        self.send_ack(ep, tx, dialog, cseq, answer);
+        self.send_ack(ep, tx, dialog, cseq, answer.or(refusal.map(|refusal| *refusal)));
         self.arm_session(call);
         self.call_event(call, CallEvent::Confirmed { message: None, session: None });
     }
@@ -667,7 +690,7 @@ impl UserAgentCore {
         send_ack(ep, self.now, ack, over);
     }
 
-    /// A 2xx nobody wants: ACK, then BYE.
+    /// A 2xx nobody wants: ACK, then BYE. An offer in it is answered all the same, with nothing taken.
     fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, mut message: Box<Message>) {
         let Some(client) = self.clients.get(&tx) else { return };
         let Some(request) = &client.request else { return };
@@ -684,12 +707,44 @@ impl UserAgentCore {
         let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
         dialog.set_local_cseq(used);
-        let tag = dialog.remote_tag().into();
-        self.finish_ack(ep, tx, tag, dialog.ack(cseq), over);
+        let tag = dialog.remote_tag();
+        // Without an offer in the INVITE it is in the 2xx, unless a reliable response before that had it.
+        let known = self.find_dialog(dialog.call_id().as_bytes(), dialog.local_tag_bytes(), tag.as_bytes());
+        let open = match known.and_then(|known| self.dialogs.get(known)) {
+            Some(entry) => entry.oa.invite_needs_body(),
+            None => !client.settled.split(',').any(|settled| settled == tag),
+        };
+        let mut ack = dialog.ack(cseq);
+        if let Some(refusal) = owed_refusal(request, &message).filter(|_| open) {
+            ack = refusal.on_request(ack);
+        }
+        self.finish_ack(ep, tx, tag.into(), ack, over);
         let bye = self.dress(dialog.request(Method::Bye));
         if let Ok(bye) = bye.build() {
             let _ = self.send(ep, bye, over, Purpose::Nobody, None, auth);
         }
+    }
+
+    /// A 2xx to a re-INVITE whose dialog is gone: the BYE was answered before. The ACK takes the way of the re-INVITE.
+    pub(crate) fn lose_again(&mut self, ep: &mut Endpoint, tx: ClientTxId, message: &Message) {
+        let Some(client) = self.clients.get(&tx) else { return };
+        let (Some(request), Ok(ids), Ok(cseq)) = (&client.request, message.dialog_ids(), message.cseq()) else {
+            return;
+        };
+        let over = Over { pin: client.pin, strict: client.strict };
+        let target = message.contacts().next().and_then(Result::ok);
+        let target = target.as_ref().and_then(|contact| contact.address()).map(NameAddr::uri_bytes);
+        let uri = target.filter(|_| !client.strict).or(request.request_uri_bytes()).unwrap_or_default();
+        let Ok(uri) = core::str::from_utf8(uri) else { return };
+        let tag = ids.to_tag.map(|tag| String::from_utf8_lossy(tag).into()).unwrap_or_default();
+        let mut ack = Message::request(Method::Ack, uri).cseq(cseq.number).copy_all(request, Header::Route);
+        for header in [Header::From, Header::To, Header::CallId] {
+            ack = ack.copy_all(request, header);
+        }
+        if let Some(refusal) = owed_refusal(request, message) {
+            ack = refusal.on_request(ack);
+        }
+        self.finish_ack(ep, tx, tag, ack, over);
     }
 
     /// The INVITE failed for good: refused, not answered, not sent.
@@ -837,6 +892,12 @@ impl UserAgentCore {
     }
 }
 
+/// What refuses the offer in a 2xx to an INVITE without one.
+fn owed_refusal(request: &Message, message: &Message) -> Option<Body> {
+    let offer = !body::carries_session(request) && body::carries_session(message);
+    offer.then(|| body::refusal(message)).flatten()
+}
+
 /// A contact of a 3xx as a Request-URI: without `method` and headers. `None` if it cannot be called.
 fn redirect_target(uri: &Uri<'_>) -> Option<String> {
     let sip = match uri {
@@ -894,4 +955,4 @@ impl Fields {
     }
 }
 
-wire!(struct Calling { oa, contact, timer, targets, seen, through, cseq, prack_by_host, hung_up } pin { pin });
+wire!(struct Calling { oa, contact, timer, targets, seen, through, cseq, refusal, prack_by_host, hung_up } pin { pin });

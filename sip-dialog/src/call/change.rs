@@ -9,7 +9,7 @@ use super::hold::Halt;
 use super::{Call, CallState, Peer};
 use crate::agent::client::{Final, Purpose};
 use crate::agent::{UserAgentCore, status};
-use crate::body::Body;
+use crate::body::{self, Body};
 use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::{Damage, damage};
@@ -63,6 +63,8 @@ pub(crate) struct Change {
     tries: u8,
     /// The 2xx has an offer; its ACK, for this number, waits for the host's answer.
     awaiting: Option<u32>,
+    /// What answers that offer if the host does not.
+    refusal: Option<Box<Body>>,
     /// What that offer does to the hold.
     offered: Halt,
 }
@@ -284,7 +286,10 @@ impl UserAgentCore {
         let ours = self.calls.get(call).and_then(|found| found.change.as_ref());
         let Some(change) = ours.filter(|change| change.tx == Some(tx)) else {
             // The call has ended meanwhile; the 2xx still needs its ACK, or the peer repeats it for half a minute.
-            return self.send_ack(ep, tx, dialog, cseq, None);
+            let Some(entry) = self.dialogs.get_mut(dialog) else { return self.lose_again(ep, tx, &message) };
+            let offer = entry.read_session(Place::InviteOk, &message) == Some(Meaning::Offer);
+            let refusal = offer.then(|| body::refusal(&message)).flatten();
+            return self.send_ack(ep, tx, dialog, cseq, refusal);
         };
         if change.awaiting.is_some() {
             return;
@@ -305,6 +310,7 @@ impl UserAgentCore {
         if session == Some(Meaning::Offer) {
             if let Some(change) = self.calls.get_mut(call).and_then(|found| found.change.as_mut()) {
                 change.awaiting = Some(cseq);
+                change.refusal = body::refusal(&message).map(Box::new);
                 change.offered = Halt::of(message.body());
             }
             let wait = self.config.answer;
@@ -319,17 +325,17 @@ impl UserAgentCore {
         self.tell_move(ep, call);
     }
 
-    /// Sends the ACK that waited for the host's answer to the offer in a 2xx. Whether there was one.
+    /// Sends the ACK that waited for the host's answer to the offer in a 2xx, or refuses that. Whether there was one.
     pub(crate) fn acknowledge_change(&mut self, ep: &mut Endpoint, call: CallHandle, answer: Option<Body>) -> bool {
         let Some(found) = self.calls.get_mut(call) else { return false };
         let Some(dialog) = found.dialog else { return false };
         let Some(change) = found.change.as_ref() else { return false };
         let (Some(tx), Some(cseq)) = (change.tx, change.awaiting) else { return false };
         let offered = change.offered;
-        found.change = None;
+        let refusal = found.change.take().and_then(|change| change.refusal);
         self.settle_answer(call);
         let answered = answer.as_ref().map(|answer| Halt::of(&answer.bytes));
-        self.send_ack(ep, tx, dialog, cseq, answer);
+        self.send_ack(ep, tx, dialog, cseq, answer.or(refusal.map(|refusal| *refusal)));
         if let Some(answered) = answered {
             self.note_hold(call, offered.answered(answered), Some(offered.holds));
         }
@@ -487,6 +493,7 @@ fn new_change(kind: Kind, body: Option<Body>, headers: ExtraHeaders) -> Change {
         refresh: false,
         tries: 0,
         awaiting: None,
+        refusal: None,
         offered: Halt::default(),
     }
 }
@@ -498,4 +505,4 @@ wire!(
         Prack = 2,
     }
 );
-wire!(struct Change { kind, dialog, tx, body, headers, hold, refresh, tries, awaiting, offered });
+wire!(struct Change { kind, dialog, tx, body, headers, hold, refresh, tries, awaiting, refusal, offered });

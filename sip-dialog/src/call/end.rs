@@ -233,7 +233,7 @@ impl UserAgentCore {
         };
         let builder = entry.dialog.request(Method::Bye);
         let bye = self.with_farewell(builder, reply)?;
-        // A 2xx to an INVITE of ours that waits for our answer gets its ACK first, though there is no answer to put into it.
+        // A 2xx to an INVITE of ours that waits for our answer gets its ACK first, which takes nothing of the offer.
         match self.calls.get(call).map(|found| found.state) {
             Some(CallState::AwaitAnswer) => self.acknowledge(ep, call, None),
             _ => drop(self.acknowledge_change(ep, call, None)),

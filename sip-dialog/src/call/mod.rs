@@ -50,11 +50,6 @@ use change::Change;
 //# by all user agents as a means to describe sessions, and its usage for
 //# constructing offers and answers MUST follow the procedures defined in
 //# [13].
-//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
-//= type=exception
-//= reason=the host answers with `answer`, and then hangs up
-//# If the offer in the 2xx response is not acceptable, the UAC core MUST
-//# generate a valid answer in the ACK and then send a BYE immediately.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
 //= type=exception
 //= reason=the host compares session descriptions: each offer is handed to it

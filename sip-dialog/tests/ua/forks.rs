@@ -6,7 +6,7 @@ use sip_message::{Header, Message, Method};
 use sip_transaction::ServerTxId;
 
 /// A response of one branch of a fork.
-fn branch(
+pub(super) fn branch(
     world: &mut World,
     raw: sim::NodeId,
     tx: ServerTxId,

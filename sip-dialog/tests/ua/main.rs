@@ -22,6 +22,7 @@ mod notify;
 mod persist;
 mod races;
 mod random;
+mod refusals;
 mod registration;
 mod reliable;
 mod requests;
