@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests stop at what they did not expect")]
 #![allow(clippy::disallowed_types, reason = "a subscriber is shared between threads")]
 
+#[path = "it/common/mod.rs"]
 mod common;
 
 use common::{Pair, request};

@@ -7,14 +7,13 @@
     reason = "tests stop at what they did not expect"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
-
 mod auth;
 mod b2bua;
 mod basic;
 mod cancel;
 mod change;
+mod common;
+mod first_call;
 mod flows;
 mod forks;
 mod form;

@@ -1,0 +1,35 @@
+//! The tests of messages, one behaviour a module. They are one program, so that they are linked once.
+
+mod allocations;
+mod body_multipart;
+mod body_sipfrag;
+mod builders;
+mod counting;
+mod digest_vectors;
+mod edit_model;
+mod edits;
+mod fault_places;
+mod header_addresses;
+mod header_allocations;
+mod header_auth;
+mod header_compose;
+mod header_dates;
+mod header_hostile;
+mod header_lists;
+mod header_numbers;
+mod header_params;
+mod header_preferences;
+mod header_support;
+mod header_text;
+mod hostile;
+mod lint_program;
+mod message_format;
+mod odd_values;
+mod semantics;
+mod stream;
+mod torture;
+mod uri_allocations;
+mod uri_build;
+mod uri_compare;
+mod uri_in_the_wild;
+mod uri_parse;
