@@ -217,8 +217,8 @@ pub enum CallEvent {
     },
     /// The session was refreshed (RFC 4028).
     Refreshed,
-    /// A re-INVITE or UPDATE of the peer's had another Contact: what goes to the peer goes there from now on. The
-    /// [dialog](crate::UserAgentCore::dialog) has it.
+    /// A re-INVITE or UPDATE of the peer's, or its 2xx or reliable provisional response to one of ours, had another Contact: what goes to the
+    /// peer goes there from now on. The [dialog](crate::UserAgentCore::dialog) has it.
     PeerMoved,
     /// The flow the call was pinned to is gone. It goes on by its route set; see
     /// [`UserAgentCore::rebind`](crate::UserAgentCore::rebind).

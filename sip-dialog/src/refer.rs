@@ -383,7 +383,12 @@ impl UserAgentCore {
         //# values.
         let mut targets = message.values::<NameAddr<'_>>(Header::ReferTo);
         let one = matches!((targets.next(), targets.next()), (Some(Ok(_)), None));
-        if !one {
+        //= https://www.rfc-editor.org/rfc/rfc3892#section-2.1
+        //# A REFER request MUST NOT contain more than one Referred-By header field
+        //# value.
+        let by = message.value::<ReferredBy<'_>>(Header::ReferredBy);
+        let whole = by.is_ok_and(|by| by.is_none_or(|by| by.uri().is_ok() && by.params().all(|param| param.is_ok())));
+        if !one || !whole {
             return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
         }
         let number = message.cseq().map_or(0, |cseq| cseq.number);

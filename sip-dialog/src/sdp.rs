@@ -45,7 +45,14 @@ impl Direction {
 }
 
 fn lines(sdp: &[u8]) -> impl Iterator<Item = &[u8]> {
-    sdp.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    let mut rest = Some(sdp);
+    core::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memchr(b'\n', text);
+        rest = end.and_then(|end| text.get(end + 1..));
+        let line = end.and_then(|end| text.get(..end)).unwrap_or(text);
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }
 
 /// Whether the description puts the peer on hold: every stream that is not rejected is `sendonly` or `inactive`, or has the address 0.0.0.0 of

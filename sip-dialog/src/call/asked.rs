@@ -8,7 +8,6 @@ use sip_transaction::{Endpoint, Instant, Outcome, ServerTxId};
 use super::CallState;
 use super::callee::Reply;
 use super::change::Kind;
-use super::hold::{Halt, offered_hold};
 use crate::agent::server::Served;
 use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
@@ -27,8 +26,8 @@ pub(crate) struct Unacked {
     pub(crate) tx: ServerTxId,
     /// The number of the re-INVITE.
     pub(crate) cseq: u32,
-    /// What the offer in it does to the hold, if it has one.
-    pub(crate) offered: Halt,
+    /// Another re-INVITE has come after it: whoever sent that is there, and its ACK is lost.
+    pub(crate) overtaken: bool,
 }
 
 /// A request of the peer that waits for the host's answer.
@@ -70,6 +69,10 @@ impl UserAgentCore {
         //# A UAS that receives an INVITE on a dialog while an INVITE it had sent on
         //# that dialog is in progress MUST return a 491 (Request Pending) response
         //# to the received INVITE.
+        if let Some(unacked) = self.calls.get_mut(call).and_then(|found| found.unacked.as_mut()) {
+            unacked.overtaken = true;
+        }
+        let Some(found) = self.calls.get(call) else { return };
         let ours = found.change.as_ref().is_some_and(|change| change.kind == Kind::Invite && change.tx.is_some());
         if ours || found.state != CallState::Confirmed && found.state != CallState::AwaitAck {
             return self.reply(ep, tx, &message, status(491));
@@ -93,7 +96,9 @@ impl UserAgentCore {
         call: CallHandle,
         message: Box<Message>,
     ) {
-        let asked = self.calls.get(call).is_some_and(|found| found.asked.is_some());
+        // One without an offer may come while something else waits: it tells of a new Contact, or refreshes.
+        let asked = self.calls.get(call).and_then(|found| found.asked.as_ref());
+        let asked = asked.is_some_and(|asked| asked.kind == Kind::Update || crate::body::carries_session(&message));
         //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
         //# A UAS that receives an UPDATE before it has generated a final response
         //# to a previous UPDATE on the same dialog MUST return a 500 response to
@@ -127,7 +132,7 @@ impl UserAgentCore {
         let carries = crate::body::carries_session(&message);
         if carries {
             match entry.oa.received(kind.place()) {
-                Ok(_) => {}
+                Ok(meaning) => entry.holding.heard(meaning, message.body()),
                 //= https://www.rfc-editor.org/rfc/rfc3311#section-5.2
                 //# If an UPDATE is received that contains an offer, and the UAS has
                 //# generated an offer (in an UPDATE, PRACK or INVITE) to which it has not
@@ -172,7 +177,7 @@ impl UserAgentCore {
         headers: ExtraHeaders,
     ) -> Result<(), (CommandError, Box<Asked>)> {
         let Some(entry) = self.dialogs.get(dialog) else { return Err((CommandError::Unknown, Box::new(asked))) };
-        let mut oa = entry.oa;
+        let (mut oa, mut holding) = (entry.oa, entry.holding);
         let mut builder = self.response(ep, asked.tx, &asked.request, StatusCode::OK);
         if asked.kind != Kind::Prack {
             builder = self.with_contact(builder, &entry.contact).lines(&self.ability_lines);
@@ -182,9 +187,10 @@ impl UserAgentCore {
         builder = headers.on_response(builder);
         let session = body.clone();
         if let Some(body) = body {
-            if oa.sent(asked.kind.ok()).is_none() {
+            let Some(meaning) = oa.sent(asked.kind.ok()) else {
                 return Err((CommandError::BodyNotAllowed, Box::new(asked)));
-            }
+            };
+            holding.said(meaning, &body.bytes);
             builder = body.on_response(builder);
         }
         let response = match builder.build() {
@@ -198,22 +204,31 @@ impl UserAgentCore {
         if let Err(error) = sent {
             return Err((error.kind.into(), Box::new(asked)));
         }
-        let said = session.as_ref().map(|session| Halt::of(&session.bytes));
-        let (ours, theirs) = match (offered_hold(&asked.request), said) {
-            (Some(offered), said) => (said.and_then(|said| offered.answered(said)), Some(offered.holds)),
-            // An offer of ours, whose answer comes in the ACK.
-            (None, said) => (said.map(|said| said.holds), None),
-        };
         let mut moved = false;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
+            entry.holding = holding;
             if asked.kind != Kind::Prack {
                 entry.timer.answered(&asked.timer);
                 //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
                 //# When a UAS receives a target refresh request, it MUST replace the
                 //# dialog's remote target URI with the URI from the Contact header field in
                 //# that request, if present.
-                moved = entry.dialog.refresh_target(&asked.request) == Ok(true);
+                //= https://www.rfc-editor.org/rfc/rfc6141#section-4.2
+                //# When a UAS receives a target refresh request, it MUST replace the
+                //# dialog's remote target URI with the URI from the Contact header
+                //# field in that request, if present.
+                //= https://www.rfc-editor.org/rfc/rfc6141#section-4.6
+                //# On sending a reliable provisional response or a 2xx response to the
+                //# target-refresh request, or a request to the new remote target, the UA
+                //# MUST replace the dialog's remote target URI with the URI from the
+                //# Contact header field in the target-refresh request.
+                //= https://www.rfc-editor.org/rfc/rfc6141#section-4.6
+                //# If instead of sending a reliable provisional response or a 2xx
+                //# response to the target-refresh request, or a request to the new
+                //# target, the UA generates an error response to the target-refresh
+                //# request, the UA MUST NOT update its dialog's remote target.
+                moved = entry.take_target(&asked.request);
                 // Not before: of a request that is refused, nothing holds.
                 //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.4
                 //# If the receiver of a request that contains a Recv-Info header field
@@ -226,8 +241,7 @@ impl UserAgentCore {
         if let Some(found) = self.calls.get_mut(call) {
             if asked.kind == Kind::Invite {
                 let cseq = asked.request.cseq().ok();
-                let offered = said.unwrap_or_default();
-                let unacked = cseq.map(|cseq| Unacked { tx: asked.tx, cseq: cseq.number, offered });
+                let unacked = cseq.map(|cseq| Unacked { tx: asked.tx, cseq: cseq.number, overtaken: false });
                 // Whoever sends another INVITE has had the 2xx to the one before, though its ACK is late or lost.
                 if let Some(before) = core::mem::replace(&mut found.unacked, unacked) {
                     let _ = ep.acknowledge(self.now, before.tx);
@@ -246,10 +260,8 @@ impl UserAgentCore {
                 self.call_event(call, CallEvent::Refreshed);
             }
         }
-        if moved {
-            self.call_event(call, CallEvent::PeerMoved);
-        }
-        self.note_hold(call, ours, theirs);
+        self.tell_moved(call, moved);
+        self.take_hold(call, dialog);
         Ok(())
     }
 
@@ -426,7 +438,6 @@ impl UserAgentCore {
         ep: &mut Endpoint,
         call: CallHandle,
         dialog: DialogId,
-        offered: Halt,
         message: Box<Message>,
     ) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
@@ -434,9 +445,8 @@ impl UserAgentCore {
         // An answer that is due and not there: the offer lapses.
         entry.oa.failed(Place::Invite);
         if session.is_some() {
-            let theirs = offered.answered(Halt::of(message.body()));
             self.call_event(call, CallEvent::Answered { message, session });
-            self.note_hold(call, None, theirs);
+            self.take_hold(call, dialog);
         }
         self.tell_move(ep, call);
     }
@@ -446,16 +456,28 @@ impl UserAgentCore {
         self.on_asked_gone(ep, call, tx);
         let Some(found) = self.calls.get_mut(call) else { return };
         if found.unacked.is_some_and(|unacked| unacked.tx == tx) {
-            found.unacked = None;
+            let overtaken = found.unacked.take().is_some_and(|unacked| unacked.overtaken);
+            let (dialog, idle) = (found.dialog, found.asked.is_none() && found.change.is_none());
+            //= https://www.rfc-editor.org/rfc/rfc6141#section-5.4
+            //# A UAS that accepts a target refresh within a re-INVITE and never
+            //# receives an ACK request after having sent a final response to the
+            //# re-INVITE SHOULD NOT terminate the dialog if the UA has received a
+            //# new re-INVITE with a higher CSeq sequence number than the original
+            //# one.
             //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
             //# If a UAS generates a 2xx response and never receives an ACK, it SHOULD
             //# generate a BYE to terminate the dialog.
-            if outcome == Outcome::NotAcknowledged {
+            if outcome == Outcome::NotAcknowledged && overtaken {
+                // An offer in it lapses.
+                if let Some(entry) = dialog.and_then(|id| self.dialogs.get_mut(id)).filter(|_| idle) {
+                    entry.oa.failed(Place::Invite);
+                }
+            } else if outcome == Outcome::NotAcknowledged {
                 let _ = self.finish_call(ep, call, EndCause::NotAcknowledged, None);
             }
         }
     }
 }
 
-wire!(struct Unacked { tx, cseq, offered });
+wire!(struct Unacked { tx, cseq, overtaken });
 wire!(struct Asked { kind, tx, request, timer });

@@ -483,10 +483,11 @@ impl UserAgentCore {
         builder = fields.on_response(builder);
         builder = self.tell_packages(builder, request);
         builder = reply.headers.on_response(builder);
-        let mut oa = entry.oa;
+        let (mut oa, mut holding) = (entry.oa, entry.holding);
         let mut session = None;
         if let Some(body) = reply.body {
-            oa.sent(Place::InviteOk).ok_or(CommandError::BodyNotAllowed)?;
+            let meaning = oa.sent(Place::InviteOk).ok_or(CommandError::BodyNotAllowed)?;
+            holding.said(meaning, &body.bytes);
             session = Some(Box::new(body.clone()));
             builder = body.on_response(builder);
         }
@@ -494,6 +495,7 @@ impl UserAgentCore {
         ep.respond_until_ack(self.now, tx, response).map_err(|error| error.kind)?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
+            entry.holding = holding;
             entry.timer.answered(&fields);
             entry.dialog.confirm_local();
         }
@@ -526,6 +528,7 @@ impl UserAgentCore {
         }
         self.arm_session(call);
         self.call_event(call, CallEvent::Accepted { dialog, message: None, session: None });
+        self.take_hold(call, dialog);
         //= https://www.rfc-editor.org/rfc/rfc3891#section-3
         //# If the UA cannot accept the new INVITE (for example: it cannot establish
         //# required QoS or keying, or it has incompatible media), the UA MUST
@@ -668,7 +671,7 @@ impl UserAgentCore {
         let Some(found) = self.calls.get_mut(call) else { return };
         if let Some(unacked) = found.unacked.take_if(|unacked| unacked.cseq == number) {
             let _ = ep.acknowledge(self.now, unacked.tx);
-            return self.on_reinvite_acked(ep, call, dialog, unacked.offered, message);
+            return self.on_reinvite_acked(ep, call, dialog, message);
         }
         let expected = found.ringing.as_ref().map(|ringing| ringing.cseq);
         let (CallState::AwaitAck, Some(tx)) = (found.state, found.server) else { return };
@@ -689,6 +692,7 @@ impl UserAgentCore {
             session
         });
         self.call_event(call, CallEvent::Confirmed { message: Some(message), session });
+        self.take_hold(call, dialog);
         if let Some(cause) = ending {
             let _ = self.finish_call_with(ep, call, cause, farewell.map_or_else(Reply::new, |reply| *reply));
         }

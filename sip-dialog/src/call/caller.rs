@@ -357,6 +357,9 @@ impl UserAgentCore {
         let pin = calling.pin.or_else(|| Self::pin_of_response(path, &dialog));
         let mut entry = Entry::new(dialog, calling.contact.clone(), pin);
         entry.oa = calling.oa;
+        if let Some(offer) = &found.session {
+            entry.holding.said(Meaning::Offer, &offer.bytes);
+        }
         entry.timer = calling.timer;
         entry.call = Some(call);
         entry.auth = self.clients.get(&tx)?.auth.clone();
@@ -407,7 +410,7 @@ impl UserAgentCore {
             return;
         }
         let dialog = self.early_dialog(tx, call, path, known, &message);
-        let mut session = None;
+        let (mut session, mut moved) = (None, false);
         if let Some(dialog) = dialog {
             let reliable = match self.reliable_order(dialog, &message) {
                 Order::Gap => return,
@@ -437,6 +440,7 @@ impl UserAgentCore {
             if let Some(entry) = self.dialogs.get_mut(dialog) {
                 entry.learn(&message);
                 entry.learn_packages(&message);
+                moved = reliable && known.is_some() && entry.take_target(&message);
                 session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
                 // One that is not reliable says nothing of the one that waits.
                 if reliable {
@@ -453,6 +457,7 @@ impl UserAgentCore {
         }
         self.report_progress(ep, call, &message);
         self.call_event(call, CallEvent::Progress { dialog, message, session });
+        self.tell_moved(call, moved);
     }
 
     /// Sends the ACK again if the 2xx with this tag has had one.
@@ -609,6 +614,7 @@ impl UserAgentCore {
         self.report_progress(ep, call, &message);
         let refusal = (session == Some(Meaning::Offer)).then(|| body::refusal(&message)).flatten();
         self.call_event(call, CallEvent::Accepted { dialog, message: Some(message), session });
+        self.take_hold(call, dialog);
         if let Some(length) = self.config.call_length {
             self.deadlines.after(Deadline::CallLength(call), self.now, length);
         }
@@ -639,6 +645,7 @@ impl UserAgentCore {
         self.send_ack(ep, tx, dialog, cseq, answer.or(refusal.map(|refusal| *refusal)));
         self.arm_session(call);
         self.call_event(call, CallEvent::Confirmed { message: None, session: None });
+        self.take_hold(call, dialog);
     }
 
     /// Builds, sends and keeps the ACK for a 2xx in a dialog.
@@ -660,7 +667,8 @@ impl UserAgentCore {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
             //# If the 2xx contains an offer (based on the rules above), the ACK MUST
             //# carry an answer in its body.
-            if entry.oa.sent(Place::Ack).is_some() {
+            if let Some(meaning) = entry.oa.sent(Place::Ack) {
+                entry.holding.said(meaning, &body.bytes);
                 builder = body.on_request(builder);
             }
         } else {

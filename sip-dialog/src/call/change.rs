@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use sip_message::{Header, Message, Method};
 use sip_transaction::{ClientTxId, Endpoint, Instant};
 
-use super::hold::Halt;
 use super::{Call, CallState, Peer};
 use crate::agent::client::{Final, Purpose};
 use crate::agent::{UserAgentCore, status};
@@ -65,11 +64,20 @@ pub(crate) struct Change {
     awaiting: Option<u32>,
     /// What answers that offer if the host does not.
     refusal: Option<Box<Body>>,
-    /// What that offer does to the hold.
-    offered: Halt,
+    /// Whether we held the peer and the peer held us when the re-INVITE went out, and the session there was then.
+    before: (bool, bool),
+    session: Option<Box<Body>>,
 }
 
 impl Change {
+    /// What a re-INVITE that fails goes back to is what there is now.
+    fn beginning_at(self, found: &Call) -> Self {
+        if self.kind != Kind::Invite {
+            return self;
+        }
+        Change { before: (found.local_hold, found.remote_hold), session: found.session.clone(), ..self }
+    }
+
     /// Whether the ACK for its 2xx waits for the host's answer.
     pub(crate) fn awaits_host(&self) -> bool {
         self.awaiting.is_some()
@@ -94,7 +102,7 @@ impl UserAgentCore {
         headers: ExtraHeaders,
     ) -> Result<(), CommandError> {
         self.advance(now);
-        self.begin_change(ep, call, new_change(Kind::Invite, body, headers))
+        self.begin_change(ep, call, None, new_change(Kind::Invite, body, headers))
     }
 
     /// Sends an UPDATE (RFC 3311): with an offer to change the session, early or confirmed, or without one to refresh
@@ -102,7 +110,8 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The call has no dialog yet; the peer does not allow UPDATE; another offer is pending.
+    /// The call has no dialog yet, or several, of which [`update_early`](UserAgentCore::update_early) takes one; the peer does not allow UPDATE;
+    /// another offer is pending.
     pub fn update(
         &mut self,
         ep: &mut Endpoint,
@@ -112,7 +121,26 @@ impl UserAgentCore {
         headers: ExtraHeaders,
     ) -> Result<(), CommandError> {
         self.advance(now);
-        self.begin_change(ep, call, new_change(Kind::Update, body, headers))
+        self.begin_change(ep, call, None, new_change(Kind::Update, body, headers))
+    }
+
+    /// Sends an UPDATE as [`update`](UserAgentCore::update) does, in one of several early dialogs of a call that has forked. One at a time: the next
+    /// waits until that has been answered, or its dialog is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](UserAgentCore::update); the dialog is none of that call.
+    pub fn update_early(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        dialog: DialogId,
+        body: Option<Body>,
+        headers: ExtraHeaders,
+    ) -> Result<(), CommandError> {
+        self.advance(now);
+        self.begin_change(ep, call, Some(dialog), new_change(Kind::Update, body, headers))
     }
 
     /// Puts the peer on hold with a re-INVITE whose offer the host made, as with
@@ -126,7 +154,7 @@ impl UserAgentCore {
         self.advance(now);
         let mut change = new_change(Kind::Invite, Some(offer), ExtraHeaders::new());
         change.hold = Some(true);
-        self.begin_change(ep, call, change)
+        self.begin_change(ep, call, None, change)
     }
 
     /// Takes the peer back from hold, with an offer of the host's.
@@ -144,7 +172,7 @@ impl UserAgentCore {
         self.advance(now);
         let mut change = new_change(Kind::Invite, Some(offer), ExtraHeaders::new());
         change.hold = Some(false);
-        self.begin_change(ep, call, change)
+        self.begin_change(ep, call, None, change)
     }
 
     /// The dialog a change of the call goes through.
@@ -168,9 +196,19 @@ impl UserAgentCore {
     //# If there is an ongoing INVITE server transaction, the TU MUST wait until
     //# the transaction reaches the confirmed or terminated state before
     //# initiating the new INVITE.
-    fn begin_change(&mut self, ep: &mut Endpoint, call: CallHandle, change: Change) -> Result<(), CommandError> {
+    fn begin_change(
+        &mut self,
+        ep: &mut Endpoint,
+        call: CallHandle,
+        dialog: Option<DialogId>,
+        change: Change,
+    ) -> Result<(), CommandError> {
         let found = self.command_call(call)?;
-        let dialog = Self::change_dialog(found).ok_or(CommandError::WrongState)?;
+        let dialog = match dialog {
+            Some(dialog) => found.dialog_of(dialog),
+            None => Self::change_dialog(found),
+        };
+        let dialog = dialog.ok_or(CommandError::WrongState)?;
         let in_time = match change.kind {
             Kind::Invite => found.state == CallState::Confirmed,
             _ => found.is_known() && !matches!(found.state, CallState::Cancelling | CallState::AwaitAnswer),
@@ -178,9 +216,18 @@ impl UserAgentCore {
         if !in_time || found.ending.is_some() {
             return Err(CommandError::WrongState);
         }
-        if found.change.is_some() || found.asked.is_some() || (found.unacked.is_some() && change.kind == Kind::Invite) {
+        // What has no offer may go beside an INVITE of the peer's: so it hears at once where we are.
+        //= https://www.rfc-editor.org/rfc/rfc6141#section-4.8
+        //# If the protocol allows a UA to use a target-refresh request at the
+        //# point in time that the UA wishes to refresh its local target, the UA
+        //# MUST use a target-refresh request instead of a response to refresh its
+        //# local target.
+        let beside = change.kind == Kind::Update && change.body.is_none();
+        let asked = found.asked.as_ref().is_some_and(|asked| !(beside && asked.kind == Kind::Invite));
+        if found.change.is_some() || asked || (found.unacked.is_some() && change.kind == Kind::Invite) {
             return Err(CommandError::Pending);
         }
+        let change = change.beginning_at(found);
         let tx = self.send_change(ep, call, dialog, &change)?;
         if let Some(found) = self.calls.get_mut(call) {
             found.change = Some(Box::new(Change { dialog: Some(dialog), tx: Some(tx), ..change }));
@@ -199,15 +246,19 @@ impl UserAgentCore {
         if change.kind == Kind::Update && !entry.peer.has(Peer::UPDATE) {
             return Err(CommandError::NotSupported);
         }
-        let mut oa = entry.oa;
+        let (mut oa, mut holding) = (entry.oa, entry.holding);
         if change.kind == Kind::Invite {
             if !oa.is_idle() {
                 return Err(CommandError::Pending);
             }
             oa.begin_invite();
         }
-        if change.body.is_some() {
-            oa.sent(change.kind.place()).ok_or(CommandError::Pending)?;
+        if let Some(body) = &change.body {
+            let meaning = oa.sent(change.kind.place()).ok_or(CommandError::Pending)?;
+            holding.said(meaning, &body.bytes);
+            if let Some(hold) = change.hold {
+                holding.meant(hold);
+            }
         }
         let fields = entry.timer.request(&self.config.session_timer);
         let contact = entry.contact.clone();
@@ -226,6 +277,7 @@ impl UserAgentCore {
         let tx = self.send_in_dialog(ep, dialog, request, Purpose::Change(call, dialog))?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
+            entry.holding = holding;
             if change.kind == Kind::Invite {
                 // Each INVITE has reliable responses numbered by themselves (RFC 3262 section 3).
                 entry.rseq = 0;
@@ -263,7 +315,7 @@ impl UserAgentCore {
         if !update {
             change.body = session;
         }
-        if self.begin_change(ep, call, change).is_err() {
+        if self.begin_change(ep, call, None, change).is_err() {
             // Something else is under way, which may refresh the session itself.
             self.deadlines.after(Deadline::Refresh(call), self.now, core::time::Duration::from_secs(2));
         }
@@ -299,7 +351,7 @@ impl UserAgentCore {
         //# When a UAC receives a 2xx response to a target refresh request, it MUST
         //# replace the dialog's remote target URI with the URI from the Contact
         //# header field in that response, if present.
-        let _ = entry.dialog.refresh_target(&message);
+        let moved = entry.take_target(&message);
         entry.learn(&message);
         entry.learn_packages(&message);
         entry.unpracked = false;
@@ -311,17 +363,18 @@ impl UserAgentCore {
             if let Some(change) = self.calls.get_mut(call).and_then(|found| found.change.as_mut()) {
                 change.awaiting = Some(cseq);
                 change.refusal = body::refusal(&message).map(Box::new);
-                change.offered = Halt::of(message.body());
             }
             let wait = self.config.answer;
             self.deadlines.after(Deadline::Answer(call), self.now, wait);
-            return self.call_event(call, CallEvent::Answered { message, session });
+            self.call_event(call, CallEvent::Answered { message, session });
+            return self.tell_moved(call, moved);
         }
         self.send_ack(ep, tx, dialog, cseq, None);
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa.failed(Place::Invite);
         }
         self.change_succeeded(call, message, session);
+        self.tell_moved(call, moved);
         self.tell_move(ep, call);
     }
 
@@ -331,13 +384,12 @@ impl UserAgentCore {
         let Some(dialog) = found.dialog else { return false };
         let Some(change) = found.change.as_ref() else { return false };
         let (Some(tx), Some(cseq)) = (change.tx, change.awaiting) else { return false };
-        let offered = change.offered;
         let refusal = found.change.take().and_then(|change| change.refusal);
         self.settle_answer(call);
-        let answered = answer.as_ref().map(|answer| Halt::of(&answer.bytes));
+        let answered = answer.is_some();
         self.send_ack(ep, tx, dialog, cseq, answer.or(refusal.map(|refusal| *refusal)));
-        if let Some(answered) = answered {
-            self.note_hold(call, offered.answered(answered), Some(offered.holds));
+        if answered {
+            self.take_hold(call, dialog);
         }
         true
     }
@@ -345,14 +397,6 @@ impl UserAgentCore {
     fn change_succeeded(&mut self, call: CallHandle, message: Box<Message>, session: Option<Meaning>) {
         let Some(found) = self.calls.get_mut(call) else { return };
         let Some(change) = found.change.take() else { return };
-        // What was asked for holds only now that the peer has agreed.
-        let (mut ours, mut theirs) = (None, None);
-        if let (Some(body), Some(Meaning::Answer)) = (&change.body, session) {
-            let offered = Halt::of(&body.bytes);
-            ours = Some(offered.holds);
-            theirs = offered.answered(Halt::of(message.body()));
-        }
-        let ours = change.hold.or(ours);
         let refresh = change.refresh;
         if let (Some(body), Some(dialog), true) = (change.body, change.dialog, session.is_some()) {
             self.keep_session(call, dialog, *body);
@@ -363,7 +407,9 @@ impl UserAgentCore {
         } else {
             self.call_event(call, CallEvent::Answered { message, session });
         }
-        self.note_hold(call, ours, theirs);
+        if let Some(dialog) = change.dialog {
+            self.take_hold(call, dialog);
+        }
     }
 
     /// An UPDATE of ours is answered, or a re-INVITE has failed.
@@ -381,7 +427,7 @@ impl UserAgentCore {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let code = outcome.status;
         if let (true, Some(response)) = (code.is_success(), &outcome.response) {
-            let _ = entry.dialog.refresh_target(response);
+            let moved = entry.take_target(response);
             entry.learn(response);
             if response.has(Header::SessionExpires) || entry.timer.agreed().is_some() {
                 entry.timer.accepted(response);
@@ -390,13 +436,16 @@ impl UserAgentCore {
             entry.oa.failed(Place::Update);
             let response = response.clone();
             self.change_succeeded(call, response, session);
+            self.tell_moved(call, moved);
             return self.tell_move(ep, call);
         }
         entry.oa.failed(kind.place());
         if kind == Kind::Invite {
             // With it goes what was to be said to its provisional responses.
             entry.unpracked = false;
+            self.roll_back(call);
         }
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let again = match (code.code(), &outcome.response) {
             (422, Some(response)) => entry.timer.too_small(response),
             _ => false,
@@ -440,6 +489,17 @@ impl UserAgentCore {
         self.tell_move(ep, call);
     }
 
+    /// A re-INVITE has failed: what its reliable responses, and other requests meanwhile, have changed is as it was before.
+    fn roll_back(&mut self, call: CallHandle) {
+        let Some(found) = self.calls.get_mut(call) else { return };
+        let Some(change) = found.change.as_mut() else { return };
+        let (ours, theirs) = change.before;
+        if found.session.is_some() {
+            found.session = change.session.take();
+        }
+        self.note_hold(call, Some(ours), Some(theirs));
+    }
+
     /// An early dialog is over: the change that was to go through it is not answered any more.
     pub(crate) fn drop_change(&mut self, call: CallHandle, dialog: DialogId) {
         let change = self.calls.get_mut(call).map(|found| &mut found.change);
@@ -460,8 +520,9 @@ impl UserAgentCore {
     pub(crate) fn on_glare_over(&mut self, ep: &mut Endpoint, call: CallHandle) {
         let Some(found) = self.calls.get_mut(call) else { return };
         let busy = found.asked.is_some() || found.unacked.is_some();
-        let Some(mut change) = found.change.take() else { return };
+        let Some(change) = found.change.take() else { return };
         let Some(dialog) = change.dialog else { return };
+        let mut change = Box::new(change.beginning_at(found));
         let sent = if busy { Err(CommandError::Pending) } else { self.send_change(ep, call, dialog, &change) };
         match sent {
             Ok(tx) => change.tx = Some(tx),
@@ -494,7 +555,8 @@ fn new_change(kind: Kind, body: Option<Body>, headers: ExtraHeaders) -> Change {
         tries: 0,
         awaiting: None,
         refusal: None,
-        offered: Halt::default(),
+        before: (false, false),
+        session: None,
     }
 }
 
@@ -505,4 +567,4 @@ wire!(
         Prack = 2,
     }
 );
-wire!(struct Change { kind, dialog, tx, body, headers, hold, refresh, tries, awaiting, refusal, offered });
+wire!(struct Change { kind, dialog, tx, body, headers, hold, refresh, tries, awaiting, refusal, before, session });

@@ -7,6 +7,7 @@ use sip_transaction::{Endpoint, Instant, ServerTxId};
 
 use super::CallState;
 use super::callee::Reply;
+use super::change::Kind;
 use crate::agent::client::{Final, Purpose, renumber};
 use crate::agent::{UserAgentCore, status};
 use crate::deadlines::Deadline;
@@ -227,12 +228,35 @@ impl UserAgentCore {
     //# or listening for media) as soon as the BYE request is passed to the
     //# client transaction.
     fn bye(&mut self, ep: &mut Endpoint, call: CallHandle, cause: EndCause, reply: Reply) -> Result<(), CommandError> {
+        let asked = self.calls.get(call).and_then(|found| found.asked.as_ref());
+        let asked = asked.filter(|asked| asked.kind != Kind::Prack).map(|asked| asked.request.clone());
         let Some((dialog, entry)) = self.entry_of(call) else {
             self.end_call(ep, call, cause, None);
             return Ok(());
         };
-        let builder = entry.dialog.request(Method::Bye);
-        let bye = self.with_farewell(builder, reply)?;
+        // Whoever has told of another Contact, in a re-INVITE the host has not answered, is to be found there.
+        //= https://www.rfc-editor.org/rfc/rfc6141#section-4.6
+        //# On sending a reliable provisional response or a 2xx response to the
+        //# target-refresh request, or a request to the new remote target, the UA
+        //# MUST replace the dialog's remote target URI with the URI from the
+        //# Contact header field in the target-refresh request.
+        let moved = asked.and_then(|asked| {
+            let mut moved = entry.dialog.clone();
+            (moved.refresh_target(&asked) == Ok(true)).then_some(moved)
+        });
+        let bye = match moved {
+            Some(mut moved) => {
+                let bye = self.with_farewell(moved.request(Method::Bye), reply)?;
+                if let Some(entry) = self.dialogs.get_mut(dialog) {
+                    entry.dialog = moved;
+                }
+                bye
+            }
+            None => {
+                let builder = entry.dialog.request(Method::Bye);
+                self.with_farewell(builder, reply)?
+            }
+        };
         // A 2xx to an INVITE of ours that waits for our answer gets its ACK first, which takes nothing of the offer.
         match self.calls.get(call).map(|found| found.state) {
             Some(CallState::AwaitAnswer) => self.acknowledge(ep, call, None),

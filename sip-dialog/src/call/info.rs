@@ -53,11 +53,28 @@ impl UserAgentCore {
         package: Option<&str>,
         body: Body,
     ) -> Result<RequestId, CommandError> {
+        self.advance(now);
+        let dialog = self.first_dialog(call)?;
+        self.info_early(ep, now, call, dialog, package, body)
+    }
+
+    /// Sends an INFO as [`info`](UserAgentCore::info) does, in one of several early dialogs of a call that has forked.
+    ///
+    /// # Errors
+    ///
+    /// As [`info`](UserAgentCore::info); the dialog is none of that call.
+    pub fn info_early(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        dialog: DialogId,
+        package: Option<&str>,
+        mut body: Body,
+    ) -> Result<RequestId, CommandError> {
         let mut headers = ExtraHeaders::new();
-        let mut body = body;
         if let Some(package) = package {
-            let found = self.command_call(call)?;
-            let dialog = found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)?;
+            let dialog = self.command_call(call)?.dialog_of(dialog).ok_or(CommandError::WrongState)?;
             let listed = self.dialogs.get(dialog).and_then(|entry| entry.packages.as_deref()).unwrap_or_default();
             let name = package.split(';').next().unwrap_or_default().trim_end();
             if !listed.split(',').any(|known| known == name) {
@@ -70,7 +87,13 @@ impl UserAgentCore {
             //# is associated with the request.
             body.disposition.get_or_insert("Info-Package".into());
         }
-        self.request_in_call(ep, now, call, Method::Info, Some(body), headers)
+        self.request_early(ep, now, call, dialog, Method::Info, Some(body), headers)
+    }
+
+    /// The dialog a request in a call goes through: the first, if there are several early ones.
+    fn first_dialog(&self, call: CallHandle) -> Result<DialogId, CommandError> {
+        let found = self.command_call(call)?;
+        found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)
     }
 
     /// Sends DTMF in an INFO, as `application/dtmf-relay`.
@@ -90,7 +113,8 @@ impl UserAgentCore {
     }
 
     /// Sends a request of any method in a call: MESSAGE, INFO, or one of the host's own. Its outcome comes as
-    /// [`RequestEvent`](crate::RequestEvent)s.
+    /// [`RequestEvent`](crate::RequestEvent)s. With several early dialogs it goes through the first: see
+    /// [`request_early`](UserAgentCore::request_early).
     ///
     /// # Errors
     ///
@@ -101,6 +125,27 @@ impl UserAgentCore {
         ep: &mut Endpoint,
         now: Instant,
         call: CallHandle,
+        method: Method<'_>,
+        body: Option<Body>,
+        headers: ExtraHeaders,
+    ) -> Result<RequestId, CommandError> {
+        self.advance(now);
+        let dialog = self.first_dialog(call)?;
+        self.request_early(ep, now, call, dialog, method, body, headers)
+    }
+
+    /// Sends a request as [`request_in_call`](UserAgentCore::request_in_call) does, in one of several early dialogs of a call that has forked.
+    ///
+    /// # Errors
+    ///
+    /// As [`request_in_call`](UserAgentCore::request_in_call); the dialog is none of that call.
+    #[allow(clippy::too_many_arguments, reason = "those of request_in_call and the dialog")]
+    pub fn request_early(
+        &mut self,
+        ep: &mut Endpoint,
+        now: Instant,
+        call: CallHandle,
+        dialog: DialogId,
         method: Method<'_>,
         body: Option<Body>,
         headers: ExtraHeaders,
@@ -123,7 +168,7 @@ impl UserAgentCore {
             return Err(CommandError::HeaderNotAllowed);
         }
         let found = self.command_call(call)?;
-        let dialog = found.dialog.or(found.early.first().copied()).ok_or(CommandError::WrongState)?;
+        let dialog = found.dialog_of(dialog).ok_or(CommandError::WrongState)?;
         if found.ending.is_some() || found.state == CallState::Cancelling || !found.is_known() {
             return Err(CommandError::WrongState);
         }

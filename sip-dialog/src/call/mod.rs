@@ -42,6 +42,7 @@ use asked::{Asked, Unacked};
 use callee::Ringing;
 use caller::Calling;
 use change::Change;
+use hold::Holding;
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
 //= type=exception
@@ -177,6 +178,7 @@ pub(crate) struct Entry {
     pub(crate) lost: bool,
     pub(crate) contact: Arc<str>,
     pub(crate) oa: OfferAnswer,
+    pub(crate) holding: Holding,
     pub(crate) peer: Peer,
     pub(crate) timer: SessionTimer,
     /// The last reliable provisional response of the peer that was in order; 0 if there was none.
@@ -206,6 +208,7 @@ impl Entry {
             lost: false,
             contact,
             oa: OfferAnswer::new(),
+            holding: Holding::default(),
             peer: Peer::default(),
             timer: SessionTimer::default(),
             rseq: 0,
@@ -226,6 +229,23 @@ impl Entry {
 
     pub(crate) fn learn(&mut self, message: &Message) {
         self.peer.learn(message);
+    }
+
+    /// Takes the Contact of a message that refreshes the target. Whether it is another.
+    //= https://www.rfc-editor.org/rfc/rfc6141#section-4.7
+    //# If a UA receives a reliable provisional response or a 2xx response to
+    //# a target-refresh request, the UA MUST replace the dialog's remote
+    //# target URI with the URI from the Contact header field in that
+    //# response, if present.
+    //= https://www.rfc-editor.org/rfc/rfc6141#section-4.7
+    //# If a UA receives an unreliable provisional response to a target-
+    //# refresh request, the UA MUST NOT refresh the dialog's remote target.
+    //= https://www.rfc-editor.org/rfc/rfc6141#section-4.2
+    //# When a UAC receives a 2xx response to a target refresh request, it
+    //# MUST replace the dialog's remote target URI with the URI from the
+    //# Contact header field in that response, if present.
+    pub(crate) fn take_target(&mut self, message: &Message) -> bool {
+        self.dialog.refresh_target(message) == Ok(true)
     }
 
     /// Takes the Info Packages the peer lists, if it does.
@@ -256,7 +276,10 @@ impl Entry {
         }
         match self.oa.received(place) {
             Ok(Meaning::Nothing) | Err(_) => None,
-            Ok(meaning) => Some(meaning),
+            Ok(meaning) => {
+                self.holding.heard(meaning, message.body());
+                Some(meaning)
+            }
         }
     }
 }
@@ -332,6 +355,11 @@ impl Call {
         }
     }
 
+    /// The dialog the host has chosen, if it is one of this call's.
+    pub(crate) fn dialog_of(&self, chosen: DialogId) -> Option<DialogId> {
+        self.dialog.iter().chain(&self.early).copied().find(|dialog| *dialog == chosen)
+    }
+
     /// Whether the peer is sure to know the dialog: a request of ours in it makes sense.
     ///
     /// Of a callee that is told by a PRACK or ACK; whatever else it sent may be lost.
@@ -389,6 +417,13 @@ impl UserAgentCore {
     /// The call of a dialog.
     pub fn call_of(&self, dialog: DialogId) -> Option<CallHandle> {
         self.dialogs.get(dialog)?.call
+    }
+
+    /// Says that the peer of a call is somewhere else, if it has moved.
+    pub(crate) fn tell_moved(&mut self, call: CallHandle, moved: bool) {
+        if moved {
+            self.call_event(call, CallEvent::PeerMoved);
+        }
     }
 
     pub(crate) fn call_event(&mut self, call: CallHandle, event: CallEvent) {
@@ -595,7 +630,7 @@ wire!(
     }
 );
 wire!(struct Entry {
-    dialog, call, subs, contact, oa, peer, timer, rseq, unpracked, session, packages, dying, byes_again, referred,
+    dialog, call, subs, contact, oa, holding, peer, timer, rseq, unpracked, session, packages, dying, byes_again, referred,
 } skip { auth, lost } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,

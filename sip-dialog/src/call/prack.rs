@@ -174,6 +174,7 @@ impl UserAgentCore {
             Order::Next => true,
         };
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        let moved = reliable && entry.take_target(&message);
         let session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
         if reliable {
             entry.unpracked = session == Some(Meaning::Offer);
@@ -190,6 +191,8 @@ impl UserAgentCore {
             }
         }
         self.call_event(call, CallEvent::Progress { dialog: Some(dialog), message, session });
+        self.tell_moved(call, moved);
+        self.take_hold(call, dialog);
     }
 
     /// Sends a PRACK for the last reliable provisional response of a dialog.
@@ -203,7 +206,7 @@ impl UserAgentCore {
     ) -> Result<(), CommandError> {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
         let rack = alloc::format!("{} {invite} INVITE", entry.rseq);
-        let mut oa = entry.oa;
+        let (mut oa, mut holding) = (entry.oa, entry.holding);
         let mut builder = entry.dialog.request(Method::Prack).header(Header::RAck, rack);
         let (mut answer, mut offers) = (None, false);
         if let Some(body) = body {
@@ -212,7 +215,9 @@ impl UserAgentCore {
             //# would occur if the UAC sent an INVITE without an offer, in which case
             //# the first reliable provisional response will contain the offer), it MUST
             //# generate an answer in the PRACK.
-            offers = oa.sent(Place::Prack).ok_or(CommandError::BodyNotAllowed)? == Meaning::Offer;
+            let meaning = oa.sent(Place::Prack).ok_or(CommandError::BodyNotAllowed)?;
+            holding.said(meaning, &body.bytes);
+            offers = meaning == Meaning::Offer;
             answer = (!offers).then(|| body.clone());
             builder = body.on_request(builder);
         }
@@ -220,11 +225,13 @@ impl UserAgentCore {
         self.send_in_dialog(ep, dialog, prack, Purpose::Prack(call, dialog, offers))?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
+            entry.holding = holding;
             entry.unpracked = false;
         }
         if let Some(answer) = answer {
             self.keep_session(call, dialog, answer);
         }
+        self.take_hold(call, dialog);
         self.settle_answer(call);
         Ok(())
     }
@@ -239,7 +246,8 @@ impl UserAgentCore {
                 if let Some(body) = outcome.request.as_deref().and_then(Body::of) {
                     self.keep_session(call, dialog, body);
                 }
-                return self.call_event(call, CallEvent::Answered { message, session: Some(session) });
+                self.call_event(call, CallEvent::Answered { message, session: Some(session) });
+                return self.take_hold(call, dialog);
             }
         }
         // Without a 2xx the provisional response is lost; the final one of the INVITE decides what becomes of the call.
@@ -276,10 +284,11 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3262#section-3
         //# RSeq numbers MUST NOT wrap around.
         let rseq = if ringing.rseq == 0 { 1 + random % 0x3fff_ffff } else { ringing.rseq.saturating_add(1) };
-        let mut oa = entry.oa;
+        let (mut oa, mut holding) = (entry.oa, entry.holding);
         let session = progress.body.is_some();
-        if session {
-            oa.sent(Place::Reliable).ok_or(CommandError::BodyNotAllowed)?;
+        if let Some(body) = &progress.body {
+            let meaning = oa.sent(Place::Reliable).ok_or(CommandError::BodyNotAllowed)?;
+            holding.said(meaning, &body.bytes);
         } else if oa.invite_needs_body() && ringing.rseq == 0 {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-5
             //# Similarly, if a reliable provisional response is the first reliable
@@ -309,6 +318,7 @@ impl UserAgentCore {
         let t1 = ep.config().timers.t1;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
+            entry.holding = holding;
         }
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.rseq = rseq;
@@ -370,7 +380,10 @@ impl UserAgentCore {
             let Some(entry) = self.dialogs.get_mut(dialog) else { return };
             match entry.oa.received(Place::Prack) {
                 Ok(Meaning::Nothing) => {}
-                Ok(meaning) => session = Some(meaning),
+                Ok(meaning) => {
+                    entry.holding.heard(meaning, message.body());
+                    session = Some(meaning);
+                }
                 Err(Glare::Ours) => return self.reply(ep, tx, &message, status(491)),
                 Err(Glare::Theirs) => return self.reply_later(ep, tx, &message),
             }

@@ -664,3 +664,84 @@ fn a_change_on_an_early_dialog_that_goes_away_has_failed_and_makes_room_for_othe
     assert_eq!(session, Some(sip_dialog::Meaning::Answer));
     assert_eq!(reinvite(&mut world), Ok(()));
 }
+
+/// A request that came to `raw`: what it was, the branch it went to, and its body.
+fn came(world: &mut World, raw: sim::NodeId, code: u16) -> (String, String, Vec<u8>) {
+    let (tx, request) = world.request_at(raw);
+    let found =
+        (request.method().unwrap().as_str().to_owned(), request.to().unwrap().tag().unwrap().unwrap().to_owned());
+    world.respond(raw, tx, &request, code, |builder| match request.method() {
+        Some(Method::Update) => {
+            let builder = builder.header(Header::Contact, format!("<sip:{}@192.0.2.2>", found.1));
+            if code == 200 && !request.body().is_empty() { builder.body("application/sdp", ANSWER) } else { builder }
+        }
+        _ => builder,
+    });
+    (found.0, found.1, request.body().to_vec())
+}
+
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+//= type=test
+//# In addition, the UA MUST be prepared to receive different Recv-Info
+//# header field values from different remote UAs.
+//= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.1
+//= type=test
+//# When a UA sends an INFO request associated with an Info Package, it MUST
+//# include an Info-Package header field that indicates which Info Package
+//# is associated with the request.
+#[test]
+fn one_of_several_early_dialogs_may_be_chosen_for_update_and_info() {
+    let mut world = World::new(40);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    let mut dialogs = Vec::new();
+    for (n, tag, packages) in [(1, "one", "conference"), (2, "two", "nil, weather")] {
+        let response = Message::response(&invite, status(183))
+            .to_tag(tag)
+            .header(Header::Contact, format!("<sip:{tag}@192.0.2.2>"))
+            .header(Header::Allow, "INVITE, ACK, BYE, CANCEL, UPDATE, INFO")
+            .header(Header::Require, "100rel")
+            .header(Header::RecvInfo, packages)
+            .header(Header::RSeq, n)
+            .body("application/sdp", ANSWER);
+        let now = world.now();
+        world.net.host(raw).endpoint_mut().respond(now, tx, response.build().unwrap()).unwrap();
+        dialogs.push(progress(&mut world, alice, ours));
+        assert_eq!(came(&mut world, raw, 200).0, "PRACK");
+    }
+    let none = sip_dialog::ExtraHeaders::new;
+    let unclear = world.tell(alice, |core, ep, now| core.update(ep, now, ours, Some(offer()), none()));
+    assert_eq!(unclear, Err(CommandError::WrongState), "which one?");
+    for (n, tag) in [(1, "two"), (0, "one")] {
+        let dialog = dialogs[n];
+        world.tell(alice, |core, ep, now| core.update_early(ep, now, ours, dialog, Some(offer()), none())).unwrap();
+        let second = world.tell(alice, |core, ep, now| core.update_early(ep, now, ours, dialog, None, none()));
+        assert_eq!(second, Err(CommandError::Pending));
+        assert_eq!(came(&mut world, raw, 200), ("UPDATE".into(), tag.into(), OFFER.to_vec()));
+        world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    }
+    let text = || sip_dialog::Body::new("text/plain", "rain");
+    let other = dialogs[0];
+    let refused = world.tell(alice, |core, ep, now| core.info_early(ep, now, ours, other, Some("weather"), text()));
+    assert_eq!(refused, Err(CommandError::NotSupported), "that one has not listed it");
+    let dialog = dialogs[1];
+    world.tell(alice, |core, ep, now| core.info_early(ep, now, ours, dialog, Some("weather"), text())).unwrap();
+    assert_eq!(came(&mut world, raw, 200), ("INFO".into(), "two".into(), b"rain".to_vec()));
+    assert_eq!(world.last("INFO").field(Header::InfoPackage), Some(&b"weather"[..]));
+    let message = Some(text());
+    world
+        .tell(alice, |core, ep, now| core.request_early(ep, now, ours, dialog, Method::Message, message, none()))
+        .unwrap();
+    assert_eq!(came(&mut world, raw, 200).1, "two");
+    // One of another call, or none any more, is no choice.
+    branch(&mut world, raw, tx, &invite, 199, "two", b"");
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::ForkEnded { .. }).then_some(()));
+    let gone = world.tell(alice, |core, ep, now| core.update_early(ep, now, ours, dialog, None, none()));
+    assert_eq!(gone, Err(CommandError::WrongState));
+    let gone = world.tell(alice, |core, ep, now| core.info_early(ep, now, ours, dialog, None, text()));
+    assert_eq!(gone, Err(CommandError::WrongState));
+    branch(&mut world, raw, tx, &invite, 486, "one", b"");
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    world.finish();
+}

@@ -660,6 +660,31 @@ fn dialogs(config: &mut sip_dialog::UserAgentConfig) {
     config.packages.push("dialog".into());
 }
 
+/// Who watches a telephone hears that the peer of its call has moved: where to send a call that takes it over.
+#[test]
+fn a_watcher_hears_where_the_peer_has_moved() {
+    let mut world = World::new(19);
+    let (alice, carol) = (world.phone(1), world.phone(3));
+    let bob = world.phone_with(2, dialogs);
+    let mut told = Told::new(bob, 2);
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let sub = watch(&mut world, carol, 3, 2, 600);
+    told.run(&mut world);
+    let target = |world: &World| table(world, carol, sub).dialogs().next().unwrap().remote.target.clone();
+    assert_eq!(target(&world), "sip:1@192.0.2.1");
+    let contact = Some("<sip:moved@192.0.2.1>".to_owned());
+    world.tell(alice, |core, ep, now| core.rebind(ep, now, ours, None, contact)).unwrap();
+    told.run(&mut world);
+    let moved = |event: &Event| matches!(event, Event::Call { call, event: CallEvent::PeerMoved } if *call == theirs);
+    assert_eq!(world.log.iter().filter(|happened| happened.node == bob && moved(&happened.event)).count(), 1);
+    assert_eq!(target(&world), "sip:moved@192.0.2.1");
+    world.tell(carol, |core, ep, now| core.unsubscribe(ep, now, sub)).unwrap();
+    told.run(&mut world);
+    world.hang_up(bob, theirs);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerHungUp);
+    world.finish();
+}
+
 #[test]
 fn s2_15_call_park() {
     let mut world = World::new(16);

@@ -348,3 +348,52 @@ fn a_report_may_come_before_the_refer_is_answered() {
     world.respond(raw, tx, &last, 481, |builder| builder);
     world.finish();
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3892#section-2.1
+//= type=test
+//# A REFER request MUST NOT contain more than one Referred-By header field
+//# value.
+#[test]
+fn a_refer_names_one_referrer_at_most() {
+    let mut world = World::new(22);
+    let (bob, raw) = (world.phone(2), world.raw(1));
+    let cases: [(&[&str], u16); 7] = [
+        (&["<sip:a@192.0.2.1>, <sip:b@192.0.2.1>"], 400),
+        (&["sip:a@192.0.2.1, sip:b@192.0.2.1"], 400),
+        (&["sip:a@192.0.2.1,sip:b@192.0.2.1"], 400),
+        (&["<sip:a@192.0.2.1>;cid=\"x@y\",<sip:b@192.0.2.1>"], 400),
+        (&["<sip:a@192.0.2.1>", "<sip:b@192.0.2.1>"], 400),
+        (&["\"A, B\" <sip:a,b@192.0.2.1>;cid=\"x@y\""], 202),
+        (&["sip:a@192.0.2.1"], 202),
+    ];
+    for (n, (values, code)) in cases.into_iter().enumerate() {
+        let refer = Message::request(Method::Refer, "sip:2@192.0.2.2")
+            .header(Header::From, format!("<sip:1@192.0.2.1>;tag={n}"))
+            .header(Header::To, "<sip:2@192.0.2.2>")
+            .header(Header::CallId, format!("refer{n}"))
+            .cseq(1)
+            .header(Header::Contact, "<sip:1@192.0.2.1>")
+            .header(Header::ReferTo, "<sip:3@192.0.2.3>");
+        // The builder makes no such thing.
+        let mut text = String::from_utf8(refer.build().unwrap().to_bytes().to_vec()).unwrap();
+        for value in values {
+            let line = format!("\r\nReferred-By: {value}");
+            text.insert_str(text.find("\r\n").unwrap(), &line);
+        }
+        let sent = world.send(raw, Message::parse(text.into_bytes().into()).unwrap());
+        if code == 202 {
+            let id = world.until(bob, |event| match event {
+                Event::Subscription { subscription, event: SubscriptionEvent::Incoming { .. } } => Some(*subscription),
+                _ => None,
+            });
+            world.tell(bob, |core, ep, now| core.accept_refer(ep, now, id)).unwrap();
+            let (tx, notify) = world.request_at(raw);
+            world.respond(raw, tx, &notify, 200, |builder| builder);
+            world.tell(bob, |core, ep, now| core.report(ep, now, id, status(200))).unwrap();
+            let (tx, notify) = world.request_at(raw);
+            world.respond(raw, tx, &notify, 200, |builder| builder);
+        }
+        assert_eq!(world.final_of(raw, sent).status(), Some(status(code)), "{values:?}");
+    }
+    world.finish();
+}
