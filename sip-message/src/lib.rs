@@ -127,7 +127,7 @@ pub use header::{Header, HeaderName};
 pub use lines::Lines;
 pub use message::{HeaderField, Headers, Message, StartLine};
 pub use method::Method;
-pub use name_addr::{Contact, NameAddr};
+pub use name_addr::{Contact, ContactParams, NameAddr};
 pub use params::{Param, ParamValue, Params};
 pub use reads::DialogIds;
 pub use salvage::{Salvaged, salvage};

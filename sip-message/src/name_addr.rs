@@ -2,7 +2,7 @@
 
 use crate::error::{ValueError, ValueFault};
 use crate::headers::lex;
-use crate::params::{self, ParamValue, Params};
+use crate::params::{self, Param, ParamValue, Params};
 use crate::scan;
 use crate::uri::Uri;
 use crate::value::FieldValue;
@@ -210,8 +210,38 @@ impl<'a> Contact<'a> {
     ///
     /// The parameters up to it are malformed, or it is not such a number.
     pub fn reg_id(&self) -> Result<Option<u32>, ValueError> {
-        let id = |v: &[u8]| scan::decimal(v).filter(|n| (1..1 << 31).contains(n)).map(|n| n as u32);
-        self.number("reg-id", id)
+        self.number("reg-id", reg_id)
+    }
+
+    /// The parameters a registrar reads, in one pass over all of them, each of which is shown to `each`. `*` has none.
+    ///
+    /// # Errors
+    ///
+    /// A parameter is malformed.
+    pub fn read_params(&self, mut each: impl FnMut(&Param<'a>)) -> Result<ContactParams<'a>, ValueError> {
+        let mut all = ContactParams::default();
+        let Some(address) = self.address() else { return Ok(all) };
+        for param in address.params {
+            let param = param?;
+            each(&param);
+            let is = |name: &str| param.name.eq_ignore_ascii_case(name);
+            let wrong = || ValueError::new(ValueFault::Number, address.params.offset_of(&param));
+            let value = param.value.map(ParamValue::as_bytes);
+            match param.name.len() {
+                1 if is("q") && all.q == Ok(None) => all.q = value.and_then(qvalue).ok_or_else(wrong).map(Some),
+                6 if is("reg-id") && all.reg_id == Ok(None) => {
+                    all.reg_id = value.and_then(reg_id).ok_or_else(wrong).map(Some);
+                }
+                7 if is("expires") && all.expires == Ok(None) => {
+                    all.expires = value.and_then(seconds).ok_or_else(wrong).map(Some);
+                }
+                13 if is("+sip.instance") && all.instance_id.is_none() => {
+                    all.instance_id = param.value.map(ParamValue::unquoted);
+                }
+                _ => {}
+            }
+        }
+        Ok(all)
     }
 
     fn number<T>(&self, name: &str, read: impl FnOnce(&'a [u8]) -> Option<T>) -> Result<Option<T>, ValueError> {
@@ -227,6 +257,32 @@ impl<'a> FieldValue<'a> for Contact<'a> {
             _ => NameAddr::parse_value(v).map(Contact::Address),
         }
     }
+}
+
+/// The parameters of a Contact value that a registrar reads: [`Contact::read_params`]. Of each the first, as the method of [`Contact`] with its
+/// name gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContactParams<'a> {
+    /// `q`.
+    pub q: Result<Option<u16>, ValueError>,
+    /// `expires`.
+    pub expires: Result<Option<u32>, ValueError>,
+    /// `+sip.instance`.
+    pub instance_id: Option<Cow<'a, [u8]>>,
+    /// `reg-id`.
+    pub reg_id: Result<Option<u32>, ValueError>,
+}
+
+impl Default for ContactParams<'_> {
+    fn default() -> Self {
+        ContactParams { q: Ok(None), expires: Ok(None), instance_id: None, reg_id: Ok(None) }
+    }
+}
+
+/// `reg-id`: 1 to 2^31 - 1.
+fn reg_id(v: &[u8]) -> Option<u32> {
+    scan::decimal(v).filter(|n| (1..1 << 31).contains(n)).map(|n| n as u32)
 }
 
 /// `delta-seconds`, capped at 2^32 - 1; `None` if it is not made of digits.

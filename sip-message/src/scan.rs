@@ -198,6 +198,45 @@ pub(crate) fn find(v: &[u8], from: usize, b: u8) -> Option<usize> {
     None
 }
 
+/// Index of the first byte at or after `from` that does not stand for itself in a quoted string: a quote, a backslash, a control
+/// character. `v.len()` if there is none.
+#[inline]
+pub(crate) fn plain_text_end(v: &[u8], from: usize) -> usize {
+    let mut at = from;
+    while let Some(word) = load(v, at) {
+        let mark = controls(word) | equal(word, b'"') | equal(word, b'\\') | equal(word, 0x7f);
+        if mark != 0 {
+            return at + (mark.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&b) = v.get(at) {
+        if b < b' ' || matches!(b, b'"' | b'\\' | 0x7f) {
+            return at;
+        }
+        at += 1;
+    }
+    v.len()
+}
+
+/// Whether `v` is hexadecimal digits or nothing. Eight in a turn: all texts of digests have that many or a multiple of it.
+#[inline]
+pub(crate) fn all_hex(v: &[u8]) -> bool {
+    // Per byte, which has its high bit off: whether it is at least `from`, and whether it is above `to`.
+    let between =
+        |word: u64, from: u8, to: u8| (word + ONES * (0x80 - from) as u64) & !(word + ONES * (0x7f - to) as u64);
+    let mut at = 0;
+    while let Some(word) = load(v, at) {
+        let low = word & !HIGH;
+        let digits = between(low, b'0', b'9') | between(low | (ONES * 0x20), b'a', b'f');
+        if digits & !word & HIGH != HIGH {
+            return false;
+        }
+        at += 8;
+    }
+    v.get(at..).unwrap_or_default().iter().all(u8::is_ascii_hexdigit)
+}
+
 /// Whether a byte is below 0x20. Without a way out, the loop becomes a few vector instructions.
 #[inline(always)]
 fn any_control(block: &[u8; 32]) -> bool {
@@ -272,6 +311,40 @@ mod tests {
             }
             let v: [u8; 200] = core::array::from_fn(|i| 0x20 + (i as u8) % 0xe0);
             assert_eq!(find_control(&v[..len], 0), len);
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_told_from_all_other_bytes() {
+        assert!(all_hex(b"") && all_hex(b"0123456789abcdefABCDEF"));
+        for b in 0..=u8::MAX {
+            for len in [1, 7, 8, 9, 16, 20] {
+                for at in 0..len {
+                    let mut v = [b'7'; 20];
+                    v[at] = b;
+                    assert_eq!(all_hex(&v[..len]), b.is_ascii_hexdigit(), "{b:#x} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plain_text_ends_at_the_first_byte_that_does_not_stand_for_itself() {
+        for b in 0..=u8::MAX {
+            let stops = b < b' ' || matches!(b, b'"' | b'\\' | 0x7f);
+            for len in [1, 8, 9, 20] {
+                for at in 0..len {
+                    let mut v = [0xc3; 20];
+                    v[at] = b;
+                    v[at + 1..].fill(if at % 2 == 0 { b'"' } else { 0x80 });
+                    let behind = if at % 2 == 0 { (at + 1).min(len) } else { len };
+                    assert_eq!(
+                        plain_text_end(&v[..len], 0),
+                        if stops { at } else { behind },
+                        "{b:#x} at {at} of {len}"
+                    );
+                }
+            }
         }
     }
 

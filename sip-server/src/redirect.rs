@@ -111,7 +111,7 @@ impl Redirect {
             return false;
         }
         let Some(Ok(Uri::Sip(uri))) = message.request_uri() else { return false };
-        self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(uri.host_str()))
+        self.config.domains.iter().any(|domain| uri.has_host(domain))
     }
 
     fn take(&mut self, tx: ServerTxId) -> Option<Waiting> {

@@ -260,8 +260,8 @@ impl NonceCount {
 
     /// The count that a received `nc` says, in any case; `None` if it is not eight hexadecimal digits.
     pub fn parse(nc: &[u8]) -> Option<u32> {
-        let digits = nc.len() == 8 && nc.iter().all(u8::is_ascii_hexdigit);
-        digits.then(|| u32::from_str_radix(scan::text(nc), 16).ok()).flatten()
+        let digits: &[u8; 8] = nc.try_into().ok()?;
+        digits.iter().try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
     }
 
     /// The eight digits.

@@ -80,7 +80,7 @@ impl<'a> AuthParams<'a> {
     //= https://www.rfc-editor.org/rfc/rfc8760#section-2.7
     //# request-digest = LDQUOT *LHEX RDQUOT
     fn hex(&self, name: &str) -> Read<Option<&'a str>> {
-        let hex = |v: &'a [u8]| v.iter().all(u8::is_ascii_hexdigit).then(|| scan::text(v));
+        let hex = |v: &'a [u8]| scan::all_hex(v).then(|| scan::text(v));
         self.get_as(name, ValueFault::Param, hex)
     }
 
@@ -156,24 +156,85 @@ fn raw_one(v: &[u8], from: usize) -> Read<(&[u8], &[u8], usize)> {
     }
 }
 
-/// As [`raw_one`], for a quoted string without escapes and for white space as senders write it, behind the comma alone. `None` for what is
-/// written otherwise.
-#[inline]
+/// As [`raw_one`], for what senders most often write: a token or a quoted string without escapes, and white space behind the comma alone. The
+/// name is whatever stands before the equals sign. `None` for what is written otherwise.
+#[inline(always)]
 fn plain_one(v: &[u8], from: usize) -> Option<(&[u8], &[u8], usize)> {
-    let end = scan::skip(v, from, scan::TOKEN);
-    let name = v.get(from..end).filter(|name| !name.is_empty())?;
-    let [b'=', b'"', inside @ ..] = v.get(end..)? else { return None };
-    let len = memchr::memchr2(b'"', b'\\', inside)?;
-    let (text, behind) = inside.split_at_checked(len)?;
-    let fits = text.iter().fold(true, |fits, &b| fits & (b >= b' ') & (b != 0x7f));
-    let close = end + 2 + len;
-    let next = match behind {
-        [b'"'] => close + 1,
-        [b'"', b',', b' ', b, ..] if !scan::is(*b, scan::LWS) => close + 3,
-        [b'"', b',', b, ..] if !scan::is(*b, scan::LWS) => close + 2,
+    let equal = scan::find(v, from, b'=')?;
+    let name = v.get(from..equal)?;
+    let value = equal + 1;
+    let end = match v.get(value)? {
+        b'"' => match scan::plain_text_end(v, value + 1) {
+            close if v.get(close) == Some(&b'"') => close + 1,
+            _ => return None,
+        },
+        _ => scan::skip(v, value, scan::TOKEN),
+    };
+    let next = match v.get(end..)? {
+        [] => end,
+        [b',', b' ', b, ..] if !scan::is(*b, scan::LWS) => end + 2,
+        [b',', b, ..] if !scan::is(*b, scan::LWS) => end + 1,
         _ => return None,
     };
-    fits.then_some((name, v.get(end + 1..=close)?, next))
+    Some((name, v.get(value..end).filter(|value| !value.is_empty())?, next))
+}
+
+/// The parameters of [`DigestCredentials`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Username,
+    UsernameExtended,
+    Realm,
+    Nonce,
+    Uri,
+    Response,
+    Algorithm,
+    Cnonce,
+    Opaque,
+    Qop,
+    Nc,
+    Userhash,
+}
+
+impl Known {
+    /// The parameter of this name in lower case.
+    #[inline(always)]
+    fn of(name: &[u8]) -> Option<Known> {
+        Some(match name {
+            b"username" => Known::Username,
+            b"username*" => Known::UsernameExtended,
+            b"realm" => Known::Realm,
+            b"nonce" => Known::Nonce,
+            b"uri" => Known::Uri,
+            b"response" => Known::Response,
+            b"algorithm" => Known::Algorithm,
+            b"cnonce" => Known::Cnonce,
+            b"opaque" => Known::Opaque,
+            b"qop" => Known::Qop,
+            b"nc" => Known::Nc,
+            b"userhash" => Known::Userhash,
+            _ => return None,
+        })
+    }
+
+    /// The parameter of this name in any case.
+    fn in_any_case(name: &[u8]) -> Option<Known> {
+        const LONGEST: usize = b"algorithm".len();
+        let mut lower = [0; LONGEST];
+        let lower = lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        Known::of(lower)
+    }
+}
+
+/// A token of `known` spelled as it is there, else any other: what nearly everybody sends needs no second look.
+#[inline]
+fn token_of<'a>(v: &'a [u8], known: &[&'static str]) -> Option<Token<'a>> {
+    match known.iter().find(|known| known.as_bytes() == v) {
+        Some(known) => Some(Token::new(known)),
+        None => scan::all(v, scan::TOKEN).then(|| Token::new(scan::text(v))),
+    }
 }
 
 /// The qualities of protection a challenge offers, or the one that credentials chose.
@@ -197,6 +258,10 @@ impl<'a> QopOptions<'a> {
 
 /// `auth-scheme LWS` and the rest.
 fn scheme(v: &[u8]) -> Read<(Token<'_>, AuthParams<'_>)> {
+    const DIGEST: &[u8] = b"Digest ";
+    if let Some(rest) = v.strip_prefix(DIGEST).filter(|rest| rest.first().is_some_and(|&b| !scan::is(b, scan::LWS))) {
+        return Ok((Token::new("Digest"), AuthParams { rest, offset: DIGEST.len() }));
+    }
     let (scheme, end) = lex::token(v, 0)?;
     let at = scan::skip(v, end, scan::LWS);
     if at == end || at == v.len() {
@@ -544,81 +609,47 @@ impl<'a> Credentials<'a> {
         let mut seen = 0u16;
         let (v, mut at) = (self.params.rest, 0);
         while at < v.len() {
-            let (name, value, next) = match plain_one(v, at) {
-                Some(plain) => plain,
-                None => raw_one(v, at).map_err(|error| error.shifted(self.params.offset))?,
+            let plain = plain_one(v, at).and_then(|(name, value, next)| Some((Known::of(name)?, value, next)));
+            let (known, value, next) = match plain {
+                Some((known, value, next)) => (Some(known), value, next),
+                None => {
+                    let (name, value, next) = raw_one(v, at).map_err(|error| error.shifted(self.params.offset))?;
+                    (Known::in_any_case(name), value, next)
+                }
             };
             at = next;
+            let Some(known) = known else { continue };
             let value = ParamValue(value);
             let wrong = |kind| ValueError::new(kind, self.params.offset_of(value));
-            let bare = value.without_quotes();
-            let token = || scan::all(bare, scan::TOKEN).then(|| Token::new(scan::text(bare)));
-            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-            let number = match name.len() {
-                2 if is("nc") => {
-                    if bare.len() != 8 || !scan::all(bare, scan::HEX) {
-                        return Err(wrong(ValueFault::Number));
-                    }
-                    all.nc = Some(scan::text(bare));
-                    0
+            let bare = || value.without_quotes();
+            match known {
+                Known::Username => all.username = Some(value),
+                Known::UsernameExtended => all.username_extended = Some(value),
+                Known::Realm => all.realm = Some(value),
+                Known::Nonce => all.nonce = Some(value),
+                Known::Uri => all.uri = Some(value),
+                Known::Response if scan::all_hex(bare()) => all.response = Some(scan::text(bare())),
+                Known::Response => return Err(wrong(ValueFault::Param)),
+                Known::Algorithm => {
+                    let token = token_of(bare(), &["MD5", "SHA-256"]);
+                    all.algorithm = Some(token.ok_or(wrong(ValueFault::Param))?);
                 }
-                3 if is("uri") => {
-                    all.uri = Some(value);
-                    1
-                }
-                3 if is("qop") => {
-                    all.qop = Some(token().ok_or(wrong(ValueFault::Param))?);
-                    2
-                }
-                5 if is("realm") => {
-                    all.realm = Some(value);
-                    3
-                }
-                5 if is("nonce") => {
-                    all.nonce = Some(value);
-                    4
-                }
-                6 if is("cnonce") => {
-                    all.cnonce = Some(value);
-                    5
-                }
-                6 if is("opaque") => {
-                    all.opaque = Some(value);
-                    6
-                }
-                8 if is("username") => {
-                    all.username = Some(value);
-                    7
-                }
-                8 if is("response") => {
-                    if !bare.iter().all(u8::is_ascii_hexdigit) {
-                        return Err(wrong(ValueFault::Param));
-                    }
-                    all.response = Some(scan::text(bare));
-                    8
-                }
-                8 if is("userhash") => {
-                    all.userhash = bare.eq_ignore_ascii_case(b"true");
-                    9
-                }
-                9 if is("algorithm") => {
-                    all.algorithm = Some(token().ok_or(wrong(ValueFault::Param))?);
-                    10
-                }
-                9 if is("username*") => {
-                    all.username_extended = Some(value);
-                    11
-                }
-                _ => continue,
-            };
+                Known::Cnonce => all.cnonce = Some(value),
+                Known::Opaque => all.opaque = Some(value),
+                Known::Qop => all.qop = Some(token_of(bare(), &["auth"]).ok_or(wrong(ValueFault::Param))?),
+                Known::Nc if bare().len() == 8 && scan::all_hex(bare()) => all.nc = Some(scan::text(bare())),
+                Known::Nc => return Err(wrong(ValueFault::Number)),
+                Known::Userhash => all.userhash = bare().eq_ignore_ascii_case(b"true"),
+            }
             //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
             //# Sending both username and username* in the same
             //# header option MUST be treated as an error.
-            let both = matches!(number, 7 | 11) && all.username.is_some() && all.username_extended.is_some();
-            if both || seen & 1 << number != 0 {
+            let user = matches!(known, Known::Username | Known::UsernameExtended);
+            let both = user && all.username.is_some() && all.username_extended.is_some();
+            if both || seen & 1 << known as u16 != 0 {
                 return Err(wrong(ValueFault::Param));
             }
-            seen |= 1 << number;
+            seen |= 1 << known as u16;
         }
         Ok(Some(all))
     }
@@ -629,10 +660,8 @@ impl<'a> Credentials<'a> {
 //# For historical reasons, the nc value MUST be exactly 8 hexadecimal
 //# digits.
 fn nonce_count(v: &[u8]) -> Option<u32> {
-    if v.len() != 8 || !scan::all(v, scan::HEX) {
-        return None;
-    }
-    u32::from_str_radix(scan::text(v), 16).ok()
+    let digits: &[u8; 8] = v.try_into().ok()?;
+    digits.iter().try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
 }
 
 impl Check for Credentials<'_> {

@@ -77,6 +77,12 @@ pub(super) fn alnum_end(v: &[u8], from: usize) -> usize {
     scan::skip_in(&CLASS, v, from, ALNUM)
 }
 
+/// Index of the first byte at or after `from` that is not in `class`.
+#[inline(always)]
+pub(super) fn unescaped_end(v: &[u8], from: usize, class: u8) -> usize {
+    scan::skip_in(&CLASS, v, from, class)
+}
+
 /// Index of the first byte at or after `from` that is neither in `class` nor part of a `%` escape.
 #[inline(always)]
 pub(super) fn run(v: &[u8], from: usize, class: u8) -> usize {

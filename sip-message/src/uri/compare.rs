@@ -18,6 +18,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::fmt::Write;
 use core::hash::{Hash, Hasher};
+use core::ops::Range;
 use smallvec::SmallVec;
 
 impl Uri<'_> {
@@ -45,6 +46,30 @@ impl Uri<'_> {
             Uri::Urn(uri) => uri.hash_canonical(state),
             Uri::Other(uri) => uri.hash_canonical(state),
         }
+    }
+}
+
+impl<'a> SipUri<'a> {
+    /// The URI as it was written, if that is its [address-of-record form](Self::address_of_record) already, as it is of most URIs in From and To.
+    /// `None` when it is not, or when it would take longer to tell than to make that form.
+    ///
+    /// ```
+    /// # use sip_message::Uri;
+    /// let form = |uri: &'static str| Uri::parse(uri.as_bytes()).ok()?.as_sip()?.as_address_of_record();
+    /// assert_eq!(form("sip:alice@atlanta.com"), Some("sip:alice@atlanta.com"));
+    /// assert_eq!(form("sip:%61lice@atlanta.com"), None);
+    /// assert_eq!(form("sip:alice@Atlanta.com"), None);
+    /// ```
+    pub fn as_address_of_record(&self) -> Option<&'a str> {
+        let v = self.as_bytes();
+        let lower = v.starts_with(b"sip:") || v.starts_with(b"sips:");
+        let plain = |user: Range<usize>| chars::unescaped_end(v, user.start, USER) == user.end;
+        let whole = lower
+            && self.password().is_none()
+            && self.user_range().is_none_or(plain)
+            && self.ends_with_name()
+            && !self.host_bytes().iter().any(u8::is_ascii_uppercase);
+        if whole { core::str::from_utf8(v).ok() } else { None }
     }
 }
 
@@ -118,6 +143,9 @@ impl SipUri<'_> {
     //# any escaped characters MUST be converted to their unescaped
     //# form.
     pub fn address_of_record(&self) -> String {
+        if let Some(form) = self.as_address_of_record() {
+            return String::from(form);
+        }
         let mut out = String::with_capacity(self.as_bytes().len());
         out.push_str(self.scheme());
         out.push(':');

@@ -164,8 +164,7 @@ impl<'a> SipUri<'a> {
     /// The user. May be a telephone number with parameters of its own, which are part of it.
     #[inline]
     pub fn user(&self) -> Option<Escaped<'a>> {
-        let end = usize::from(self.parts.user_end);
-        (end != 0).then(|| Escaped(self.slice(self.scheme_len(), end)))
+        self.user_range().map(|range| Escaped(self.slice(range.start, range.end)))
     }
 
     /// The password. Its use is not recommended.
@@ -185,7 +184,28 @@ impl<'a> SipUri<'a> {
         scan::text(self.host_bytes())
     }
 
-    fn host_bytes(&self) -> &'a [u8] {
+    /// Whether the host is written as `name` is, but for case.
+    #[inline]
+    pub fn has_host(&self, name: &str) -> bool {
+        let host = self.host_bytes();
+        host == name.as_bytes() || host.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// Whether the host is a name and nothing stands behind it.
+    #[inline]
+    pub(super) fn ends_with_name(&self) -> bool {
+        matches!(self.parts.host_kind, HostKind::Domain) && usize::from(self.parts.host_end) == self.bytes.len()
+    }
+
+    /// Where the user is, if there is one.
+    #[inline]
+    pub(super) fn user_range(&self) -> Option<core::ops::Range<usize>> {
+        let end = usize::from(self.parts.user_end);
+        (end != 0).then(|| self.scheme_len()..end)
+    }
+
+    #[inline]
+    pub(super) fn host_bytes(&self) -> &'a [u8] {
         self.slice(usize::from(self.parts.host), usize::from(self.parts.host_end))
     }
 

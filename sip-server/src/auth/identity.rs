@@ -43,8 +43,8 @@ impl DigestAuth {
         let domains = &self.config.domains;
         message.p_preferred_identity().flatten().find_map(|address| {
             let uri = address.uri().ok()?;
-            let host = uri.as_sip()?.host_str();
-            Some((domains.iter().position(|domain| domain.eq_ignore_ascii_case(host))?, address))
+            let sip = uri.as_sip()?;
+            Some((domains.iter().position(|domain| sip.has_host(domain))?, address))
         })
     }
 
@@ -73,13 +73,12 @@ impl DigestAuth {
 
     /// Whether somebody may act for an address-of-record: their own, in each domain of their realm, or one granted.
     fn permits(&self, name: &str, realm: &str, uri: &SipUri<'_>) -> bool {
-        let host = uri.host_str();
         let in_realm = match &self.config.realm {
-            Some(_) => self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(host)),
-            None => realm.eq_ignore_ascii_case(host),
+            Some(_) => self.config.domains.iter().any(|domain| uri.has_host(domain)),
+            None => uri.has_host(realm),
         };
         let own = uri.user().is_some_and(|user| match name.split_once('@') {
-            Some((local, domain)) => user.eq_text(local) && domain.eq_ignore_ascii_case(host),
+            Some((local, domain)) => user.eq_text(local) && uri.has_host(domain),
             None => user.eq_text(name),
         });
         let granted = || (aor_key(uri), String::from(realm), String::from(name));
@@ -89,5 +88,5 @@ impl DigestAuth {
 
 /// Whether a From says no more than that somebody wants to be nobody.
 pub(super) fn is_anonymous(uri: &Uri<'_>) -> bool {
-    uri.as_sip().is_some_and(|uri| uri.host_str().eq_ignore_ascii_case("anonymous.invalid"))
+    uri.as_sip().is_some_and(|uri| uri.has_host("anonymous.invalid"))
 }

@@ -365,12 +365,12 @@ impl DigestAuth {
             return Some(Demand { proxy, domain });
         }
         let uri = if proxy { message.from().ok()?.uri().ok()? } else { message.request_uri()?.ok()? };
-        let host = uri.as_sip()?.host_str();
+        let sip = uri.as_sip()?;
         if proxy && config.anonymous && is_anonymous(&uri) {
             let domain = self.preferred(message).map_or(0, |(domain, _)| domain);
             return (domain < config.domains.len()).then_some(Demand { proxy, domain });
         }
-        let domain = config.domains.iter().position(|domain| domain.eq_ignore_ascii_case(host))?;
+        let domain = config.domains.iter().position(|domain| sip.has_host(domain))?;
         Some(Demand { proxy, domain })
     }
 

@@ -125,10 +125,7 @@ impl Nonces {
         peer: &[u8],
     ) -> Option<Worth> {
         self.forget(now);
-        let mut bytes = [0; LEN];
-        if URL_SAFE_NO_PAD.decode_slice(nonce, &mut bytes) != Ok(LEN) {
-            return None;
-        }
+        let bytes = decoded(nonce)?;
         let made = bytes.first_chunk::<TIME>().map_or(0, |made| u32::from_be_bytes(*made));
         let salt = bytes.get(TIME..TIME + SALT).and_then(|salt| salt.try_into().ok()).map_or(0, u64::from_be_bytes);
         let tag = bytes.last_chunk::<TAG>().copied().unwrap_or_default();
@@ -183,6 +180,38 @@ impl Nonces {
     pub(crate) fn used(&self) -> usize {
         self.used.len()
     }
+}
+
+/// The values of the digits of base64 with the alphabet for URLs (RFC 4648 section 5); all bits for what is none.
+static DIGITS: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut value = 0;
+    while value < alphabet.len() {
+        values[alphabet[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+/// The bytes of a nonce from its text. The text has as many digits as the bytes need, so that each text is of one nonce alone.
+fn decoded(text: &[u8]) -> Option<[u8; LEN]> {
+    if text.len() != NONCE_CHARS {
+        return None;
+    }
+    let mut bytes = [0; LEN];
+    let mut wrong = 0;
+    for (three, four) in bytes.chunks_exact_mut(3).zip(text.chunks_exact(4)) {
+        let mut bits = 0u32;
+        for digit in four {
+            let value = DIGITS[usize::from(*digit)];
+            wrong |= value;
+            bits = bits << 6 | u32::from(value);
+        }
+        let [_, value @ ..] = bits.to_be_bytes();
+        three.copy_from_slice(&value);
+    }
+    (wrong < 64).then_some(bytes)
 }
 
 /// Time, salt and tag. Time and salt are one part, so that one block of the hash holds all.

@@ -178,6 +178,24 @@ impl Binding {
         self.says_invalid
     }
 
+    /// Whether its texts are these: contact, parameters, Path, instance and Call-ID.
+    pub(crate) fn says(&self, texts: [&str; 5]) -> bool {
+        let mut end = 0;
+        let ends = texts.map(|text| {
+            end += text.len();
+            end as u32
+        });
+        let same = |(n, text): (usize, &&str)| text.is_empty() || self.text(n) == *text;
+        ends[..4] == self.ends && end == self.strings.len() && texts.iter().enumerate().all(same)
+    }
+
+    /// Makes it last until `expires`, as of a REGISTER with this CSeq.
+    pub(crate) fn refresh(&mut self, cseq: u32, now: Instant, expires: Instant) {
+        self.cseq = cseq;
+        self.registered = now;
+        self.expires = expires;
+    }
+
     /// Whether the contact is a `sips:` URI.
     pub fn is_sips(&self) -> bool {
         self.contact().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips:"))

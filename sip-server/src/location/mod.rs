@@ -18,6 +18,7 @@ pub(crate) use table::RegisterRefused;
 pub use table::{LocationTable, is_unresolvable};
 pub(crate) use update::{Asked, ContactAsked, Expiry, Refusal, Registration, Update};
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use sip_message::uri::SipUri;
 
@@ -44,6 +45,14 @@ pub fn aor_key(uri: &SipUri<'_>) -> String {
         key.replace_range(..5, "sip:");
     }
     key
+}
+
+/// As [`aor_key`], without a copy of what is its own key already.
+pub(crate) fn aor_key_of<'a>(uri: &SipUri<'a>) -> Cow<'a, str> {
+    match uri.as_address_of_record().filter(|_| !uri.is_sips()) {
+        Some(key) => Cow::Borrowed(key),
+        None => Cow::Owned(aor_key(uri)),
+    }
 }
 
 /// Which of the domains `uri` is of if it is nothing but that domain, as the Request-URI of a REGISTER mostly is: found without taking the

@@ -4,8 +4,9 @@
 //! the bindings of one address-of-record or of one flow.
 
 use super::store::{Record, Store, StoreError};
-use super::update::{Refusal, Registration, Update};
+use super::update::{Refresh, Refusal, Registration, Update};
 use super::{Binding, BindingParts, aor_key};
+use crate::registrar::Change;
 use crate::secret::Random;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -159,18 +160,21 @@ impl LocationTable {
         self.by_aor.find(self.hash.hash(aor.as_bytes()), is_it).copied()
     }
 
-    /// Makes the changes of a registration, and shows them to `seen`: each binding with its address-of-record and what
-    /// happened to it. Gives back the bindings there are then.
+    /// Makes the changes of a registration, and shows them to `seen`: each binding and what happened to it. Gives back the bindings there
+    /// are then.
     pub(crate) fn register(
         &mut self,
         aor: &str,
         registration: &Registration<'_>,
         max_bindings: usize,
         now: Instant,
-        seen: impl FnOnce(&[Binding], &Update),
+        mut seen: impl FnMut(&Binding, Change),
     ) -> Result<&[Binding], RegisterRefused> {
         let found = self.find(aor);
         let current = self.at(found);
+        if let (Some(index), Some(refresh)) = (found, registration.refresh(current, now)) {
+            return Ok(self.refresh(index, refresh, now, seen));
+        }
         let update = Update::plan(current, registration, max_bindings, now).map_err(RegisterRefused::Rule)?;
         if update.is_empty() {
             return Ok(self.at(found));
@@ -178,13 +182,41 @@ impl LocationTable {
         if found.is_none() && self.entries.len() >= self.max_aors {
             return Err(RegisterRefused::Full);
         }
-        seen(current, &update);
         let index = match found {
             Some(index) => index,
             None => self.create(aor).ok_or(RegisterRefused::Full)?,
         };
+        update.each_change(self.at(Some(index)), &mut seen);
         self.change(index, |bindings| update.apply(bindings));
         Ok(self.at(Some(index)))
+    }
+
+    /// Makes one binding last longer, in its place.
+    fn refresh(
+        &mut self,
+        index: u32,
+        Refresh { place, cseq, expires }: Refresh,
+        now: Instant,
+        mut seen: impl FnMut(&Binding, Change),
+    ) -> &[Binding] {
+        if let Some(entry) = self.entries.at_mut(index) {
+            self.versions += 1;
+            entry.version = self.versions;
+            if let Some(binding) = entry.bindings.get_mut(place) {
+                binding.refresh(cseq, now, expires);
+                seen(binding, Change::Refreshed);
+            }
+            let (end, place) = (entry.next_end(), entry.place as usize);
+            self.note_end(place, end);
+        }
+        self.at(Some(index))
+    }
+
+    /// An entry at this place of the heap ends then. If that is earlier than what the heap knows, it has to move; if later, it may stay.
+    fn note_end(&mut self, place: usize, end: Instant) {
+        if self.ends.get(place).is_some_and(|&(at, _)| end < at) {
+            self.move_end(place, end);
+        }
     }
 
     fn at(&self, index: Option<u32>) -> &[Binding] {
@@ -234,8 +266,8 @@ impl LocationTable {
         }
         if after == 0 {
             self.remove(index);
-        } else if self.ends.get(place).is_some_and(|&(at, _)| end < at) {
-            self.move_end(place, end);
+        } else {
+            self.note_end(place, end);
         }
     }
 

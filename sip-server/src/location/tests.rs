@@ -286,20 +286,24 @@ proptest! {
                     });
                     let contacts = [ContactAsked { received, ..asked(&uri, seconds, "<urn:x>", reg_id) }];
                     let registration = registration(&call, n as u32, &contacts);
-                    let _ = table.register(&aor, &registration, 3, now, |current, update| {
-                        update.each_change(current, |_, change| match change {
-                            Change::Registered => made += 1,
-                            Change::Refreshed => {}
-                            _ => gone += 1,
-                        });
+                    let before = table.lookup(&aor, now).bindings;
+                    let result = table.register(&aor, &registration, 3, now, |_, change| match change {
+                        Change::Registered => made += 1,
+                        Change::Refreshed => {}
+                        _ => gone += 1,
                     });
+                    // A refresh in place comes to what the rules would have made of it.
+                    let planned = Update::plan(&before, &registration, 3, now).ok().map(|update| {
+                        let mut bindings = SmallVec::from_vec(before);
+                        update.apply(&mut bindings);
+                        bindings.to_vec()
+                    });
+                    prop_assert_eq!(result.ok().map(<[Binding]>::to_vec), planned);
                 }
                 Step::RemoveAll { aor } => {
                     let aor = alloc::format!("sip:user{aor}@example.com");
                     let all = Registration { asked: Asked::RemoveAll, ..registration("all", 1, &[]) };
-                    let _ = table.register(&aor, &all, 3, now, |current, update| {
-                        update.each_change(current, |_, _| gone += 1);
-                    });
+                    let _ = table.register(&aor, &all, 3, now, |_, _| gone += 1);
                 }
                 Step::FlowEnded { flow } => {
                     table.flow_ended(FlowId::from_bits(1 << 32 | u64::from(flow)).unwrap(), &mut |_, _| gone += 1);
@@ -316,6 +320,36 @@ proptest! {
         table.expire(Instant::MAX, &mut |_, _| gone += 1);
         prop_assert!(table.is_empty() && table.aors() == 0 && made == gone && table.is_consistent());
     }
+}
+
+#[test]
+fn only_what_says_nothing_new_is_a_refresh() {
+    let parts =
+        BindingParts { contact: "sip:a@h", q: 1000, call_id: "x", cseq: 5, expires: at(60), ..BindingParts::default() };
+    let current = [Binding::new(&parts)];
+    let contacts = [asked("sip:a@h", 90, "", 0)];
+    let refresh = registration("x", 6, &contacts).refresh(&current, at(1)).map(|r| (r.place, r.cseq, r.expires));
+    assert_eq!(refresh, Some((0, 6, at(91))));
+    let none = |call_id, cseq, contact: ContactAsked<'_>, now| {
+        assert!(
+            registration(call_id, cseq, core::slice::from_ref(&contact)).refresh(&current, now).is_none(),
+            "{contact:?}"
+        );
+    };
+    none("x", 5, asked("sip:a@h", 90, "", 0), at(1));
+    none("y", 6, asked("sip:a@h", 90, "", 0), at(1));
+    none("x", 6, asked("sip:a@h", 0, "", 0), at(1));
+    none("x", 6, asked("sip:a@h", 90, "", 0), at(60));
+    none("x", 6, asked("sip:a@h;x", 90, "", 0), at(1));
+    none("x", 6, asked("sip:%61@h", 90, "", 0), at(1));
+    none("x", 6, asked("sip:a@h", 90, "<urn:x>", 1), at(1));
+    none("x", 6, ContactAsked { q: 500, ..asked("sip:a@h", 90, "", 0) }, at(1));
+    none("x", 6, ContactAsked { wakes: true, ..asked("sip:a@h", 90, "", 0) }, at(1));
+    none("x", 6, ContactAsked { params: ";methods=\"INVITE\"".into(), ..asked("sip:a@h", 90, "", 0) }, at(1));
+    let two = [asked("sip:a@h", 90, "", 0), asked("sip:b@h", 90, "", 0)];
+    assert!(registration("x", 6, &two).refresh(&current, at(1)).is_none());
+    let path = Registration { path: "<sip:p;lr>".into(), ..registration("x", 6, &contacts) };
+    assert!(path.refresh(&current, at(1)).is_none());
 }
 
 #[test]

@@ -51,6 +51,54 @@ pub(crate) struct ContactAsked<'a> {
     pub(crate) seconds: u32,
 }
 
+impl ContactAsked<'_> {
+    /// The number of the binding it is for, among those there are.
+    fn place(&self, current: &[Binding], now: Instant) -> Option<usize> {
+        current.iter().position(|binding| binding.expires() > now && self.is_for(binding))
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-6
+    //# The registrar MUST be prepared to receive, simultaneously for the
+    //# same AOR, some registrations that use instance-id and reg-id and some
+    //# registrations that do not.
+    fn is_for(&self, binding: &Binding) -> bool {
+        match self.reg_id {
+            0 => binding.reg_id() == 0 && binding.is_contact(&self.uri),
+            reg_id => binding.reg_id() == reg_id && binding.instance().eq_ignore_ascii_case(&self.instance),
+        }
+    }
+
+    fn expires(&self, now: Instant) -> Instant {
+        now + Duration::from_secs(self.seconds.into())
+    }
+}
+
+/// A binding refreshed by a REGISTER that says nothing new: nearly all that come are of this kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refresh {
+    /// Its number among the bindings there are.
+    pub(crate) place: usize,
+    pub(crate) cseq: u32,
+    pub(crate) expires: Instant,
+}
+
+impl Registration<'_> {
+    /// The one binding that this refreshes, if that is all it does: [`Update::plan`] would put the same binding in its place, with other times.
+    pub(crate) fn refresh(&self, current: &[Binding], now: Instant) -> Option<Refresh> {
+        let Asked::Contacts(contacts) = &self.asked else { return None };
+        let [contact] = contacts.as_slice() else { return None };
+        let place = contact.place(current, now)?;
+        let binding = current.get(place)?;
+        let texts = [contact.text, &contact.params, &self.path, &contact.instance, self.call_id];
+        let same = (contact.q, contact.wakes, contact.received) == (binding.q(), binding.wakes(), binding.received())
+            && contact.reg_id == binding.reg_id()
+            && binding.says(texts);
+        let lasts = contact.seconds > 0 && self.cseq > binding.cseq();
+        let all_last = current.iter().all(|binding| binding.expires() > now);
+        (same && lasts && all_last).then(|| Refresh { place, cseq: self.cseq, expires: contact.expires(now) })
+    }
+}
+
 /// Why a registration is refused as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -174,20 +222,12 @@ impl Update {
         contact: &ContactAsked<'_>,
         now: Instant,
     ) -> Result<(), Refusal> {
-        //= https://www.rfc-editor.org/rfc/rfc5626#section-6
-        //# The registrar MUST be prepared to receive, simultaneously for the
-        //# same AOR, some registrations that use instance-id and reg-id and some
-        //# registrations that do not.
-        let is_same = |binding: &Binding| match contact.reg_id {
-            0 => binding.reg_id() == 0 && binding.is_contact(&contact.uri),
-            reg_id => binding.reg_id() == reg_id && binding.instance().eq_ignore_ascii_case(&contact.instance),
-        };
-        let place = current.iter().position(|binding| binding.expires() > now && is_same(binding));
+        let place = contact.place(current, now);
         if let Some(binding) = place.and_then(|n| current.get(n)) {
             in_order(binding, registration)?;
         }
         // Of two values for one binding in one request, the last counts.
-        self.put.retain(|(_, binding)| !is_same(binding));
+        self.put.retain(|(_, binding)| !contact.is_for(binding));
         if let Some(n) = place {
             self.gone.retain(|(gone, _)| *gone != n);
         }
@@ -218,7 +258,7 @@ impl Update {
             call_id: registration.call_id,
             cseq: registration.cseq,
             registered: now,
-            expires: now + Duration::from_secs(contact.seconds.into()),
+            expires: contact.expires(now),
             received: contact.received,
             wakes: contact.wakes,
         });
@@ -244,7 +284,7 @@ impl Update {
     }
 
     /// Shows what happens to each binding: those that go as they were, those that come as they will be.
-    pub(crate) fn each_change(&self, current: &[Binding], mut see: impl FnMut(&Binding, Change)) {
+    pub(crate) fn each_change(&self, current: &[Binding], see: &mut impl FnMut(&Binding, Change)) {
         for &(n, gone) in &self.gone {
             if let Some(binding) = current.get(n) {
                 see(

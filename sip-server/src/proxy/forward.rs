@@ -295,7 +295,7 @@ impl Proxy {
         let of_gruu = |contact: sip_message::Contact<'_>| {
             contact.address().and_then(|address| address.uri().ok()).is_some_and(|uri| {
                 uri.as_sip().is_some_and(|uri| {
-                    let own = |domain: &String| domain.eq_ignore_ascii_case(uri.host_str());
+                    let own = |domain: &String| uri.has_host(domain);
                     uri.gr().is_some() && self.config.domains.iter().any(own)
                 })
             })

@@ -112,7 +112,7 @@ impl Proxy {
             return target.aor.clone();
         }
         let domains = &self.config.domains;
-        let is_local = |uri: &SipUri<'_>| domains.iter().any(|domain| domain.eq_ignore_ascii_case(uri.host_str()));
+        let is_local = |uri: &SipUri<'_>| domains.iter().any(|domain| uri.has_host(domain));
         match self.request(key).and_then(|request| request.request_uri()) {
             Some(Ok(Uri::Sip(uri))) if is_local(&uri) || !is_unresolvable(&uri) => aor_key(&uri),
             _ => target.uri.clone(),

@@ -118,7 +118,7 @@ impl Context<'_> {
     }
 
     fn is_responsible(&self, uri: &SipUri<'_>) -> bool {
-        self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(uri.host_str()))
+        self.config.domains.iter().any(|domain| uri.has_host(domain))
     }
 
     fn preprocess(&self, message: &mut Message, path: &Path) -> Result<Taken, Rejected> {

@@ -19,6 +19,7 @@ use crate::location::{
 };
 use crate::push::WakeTimes;
 use crate::reply::reply_fields;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -143,7 +144,7 @@ impl Registrar {
 
     /// Whether bindings of the domain of `uri` are kept here.
     pub fn is_responsible(&self, uri: &SipUri<'_>) -> bool {
-        self.config.domains.iter().any(|domain| domain.eq_ignore_ascii_case(uri.host_str()))
+        self.config.domains.iter().any(|domain| uri.has_host(domain))
     }
 
     /// Takes an event of the endpoint. `None`: it was a REGISTER for a domain of this registrar, and is being answered.
@@ -190,13 +191,13 @@ impl Registrar {
 
     /// The part of [`handle`](Registrar::handle) that keeps nothing of the event. Tells whether it was a REGISTER and has been answered. `to` is
     /// the URI of To, if it has been read already.
-    pub(crate) fn takes(
+    pub(crate) fn takes<'e>(
         &mut self,
         endpoint: &mut Endpoint,
         now: Instant,
-        event: &Event,
+        event: &'e Event,
         info: Option<&str>,
-        to: Option<SipUri<'_>>,
+        to: Option<SipUri<'e>>,
     ) -> bool {
         self.now = self.now.max(now);
         match event {
@@ -296,7 +297,7 @@ impl Registrar {
         let max = self.config.max_bindings;
         let planned = read::registration(&self.config, &waiting.path, &waiting.message, None).and_then(|read| {
             let update = Update::plan(&bindings, &read.registration, max, now)?;
-            Ok((read.aor, update))
+            Ok((read.aor.into_owned(), update))
         });
         let (aor, update) = match planned {
             Ok(planned) => planned,
@@ -307,7 +308,7 @@ impl Registrar {
         }
         waiting.changes.clear();
         let refreshes = self.config.report_refreshes;
-        update.each_change(&bindings, |binding, change| {
+        update.each_change(&bindings, &mut |binding, change| {
             if change != Change::Refreshed || refreshes {
                 waiting.changes.push((binding.clone(), change));
             }
@@ -328,7 +329,7 @@ impl Registrar {
         let Some(mut waiting) = self.waiting.remove(id) else { return };
         self.waiting_by_tx.remove(&waiting.tx);
         let aor = match read::registration(&self.config, &waiting.path, &waiting.message, None) {
-            Ok(read) => read.aor,
+            Ok(read) => read.aor.into_owned(),
             Err(refused) => return self.refuse(endpoint, &waiting.asker(), refused),
         };
         match result {
@@ -392,7 +393,7 @@ impl Registrar {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
     //# Each REGISTER message MUST be processed independently of any other registration or
     //# binding changes.
-    fn register(&mut self, endpoint: &mut Endpoint, asker: &Asker<'_>, to: Option<SipUri<'_>>) {
+    fn register<'a>(&mut self, endpoint: &mut Endpoint, asker: &Asker<'a>, to: Option<SipUri<'a>>) {
         let now = self.now;
         let mut fresh: SmallVec<[Binding; 1]> = SmallVec::new();
         let push = !self.config.push.is_empty();
@@ -402,16 +403,14 @@ impl Registrar {
             Err(refused) => return self.refuse(endpoint, asker, refused),
         };
         let (events, refreshes) = (&mut self.events, self.config.report_refreshes);
-        let seen = |current: &[Binding], update: &Update| {
-            if push {
-                fresh.extend(update.put.iter().map(|(_, binding)| binding.clone()));
+        let seen = |binding: &Binding, change| {
+            if push && matches!(change, Change::Registered | Change::Refreshed) {
+                fresh.push(binding.clone());
             }
-            update.each_change(current, |binding, change| {
-                if change != Change::Refreshed || refreshes {
-                    let (aor, binding) = (read.aor.clone(), binding.clone());
-                    events.push_back(RegistrarEvent::Changed { aor, binding, change });
-                }
-            });
+            if change != Change::Refreshed || refreshes {
+                let (aor, binding) = (String::from(&*read.aor), binding.clone());
+                events.push_back(RegistrarEvent::Changed { aor, binding, change });
+            }
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
         //# The binding updates MUST be committed (that is, made visible to
@@ -436,7 +435,8 @@ impl Registrar {
     fn look_up(&mut self, endpoint: &mut Endpoint, waiting: Waiting) {
         // What the store has to sweep is counted from the first REGISTER on.
         self.next_sweep.get_or_insert(self.now + self.config.sweep);
-        let aor = read::registration(&self.config, &waiting.path, &waiting.message, None).map(|read| read.aor);
+        let aor =
+            read::registration(&self.config, &waiting.path, &waiting.message, None).map(|read| read.aor.into_owned());
         match aor {
             Ok(aor) => self.wait(endpoint, waiting, |id| RegistrarEvent::Lookup { id, aor }),
             Err(refused) => self.refuse(endpoint, &waiting.asker(), refused),
@@ -494,6 +494,6 @@ impl core::fmt::Debug for Registrar {
 
 /// A registration read from its message.
 pub(crate) struct Read<'a> {
-    pub(crate) aor: String,
+    pub(crate) aor: Cow<'a, str>,
     pub(crate) registration: Registration<'a>,
 }

@@ -1,13 +1,13 @@
 //! Reads a REGISTER: RFC 3261 section 10.3 steps 2 and 5 to 7 as far as they need no bindings, RFC 5626 section 6, RFC 5627 section 5.1.
 
 use super::{Read, RegistrarConfig};
-use crate::location::{Asked, ContactAsked, Registration, aor_key};
+use crate::location::{Asked, ContactAsked, Registration, aor_key, aor_key_of};
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use sip_message::uri::SipUri;
-use sip_message::{Contact, Header, Message, NameAddr, Params, StatusCode, Uri, ValueError};
+use sip_message::{Contact, ContactParams, Header, Message, NameAddr, Param, StatusCode, Uri};
 use sip_transaction::Path;
 use smallvec::SmallVec;
 
@@ -34,7 +34,7 @@ pub(super) fn registration<'a>(
     config: &RegistrarConfig,
     path: &Path,
     message: &'a Message,
-    to: Option<SipUri<'_>>,
+    to: Option<SipUri<'a>>,
 ) -> Result<Read<'a>, Refused> {
     require(message)?;
     let aor = match to {
@@ -78,17 +78,16 @@ fn require(message: &Message) -> Result<(), Refused> {
 //# field of the request.  If the address-of-record is not valid
 //# for the domain in the Request-URI, the registrar MUST send a
 //# 404 (Not Found) response and skip the remaining steps.
-fn aor(config: &RegistrarConfig, message: &Message, sip: &SipUri<'_>) -> Result<String, Refused> {
+fn aor<'a>(config: &RegistrarConfig, message: &Message, sip: &SipUri<'a>) -> Result<Cow<'a, str>, Refused> {
     let not_found = || Refused::status(StatusCode::NOT_FOUND);
-    let host = sip.host_str();
     let asked = || {
         let uri = message.request_uri().and_then(Result::ok);
-        uri.is_some_and(|uri| uri.as_sip().is_some_and(|uri| uri.host_str().eq_ignore_ascii_case(host)))
+        uri.is_some_and(|uri| uri.as_sip().is_some_and(|uri| sip.has_host(uri.host_str())))
     };
-    if sip.user().is_none() || !(config.domains.iter().any(|own| own.eq_ignore_ascii_case(host)) || asked()) {
+    if sip.user().is_none() || !(config.domains.iter().any(|own| sip.has_host(own)) || asked()) {
         return Err(not_found());
     }
-    Ok(aor_key(sip))
+    Ok(aor_key_of(sip))
 }
 
 /// Whether no proxy stands between the client and this registrar.
@@ -116,13 +115,15 @@ fn outbound_applies(message: &Message) -> bool {
         || message.path().flatten().any(|path| path.uri().is_ok_and(|uri| uri.as_sip().is_some_and(SipUri::ob)))
 }
 
-fn is_flow(contact: &Contact<'_>) -> bool {
-    matches!(contact.instance_id(), Ok(Some(_))) && matches!(contact.reg_id(), Ok(Some(_)))
+fn is_flow(contact: &ContactParams<'_>) -> bool {
+    contact.instance_id.is_some() && matches!(contact.reg_id, Ok(Some(_)))
 }
 
 /// Whether this REGISTER is of a flow, and not of a contact.
 pub(super) fn registers_flow(message: &Message) -> bool {
-    message.contacts().flatten().any(|contact| is_flow(&contact)) && outbound_applies(message)
+    let mut contacts = message.contacts().flatten();
+    contacts.any(|contact| contact.read_params(|_| ()).is_ok_and(|params| is_flow(&params)))
+        && outbound_applies(message)
 }
 
 /// The Path values, checked and joined.
@@ -154,7 +155,9 @@ fn path_vector<'a>(config: &RegistrarConfig, message: &'a Message) -> Result<Cow
         joined.push('<');
         joined.push_str(uri.as_str());
         joined.push('>');
-        push_params(&mut joined, value.params(), |_| true).map_err(|_| BAD())?;
+        for param in value.params() {
+            push_param(&mut joined, &param.map_err(|_| BAD())?);
+        }
     }
     Ok(Cow::Owned(joined))
 }
@@ -176,8 +179,10 @@ fn contacts<'a>(config: &RegistrarConfig, path: &Path, message: &'a Message, aor
         match contact {
             Contact::Any => any = true,
             Contact::Address(address) => {
-                flows |= is_flow(&contact);
-                asked.push(contact_asked(config, path, message, &contact, &address, expires, aor, push)?)
+                let mut kept = String::new();
+                let params = contact.read_params(|param| keep(&mut kept, param)).map_err(|_| BAD())?;
+                flows |= is_flow(&params);
+                asked.push(contact_asked(config, path, message, &address, params, kept, expires, aor, push)?)
             }
         }
     }
@@ -218,8 +223,9 @@ fn contact_asked<'a>(
     config: &RegistrarConfig,
     path: &Path,
     message: &'a Message,
-    contact: &Contact<'a>,
     address: &NameAddr<'a>,
+    params: ContactParams<'a>,
+    kept: String,
     expires: Option<u32>,
     aor: &str,
     push: bool,
@@ -232,7 +238,7 @@ fn contact_asked<'a>(
     //# -  If there is no such parameter, but the request has an
     //# Expires header field, that value MUST be taken as the
     //# requested expiration.
-    let wanted = match contact.expires() {
+    let wanted = match params.expires {
         Ok(Some(seconds)) => Some(seconds),
         Ok(None) => expires,
         // RFC 3261 section 20.10: malformed values should be treated as equivalent to 3600.
@@ -246,7 +252,7 @@ fn contact_asked<'a>(
         let fields = vec![(Header::MinExpires, config.min_expires.to_string())];
         return Err(Refused { status: StatusCode::INTERVAL_TOO_BRIEF, fields });
     };
-    let instance = match contact.instance_id().map_err(|_| BAD())? {
+    let instance = match params.instance_id {
         Some(Cow::Borrowed(id)) => Cow::Borrowed(core::str::from_utf8(id).map_err(|_| BAD())?),
         Some(Cow::Owned(id)) => Cow::Owned(String::from_utf8(id).map_err(|_| BAD())?),
         None => Cow::Borrowed(""),
@@ -290,27 +296,15 @@ fn contact_asked<'a>(
     //# If the registrar processes a Contact header field value
     //# with a reg-id but no instance-id, it simply ignores the reg-id
     //# parameter.
-    let reg_id = match contact.reg_id() {
+    let reg_id = match params.reg_id {
         Ok(Some(id)) if !instance.is_empty() && outbound_applies(message) => id,
         _ => 0,
     };
     let text = core::str::from_utf8(address.uri_bytes()).map_err(|_| BAD())?;
     let wakes = push && super::push::check(config, text, seconds)?;
-    let mut params = String::new();
-    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
-    //# If the contact contained a "pub-gruu" Contact header field
-    //# parameter, the header field parameter MUST be ignored by the
-    //# registrar.
-    //= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
-    //# If the contact contained a "temp-gruu" Contact header field
-    //# parameter, the header field parameter MUST be ignored by the
-    //# registrar.
-    const OURS: [&str; 4] = ["expires", "q", "pub-gruu", "temp-gruu"];
-    let kept = |name: &str| !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
-    push_params(&mut params, address.params(), kept).map_err(|_| BAD())?;
-    let q = contact.q().map_err(|_| BAD())?.unwrap_or(1000);
+    let q = params.q.map_err(|_| BAD())?.unwrap_or(1000);
     let received = is_own_contact(&uri, reg_id, message, path).then_some(*path);
-    Ok(ContactAsked { uri, text, params: Cow::Owned(params), instance, reg_id, q, received, wakes, seconds })
+    Ok(ContactAsked { uri, text, params: Cow::Owned(kept), instance, reg_id, q, received, wakes, seconds })
 }
 
 /// Whether a contact is to be reached over the flow its REGISTER came over: it is one of a registered flow, of a browser, of a
@@ -348,21 +342,30 @@ fn is_all_sips(message: &Message) -> bool {
         && message.path().flatten().all(|path| of(&path))
 }
 
-/// Appends the parameters whose names are `kept`, each with its `;`.
-fn push_params(out: &mut String, params: Params<'_>, kept: impl Fn(&str) -> bool) -> Result<(), ValueError> {
-    for param in params {
-        let param = param?;
-        if !kept(param.name) {
-            continue;
-        }
-        out.push(';');
-        out.push_str(param.name);
-        if let Some(value) = param.value {
-            out.push('=');
-            out.push_str(&unfolded(value.as_bytes()));
-        }
+/// Appends a parameter of a contact, unless it is one that this registrar sets.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//# If the contact contained a "pub-gruu" Contact header field
+//# parameter, the header field parameter MUST be ignored by the
+//# registrar.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-5.1
+//# If the contact contained a "temp-gruu" Contact header field
+//# parameter, the header field parameter MUST be ignored by the
+//# registrar.
+fn keep(out: &mut String, param: &Param<'_>) {
+    const OURS: [&str; 4] = ["expires", "q", "pub-gruu", "temp-gruu"];
+    if !OURS.iter().any(|ours| ours.eq_ignore_ascii_case(param.name)) {
+        push_param(out, param);
     }
-    Ok(())
+}
+
+/// Appends a parameter with its `;`.
+fn push_param(out: &mut String, param: &Param<'_>) {
+    out.push(';');
+    out.push_str(param.name);
+    if let Some(value) = param.value {
+        out.push('=');
+        out.push_str(&unfolded(value.as_bytes()));
+    }
 }
 
 /// What stood over several lines in one (RFC 3261 section 7.3.1), as text.
