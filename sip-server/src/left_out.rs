@@ -1,5 +1,36 @@
 //! What the RFCs ask for and this crate leaves to others, each with the reason. There is no code here.
 
+// RFC 5630: what is the host's, and what is the clients'.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+//= type=exception
+//= reason=the transport for a sip URI is what RFC 3263 says, which the domains decide; who registers over TLS is called over that connection
+//# Proxies SHOULD transport requests using a SIP URI over TLS when it is
+//# possible to set up a TLS connection, or reuse an existing one.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+//= type=exception
+//= reason=nothing is refused for that: the contacts of a request are its user agents' affair
+//# If a proxy needs to reject a request because the URIs are used
+//# inconsistently (e.g., the Request-URI is a SIPS URI, but the Contact
+//# header field is a SIP URI), the proxy SHOULD use response code 400
+//# (Bad Request).
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=exception
+//= reason=nothing is refused for that: the contacts of a request are its user agents' affair
+//# If a redirect server needs to reject a request because the URIs are
+//# used inconsistently (e.g., the Request-URI is a SIPS URI, but the
+//# Contact header field is a SIP URI), the redirect server SHOULD use
+//# response code 400 (Bad Request).
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+//= type=exception
+//= reason=without it a sip URI with an address or a port means UDP, and a sips URI makes the dialog's contacts sips (RFC 3261 12.1.1)
+//# To emphasize what is already defined in [RFC3261], proxies MUST NOT
+//# use the "transport=tls" parameter.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=exception
+//= reason=a contact is shown as its client has registered it, and nothing is put into it
+//# To emphasize what is already defined in [RFC3261], redirect servers
+//# MUST NOT use the "transport=tls" parameter.
+
 // RFC 5627: what user agents do.
 //= https://www.rfc-editor.org/rfc/rfc5627#section-4.1
 //= type=exception

@@ -132,6 +132,10 @@ impl Redirect {
         let targets = match located {
             Located::Targets(targets) => targets,
             Located::Unavailable => Vec::new(),
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+            //# otherwise, the UAS MAY reject the request with a 480 (Temporarily
+            //# Unavailable) response with a Warning header with warn-code 380 "SIPS
+            //# Not Allowed".
             Located::NotSecure => {
                 return reply(endpoint, now, tx, &message, StatusCode::TEMPORARILY_UNAVAILABLE, |response| {
                     response.header(Header::Warning, "380 - \"SIPS Not Allowed\"")
@@ -152,6 +156,25 @@ impl Redirect {
         let mut contacts: Vec<String> = Vec::with_capacity(targets.len());
         for target in targets.iter().filter(|target| !is_own(target)) {
             let mut contact = String::with_capacity(target.uri.len() + 10);
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+            //# If the target UAS had registered
+            //# previously using a SIPS Contact header field, the redirect server
+            //# SHOULD return a SIPS Contact header field if it is in an environment
+            //# where TLS is usable (as described in the previous paragraph).
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+            //# If the target UAS had registered
+            //# previously using a SIPS Contact header field, the redirect server
+            //# SHOULD return a SIPS Contact header field if it is in an environment
+            //# where TLS is usable.
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+            //# If the
+            //# target UAS had registered previously using a SIP Contact header
+            //# field, the redirect server MUST return a SIP Contact header field in
+            //# a 3XX response if it redirects the request.
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+            //# If the target UAS had registered previously
+            //# using a SIP Contact header field, the redirect server MUST return a
+            //# SIP Contact header field in a 3XX response if it chooses to redirect;
             contact.push('<');
             push_public(&mut contact, &target.uri);
             contact.push('>');

@@ -34,6 +34,10 @@ use sip_message::uri::SipUri;
 /// assert_eq!(uri.as_sip().map(|uri| sip_server::aor_key(uri)).as_deref(), Some("sip:alice@atlanta.example.com"));
 /// # Ok::<(), sip_message::uri::UriError>(())
 /// ```
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.2
+//# The
+//# registrar MUST consider AORs that are identical except for one having
+//# the SIP scheme and the other having the SIPS scheme to be equivalent.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
 //# When accessing the
 //# location service constructed by a registrar, the Request-URI

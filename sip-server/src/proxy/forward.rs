@@ -599,6 +599,9 @@ fn request_uri(uri: &Uri<'_>, was_sips: bool) -> Result<(String, bool), StatusCo
         return Err(StatusCode::TEMPORARILY_UNAVAILABLE);
     }
     //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+    //# When a proxy receives a request with a SIP Request-URI, the proxy
+    //# MUST NOT forward the request to a SIPS Request-URI.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
     //# If the target
     //# UAS had registered previously using a SIPS Contact header field, and
     //# the proxy decides to forward the request, the proxy MUST replace that

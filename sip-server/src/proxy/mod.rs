@@ -295,6 +295,10 @@ impl From<Located> for Decision {
             //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
             //# If the proxy needs to reject the request for that reason, the proxy
             //# MUST reject it with a 480 (Temporarily Unavailable) response.
+            //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+            //# In
+            //# this case, the proxy SHOULD include a Warning header with warn-code
+            //# 380 "SIPS Not Allowed".
             Located::NotSecure => Decision::Reject {
                 status: StatusCode::TEMPORARILY_UNAVAILABLE,
                 fields: vec![(Header::Warning, "380 - \"SIPS Not Allowed\"".into())],

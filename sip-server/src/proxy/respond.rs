@@ -396,6 +396,15 @@ impl Proxy {
 //# 480 (Temporarily Unavailable) response with a Warning header with
 //# warn-code 380 "SIPS Not Allowed" response, the proxy MUST NOT recurse
 //# on the response.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+//# When a proxy sends a request using a SIP Request-URI and receives a
+//# 3XX response with a SIPS Contact header field, or a 480 (Temporarily
+//# Unavailable) response with a Warning header with warn-code 381 "SIPS
+//# Required", the proxy MUST NOT recurse on the response.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+//# In this case, the proxy SHOULD forward the best response instead of
+//# recursing, in order to allow for the UAC to take the appropriate
+//# action.
 fn recursion_target(contact: &Contact<'_>, sips: bool) -> Option<Target> {
     let uri = contact.address()?.uri().ok()?;
     let sip = uri.as_sip()?;

@@ -151,6 +151,11 @@ fn push_number(out: &mut String, mut number: u64) {
 //# The quoted strings for temp-gruu and pub-gruu MUST contain a SIP URI.
 fn write_gruus(line: &mut String, aor: &str, binding: &Binding, temporary: &str) {
     //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2.1
+    //# When a GRUU [RFC5627] is assigned to an instance ID/AOR pair through
+    //# registration, the registrar MUST assign both a SIP GRUU and a SIPS
+    //# GRUU.
+    // Both are read alike: the scheme is no part of what is sealed in a GRUU.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2.1
     //# If the Contact header field in the REGISTER request contains a
     //# SIP URI, the registrar MUST return the SIP version of the GRUU.  If
     //# the Contact header field in the REGISTER request contains a SIPS URI,

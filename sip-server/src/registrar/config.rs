@@ -42,7 +42,19 @@ pub struct RegistrarConfig {
     pub max_contacts: usize,
     /// Addresses-of-record in the embedded table: 1,000,000. Beyond, the answer is 503.
     pub max_aors: usize,
-    /// The Service-Route to give to those who register (RFC 3608): name-addrs in order.
+    /// The Service-Route to give to those who register (RFC 3608): name-addrs in order, with `sip:` URIs if clients may send requests to `sip:`
+    /// and `sips:` URIs over it, with `sips:` URIs if to these alone.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2
+    //# If a UA registered with a SIPS Contact header field, the registrar
+    //# returning a service route [RFC3608] MUST return a service route
+    //# consisting of SIP URIs if the intent of the registrar is to allow
+    //# both SIP and SIPS to be used in requests sent by that client.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2
+    //# If a
+    //# UA registers with a SIPS Contact header field, the registrar
+    //# returning a service route MUST return a service route consisting of
+    //# SIPS URIs if the intent of the registrar is to allow only SIPS URIs
+    //# to be used in requests sent by that UA.
     pub service_route: Vec<String>,
     /// The Flow-Timer to give to those who register flows (RFC 5626), in seconds.
     pub flow_timer: Option<u32>,

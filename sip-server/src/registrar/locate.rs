@@ -80,6 +80,14 @@ impl Registrar {
             };
         }
         //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+        //# Proxies MUST NOT use the last-hop exception of [RFC3261] when
+        //# forwarding or retargeting a request to the last hop.
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
+        //# If
+        //# the target UAS had registered previously using a SIP Contact header
+        //# field instead of a SIPS Contact header field, the proxy MUST NOT
+        //# forward the request to the URI indicated in the Contact header field.
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
         //# Specifically,
         //# when a proxy receives a request with a SIPS Request-URI, the proxy
         //# MUST only forward or retarget the request to a SIPS Request-URI.

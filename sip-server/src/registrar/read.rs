@@ -288,6 +288,9 @@ fn contact_asked<'a>(
         //# if all the appropriate URIs are of the SIPS scheme; otherwise, there
         //# could be an inadvertent binding of a secure resource (SIPS) to an
         //# unsecured one (SIP).
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.2
+        //# If the URIs are not of the proper SIPS scheme, the
+        //# registrar MUST reject the REGISTER with a 400 (Bad Request).
         if sip.is_sips() && seconds > 0 && !is_all_sips(message) {
             return Err(BAD());
         }

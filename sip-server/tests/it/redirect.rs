@@ -111,6 +111,54 @@ fn a_request_is_redirected_to_where_its_user_has_registered() {
     assert_eq!(host.redirect.waiting(), 0);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=test
+//# If the target UAS had registered
+//# previously using a SIPS Contact header field, the redirect server
+//# SHOULD return a SIPS Contact header field if it is in an environment
+//# where TLS is usable (as described in the previous paragraph).
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=test
+//# If the target UAS had registered
+//# previously using a SIPS Contact header field, the redirect server
+//# SHOULD return a SIPS Contact header field if it is in an environment
+//# where TLS is usable.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=test
+//# If the
+//# target UAS had registered previously using a SIP Contact header
+//# field, the redirect server MUST return a SIP Contact header field in
+//# a 3XX response if it redirects the request.
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=test
+//# If the target UAS had registered previously
+//# using a SIP Contact header field, the redirect server MUST return a
+//# SIP Contact header field in a 3XX response if it chooses to redirect;
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.4
+//= type=test
+//# otherwise, the UAS MAY reject the request with a 480 (Temporarily
+//# Unavailable) response with a Warning header with warn-code 380 "SIPS
+//# Not Allowed".
+#[test]
+fn a_contact_is_shown_with_the_scheme_it_was_registered_with() {
+    for (contact, sips) in [("<sip:bob@192.0.2.2>", false), ("<sips:bob@192.0.2.2>", true)] {
+        let mut host = Host::new();
+        host.send("REGISTER", "sips:example.com", "r", &format!("Contact: {contact}\r\n"));
+        assert_eq!(status(&host.one(None)), 200);
+        host.send("INVITE", "sip:bob@example.com", "i", "");
+        let answer = host.one(None);
+        assert_eq!((status(&answer), answer.field(Header::Contact)), (302, Some(contact.as_bytes())));
+        host.send("INVITE", "sips:bob@example.com", "j", "");
+        let answer = host.one(None);
+        if sips {
+            assert_eq!((status(&answer), answer.field(Header::Contact)), (302, Some(contact.as_bytes())));
+        } else {
+            assert_eq!(status(&answer), 480);
+            assert_eq!(answer.field(Header::Warning), Some(&b"380 - \"SIPS Not Allowed\""[..]));
+        }
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.3
 //= type=test
 //# Redirect servers MUST ignore features that are not understood (including

@@ -347,6 +347,10 @@ fn a_binding_that_is_not_refreshed_ends() {
 //# if all the appropriate URIs are of the SIPS scheme; otherwise, there
 //# could be an inadvertent binding of a secure resource (SIPS) to an
 //# unsecured one (SIP).
+//= https://www.rfc-editor.org/rfc/rfc5630#section-5.2
+//= type=test
+//# If the URIs are not of the proper SIPS scheme, the
+//# registrar MUST reject the REGISTER with a 400 (Bad Request).
 //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
 //= type=test
 //# A registrar MUST not generate 6xx responses.
