@@ -83,6 +83,8 @@ struct Call {
     answered: bool,
     /// Our hold, or its end, is on its way.
     turning: bool,
+    /// And is to be turned back as soon as the peer has agreed.
+    again: bool,
 }
 
 struct Phone {

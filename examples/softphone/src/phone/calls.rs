@@ -43,7 +43,7 @@ impl Phone {
     pub(super) fn keep(&mut self, call: CallHandle, media: Media, peer: String, waiting: Option<Box<Message>>) {
         self.made += 1;
         let incoming = waiting.is_some();
-        let kept = Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false };
+        let kept = Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false, again: false };
         self.calls.insert(call, kept);
         self.order.push(call);
     }
@@ -102,6 +102,7 @@ impl Phone {
             }
             CallEvent::ChangeFailed { status, .. } => {
                 if let Some(kept) = self.calls.get_mut(&call) {
+                    kept.again = false;
                     if std::mem::take(&mut kept.turning) {
                         let held = kept.media.is_held();
                         kept.media.set_held(!held);
@@ -194,6 +195,7 @@ impl Phone {
         match meaning {
             Some(Meaning::Answer) => {
                 kept.turning = false;
+                let again = std::mem::take(&mut kept.again);
                 if kept.media.answered(message.body()).is_err() {
                     let number = kept.number;
                     self.tell(
@@ -202,6 +204,8 @@ impl Phone {
                         &format!("call {number}: the answer leaves no sound"),
                     );
                     self.hang_up(call);
+                } else if again {
+                    self.turn(call);
                 }
             }
             Some(Meaning::Offer) => {
@@ -299,10 +303,14 @@ impl Phone {
         self.done("hang up", done);
     }
 
-    /// Holds a call, or takes it back.
+    /// Holds a call, or takes it back. While the one is on its way, the other waits.
     pub(super) fn turn(&mut self, call: CallHandle) {
         let now = self.now();
         let Some(kept) = self.calls.get_mut(&call) else { return };
+        if kept.turning {
+            kept.again = !kept.again;
+            return;
+        }
         let held = !kept.media.is_held();
         kept.media.set_held(held);
         kept.turning = true;
