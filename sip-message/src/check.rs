@@ -10,7 +10,7 @@ use crate::index::Entry;
 use crate::message::Message;
 use crate::method::Method;
 use crate::name_addr::Contact;
-use crate::params::Param;
+use crate::params::Raw;
 use crate::scan;
 use crate::status::StatusCode;
 use crate::uri::{Host, Uri};
@@ -459,11 +459,9 @@ impl Message {
             };
             let value = |error: ValueError| fault(FaultKind::Value(error.kind), error.offset);
             let (branch, received) = via.branch_and_received().map_err(value)?;
-            let empty = |branch: &Param<'_>| {
-                branch.value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"z9hG4bK"))
-            };
+            let empty = |branch: &Raw<'_>| branch.value.is_some_and(|value| value.eq_ignore_ascii_case(b"z9hG4bK"));
             if let Some(branch) = branch.filter(empty) {
-                return Err(fault(FaultKind::Branch, via.params().offset_of(&branch)));
+                return Err(fault(FaultKind::Branch, via.params().offset_of(&branch.param())));
             }
             let sent_by = match via.sent_by().map_err(value)?.0 {
                 Host::Ipv4(address) => Some(IpAddr::V4(address)),

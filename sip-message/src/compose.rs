@@ -157,13 +157,14 @@ pub(crate) fn address_line(
         out.push(b' ');
     }
     out.push(b'<');
-    out.extend_from_slice(uri.as_str().as_bytes());
+    out.extend_from_slice(uri.as_bytes());
     out.push(b'>');
     if let Some(tag) = tag {
         out.extend_from_slice(b";tag=");
         out.extend_from_slice(tag.as_bytes());
     }
-    read_value(out, header, from, name.len())
+    plain_value(out, header, from, name.len())?;
+    tight_line(out, from, name.len(), header)
 }
 
 /// Appends a line with this value, folds as the white space they are, if it may stand there.
@@ -187,18 +188,19 @@ pub(crate) fn read_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> Resu
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
-    read_value(out, header, from, name.len())
+    plain_value(out, header, from, name.len())?;
+    finish_line(out, from, name.len(), Some(header))
 }
 
-/// Ends a line whose value has been read before: only what could end the line early is looked for.
-fn read_value(out: &mut Vec<u8>, header: Header, from: usize, name_len: usize) -> Result<Entry, BuildError> {
+/// Whether a value that has been read before may end here: only what could end the line early is looked for.
+fn plain_value(out: &mut Vec<u8>, header: Header, from: usize, name_len: usize) -> Result<(), BuildError> {
     let value = out.get(from + name_len + 2..).unwrap_or_default();
-    if !is_plain(value) {
-        let offset = value.iter().position(|&b| is_control(b)).unwrap_or(0);
-        out.truncate(from);
-        return Err(BuildError::new(BuildFault::Control { offset }, Some(header)));
+    if is_plain(value) {
+        return Ok(());
     }
-    finish_line(out, from, name_len, Some(header))
+    let offset = value.iter().position(|&b| is_control(b)).unwrap_or(0);
+    out.truncate(from);
+    Err(BuildError::new(BuildFault::Control { offset }, Some(header)))
 }
 
 /// Whether nothing in a value can end its line.

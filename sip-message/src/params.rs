@@ -102,11 +102,24 @@ impl<'a> Params<'a> {
     /// As [`token`](Params::token).
     #[inline]
     pub(crate) fn token_bytes(&self, name: &str) -> Result<Option<&'a [u8]>, ValueError> {
+        if let Some(value) = self.first_token(name) {
+            return Ok(Some(value));
+        }
         match self.find(name)? {
             None => Ok(None),
             Some(Raw { value: Some(value), token: true, .. }) => Ok(Some(value)),
             Some(raw) => Err(ValueError::new(ValueFault::Param, self.offset_of(&raw.param()))),
         }
+    }
+
+    /// The value of the first parameter if that is `name=token`, as nearly all tags are, and nothing else; `None` says nothing.
+    #[inline]
+    fn first_token(&self, name: &str) -> Option<&'a [u8]> {
+        let (written, value) = self.rest.strip_prefix(b";")?.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b"=").filter(|_| written.eq_ignore_ascii_case(name.as_bytes()))?;
+        let end = scan::skip(value, 0, scan::TOKEN);
+        let ended = matches!(value.get(end), None | Some(b';'));
+        value.get(..end).filter(|token| ended && !token.is_empty())
     }
 
     /// Whether the value of `param`, one of these parameters, is a `token`.
@@ -221,7 +234,7 @@ impl<'a> Iterator for Params<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Raw<'a> {
     pub(crate) name: &'a [u8],
-    value: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
     /// Whether the value is a `token`.
     pub(crate) token: bool,
 }

@@ -1,7 +1,7 @@
 //! The Via header field.
 
 use crate::error::{ValueError, ValueFault};
-use crate::params::{Param, Params};
+use crate::params::{Param, Params, Raw};
 use crate::scan;
 use crate::uri::{Host, host_port, ipv4_at};
 use crate::value::FieldValue;
@@ -151,17 +151,16 @@ impl<'a> Via<'a> {
     }
 
     /// The first `branch`, and the address of the first `received`: both in one walk.
-    pub(crate) fn branch_and_received(&self) -> Result<(Option<Param<'a>>, Option<IpAddr>), ValueError> {
+    pub(crate) fn branch_and_received(&self) -> Result<(Option<Raw<'a>>, Option<IpAddr>), ValueError> {
         let (mut branch, mut received) = (None, None);
         let mut rest = self.params;
         while let Some(raw) = rest.next_raw()? {
             match raw.name.len() {
                 6 if branch.is_none() && raw.name.eq_ignore_ascii_case(b"branch") => {
-                    let param = raw.param();
                     if !raw.token {
-                        return Err(ValueError::new(ValueFault::Param, self.params.offset_of(&param)));
+                        return Err(ValueError::new(ValueFault::Param, self.params.offset_of(&raw.param())));
                     }
-                    branch = Some(param);
+                    branch = Some(raw);
                 }
                 8 if received.is_none() && raw.name.eq_ignore_ascii_case(b"received") => {
                     received = Some(self.address(&raw.param())?);

@@ -37,7 +37,7 @@ use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Event, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
-use crate::session_timer::{SessionTimer, has_token};
+use crate::session_timer::SessionTimer;
 use asked::{Asked, Unacked};
 use callee::Ringing;
 use caller::Calling;
@@ -144,10 +144,10 @@ impl Peer {
         }
         if message.has(Header::Supported) {
             self.0 &= Peer::UPDATE;
-            for (flag, tag) in Peer::TAGS {
-                if has_token(message, Header::Supported, tag) {
-                    self.0 |= flag;
-                }
+            for tag in message.fields(Header::Supported).flat_map(|field| field.split(|&b| b == b',')) {
+                let tag = tag.trim_ascii();
+                let known = Peer::TAGS.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(tag));
+                self.0 |= known.map_or(0, |(flag, _)| *flag);
             }
         }
     }
