@@ -43,7 +43,8 @@ impl Phone {
     pub(super) fn keep(&mut self, call: CallHandle, media: Media, peer: String, waiting: Option<Box<Message>>) {
         self.made += 1;
         let incoming = waiting.is_some();
-        let kept = Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false, again: false };
+        let kept =
+            Call { number: self.made, media, peer, incoming, waiting, answered: false, turning: false, again: false };
         self.calls.insert(call, kept);
         self.order.push(call);
     }
