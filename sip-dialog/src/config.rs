@@ -45,6 +45,8 @@ pub struct UserAgentConfig {
     pub reliable: Reliable,
     /// What happens to a 3xx.
     pub redirect: Redirect,
+    /// Whether this user agent is called by `sips:` URIs, by `sip:` URIs, or by either.
+    pub sips: Sips,
     /// Whether identities that peers assert in P-Asserted-Identity are to be believed, and ours may be told: the peers are
     /// inside the trust domain of RFC 3325.
     pub trusted: bool,
@@ -89,6 +91,7 @@ impl UserAgentConfig {
             session_timer: SessionTimerConfig::default(),
             reliable: Reliable::OnDemand,
             redirect: Redirect::Report,
+            sips: Sips::Either,
             trusted: false,
             no_answer: Some(Duration::from_secs(180)),
             unanswered: Some(Duration::from_secs(300)),
@@ -121,6 +124,20 @@ pub enum Reliable {
     /// Whenever the peer supports it.
     Always,
     /// Never: 100rel is not offered, and calls that require it are refused 420.
+    Never,
+}
+
+/// The URIs a user agent is reached by (RFC 5630 section 5.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Sips {
+    /// Either, as the host writes its Contact. A request to a `sip:` URI is answered with a `sip:` Contact, and one to a `sips:` URI with
+    /// that.
+    Either,
+    /// `sips:` alone: requests to `sip:` URIs are refused with 480 and Warning 381, those to `sips:` URIs whose Contact is no such with 400, and
+    /// registrations are made with `sips:` Contacts.
+    Only,
+    /// `sip:` alone: requests to `sips:` URIs are refused with 480 and Warning 380, and registrations are made with `sip:` Contacts.
     Never,
 }
 

@@ -8,6 +8,7 @@ use alloc::string::String;
 use core::fmt::Write;
 use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
 
+use crate::agent::sips::secure_routes;
 use crate::agent::way::is_sips;
 use crate::codec::{Reader, Wire};
 use crate::error::DialogError;
@@ -503,6 +504,12 @@ pub(crate) fn request_line<'a>(
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
         //# The UAC MUST NOT add a Route header field to the request.
         return (Cow::Borrowed(target), None);
+    }
+    // A proxy that wrote a SIP URI is asked for the same securely.
+    let secured = is_sips(target.as_bytes()).then(|| secure_routes(route_set)).flatten();
+    if let Some(secured) = secured {
+        let (uri, route) = request_line(target, &secured);
+        return (Cow::Owned(uri.into_owned()), route.map(|route| Cow::Owned(route.into_owned())));
     }
     let (first, rest) = first_route(route_set);
     let uri = first_uri(first);

@@ -52,6 +52,9 @@ pub enum CommandError {
     /// The transaction layer did not take the message.
     #[error("not sent: {0}")]
     Send(#[from] SendErrorKind),
+    /// What was asked for within secure URIs (`sips:`) would go on without: see [`Invite::allow_insecure`](crate::Invite::allow_insecure).
+    #[error("less secure than what asked for it")]
+    Insecure,
     /// A limit of the configuration is reached.
     #[error("a limit is reached")]
     Full,

@@ -127,7 +127,7 @@ pub use body::{Body, carries_session};
 pub use call::callee::{Progress, Reply};
 pub use call::caller::Invite;
 pub use call::{CallInfo, CallState, Role};
-pub use config::{Limits, Redirect, RegistrationConfig, Reliable, Serves, UserAgentConfig};
+pub use config::{Limits, Redirect, RegistrationConfig, Reliable, Serves, Sips, UserAgentConfig};
 pub use dialog::{Damage, Dialog, Order, damage};
 pub use dialog_info::{Applied, DialogInfo, DialogPhase, DialogSource, DialogState, DialogTable, Party};
 pub use dtmf::Tone;

@@ -214,7 +214,7 @@ impl UserAgentCore {
         let Some(found) = self.publications.get_mut(id) else { return Err(CommandError::Unknown) };
         let (wanted, etag, leaving) = (found.wanted.clone(), found.etag.clone(), found.leaving);
         let own_auth = found.auth.take();
-        let way = self.way(&wanted.origin);
+        let way = self.way_to(&wanted.origin, &wanted.target);
         let (mut builder, _) = self.outside(Method::Publish, &wanted.origin, &way, &wanted.target, None)?;
         builder = self
             .dress(builder)

@@ -270,7 +270,7 @@ impl UserAgentCore {
         if !self.sub_room() {
             return Err(CommandError::Full);
         }
-        let way = self.way(origin);
+        let way = self.way_to(origin, target);
         let (builder, tag) = self.outside(Method::Refer, origin, &way, target, None)?;
         let message = refer.on(self.dress_session(builder, &way.contact)).build()?;
         let mut sub = Subscription::new(Side::Subscriber, "refer", REPORT, way.contact.clone());
@@ -407,7 +407,7 @@ impl UserAgentCore {
         };
         let contact = match dialog.and_then(|id| self.dialogs.get(id)) {
             Some(entry) => entry.contact.clone(),
-            None => self.contact_for(path),
+            None => self.contact_to(path, &message),
         };
         let mut sub = Subscription::new(Side::Notifier, &event, REPORT, contact);
         sub.refer = true;

@@ -21,10 +21,12 @@ use sip_transaction::cores::{Id as _, Key};
 use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
 use crate::agent::client::{Final, Over, Purpose};
+use crate::agent::sips::{is_sips_value, schemed, turned};
 use crate::agent::way::address;
 use crate::agent::{Bound, UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::codec::wire;
+use crate::config::Sips;
 use crate::deadlines::Deadline;
 use crate::dialog;
 use crate::error::{CommandError, DialogError};
@@ -112,6 +114,58 @@ impl Register {
     pub fn keepalive(mut self, interval: Duration) -> Self {
         self.keepalive = Some(interval);
         self
+    }
+}
+
+impl Register {
+    /// Settles which schemes Contacts and address-of-record have; returns the Contact.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.1
+    //# If a UA wishes to be reachable with a SIPS URI, the UA MUST register
+    //# with a SIPS Contact header field.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.1
+    //# If a UA does not wish to be reached with a SIPS URI, it MUST register
+    //# with a SIP Contact header field.
+    fn settle_schemes(&mut self, contact: Arc<str>, policy: Sips) -> Arc<str> {
+        let all = core::iter::once(&*contact).chain(self.also.iter().map(String::as_str));
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.1
+        //# Because registering with a SIPS Contact header field implies a
+        //# binding of both a SIPS Contact and a corresponding SIP Contact to the
+        //# AOR, a UA MUST NOT include both the SIPS and the SIP versions of the
+        //# same Contact header field in a REGISTER request; the UA MUST only use
+        //# the SIPS version in this case.
+        let mut settled: Vec<String> = Vec::new();
+        for value in all {
+            let secure = turned(value, true);
+            let value = match policy {
+                Sips::Only => secure.clone().unwrap_or_else(|| value.into()),
+                Sips::Never => turned(value, false).unwrap_or_else(|| value.into()),
+                Sips::Either => value.into(),
+            };
+            let same = |other: &String| {
+                *other == value || turned(other, true) == Some(value.clone()) || secure.as_ref() == Some(other)
+            };
+            match settled.iter_mut().find(|other| same(other)) {
+                Some(other) if is_sips_value(&value) => *other = value,
+                Some(_) => {}
+                None => settled.push(value),
+            }
+        }
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.1
+        //# If all the Contact header fields in a REGISTER request are SIPS, the
+        //# UAC MUST use SIPS AORs in the From and To header fields in the
+        //# REGISTER request.
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.1
+        //# If at least one of the Contact header fields is
+        //# not SIPS (e.g., sip, mailto, tel, http, https), the UAC MUST use SIP
+        //# AORs in the From and To header fields in the REGISTER request.
+        let secure = settled.iter().all(|value| is_sips_value(value));
+        if let Some(from) = turned(&self.origin.from, secure) {
+            self.origin.from = from;
+        }
+        let mut settled = settled.into_iter();
+        let contact = settled.next().map_or(contact, Into::into);
+        self.also = settled.collect();
+        contact
     }
 }
 
@@ -220,7 +274,7 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         now: Instant,
-        register: Register,
+        mut register: Register,
     ) -> Result<RegistrationId, CommandError> {
         self.advance(now);
         let malformed = || CommandError::Dialog(DialogError::Malformed);
@@ -239,6 +293,7 @@ impl UserAgentCore {
             Some(contact) => contact.as_str().into(),
             None => self.contact.clone(),
         };
+        let contact = register.settle_schemes(contact, self.config.sips);
         let (call_id, tag) = (self.token().into(), self.token().into());
         let registration = Registration {
             state: State::Trying,
@@ -329,7 +384,11 @@ impl UserAgentCore {
         let before = (found.tx.take(), found.path, found.contact.clone(), found.state);
         found.path = path;
         if let Some(contact) = contact {
-            found.contact = contact.into();
+            // The address-of-record stays, and with it the scheme.
+            found.contact = match found.wanted.also.is_empty() {
+                true => schemed(&contact.into(), is_sips_value(&found.wanted.origin.from)),
+                false => contact.into(),
+            };
         }
         let expires = found.wanted.expires;
         let sent = self.send_register(ep, id, Some(expires));

@@ -117,7 +117,7 @@ impl UserAgentCore {
         if method == Method::Message && request.headers.has(Header::Contact) {
             return Err(CommandError::HeaderNotAllowed);
         }
-        let way = self.way(&request.origin);
+        let way = self.way_to(&request.origin, &request.target);
         let to = asks.then_some(request.origin.from.as_str());
         let (mut builder, _) = self.outside(method, &request.origin, &way, &request.target, to)?;
         //= https://www.rfc-editor.org/rfc/rfc3428#section-4

@@ -240,7 +240,7 @@ impl UserAgentCore {
         if !self.sub_room() {
             return Err(CommandError::Full);
         }
-        let way = self.way(&subscribe.origin);
+        let way = self.way_to(&subscribe.origin, &subscribe.target);
         let (mut builder, tag) = self.outside(Method::Subscribe, &subscribe.origin, &way, &subscribe.target, None)?;
         //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.2
         //# Subscribers MUST include exactly one "Event" header field in SUBSCRIBE

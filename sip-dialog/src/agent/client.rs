@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use sip_message::{Header, HeaderName, Lines, Message, Method, RequestBuilder, ResponseBuilder, StatusCode};
 use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
 
+use super::sips::is_sips_value;
 use super::way::is_sips;
 use super::{UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
@@ -620,7 +621,21 @@ fn destination(over: Over, message: &Message) -> Destination {
     if let Some(path) = over.pin {
         // A WebSocket may have its TLS from a gateway in front of us; UDP and TCP have none.
         let safe = path.transport.is_secure() || path.transport.is_websocket();
-        if safe || !uri.is_some_and(is_sips) {
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+        //# If the route is not empty and the Route header field
+        //# entry is a SIPS URI without the lr parameter, the UAC MUST send the
+        //# request over TLS using a SIPS Request-URI corresponding to the
+        //# topmost entry in the route set.
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+        //# When the UAC is using a SIP Request-URI, if the route set is not
+        //# empty and the topmost Route header field entry is a SIPS URI with the
+        //# lr parameter, the UAC MUST send the request over TLS (using a SIP
+        //# Request-URI).
+        let secure = || {
+            let top = message.field(Header::Route).and_then(|routes| core::str::from_utf8(routes).ok());
+            uri.is_some_and(is_sips) || top.is_some_and(is_sips_value)
+        };
+        if safe || !secure() {
             return Destination::path(path);
         }
     }

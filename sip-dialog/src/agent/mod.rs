@@ -6,6 +6,7 @@
 mod all;
 pub(crate) mod client;
 pub(crate) mod server;
+pub(crate) mod sips;
 pub(crate) mod way;
 
 use alloc::boxed::Box;

@@ -197,6 +197,9 @@ impl UserAgentCore {
         //# (based on the matching rules in Section 17.2.3), the UAS core SHOULD
         //# generate a 482 (Loop Detected) response and pass it to the server
         //# transaction.
+        if self.refused_scheme(ep, tx, &message) {
+            return;
+        }
         let key = self.merge_key(&message, &ids);
         if self.merged.contains_key(&key) {
             return self.reply(ep, tx, &message, status(482));

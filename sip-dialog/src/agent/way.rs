@@ -24,21 +24,6 @@ pub(crate) struct Way {
     pub(crate) auth: Option<Box<AuthContext>>,
 }
 
-/// A Contact value whose URI is turned from `sip:` to `sips:`, if it is to be.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
-//# If the "secure" flag is true, that URI MUST be a SIPS URI.
-//= https://www.rfc-editor.org/rfc/rfc3261#section-26.3.1
-//# All SIP elements that support TLS MUST also support the SIPS URI scheme.
-pub(crate) fn secured(contact: &Arc<str>, secure: bool) -> Arc<str> {
-    match secure.then(|| contact.find("sip:")).flatten() {
-        Some(at) => {
-            let (head, tail) = contact.split_at(at);
-            alloc::format!("{head}sips{}", tail.get(3..).unwrap_or_default()).into()
-        }
-        None => contact.clone(),
-    }
-}
-
 /// A From or To value given by the host.
 pub(crate) fn address(value: &str) -> Result<NameAddr<'_>, CommandError> {
     NameAddr::parse_value(value.as_bytes()).map_err(|_| CommandError::Dialog(DialogError::Malformed))

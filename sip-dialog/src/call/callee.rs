@@ -9,7 +9,6 @@ use sip_transaction::{Endpoint, Instant, Outcome, Path, ServerTxId};
 
 use super::{Call, CallState, Entry, Peer, Role};
 use crate::agent::server::Served;
-use crate::agent::way::{secured, wants_sips};
 use crate::agent::{UserAgentCore, status};
 use crate::body::Body;
 use crate::codec::wire;
@@ -214,8 +213,7 @@ impl UserAgentCore {
                 return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
             }
         };
-        let mut entry =
-            Entry::new(dialog, secured(&self.contact_for(path), wants_sips(&message)), Self::pin_for(path, &message));
+        let mut entry = Entry::new(dialog, self.contact_to(path, &message), Self::pin_for(path, &message));
         entry.learn(&message);
         entry.learn_packages(&message);
         entry.timer = timer;

@@ -10,14 +10,14 @@ use sip_message::{DialogIds, Header, Message, Method, NameAddr, Uri};
 use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 
 use super::prack::Order;
+use super::redirect::redirect_target;
 use super::{Call, CallState, Entry, Role};
 use crate::agent::client::{Final, Over, Purpose, send_ack};
 use crate::agent::server::Served;
-use crate::agent::way::secured;
+use crate::agent::way::is_sips;
 use crate::agent::{UserAgentCore, status};
 use crate::body::{self, Body};
 use crate::codec::wire;
-use crate::config::Redirect;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
 use crate::error::CommandError;
@@ -51,6 +51,7 @@ pub struct Invite {
     pub(crate) refer: Option<SubscriptionId>,
     pub(crate) reports_dialog: bool,
     pub(crate) identity: Option<Identity>,
+    insecure: bool,
     token: Option<Token>,
 }
 
@@ -69,6 +70,7 @@ impl Invite {
             refer: None,
             reports_dialog: false,
             identity: None,
+            insecure: false,
             token: None,
         }
     }
@@ -169,6 +171,18 @@ impl Invite {
         self
     }
 
+    /// Allows a call to a SIP URI that a REFER within secure URIs asks for: whoever was asked has agreed that what was secure goes on
+    /// insecurely.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.3
+    //# If that initial dialog was
+    //# established using SIPS, then the UAC MUST NOT establish a new one
+    //# using SIP, unless there is an explicit authorization given by the
+    //# recipient of the REFER request.
+    pub fn allow_insecure(mut self) -> Self {
+        self.insecure = true;
+        self
+    }
+
     /// Names the dialog of this call in the report of its success, so that whoever sent the REFER can fetch the far end back with
     /// [`sipfrag_replaces`](crate::sipfrag_replaces). For those who trust each other: whoever knows it can take over the call.
     pub fn reporting_dialog(mut self) -> Self {
@@ -187,10 +201,10 @@ pub(crate) struct Calling {
     pub(crate) pin: Option<Path>,
     timer: SessionTimer,
     /// Where 3xx responses have sent us, to a new target or through a proxy, and where we have been.
-    targets: VecDeque<(String, bool)>,
-    seen: Vec<String>,
+    pub(super) targets: VecDeque<(String, bool)>,
+    pub(super) seen: Vec<String>,
     /// The first Route is that of a proxy a 305 has sent us through.
-    through: bool,
+    pub(super) through: bool,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
     /// What answers the offer in that 2xx if the host does not.
@@ -230,24 +244,15 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// A value is malformed, the next hop cannot be reached, or there are too many calls.
+    /// A value is malformed, the next hop cannot be reached, or there are too many calls; it is made for a REFER and less secure than that
+    /// ([`allow_insecure`](Invite::allow_insecure)).
     pub fn invite(&mut self, ep: &mut Endpoint, now: Instant, invite: Invite) -> Result<CallHandle, CommandError> {
         self.advance(now);
         if self.config.limits.calls.is_some_and(|limit| self.calls.len() >= limit) {
             return Err(CommandError::Full);
         }
-        let mut way = self.way(&invite.origin);
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
-        //# If the request has a Request-URI or a topmost Route header field value
-        //# with a SIPS URI, the Contact header field MUST contain a SIPS URI.
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
-        //# If the Request-URI or top Route header field value contains a SIPS URI,
-        //# the Contact header field MUST contain a SIPS URI as well.
-        let top = way.routes.trim_start_matches('<');
-        let secure = [invite.target.as_str(), top]
-            .iter()
-            .any(|uri| uri.get(..5).is_some_and(|s| s.eq_ignore_ascii_case("sips:")));
-        way.contact = secured(&way.contact, secure);
+        self.check_derived(&invite)?;
+        let way = self.way_to(&invite.origin, &invite.target);
         let timer = SessionTimer::default();
         let fields = timer.request(&self.config.session_timer);
         let (mut builder, _) =
@@ -333,6 +338,21 @@ impl UserAgentCore {
                 Err(error)
             }
         }
+    }
+
+    /// Whether a call that is made for a REFER is as secure as that was.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.3
+    //# If that initial dialog was
+    //# established using SIPS, then the UAC MUST NOT establish a new one
+    //# using SIP, unless there is an explicit authorization given by the
+    //# recipient of the REFER request.
+    fn check_derived(&self, invite: &Invite) -> Result<(), CommandError> {
+        let Some(sub) = invite.refer.filter(|_| !invite.insecure).and_then(|id| self.subscriptions.get(id)) else {
+            return Ok(());
+        };
+        let secure = sub.dialog.and_then(|id| self.dialogs.get(id)).is_some_and(|entry| entry.dialog.is_secure());
+        let plain = invite.target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:"));
+        if secure && plain { Err(CommandError::Insecure) } else { Ok(()) }
     }
 
     /// The early dialog a response belongs to: the one that is known, or a new one.
@@ -766,7 +786,11 @@ impl UserAgentCore {
         if let Some(response) = &outcome.response {
             let follow = match response.status().map_or(0, |status| status.code()) {
                 422 => self.ask_longer(call, &mut outcome),
-                300..=399 => self.redirected(call, response.clone()),
+                300..=399 => {
+                    let secure =
+                        outcome.request.as_ref().and_then(|request| request.request_uri_bytes()).is_some_and(is_sips);
+                    self.redirected(call, response.clone(), secure)
+                }
                 400..=599 => self.has_next_target(call),
                 _ => false,
             };
@@ -780,6 +804,12 @@ impl UserAgentCore {
         //# A UAC MUST treat any final response it does not recognize as being
         //# equivalent to the x00 response code of that class, and MUST be able to
         //# process the x00 response code for all classes.
+        //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1
+        //# Upon receiving a 416 response or a 480 (Temporarily Unavailable)
+        //# response with a Warning header with warn-code 380 "SIPS Not Allowed",
+        //# a UAC MUST NOT re-attempt the request by automatically replacing the
+        //# SIPS scheme with a SIP scheme as described in [RFC3261], Section
+        //# 8.1.3.5, as it would be a security vulnerability.
         let cause = Self::refusal(outcome.status, outcome.response.is_some(), outcome.unreachable);
         self.end_call(ep, call, cause, outcome.response);
     }
@@ -796,92 +826,6 @@ impl UserAgentCore {
             return false;
         }
         calling.timer.request(&config).set_on(request).is_ok()
-    }
-
-    /// Keeps the contacts of a 3xx that have not been tried, best first. Whether one is to be tried.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
-    //# Upon receipt of a redirection response (for example, a 301 response
-    //# status code), clients SHOULD use the URI(s) in the Contact header field
-    //# to formulate one or more new requests based on the redirected request.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
-    //# As with proxy recursion, a client processing 3xx class responses MUST
-    //# NOT add any given URI to the target set more than once.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.3
-    //# If there is no explicit expiration time, the address is only valid once
-    //# for recursing, and MUST NOT be cached for future transactions.
-    fn redirected(&mut self, call: CallHandle, response: Box<Message>) -> bool {
-        let mut targets: Vec<(u16, String)> = Vec::new();
-        for contact in response.contacts().take(32) {
-            let Ok(contact) = contact else { continue };
-            let Some(Ok(uri)) = contact.address().map(NameAddr::uri) else { continue };
-            let Some(cleaned) = redirect_target(&uri) else { continue };
-            targets.push((contact.q().ok().flatten().unwrap_or(1000), cleaned));
-        }
-        targets.sort_by_key(|(q, _)| core::cmp::Reverse(*q));
-        let targets: Vec<String> = targets.into_iter().map(|(_, uri)| uri).collect();
-        let follow = match self.config.redirect {
-            Redirect::Follow(most) => usize::from(most),
-            Redirect::Report => 0,
-        };
-        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
-        let through = response.status().is_some_and(|status| status.code() == 305);
-        for target in &targets {
-            if calling.seen.len() < follow && !calling.seen.contains(target) {
-                calling.seen.push(target.clone());
-                calling.targets.push_back((target.clone(), through));
-            }
-        }
-        let more = !calling.targets.is_empty();
-        self.call_event(call, CallEvent::Redirected { message: response, targets });
-        more
-    }
-
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
-    //# When a failure for a particular contact address is received, the client
-    //# SHOULD try the next contact address.
-    fn has_next_target(&self, call: CallHandle) -> bool {
-        let calling = self.calls.get(call).and_then(|found| found.calling.as_ref());
-        calling.is_some_and(|calling| !calling.targets.is_empty())
-    }
-
-    /// Sends the INVITE again: to the next target if there is one, else to where it went.
-    fn try_again(&mut self, ep: &mut Endpoint, call: CallHandle, outcome: &mut Final) -> bool {
-        let Some(mut request) = outcome.request.take() else { return false };
-        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.4
-        //# The requested resource MUST be accessed through the proxy given by the
-        //# Contact field.
-        let next = calling.targets.pop_front();
-        if next.is_some() && core::mem::take(&mut calling.through) {
-            // That proxy is not the way to the next target.
-            request.pop_route();
-        }
-        if let Some((proxy, true)) = &next {
-            let loose = if proxy.split(';').any(|param| param.eq_ignore_ascii_case("lr")) { "" } else { ";lr" };
-            if request.push_route(alloc::format!("<{proxy}{loose}>")).is_err() {
-                return false;
-            }
-            calling.through = true;
-        } else if let Some((target, _)) = next {
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
-            //# In order to create a request based on a contact address in a 3xx
-            //# response, a UAC MUST copy the entire URI from the target set into the
-            //# Request-URI, except for the "method-param" and "header" URI parameters
-            //# (see Section 19.1.1 for a definition of these parameters).
-            if request.set_request_uri(&target).is_err() {
-                return false;
-            }
-        }
-        let over = Over { pin: calling.pin, strict: outcome.strict };
-        match self.resend(ep, request, over, Purpose::Invite(call), outcome.auth.take()) {
-            Ok(tx) => {
-                if let Some(found) = self.calls.get_mut(call) {
-                    found.client = Some(tx);
-                }
-                true
-            }
-            Err(_) => false,
-        }
     }
 
     /// It has rung long enough.
@@ -904,25 +848,6 @@ impl UserAgentCore {
 fn owed_refusal(request: &Message, message: &Message) -> Option<Body> {
     let offer = !body::carries_session(request) && body::carries_session(message);
     offer.then(|| body::refusal(message)).flatten()
-}
-
-/// A contact of a 3xx as a Request-URI: without `method` and headers. `None` if it cannot be called.
-fn redirect_target(uri: &Uri<'_>) -> Option<String> {
-    let sip = match uri {
-        Uri::Sip(sip) => sip,
-        Uri::Tel(_) => return Some(uri.as_str().into()),
-        _ => return None,
-    };
-    let head = sip.as_str().len() - sip.params().as_str().len() - sip.headers().as_str().len();
-    let mut out = String::from(sip.as_str().get(..head)?);
-    for param in sip.params().as_str().split(';').filter(|param| !param.is_empty()) {
-        let name = param.split('=').next().unwrap_or_default();
-        if !name.eq_ignore_ascii_case("method") {
-            out.push(';');
-            out.push_str(param);
-        }
-    }
-    Some(out)
 }
 
 impl Fields {

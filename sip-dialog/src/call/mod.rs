@@ -9,7 +9,7 @@
 //!                         └─ reject, CANCEL, no PRACK ─► ended
 //! ```
 //! This module owns what both sides share; `caller` and `callee` begin calls, `change` changes them, `asked` lets the peer do so, and
-//! `hold`, `prack`, `info` and `end` do what their names say.
+//! `hold`, `prack`, `info`, `redirect` and `end` do what their names say.
 
 pub(crate) mod asked;
 pub(crate) mod callee;
@@ -19,6 +19,7 @@ pub(crate) mod end;
 pub(crate) mod hold;
 pub(crate) mod info;
 pub(crate) mod prack;
+pub(crate) mod redirect;
 pub(crate) mod survive;
 
 use alloc::boxed::Box;
@@ -27,6 +28,7 @@ use alloc::vec::Vec;
 use sip_message::{Header, Message, StatusCode, Uri};
 use sip_transaction::{ClientTxId, Endpoint, FlowId, Path, ServerTxId};
 
+use crate::agent::sips::{is_sips_value, schemed};
 use crate::agent::{UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::body::Body;
@@ -229,6 +231,20 @@ impl Entry {
 
     pub(crate) fn learn(&mut self, message: &Message) {
         self.peer.learn(message);
+    }
+
+    /// Another Contact of ours, which is as secure as the one before.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.2
+    //# When a target refresh occurs within a dialog (e.g., re-INVITE
+    //# request, UPDATE request), the UAC MUST include a Contact header field
+    //# with a SIPS URI if the original request used a SIPS Request-URI.
+    //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.2
+    //# When a target refresh occurs within a dialog (e.g., re-INVITE
+    //# request, UPDATE request), the UAS MUST include a Contact header field
+    //# with a SIPS URI if the original request used a SIPS Request-URI.
+    pub(crate) fn move_to(&mut self, contact: &Arc<str>) {
+        let secure = self.dialog.is_secure() || is_sips_value(&self.contact);
+        self.contact = schemed(contact, secure);
     }
 
     /// Takes the Contact of a message that refreshes the target. Whether it is another.

@@ -8,6 +8,7 @@ use sip_transaction::{Endpoint, FlowId, Instant, Path};
 use smallvec::SmallVec;
 
 use super::{CallState, Peer};
+use crate::agent::sips::{is_sips_value, schemed};
 use crate::agent::{Bound, UserAgentCore};
 use crate::error::CommandError;
 use crate::event::CallEvent;
@@ -104,7 +105,7 @@ impl UserAgentCore {
             let Some(entry) = self.dialogs.get_mut(dialog) else { continue };
             let (call, subs) = (entry.call, entry.subs.clone());
             if let Some(contact) = &contact {
-                entry.contact = contact.as_str().into();
+                entry.move_to(&contact.as_str().into());
             }
             self.pin_dialog(dialog, Some(path));
             for sub in subs {
@@ -136,11 +137,11 @@ impl UserAgentCore {
         let contact: Arc<str> = contact.into().into();
         for dialog in self.dialogs_of(call) {
             if let Some(entry) = self.dialogs.get_mut(dialog) {
-                entry.contact = contact.clone();
+                entry.move_to(&contact);
             }
         }
         if let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) {
-            calling.contact = contact;
+            calling.contact = schemed(&contact, is_sips_value(&calling.contact));
         }
         Ok(())
     }

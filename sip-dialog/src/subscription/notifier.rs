@@ -58,7 +58,7 @@ impl UserAgentCore {
             return self.bad_event(ep, tx, &message);
         }
         let value = text_of(&message, Header::Event);
-        let sub = Subscription::new(Side::Notifier, &value, expires, self.contact_for(path));
+        let sub = Subscription::new(Side::Notifier, &value, expires, self.contact_to(path, &message));
         if let Some(id) = self.keep_asked(ep, tx, path, dialog, &message, sub) {
             let expires = Duration::from_secs(u64::from(expires));
             self.sub_event(id, SubscriptionEvent::Incoming { message, expires });

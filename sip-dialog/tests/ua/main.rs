@@ -29,6 +29,7 @@ mod reliable;
 mod requests;
 mod routes;
 mod services;
+mod sips;
 mod subscription;
 mod timers;
 mod transfer;

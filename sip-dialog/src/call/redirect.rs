@@ -1,0 +1,148 @@
+//! Calls that are sent elsewhere: the contacts of a 3xx, and the INVITE sent again (RFC 3261 section 8.1.3.4).
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use sip_message::{Header, Message, NameAddr, Uri};
+use sip_transaction::Endpoint;
+
+use super::caller::Calling;
+use crate::agent::UserAgentCore;
+use crate::agent::client::{Final, Over, Purpose};
+use crate::agent::sips::{is_sips_value, schemed, secure_routes, turned};
+use crate::agent::way::is_sips;
+use crate::config::Redirect;
+use crate::event::CallEvent;
+use crate::id::CallHandle;
+
+impl UserAgentCore {
+    /// Keeps the contacts of a 3xx that have not been tried, best first. Whether one is to be tried.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    //# Upon receipt of a redirection response (for example, a 301 response
+    //# status code), clients SHOULD use the URI(s) in the Contact header field
+    //# to formulate one or more new requests based on the redirected request.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    //# As with proxy recursion, a client processing 3xx class responses MUST
+    //# NOT add any given URI to the target set more than once.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.3
+    //# If there is no explicit expiration time, the address is only valid once
+    //# for recursing, and MUST NOT be cached for future transactions.
+    pub(super) fn redirected(&mut self, call: CallHandle, response: Box<Message>, secure: bool) -> bool {
+        let mut targets: Vec<(u16, String)> = Vec::new();
+        for contact in response.contacts().take(32) {
+            let Ok(contact) = contact else { continue };
+            let Some(Ok(uri)) = contact.address().map(NameAddr::uri) else { continue };
+            let Some(cleaned) = redirect_target(&uri) else { continue };
+            targets.push((contact.q().ok().flatten().unwrap_or(1000), cleaned));
+        }
+        targets.sort_by_key(|(q, _)| core::cmp::Reverse(*q));
+        let targets: Vec<String> = targets.into_iter().map(|(_, uri)| uri).collect();
+        let follow = match self.config.redirect {
+            Redirect::Follow(most) => usize::from(most),
+            Redirect::Report => 0,
+        };
+        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
+        let through = response.status().is_some_and(|status| status.code() == 305);
+        for target in &targets {
+            // What is secure goes on securely, or the host says otherwise with a call of its own (RFC 5630 section 5.1.1.3).
+            let safe = !secure || through || is_sips(target.as_bytes());
+            if safe && calling.seen.len() < follow && !calling.seen.contains(target) {
+                calling.seen.push(target.clone());
+                calling.targets.push_back((target.clone(), through));
+            }
+        }
+        let more = !calling.targets.is_empty();
+        self.call_event(call, CallEvent::Redirected { message: response, targets });
+        more
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    //# When a failure for a particular contact address is received, the client
+    //# SHOULD try the next contact address.
+    pub(super) fn has_next_target(&self, call: CallHandle) -> bool {
+        let calling = self.calls.get(call).and_then(|found| found.calling.as_ref());
+        calling.is_some_and(|calling| !calling.targets.is_empty())
+    }
+
+    /// Sends the INVITE again: to the next target if there is one, else to where it went.
+    pub(super) fn try_again(&mut self, ep: &mut Endpoint, call: CallHandle, outcome: &mut Final) -> bool {
+        let Some(mut request) = outcome.request.take() else { return false };
+        let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.4
+        //# The requested resource MUST be accessed through the proxy given by the
+        //# Contact field.
+        let next = calling.targets.pop_front();
+        if next.is_some() && core::mem::take(&mut calling.through) {
+            // That proxy is not the way to the next target.
+            request.pop_route();
+        }
+        if let Some((proxy, true)) = &next {
+            let loose = if proxy.split(';').any(|param| param.eq_ignore_ascii_case("lr")) { "" } else { ";lr" };
+            let mut route = alloc::format!("<{proxy}{loose}>");
+            if request.request_uri_bytes().is_some_and(is_sips) {
+                route = turned(&route, true).unwrap_or(route);
+            }
+            if request.push_route(route).is_err() {
+                return false;
+            }
+            calling.through = true;
+        } else if let Some((target, _)) = next {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+            //# In order to create a request based on a contact address in a 3xx
+            //# response, a UAC MUST copy the entire URI from the target set into the
+            //# Request-URI, except for the "method-param" and "header" URI parameters
+            //# (see Section 19.1.1 for a definition of these parameters).
+            if request.set_request_uri(&target).is_err() || secure_target(calling, &mut request).is_err() {
+                return false;
+            }
+        }
+        let over = Over { pin: calling.pin, strict: outcome.strict };
+        match self.resend(ep, request, over, Purpose::Invite(call), outcome.auth.take()) {
+            Ok(tx) => {
+                if let Some(found) = self.calls.get_mut(call) {
+                    found.client = Some(tx);
+                }
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// Makes Contact and Route those of a request to the URI it goes to now, which may be a SIPS URI where the one before was none.
+fn secure_target(calling: &mut Calling, request: &mut Message) -> Result<(), sip_message::BuildError> {
+    let secure = request.request_uri_bytes().is_some_and(is_sips);
+    if secure {
+        if let Some(routes) = request.field(Header::Route).and_then(|routes| core::str::from_utf8(routes).ok()) {
+            if let Some(routes) = secure_routes(routes) {
+                request.set(Header::Route, routes)?;
+            }
+        }
+    }
+    let top = request.field(Header::Route).and_then(|routes| core::str::from_utf8(routes).ok());
+    let contact = schemed(&calling.contact, secure || top.is_some_and(is_sips_value));
+    if contact != calling.contact {
+        request.set(Header::Contact, &contact)?;
+        calling.contact = contact;
+    }
+    Ok(())
+}
+
+/// A contact of a 3xx as a Request-URI: without `method` and headers. `None` if it cannot be called.
+pub(super) fn redirect_target(uri: &Uri<'_>) -> Option<String> {
+    let sip = match uri {
+        Uri::Sip(sip) => sip,
+        Uri::Tel(_) => return Some(uri.as_str().into()),
+        _ => return None,
+    };
+    let head = sip.as_str().len() - sip.params().as_str().len() - sip.headers().as_str().len();
+    let mut out = String::from(sip.as_str().get(..head)?);
+    for param in sip.params().as_str().split(';').filter(|param| !param.is_empty()) {
+        let name = param.split('=').next().unwrap_or_default();
+        if !name.eq_ignore_ascii_case("method") {
+            out.push(';');
+            out.push_str(param);
+        }
+    }
+    Some(out)
+}
