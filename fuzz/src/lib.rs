@@ -12,6 +12,7 @@ pub mod builder;
 pub mod dialog_calls;
 pub mod dialog_state;
 pub mod edit;
+pub mod event_state;
 pub mod message;
 pub mod server_routing;
 pub mod stream;
@@ -32,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dialog_calls", dialog_calls::run),
     ("dialog_state", dialog_state::run),
     ("edit", edit::run),
+    ("event_state", event_state::run),
     ("message", message::run),
     ("server_routing", server_routing::run),
     ("stream", stream::run),

@@ -6,7 +6,7 @@
 
 use crate::reply::reply_fields;
 use crate::secret::push_u64;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -14,8 +14,12 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 use sip_message::{Header, Message, StatusCode};
-use sip_transaction::{Endpoint, Instant, ServerTxId};
+use sip_transaction::cores::{Reader, Writer};
+use sip_transaction::{Endpoint, ImportError, Instant, ServerTxId};
 use smallvec::SmallVec;
+
+const VERSION: u8 = 1;
+const STATE: &[u8] = b"sip-server event state";
 
 /// An event package whose state may be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -388,6 +392,53 @@ impl EventState {
         self.events.push_back(EventStateChanged { resource, event });
     }
 
+    /// All publications that last beyond `now`, as bytes for [`import`](EventState::import). Queued changes are not part of it: drain them
+    /// first.
+    pub fn export(&self, now: Instant) -> Vec<u8> {
+        let mut out = Writer::new(STATE, VERSION);
+        out.u64(self.count);
+        let all = self.by_name.iter().flat_map(|(name, all)| all.iter().map(move |publication| (name, publication)));
+        let lasting: Vec<_> = all.filter(|(_, publication)| publication.expires > now).collect();
+        out.each(lasting.into_iter(), |out, ((resource, event), publication)| {
+            for text in [&**resource, &**event, publication.tag.as_str(), publication.content_type.as_str()] {
+                out.text(text);
+            }
+            out.bytes(&publication.body);
+            out.duration(publication.expires - now);
+        });
+        out.finish()
+    }
+
+    /// Takes in what another one has exported, which must not go on itself: its entity-tags hold, and none of them comes again. Publications
+    /// of packages that are not known here, and those beyond the limits, are left out. Gives back how many came. They are no change.
+    ///
+    /// # Errors
+    ///
+    /// The bytes cannot be read, or there are publications here. Nothing has changed.
+    pub fn import(&mut self, now: Instant, bytes: &[u8]) -> Result<usize, ImportError> {
+        // Tags are told apart by how many there have been.
+        if self.count > 0 {
+            return Err(ImportError::NotEmpty);
+        }
+        let mut input = Reader::new(bytes, STATE, VERSION, ())?;
+        let (count, read) = read_publications(&mut input, now).ok_or(ImportError::Malformed)?;
+        input.finish().ok_or(ImportError::Malformed)?;
+        let config = &self.config;
+        for (resource, event, publication) in read {
+            let known = config.packages.iter().any(|package| package.event == event);
+            let there = self.ends.len() < config.max && publication.body.len() <= config.max_document;
+            let name: Name = (Arc::from(resource), Arc::from(event));
+            let alike = self.by_name.get(&name).map_or(0, Vec::len);
+            if known && there && alike < config.max_of_one {
+                self.ends.insert((publication.expires, publication.number), name.clone());
+                self.by_name.entry(name).or_default().push(publication);
+            }
+        }
+        self.count = count;
+        self.now = self.now.max(now);
+        Ok(self.ends.len())
+    }
+
     /// Removes the publications that have ended. Without any it does nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = self.now.max(now);
@@ -435,6 +486,28 @@ impl core::fmt::Debug for EventState {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("EventState").field("publications", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// A publication with its resource and package.
+type Named<'a> = (&'a str, &'a str, Publication);
+
+/// How many publications there have been, and those that are left, with the numbers from 1 on: all are below that of the next.
+fn read_publications<'a>(input: &mut Reader<'a, ()>, now: Instant) -> Option<(u64, Vec<Named<'a>>)> {
+    let count = input.u64()?;
+    let mut tags = BTreeSet::new();
+    let read = input.each(|input| {
+        let (resource, event, tag) = (input.text()?, input.text()?, input.text()?);
+        let (content_type, body, left) = (input.text()?, input.bytes()?, input.duration()?);
+        let publication = Publication {
+            tag: tag.into(),
+            content_type: content_type.into(),
+            body: Bytes::copy_from_slice(body),
+            expires: now + left,
+            number: tags.len() as u64 + 1,
+        };
+        (tags.insert(tag) && !left.is_zero()).then_some((resource, event, publication))
+    })?;
+    (read.len() as u64 <= count).then_some((count, read))
 }
 
 /// The status owed, and the field it needs.

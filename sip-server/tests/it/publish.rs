@@ -278,3 +278,38 @@ fn several_devices_of_a_user_publish_each_for_itself() {
     host.pass(3600);
     assert!(host.state.is_empty());
 }
+
+#[test]
+fn state_goes_on_elsewhere_with_its_tags_and_ends() {
+    let mut old = Host::new(|_| {});
+    old.pass(10);
+    let desk = tag(&old.publish(&format!("{PIDF}Expires: 100\r\n"), "desk"));
+    let mobile = tag(&old.publish(&format!("{PIDF}Expires: 200\r\n"), "mobile"));
+    old.publish(&format!("{PIDF}Expires: 60\r\n"), "over by then");
+    old.pass(60);
+    let bytes = old.state.export(old.now);
+
+    let mut new = Host::new(|_| {});
+    new.pass(1000);
+    assert_eq!(new.state.import(new.now, &bytes), Ok(2));
+    assert_eq!((new.documents(), new.changes()), (vec!["mobile".into(), "desk".into()], 0), "no news");
+    assert_eq!(new.state.export(new.now), bytes);
+    assert_eq!(new.state.poll_timeout(), Some(new.now + Duration::from_secs(40)));
+    let again = new.state.import(new.now, &bytes);
+    assert_eq!(again, Err(sip_transaction::ImportError::NotEmpty));
+    let refreshed = tag(&new.publish(&format!("Event: presence\r\nSIP-If-Match: {desk}\r\nExpires: 100\r\n"), ""));
+    assert!(refreshed != desk && refreshed != mobile);
+    new.pass(100);
+    assert_eq!(new.documents(), ["mobile"]);
+    new.pass(40);
+    assert!(new.state.is_empty());
+
+    for at in 0..bytes.len() {
+        let mut broken = Host::new(|_| {});
+        assert!(broken.state.import(broken.now, &bytes[..at]).is_err() && broken.state.is_empty(), "{at}");
+    }
+    let mut small = Host::new(|config| config.max_of_one = 1);
+    assert_eq!(small.state.import(small.now, &bytes), Ok(1), "no more than there is room for");
+    let mut other = Host::new(|config| config.packages.clear());
+    assert_eq!(other.state.import(other.now, &bytes), Ok(0), "not a package of it");
+}
