@@ -1,9 +1,16 @@
 //! Criterion on the `message` workloads, ours alone: for watching one change. `benches message` compares libraries.
 
-use benches::workloads::{self, SAMPLES};
-use criterion::{BenchmarkId, Criterion, Throughput};
+#[cfg(not(feature = "criterion"))]
+fn main() -> std::process::ExitCode {
+    eprintln!("benches: criterion is not compiled in; cargo bench -p benches --features criterion");
+    std::process::ExitCode::FAILURE
+}
 
+#[cfg(feature = "criterion")]
 fn main() {
+    use benches::workloads::{self, SAMPLES};
+    use criterion::{BenchmarkId, Criterion, Throughput};
+
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("message");
     for sample in &SAMPLES {

@@ -1,8 +1,8 @@
 //! Benchmarks of the sip-* crates with published peers beside them.
 //!
 //! Two front ends share the workloads: `cargo run --release -p benches [--features peers] -- GROUP...` compares
-//! libraries and prints ratios to a floor measured in the same run; `cargo bench -p benches` is criterion on ours
-//! alone, for watching one change.
+//! libraries and prints ratios to a floor measured in the same run; `cargo bench -p benches --features criterion`
+//! is criterion on ours alone, for watching one change.
 //!
 //! # Adding to a group
 //!

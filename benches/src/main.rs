@@ -1,7 +1,7 @@
 //! `benches GROUP... [--tsv] [--quick]`: runs groups of benchmarks and prints their figures.
 
 use benches::GROUPS;
-use benches::message::linear::CASES;
+use benches::message::linear::{self, CASES};
 use benches::report::{Effort, Format, Report};
 use std::process::ExitCode;
 
@@ -13,6 +13,8 @@ usage: benches GROUP... [--tsv] [--quick]
   --quick  a short run that shows only that all works
   --linear CASE SIZE TIMES
            nothing but the work of one case of growth, for an instruction counter
+  --linear-all SIZE SIZE
+           the work of all cases of growth, with marks for the counter
   --life uas|uac|invite-uas|invite-uac LIVE TIMES
            nothing but transactions, so many live at a time, for an instruction counter or a profiler
 ";
@@ -46,6 +48,10 @@ fn run() -> Result<(), lexopt::Error> {
                 let (name, size, times) = (arguments.value()?.string()?, arguments.value()?, arguments.value()?);
                 let case = CASES.iter().find(|case| case.name == name).ok_or_else(|| format!("no case {name:?}"))?;
                 case.run(size.parse()?, times.parse()?);
+                return Ok(());
+            }
+            Long("linear-all") => {
+                linear::run_marked(&[arguments.value()?.parse()?, arguments.value()?.parse()?]);
                 return Ok(());
             }
             Long("life") => {

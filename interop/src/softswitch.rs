@@ -2,7 +2,7 @@
 
 use crate::{Peer, Scratch};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -10,44 +10,54 @@ use std::time::Duration;
 /// How long a start may take.
 const START: Duration = Duration::from_secs(30);
 
-/// The path of a program of this workspace, built with the profile of the tests, into the same folder; with
+/// The path of `softswitch` or `softphone`, built with the profile of the test that asks, into the same folder; with
 /// `INTEROP_PREBUILT=1` what lies there is taken as it is.
 ///
 /// # Panics
 ///
-/// It cannot be built.
-pub fn own_program(package: &'static str) -> PathBuf {
-    static BUILT: OnceLock<std::sync::Mutex<Vec<&'static str>>> = OnceLock::new();
-    let test = std::env::current_exe().expect("the path of this test");
+/// They cannot be built.
+pub fn own_program(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let this = std::env::current_exe().expect("the path of this program");
     // target/PROFILE/deps/test-hash, or target/PROFILE/program
-    let beside = test.parent().expect("a folder");
-    let folder = if beside.ends_with("deps") { beside.parent().expect("a folder of the profile") } else { beside };
-    let folder = folder.to_owned();
-    if std::env::var_os("INTEROP_PREBUILT").is_some_and(|value| value == "1") {
-        return folder.join(package);
+    let beside = this.parent().expect("a folder");
+    let is_test = beside.ends_with("deps");
+    let folder = if is_test { beside.parent().expect("a folder of the profile") } else { beside };
+    if std::env::var_os("INTEROP_PREBUILT").is_none_or(|value| value != "1") {
+        BUILT.get_or_init(|| build_own_programs(folder, if is_test { test_name(&this) } else { None }));
     }
-    let mut built = BUILT.get_or_init(Default::default).lock().expect("no panic while building");
-    if !built.contains(&package) {
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(other) => other,
-        };
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--package", package, "--profile", profile, "--target-dir"]);
-        command.arg(folder.parent().expect("a target folder"));
-        // What cargo says of the package of this test would be news to build scripts: they would run again, and again without it.
-        for (name, _) in std::env::vars_os() {
-            let begins = |with: &str| name.to_string_lossy().starts_with(with);
-            if begins("CARGO_PKG_") || begins("CARGO_MANIFEST_") {
-                command.env_remove(&name);
-            }
+    folder.join(name)
+}
+
+/// The name of a test program: its file's without the hash.
+fn test_name(program: &Path) -> Option<&str> {
+    Some(program.file_stem()?.to_str()?.rsplit_once('-')?.0)
+}
+
+/// Lets cargo see to it that the programs are as new as their sources.
+fn build_own_programs(folder: &Path, test: Option<&str>) {
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(other) => other,
+    };
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--quiet", "--bin", "softswitch", "--bin", "softphone", "--profile", profile]);
+    command.arg("--target-dir").arg(folder.parent().expect("a target folder"));
+    match test {
+        // The features are those of `cargo test --workspace` then, which depend on what is chosen: with others all would be
+        // compiled once more.
+        Some(test) => command.args(["--workspace", "--test", test]),
+        None => command.args(["--package", "softswitch", "--package", "softphone"]),
+    };
+    // What cargo says of the package of this test would be news to build scripts: they would run again, and again without it.
+    for (name, _) in std::env::vars_os() {
+        let begins = |with: &str| name.to_string_lossy().starts_with(with);
+        if begins("CARGO_PKG_") || begins("CARGO_MANIFEST_") {
+            command.env_remove(&name);
         }
-        let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status().expect("cargo");
-        assert!(status.success(), "{package} does not build");
-        built.push(package);
     }
-    folder.join(package)
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status().expect("cargo");
+    assert!(status.success(), "softswitch and softphone do not build");
 }
 
 /// A softswitch under test.

@@ -182,6 +182,18 @@ fn read(address: NameAddr<'_>) {
     }
 }
 
+/// Does the work on a message of each of `sizes` in all cases, once, each between two marks; what is between two works, too.
+pub fn run_marked(sizes: &[usize]) {
+    for case in CASES {
+        for &size in sizes {
+            let buffer = Bytes::from((case.make)(size));
+            instructions::mark();
+            work(&buffer);
+            instructions::mark();
+        }
+    }
+}
+
 impl Case {
     /// Does the work on a message of `size`, `times` over.
     pub fn run(&self, size: usize, times: u64) {

@@ -221,12 +221,18 @@ fn read_all(message: &Message) {
 
 #[test]
 fn single_byte_damage_never_panics_and_untouched_bytes_stay() {
+    let all = std::env::var_os("DAMAGE_ALL").is_some();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for folder in ["tests/torture/rfc4475", "tests/torture/rfc5118/crlf", "../benches/data"] {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
             let bytes = std::fs::read(entry.unwrap().path()).unwrap();
             for at in 0..bytes.len() {
-                for byte in [0, b'\n', b'\r', b' ', b'"', b',', b';', b'<', b':', b'%', b'9', 0x80, 0xff] {
+                let damage = [0, b'\n', b'\r', b' ', b'"', b',', b';', b'<', b':', b'%', b'9', 0x80, 0xff];
+                for (n, byte) in damage.into_iter().enumerate() {
+                    // Each place is damaged in some ways, and in each way at some places. `DAMAGE_ALL=1`: in all ways everywhere.
+                    if !all && (at + n) % 4 != 0 {
+                        continue;
+                    }
                     let mut damaged = bytes.clone();
                     damaged[at] = byte;
                     let damaged = Bytes::from(damaged);
@@ -234,12 +240,12 @@ fn single_byte_damage_never_panics_and_untouched_bytes_stay() {
                         let _ = salvage(&damaged);
                         continue;
                     };
-                    // The deep look at each damage of the large message would take a minute.
-                    if at % 8 == 0 || bytes.len() < 1500 {
+                    // The deep look at each damage of the large message takes a minute.
+                    if all || at % 8 == 0 || bytes.len() < 1500 {
                         read_all(&message);
                     }
                     let sent = message.to_bytes();
-                    assert!(damaged.windows(sent.len()).any(|window| window == sent));
+                    assert!(memchr::memmem::find(&damaged, &sent).is_some());
                     if at % 8 == 0 {
                         let _ = (
                             message.push_via("SIP/2.0/UDP p;branch=z9hG4bKp"),

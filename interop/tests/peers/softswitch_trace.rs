@@ -1,9 +1,7 @@
 //! A run with registrations, calls and presence over several transports is recorded, and replayed to the same outputs.
 
-mod softphone;
-
+use crate::softphone::Phone;
 use interop::{Scratch, Softswitch, own_program, wait_until};
-use softphone::Phone;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;

@@ -1,9 +1,7 @@
 //! Our own telephone with Kamailio as registrar and proxy: digest, a call with sound, and hanging up, over every transport.
 
-mod softphone;
-
+use crate::softphone::{DATA, Phone};
 use interop::{Peer, Scratch, free_tcp_port, free_udp_port, program, wait_until};
-use softphone::{DATA, Phone};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +11,7 @@ fn calls_pass_through_kamailio() {
     let Some(kamailio) = program("kamailio") else { return };
     let scratch = Scratch::new("kamailio");
     let (port, web, secure, secure_web) = (free_udp_port(), free_tcp_port(), free_tcp_port(), free_tcp_port());
-    let config = include_str!("../peers/kamailio.cfg");
+    let config = include_str!("../../peers/kamailio.cfg");
     // Longer names first: one ends with the other.
     let ports = [("WSS_PORT", secure_web), ("TLS_PORT", secure), ("UDP_PORT", port), ("WS_PORT", web)];
     let config =

@@ -1,9 +1,7 @@
 //! softswitch is ended and started again in the middle of a call.
 
-mod softphone;
-
+use crate::softphone::Phone;
 use interop::{Scratch, Sipp, Softswitch, free_udp_port, program, wait_until};
-use softphone::Phone;
 use std::time::Duration;
 
 #[test]
@@ -96,6 +94,7 @@ fn a_call_that_rings_is_answered_after_a_restart() {
     bob.until("confirmed", 1);
     bob.key("h");
     alice.until("held", 1);
+    bob.until("held", 1);
     bob.key("h");
     alice.until("resumed", 1);
     alice.key("e");

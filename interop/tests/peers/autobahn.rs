@@ -5,7 +5,7 @@
 //! group (12.*, 13.*); with `AUTOBAHN_ALL=1` it takes all, which is half an hour of work or more:
 //!
 //! ```text
-//! AUTOBAHN_ALL=1 cargo test --release -p interop --test autobahn -- --nocapture
+//! AUTOBAHN_ALL=1 cargo test --release -p interop --test peers autobahn -- --nocapture
 //! ```
 
 use interop::{Peer, Scratch, free_tcp_port};

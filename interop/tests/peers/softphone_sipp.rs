@@ -1,10 +1,8 @@
 //! Our own telephone against SIPp, directly, over UDP and TCP: it calls and is called, gives up, is refused, and is hung up
 //! on.
 
-mod softphone;
-
+use crate::softphone::Phone;
 use interop::{Scratch, Sipp, free_udp_port, own_program, program, wait_until};
-use softphone::Phone;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 

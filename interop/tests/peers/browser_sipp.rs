@@ -1,9 +1,7 @@
 //! A browser and a telephone, JsSIP over WebSocket and SIPp over UDP, through softswitch: the flows of RFC 7118 section 8,
 //! checked message by message.
 
-mod browser;
-
-use browser::{Browser, Seen, uris};
+use crate::browser::{Browser, Seen, uris};
 use interop::{Scratch, Sipp, Softswitch, free_udp_port, program};
 use sip_message::{Header, Message, Method};
 use std::path::Path;

@@ -1,10 +1,8 @@
 //! When our own telephone sends sound: from the moment somebody answers until the call is over, and not before or after. The
 //! far end is the test itself, so that it sees each packet.
 
-mod softphone;
-
+use crate::softphone::Phone;
 use interop::Scratch;
-use softphone::Phone;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 

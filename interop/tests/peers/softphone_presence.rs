@@ -1,10 +1,8 @@
 //! Presence: our own telephone watches somebody who registers, publishes and goes, through softswitch; and whoever wants the
 //! telephones to answer for themselves can have that.
 
-mod softphone;
-
+use crate::softphone::Phone;
 use interop::{Scratch, Sipp, Softswitch, free_udp_port, program};
-use softphone::Phone;
 
 fn phone(name: &str, user: &str, switch: &Softswitch, rest: &[&str], scratch: &Scratch) -> Phone {
     let server = format!("localhost:{}", switch.address("udp").port());

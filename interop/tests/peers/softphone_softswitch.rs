@@ -1,10 +1,8 @@
 //! Two telephones and a server, all of them ours, over UDP, TCP, TLS and WebSocket: registration with digest, calls with sound, hold,
 //! tones, transfer, refusal, messages, and the exit codes that tell how it went.
 
-mod softphone;
-
+use crate::softphone::{DATA, Phone};
 use interop::{Scratch, Softswitch};
-use softphone::{DATA, Phone};
 
 fn switch(scratch: &Scratch) -> Softswitch {
     let (cert, key) = (format!("{DATA}/cert.pem"), format!("{DATA}/key.pem"));

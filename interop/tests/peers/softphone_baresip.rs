@@ -1,10 +1,8 @@
 //! Our own telephone with baresip as the far end: called and calling, directly and through softswitch, over every transport that
 //! baresip has.
 
-mod softphone;
-
+use crate::softphone::{DATA, Phone};
 use interop::{Peer, Scratch, Softswitch, free_udp_port, own_program, program, wait_until};
-use softphone::{DATA, Phone};
 use std::fs;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,7 @@
 //! JsSIP and SIP.js in headless Chromium against softswitch: two or three windows that reach each other through the server alone,
 //! with real sound and pictures between them.
 
-mod browser;
-
-use browser::between_windows;
+use crate::browser::between_windows;
 
 #[test]
 fn a_browser_registers_with_the_right_password_only_and_unregisters() {
