@@ -1,5 +1,24 @@
 //! What the RFCs ask for and this crate leaves to others, each with the reason. There is no code here.
 
+// RFC 5922: certificates are the host's.
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.5
+//= type=exception
+//= reason=TLS is the host's: it takes the names of a certificate by names::domains
+//# A proxy MUST use the procedures defined for a User Agent Server (UAS)
+//# in Section 7.4 when authenticating a connection from a client.
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.5
+//= type=exception
+//= reason=TLS is the host's: it compares by names::identifies what the endpoint tells it to connect to
+//# A proxy MUST use the procedures defined for a User Agent Client (UAC)
+//# in Section 7.3 when requesting an authenticated connection to a UAS.
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.5
+//= type=exception
+//= reason=what the proxy is called is ProxyConfig::advertised, and which names its certificate shows the host knows
+//# If a proxy adds a Record-Route when forwarding a request with the
+//# expectation that the route is to use secure connections, the proxy
+//# MUST insert into the Record-Route header a URI that corresponds to an
+//# identity for which the proxy has a certificate;
+
 // RFC 5630: what is the host's, and what is the clients'.
 //= https://www.rfc-editor.org/rfc/rfc5630#section-5.3
 //= type=exception

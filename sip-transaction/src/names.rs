@@ -12,31 +12,58 @@ pub enum CertificateName<'a> {
     Dns(&'a str),
 }
 
-/// Whether a certificate with these names identifies the SIP `domain`: the `server_name` of
-/// [`Event::Connect`](crate::Event::Connect).
+/// The SIP domains that a certificate with these names identifies: the hosts of `sip:` URIs without user part, and only where there is none the
+/// DNS names. For connections that were accepted ([`Endpoint::set_identities`](crate::Endpoint::set_identities)).
 ///
-/// `sip:` URIs without user part count; only where there is none do DNS names. Nothing is matched by wildcard or by suffix.
+/// ```
+/// use sip_transaction::names::{CertificateName::{Dns, Uri}, domains};
+/// let names = [Uri("sip:alice@example.com"), Uri("sip:example.com"), Dns("www.example.com")];
+/// assert!(domains(&names).eq(["example.com"]));
+/// assert!(domains(&[Dns("example.com")]).eq(["example.com"]));
+/// ```
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.4
+//# When authenticating the client, the server MUST obtain the set of SIP
+//# domain identities from the client certificate as described in
+//# Section 7.1.
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+//# The client MUST
+//# determine the SIP domain identities in the server certificate using
+//# the procedure in Section 7.1.
+pub fn domains<'n>(names: &'n [CertificateName<'n>]) -> impl Iterator<Item = &'n str> + Clone {
+    let uri = |name: &CertificateName<'n>| match *name {
+        CertificateName::Uri(uri) => sip_domain(uri).filter(|domain| !domain.is_empty()),
+        CertificateName::Dns(_) => None,
+    };
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
+    //# An implementation MUST accept a domain name system
+    //# identifier as a SIP domain identity if and only if no other
+    //# identity is found that matches the "sip" URI type described
+    //# above.
+    let by_uri = names.iter().any(|name| uri(name).is_some());
+    names.iter().filter_map(move |name| match *name {
+        CertificateName::Dns(dns) if !by_uri => Some(dns),
+        _ => uri(name),
+    })
+}
+
+/// Whether a certificate with these names identifies the SIP `domain`: the `server_name` of
+/// [`Event::Connect`](crate::Event::Connect). If not, the connection is to be closed at once.
+///
+/// It must be one of the [`domains`] of the certificate. Nothing is matched by wildcard or by suffix.
 ///
 /// ```
 /// use sip_transaction::names::{CertificateName::{Dns, Uri}, identifies};
 /// assert!(identifies("example.com", &[Uri("sip:example.com")]));
 /// assert!(!identifies("example.com", &[Dns("*.com"), Dns("sip.example.com")]));
 /// ```
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+//# Then, the client MUST compare the
+//# original domain portion of the SIP AUS used as input to the RFC 3263
+//# [8] server location procedures to the SIP domain identities obtained
+//# from the certificate.
 pub fn identifies(domain: &str, names: &[CertificateName<'_>]) -> bool {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
-    let mut uris = names.iter().filter_map(|name| match name {
-        CertificateName::Uri(uri) => sip_domain(uri),
-        CertificateName::Dns(_) => None,
-    });
-    if uris.clone().next().is_some() {
-        //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
-        //# An implementation MUST accept a domain name system
-        //# identifier as a SIP domain identity if and only if no other
-        //# identity is found that matches the "sip" URI type described
-        //# above.
-        return uris.any(|uri| same(uri, domain));
-    }
-    names.iter().any(|name| matches!(name, CertificateName::Dns(dns) if same(dns, domain)))
+    domains(names).any(|own| same(own, domain))
 }
 
 /// The domain of a `sip:` URI that identifies one: without user part.
@@ -92,7 +119,7 @@ fn same(name: &str, domain: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::CertificateName::{Dns, Uri};
-    use super::identifies;
+    use super::{domains, identifies};
 
     //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
     //= type=test
@@ -181,5 +208,23 @@ mod tests {
         assert!(identifies("example.com.", &[Uri("sip:alice@example.com"), Dns("example.com")]));
         assert!(!identifies("example.com", &[Uri("sip:example.org"), Dns("example.com")]));
         assert!(!identifies("example.com", &[]));
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.4
+    //= type=test
+    //# When authenticating the client, the server MUST obtain the set of SIP
+    //# domain identities from the client certificate as described in
+    //# Section 7.1.
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+    //= type=test
+    //# The client MUST
+    //# determine the SIP domain identities in the server certificate using
+    //# the procedure in Section 7.1.
+    #[test]
+    fn the_domains_of_a_certificate_are_its_uris_or_else_its_dns_names() {
+        let uris = [Uri("sip:a.example"), Dns("b.example"), Uri("sip:bob@c.example"), Uri("sip:d.example:5061")];
+        assert!(domains(&uris).eq(["a.example", "d.example"]));
+        assert!(domains(&[Uri("sip:bob@c.example"), Dns("b.example"), Uri("sip:")]).eq(["b.example"]));
+        assert!(domains(&[]).next().is_none());
     }
 }

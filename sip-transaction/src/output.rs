@@ -145,6 +145,19 @@ pub enum Event {
     },
     /// Open a connection and answer with [`Input::FlowOpened`](crate::Input::FlowOpened) or
     /// [`Input::FlowClosed`](crate::Input::FlowClosed).
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+    //= type=exception
+    //= reason=the host has the certificate: it compares by names::identifies, closes, and says CloseCause::Untrusted
+    //# If the server is not authenticated, the client MUST close the
+    //# connection immediately.
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.8
+    //= type=exception
+    //= reason=the host greets the server, with the name it is given here
+    //# if the TLS client hello "server_name" extension as
+    //# defined in RFC 4366 [4] is supported, the client SHOULD use that
+    //# extension to request a certificate corresponding to the specific
+    //# domain (from the SIP AUS) with which the client is seeking to
+    //# establish a connection.
     Connect {
         /// The flow it will be.
         flow: FlowId,

@@ -342,6 +342,21 @@ impl Endpoint {
             branch,
             maddr: tx.remote.ip().is_multicast().then_some(tx.remote),
             //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+            //# Thus, clients MUST NOT
+            //# assume that the acceptance of a request by a server automatically
+            //# enables connection aliasing.
+            // Nothing is remembered of having asked.
+            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+            //= type=exception
+            //= reason=listeners are the host's, and are not closed for an alias
+            //# Clients MUST continue receiving
+            //# requests on their default port.
+            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+            //# the client MUST accept requests over this connection --
+            //# in addition to the default listening port -- from its downstream
+            //# peer.
+            // Requests are taken from all connections alike.
+            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
             //# The "alias" header field parameter is included in a Via
             //# header field value to indicate that the client wants to create a
             //# transport layer alias.

@@ -266,8 +266,9 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Tells that the host has authenticated the peer of a connection by its TLS certificate, and as which SIP domains ([`names`](crate::names)). From
-    /// now on the peer may ask by `alias` in its Via that requests to these domains go over the connection (RFC 5923).
+    /// Tells that the host has authenticated the peer of a connection by its TLS certificate, and as which SIP domains
+    /// ([`names::domains`](crate::names::domains)). From now on the peer may ask by `alias` in its Via that requests to these domains go over the
+    /// connection (RFC 5923).
     ///
     /// # Errors
     ///
@@ -277,7 +278,8 @@ impl Endpoint {
         flow: FlowId,
         domains: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), CommandError> {
-        let identities: Vec<_> = domains.into_iter().map(str::to_ascii_lowercase).collect();
+        let plain = |domain: &str| domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
+        let identities: Vec<_> = domains.into_iter().map(plain).collect();
         if self.is_recording() {
             let domains = Argument::Text(identities.join(" "));
             self.note(self.now, "identities", [("flow", Argument::Number(flow.to_bits())), ("domains", domains)]);
@@ -326,16 +328,45 @@ impl Endpoint {
     /// RFC 5923 section 6: a peer that asked for `alias` is reached over the connection at the port of its sent-by.
     //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
     //# If the sent-by production of the Via header field contains a port,
-    //# the server MUST use it as a destination port.
+    //# the server MUST use it as a destination port.  Otherwise, the default
+    //# port is the destination port.
     //= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
     //# If the client does not
     //# present a certificate, the server MUST proceed as if the "alias"
     //# header field parameter was not present in the topmost Via header.
     //= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
     //# In this case, the server MUST NOT update the alias table.
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.4
+    //# If the client does not present a certificate, the client MUST NOT be
+    //# considered authenticated.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    //# Servers MUST follow the authentication steps outlined in Section 9.2
+    //# to authenticate the connection before forming an alias.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    //# If the server
+    //# chooses not to honor an aliased connection, the server MUST allow the
+    //# request to proceed as though the "alias" header field parameter was
+    //# not present in the topmost Via header.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    //# The server, if it decides to reuse the connection, MUST cache in the
+    //# alias table the identity (or identities) of the client as they appear
+    //# in the X.509 certificate subjectAlternativeName extension field.
+    // The identities are the flow's, and the table leads to the flow.
     //= https://www.rfc-editor.org/rfc/rfc5923#section-9.3
-    //# virtual servers MUST NOT perform connection
-    //# reuse for other connection-oriented transports.
+    //# Virtual servers MUST only perform connection reuse for TLS
+    //# connections; virtual servers MUST NOT perform connection reuse for
+    //# other connection-oriented transports.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-9.3
+    //= type=exception
+    //= reason=all requests of an endpoint are on behalf of one domain; a host with a certificate for each of several has an endpoint for each
+    //# P1 MUST NOT open a connection on behalf of one
+    //# domain and reuse it to send a new request on behalf of another
+    //# domain.
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
+    //= type=exception
+    //= reason=TLS is the host's; what it has found in the certificate it tells by set_identities
+    //# A TLS server conformant to this specification MUST ask for a client
+    //# certificate;
     pub(super) fn know_alias(&mut self, path: &Path, port: u16) {
         let allowed = self.flows.get(path.flow).is_some_and(|on| !on.identities.is_empty() && !on.outgoing);
         if allowed && path.transport == Transport::Tls {
@@ -358,10 +389,23 @@ impl Endpoint {
         //# If a request is destined to an IP address, port, and transport to
         //# which an existing connection is open, it is RECOMMENDED that this
         //# connection be used to send the request
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# Clients MUST be prepared for the case that the connection no longer
+        //# exists when they are ready to send a subsequent request over it.  In
+        //# such a case, a new connection MUST be opened to the resolved address
+        //# and the alias table updated accordingly.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+        //# In such a case,
+        //# the server MUST open a new connection to the resolved address and the
+        //# alias table updated accordingly.
         let flows = &self.flows;
         let found = self.connections.find(target.transport, target.address, |id| {
             flows.get(id).is_some_and(|on| {
                 // A connection opened for one domain is not one to another: RFC 5922 section 7.3.
+                //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+                //# 2.  The URI used for RFC3263 server resolution matches one of the
+                //# identities stored in the alias table row corresponding to that
+                //# resolved address.
                 //= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
                 //# The URI used for RFC3263 server resolution matches one of the
                 //# identities stored in the alias table row corresponding to that
@@ -379,10 +423,28 @@ impl Endpoint {
         }
         let mut flow = Flow::new(target.transport, FlowState::Connecting, unspecified(target.address), target.address);
         flow.outgoing = true;
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# Clients MUST authenticate the connection before forming an alias;
+        // The host opens it only if the certificate shows this name.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# Once
+        //# the server has been authenticated, the client MUST cache, in the
+        //# alias table, the identity (or identities) of the server as determined
+        //# in Section 7.1 of RFC 5922 [RFC5922].
+        // Of its names the one that was asked for.
         flow.server_name.clone_from(&target.server_name);
         flow.connect_at = self.now + self.config.timers.connect;
         let at = flow.connect_at;
         let id = self.add_flow(flow)?;
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# The client MUST also populate
+        //# the destination IP address, port, and transport of the server in the
+        //# alias table; these fields are retrieved from executing RFC3263 server
+        //# resolution process on the next-hop URI.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# And finally, the client MUST
+        //# populate the alias descriptor field with the connection handle (or
+        //# identifier) used to connect to the server.
         self.know(id, target.address);
         self.add_chore(at, Chore::Connect(id));
         self.emit(Event::Connect {
@@ -464,6 +526,20 @@ impl Endpoint {
         }
         self.stun.forget_flow(flow);
         self.emit(Event::FlowEnded { flow, cause });
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.3
+        //# Before closing a TLS connection, the
+        //# initiator of the closure MUST either wait for any outstanding SIP
+        //# transactions to complete, or explicitly abandon them.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.3
+        //# The receiver of the closure alert MUST NOT start any new
+        //# SIP transactions after the receipt of the closure alert.
+        // Nothing finds the flow any more.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.3
+        //= type=exception
+        //= reason=what comes for a flow that has ended is refused by handle_input; the alerts are the host's TLS layer's
+        //# After the initiator of the close has sent a closure alert, it MUST
+        //# discard any TLS messages until it has received a similar alert from
+        //# its peer.
         let mut bound = Vec::new();
         let mut index = on.head;
         while let Some(tx) = self.txs.at_mut(index) {

@@ -417,6 +417,17 @@ fn certificates_must_show_the_domain() {
     pair.request(request_to(Method::Options, "sips:bob@biloxi.example.com:5061", 1));
     pair.finish();
     assert_eq!(pair.heard(pair.alice).last(), Some(&"client Completed"));
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+    //= type=test
+    //# 2.  The URI used for RFC3263 server resolution matches one of the
+    //# identities stored in the alias table row corresponding to that
+    //# resolved address.
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+    //= type=test
+    //# Then, the client MUST compare the
+    //# original domain portion of the SIP AUS used as input to the RFC 3263
+    //# [8] server location procedures to the SIP domain identities obtained
+    //# from the certificate.
     // The same address and port, but another name: not the connection there is.
     pair.request(request_to(Method::Options, "sips:bob@other.example.com:5061", 2));
     pair.finish();
@@ -477,9 +488,82 @@ fn alias_lets_an_authenticated_peer_be_reached_over_its_connection() {
     //# identities stored in the alias table row corresponding to that
     //# resolved address.
     assert_eq!(pair.net.connections(), 1, "no second one");
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+    //= type=test
+    //# the client MUST accept requests over this connection --
+    //# in addition to the default listening port -- from its downstream
+    //# peer.
+    assert_eq!(pair.ended.last(), Some(&(bob, Outcome::Completed)));
     pair.assert_empty();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+//= type=test
+//# The server, if it decides to reuse the connection, MUST cache in the
+//# alias table the identity (or identities) of the client as they appear
+//# in the X.509 certificate subjectAlternativeName extension field.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+//= type=test
+//# Otherwise, the default
+//# port is the destination port.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+//= type=test
+//# In such a case,
+//# the server MUST open a new connection to the resolved address and the
+//# alias table updated accordingly.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-8.3
+//= type=test
+//# The receiver of the closure alert MUST NOT start any new
+//# SIP transactions after the receipt of the closure alert.
+#[test]
+fn an_alias_lasts_as_long_as_its_connection() {
+    for (sent_by, port) in [("192.0.2.1:5071", 5071), ("192.0.2.1", 5061)] {
+        let mut endpoint = sip_transaction::Endpoint::new(config().into(), [4; 32]);
+        let (local, remote) = ("192.0.2.2:5061".parse().unwrap(), "192.0.2.1:40000".parse().unwrap());
+        let flow = endpoint.accept(Transport::Tls, local, remote).unwrap();
+        endpoint.set_identities(flow, ["Atlanta.example.com.", "b.example.com"]).unwrap();
+        let text = format!(
+            "OPTIONS sip:bob@biloxi.example.com SIP/2.0\r\nVia: SIP/2.0/TLS {sent_by};branch=z9hG4bK1;alias\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        endpoint.handle_input(ms(0), Input::Stream { flow, bytes: text.as_bytes() }).unwrap();
+        let Some(Event::Request { tx, message, .. }) = endpoint.poll_event() else { panic!("it is let in") };
+        endpoint.respond(ms(0), tx, response(&message, 200)).unwrap();
+        let back = |endpoint: &mut sip_transaction::Endpoint, name: &str| {
+            let address = format!("192.0.2.1:{port}").parse().unwrap();
+            let target = Target { transport: Transport::Tls, address, server_name: Some(name.into()) };
+            let request = request_to(Method::Options, "sips:alice@atlanta.example.com", 1);
+            endpoint.request(ms(0), request, Destination::targets(vec![target])).unwrap();
+        };
+        for name in ["atlanta.example.com", "b.example.com"] {
+            while endpoint.poll_transmit().is_some() {}
+            back(&mut endpoint, name);
+            assert_eq!(endpoint.poll_transmit().map(|sent| sent.flow), Some(flow), "{name} {sent_by}");
+        }
+        while endpoint.poll_event().is_some() {}
+        endpoint.handle_input(ms(1), Input::FlowClosed { flow, cause: CloseCause::Closed }).unwrap();
+        while endpoint.poll_event().is_some() {}
+        back(&mut endpoint, "atlanta.example.com");
+        let Some(Event::Connect { flow: new, server_name, .. }) = endpoint.poll_event() else { panic!("a new one") };
+        assert_eq!((new == flow, server_name.as_deref()), (false, Some("atlanta.example.com")));
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5922#section-7.4
+//= type=test
+//# If the client does not present a certificate, the client MUST NOT be
+//# considered authenticated.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+//= type=test
+//# Servers MUST follow the authentication steps outlined in Section 9.2
+//# to authenticate the connection before forming an alias.
+//= https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+//= type=test
+//# If the server
+//# chooses not to honor an aliased connection, the server MUST allow the
+//# request to proceed as though the "alias" header field parameter was
+//# not present in the topmost Via header.
 //= https://www.rfc-editor.org/rfc/rfc5923#section-9.2
 //= type=test
 //# If the client does not
@@ -490,8 +574,9 @@ fn alias_lets_an_authenticated_peer_be_reached_over_its_connection() {
 //# In this case, the server MUST NOT update the alias table.
 //= https://www.rfc-editor.org/rfc/rfc5923#section-9.3
 //= type=test
-//# virtual servers MUST NOT perform connection
-//# reuse for other connection-oriented transports.
+//# Virtual servers MUST only perform connection reuse for TLS
+//# connections; virtual servers MUST NOT perform connection reuse for
+//# other connection-oriented transports.
 #[test]
 fn alias_is_ignored_without_an_identity_for_another_domain_and_without_tls() {
     let cases: [(Transport, &[&str]); 3] = [
@@ -546,6 +631,19 @@ fn a_flow_can_be_closed_and_opened_by_command() {
     assert_eq!(pair.heard(alice), ["connect", "flow ended Local"]);
     assert_eq!(pair.heard(pair.bob), ["flow ended Closed"]);
     assert_eq!(pair.net.connections(), 0);
+    //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+    //= type=test
+    //# Clients MUST be prepared for the case that the connection no longer
+    //# exists when they are ready to send a subsequent request over it.  In
+    //# such a case, a new connection MUST be opened to the resolved address
+    //# and the alias table updated accordingly.
+    let now = pair.net.now();
+    let again = pair.net.host(alice).connect(now, &target).unwrap();
+    assert_ne!(again, flow);
+    pair.finish();
+    assert!(pair.net.host(alice).is_open(again));
+    let now = pair.net.now();
+    pair.net.host(alice).close(now, again).unwrap();
     pair.net.set_filter(|_| Fate::Carry);
     assert!(pair.net.host(alice).close(ms(200), flow).is_err());
 }
