@@ -39,7 +39,8 @@ impl Direction {
 
     fn of(line: &[u8]) -> Option<Self> {
         let all = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
-        let name = line.strip_prefix(b"a=")?;
+        // All of them have as many letters; a browser's description has a hundred other attributes.
+        let name = line.strip_prefix(b"a=").filter(|name| name.len() == Direction::SendRecv.as_str().len())?;
         all.into_iter().find(|direction| direction.as_str().as_bytes() == name)
     }
 }

@@ -408,7 +408,13 @@ impl ResponseBuilder {
             self.draft.fail(fault(BuildFault::TooLong, Header::To));
             return self;
         };
-        self.draft.out.splice(end..end, b";tag=".iter().copied().chain(tag.bytes()));
+        // Behind what follows To, and then in front of it: a splice would go byte by byte.
+        let out = &mut self.draft.out;
+        out.extend_from_slice(b";tag=");
+        out.extend_from_slice(tag.as_bytes());
+        if let Some(rest) = out.get_mut(end..) {
+            rest.rotate_right(grown);
+        }
         self.draft.index.grow(at, line_len, grown as u16);
         self.tagged = true;
         self
