@@ -398,3 +398,143 @@
 //# before processing is complete, the publication MUST NOT succeed,
 //# and the ESC MUST fail with an appropriate error response, such as
 //# 504 (Server Time-out), and skip the last step.
+
+// RFC 7616 speaks of HTTP: what is the clients', and what SIP has in its place.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+//= type=exception
+//= reason=a rule for clients, which these cores are not
+//# This parameter is not meaningful in
+//# Proxy-Authenticate header fields, for which the protection space
+//# is always the entire proxy; if present, it MUST be ignored.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+//= type=exception
+//= reason=SIP lets in clients without qop and nc (RFC 3261 section 22.4, RFC 2069), unless AuthConfig::without_qop is off
+//# This parameter MUST be used by all implementations.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.4.6
+//= type=exception
+//= reason=a rule for clients, which these cores are not
+//# This MAY be "*", an "absolute-URI", or
+//# an "absolute-path" as specified in Section 2.7 of [RFC7230], but it
+//# MUST agree with the request-target.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.4.6
+//= type=exception
+//= reason=a rule for clients, which these cores are not
+//# In particular, it MUST be an
+//# "absolute-URI" if the request-target is an "absolute-URI".
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.4.6
+//= type=exception
+//= reason=in SIP a proxy may have changed the one and not the other (RFC 3261 section 22.4 item 5, RFC 8760 section 2.6): AuthConfig::check_uri asks for it
+//# The authenticating server MUST assure that the resource designated by
+//# the "uri" parameter is the same as the resource specified in the
+//# Request-Line; if they are not, the server SHOULD return a 400 Bad
+//# Request error.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+//= type=exception
+//= reason=a consequence for the server to weigh: only a nonce that ages is answered with the next one, and the old one is good until its end
+//# Server implementations SHOULD carefully consider the
+//# performance implications of the use of this mechanism;
+//# pipelined requests will not be possible if every response
+//# includes a nextnonce parameter that MUST be used on the next
+//# request received by the server.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.8
+//= type=exception
+//= reason=a rule for clients, which these cores are not
+//# The client/proxy MUST then reissue the request with a Proxy-
+//# Authorization header field, with parameters as specified for the
+//# Authorization header field in Section 3.4 above.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-5.6
+//= type=exception
+//= reason=a rule for clients, which these cores are not
+//# A user agent MUST choose to use the strongest auth-scheme it
+//# understands and request credentials from the user based upon that
+//# challenge.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-6.1
+//= type=exception
+//= reason=for those who register algorithms
+//# When registering a new hash algorithm, the following information MUST
+//# be provided:
+
+// RFC 3680: what subscribers do.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-4.5
+//= type=exception
+//= reason=a rule for subscribers
+//# If the header field is present, it
+//# MUST include "application/reginfo+xml", and MAY include any other
+//# types capable of representing registration information.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-4.9
+//= type=exception
+//= reason=a rule for subscribers
+//# As a result, a subscriber MUST NOT create multiple
+//# dialogs as a result of a single subscription request.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+//= type=exception
+//= reason=a rule for subscribers: no document is read here
+//# Other elements from different namespaces MAY
+//# be present for the purposes of extensibility; elements or attributes
+//# from unknown namespaces MUST be ignored.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+//= type=exception
+//= reason=no contact is shortened, so that event is never told
+//# If the event attribute
+//# has a value of shortened, the "expires" attribute MUST be
+//# present.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+//= type=exception
+//= reason=no contact is on probation, so that event is never told
+//# If the event
+//# attribute has a value of probation, the "retry-after" attribute
+//# MUST be present.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+//= type=exception
+//= reason=the reason why the sentence before says SHOULD
+//# This requirement is at SHOULD strength,
+//# and not MUST strength, since it is difficult to compute such an
+//# id as a function of the URI without retaining additional state.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+//= type=exception
+//= reason=the reason why the sentence before says SHOULD
+//# No hash function applied to the URI can, in fact, meet a MUST
+//# requirement.
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.2
+//= type=exception
+//= reason=a rule for subscribers: no document is read here
+//# The version number MUST be initialized
+//# with the value of the "version" attribute from the "reginfo" element
+//# in the first document received.
+
+// RFC 3608: what the operator and user agents see to.
+//= https://www.rfc-editor.org/rfc/rfc3608#section-5
+//= type=exception
+//= reason=the operator's: RegistrarConfig::service_route is given back as it is
+//# As suggested therein, such
+//# values MUST include the loose-routing indicator parameter ";lr" for
+//# full compliance with [3].
+//= https://www.rfc-editor.org/rfc/rfc3608#section-6.1
+//= type=exception
+//= reason=a rule for user agents
+//# However, for the result to function, the combination
+//# MUST provide valid routing in the local environment.
+//= https://www.rfc-editor.org/rfc/rfc3608#section-6.2
+//= type=exception
+//= reason=a rule for user agents; the proxy leaves Service-Route as it is
+//# Consequently, intermediate
+//# proxies SHOULD NOT alter the value of Service-Route in REGISTER
+//# responses, and if they do, the UA MUST NOT be required to accept the
+//# alteration.
+//= https://www.rfc-editor.org/rfc/rfc3608#section-6.3
+//= type=exception
+//= reason=the operator's: RegistrarConfig::service_route is given back as it is
+//# Note that the inserted Service-Route element(s) MUST
+//# conform to the syntax of a Route element as defined in [3].
+//= https://www.rfc-editor.org/rfc/rfc3608#section-6.3
+//= type=exception
+//= reason=the operator's: RegistrarConfig::service_route is given back as it is
+//# As
+//# suggested therein, such route elements MUST include the loose-routing
+//# indicator parameter ";lr" for full compliance with [3].
+//= https://www.rfc-editor.org/rfc/rfc3608#section-7
+//= type=exception
+//= reason=S/MIME bodies are not made: responses are protected hop by hop
+//# Registrars returning a Service-Route MUST implement end-to-
+//# end protection using S/MIME and SHOULD use S/MIME to protect all such
+//# responses.

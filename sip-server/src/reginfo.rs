@@ -5,7 +5,9 @@
 
 use crate::location::Binding;
 use crate::registrar::Change;
-use alloc::string::String;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core::fmt::Write;
@@ -64,7 +66,12 @@ impl RegInfo {
         RegInfo::default()
     }
 
-    /// The next document, with all there is to know: addresses-of-record, each with its bindings.
+    /// The next document, with all there is to know: addresses-of-record, each once and with its bindings.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+    //# The registration information for a particular
+    //# address-of-record MUST be contained within a single "registration"
+    //# element; it cannot be spread across multiple "registration" elements
+    //# within a document.
     pub fn full<'b, B>(&mut self, now: Instant, registrations: impl IntoIterator<Item = (&'b str, B)>) -> String
     where
         B: IntoIterator<Item = &'b Binding>,
@@ -84,7 +91,13 @@ impl RegInfo {
     }
 
     /// The next document, with what has changed of one address-of-record. `active`: it has bindings still, whether or not they are among
-    /// those that have changed.
+    /// those that have changed. Of several changes of one binding the last is told.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-4.7.1
+    //# This transition is invisible, in that it MUST NOT ever be
+    //# reported to a subscriber in a NOTIFY request.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-4.7.2
+    //# As noted above, a notification MUST NOT be sent
+    //# in this case.
     pub fn partial<'b>(
         &mut self,
         now: Instant,
@@ -94,7 +107,17 @@ impl RegInfo {
     ) -> String {
         let mut out = self.start("partial");
         registration(&mut out, aor, if active { "active" } else { "terminated" });
-        for (binding, change) in changes {
+        //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+        //# It MUST be unique amongst all other id attributes present in
+        //# other contact elements conveyed to the subscriber within the
+        //# scope of their subscription.
+        let mut last: BTreeMap<String, (usize, &Binding, Change)> = BTreeMap::new();
+        for (n, (binding, change)) in changes.into_iter().enumerate() {
+            last.insert(contact_id(aor, binding), (n, binding, change));
+        }
+        let mut last: Vec<_> = last.into_values().collect();
+        last.sort_unstable_by_key(|&(n, ..)| n);
+        for (_, binding, change) in last {
             contact(&mut out, now, aor, binding, change);
         }
         out.push_str("</registration></reginfo>");
@@ -151,15 +174,8 @@ fn contact(out: &mut String, now: Instant, aor: &str, binding: &Binding, change:
         // The registrar has let go of it, and its client may come back at once: RFC 3680 section 4.7.1.
         Change::FlowEnded => ("terminated", "deactivated"),
     };
-    out.push_str("<contact id=\"");
-    // What makes two bindings the same: RFC 5626 section 6, RFC 3261 section 10.3.
-    let mut digits = String::new();
-    let _ = write!(digits, "{}", binding.reg_id());
-    match binding.reg_id() {
-        0 => id(out, &[aor, binding.contact()]),
-        _ => id(out, &[aor, binding.instance(), &digits]),
-    }
-    let _ = write!(out, "\" state=\"{state}\" event=\"{event}\"");
+    let id = contact_id(aor, binding);
+    let _ = write!(out, "<contact id=\"{id}\" state=\"{state}\" event=\"{event}\"");
     if state == "active" && binding.expires() != Instant::MAX {
         let _ = write!(out, " expires=\"{}\"", binding.expires_in(now).as_secs());
     }
@@ -195,6 +211,21 @@ fn contact(out: &mut String, now: Instant, aor: &str, binding: &Binding, change:
 //# two contacts differ (based on the URI comparison rules in
 //# RFC 3261 [1]), the id attributes for those contacts MUST
 //# differ.
+fn contact_id(aor: &str, binding: &Binding) -> String {
+    let mut out = String::new();
+    // What makes two bindings the same: RFC 5626 section 6, RFC 3261 section 10.3.
+    match binding.reg_id() {
+        0 => id(&mut out, &[aor, binding.contact()]),
+        reg_id => id(&mut out, &[aor, binding.instance(), &reg_id.to_string()]),
+    }
+    out
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+//# It MUST
+//# be unique amongst all other id attributes present in other
+//# registration elements conveyed to the subscriber within the scope
+//# of their subscription.
 /// 128 bits of a hash: the same for the same texts, and for no others.
 fn id(out: &mut String, texts: &[&str]) {
     let mut hash = Sha256::new();
@@ -336,6 +367,12 @@ mod tests {
     //# two contacts differ (based on the URI comparison rules in
     //# RFC 3261 [1]), the id attributes for those contacts MUST
     //# differ.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+    //= type=test
+    //# It MUST be
+    //# unique amongst all other id attributes present in other
+    //# registration elements conveyed to the subscriber within the
+    //# scope of their subscription.
     #[test]
     fn what_differs_has_another_id() {
         let of = |aor: &str, parts: BindingParts<'_>| {
@@ -360,6 +397,49 @@ mod tests {
         assert_eq!(ids[0][0], ids[2][0]);
         // A flow is the same wherever it comes from.
         assert_eq!(of(AOR, BindingParts { contact: "sip:joe@192.0.2.9", ..flow })[1], ids[3][1]);
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+    //= type=test
+    //# The registration information for a particular
+    //# address-of-record MUST be contained within a single "registration"
+    //# element; it cannot be spread across multiple "registration" elements
+    //# within a document.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1
+    //= type=test
+    //# It MUST be
+    //# unique amongst all other id attributes present in other
+    //# contact elements conveyed to the subscriber within the
+    //# scope of their subscription.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-4.7.1
+    //= type=test
+    //# This transition is invisible, in that it MUST NOT ever be
+    //# reported to a subscriber in a NOTIFY request.
+    //= https://www.rfc-editor.org/rfc/rfc3680#section-4.7.2
+    //= type=test
+    //# As noted above, a notification MUST NOT be sent
+    //# in this case.
+    #[test]
+    fn each_contact_is_told_once_with_its_last_change() {
+        let desk = binding(BindingParts { contact: "sip:joe@192.0.2.4", ..BindingParts::default() });
+        let flow =
+            BindingParts { contact: "sip:joe@192.0.2.5", instance: "<urn:x>", reg_id: 1, ..BindingParts::default() };
+        let (mobile, moved) = (binding(flow), binding(BindingParts { contact: "sip:joe@192.0.2.6", ..flow }));
+        let changes = [
+            (&mobile, Change::Registered),
+            (&desk, Change::Registered),
+            (&moved, Change::Refreshed),
+            (&desk, Change::Expired),
+            (&moved, Change::Unregistered),
+        ];
+        let document = RegInfo::new().partial(at(0), AOR, false, changes);
+        let count = |text: &str| document.matches(text).count();
+        assert_eq!((count("<registration "), count("<contact ")), (1, 2), "{document}");
+        assert!(document.find("event=\"expired\"") < document.find("event=\"unregistered\""), "{document}");
+        assert!(document.contains("192.0.2.6") && !document.contains("192.0.2.5"), "{document}");
+        // What follows the end of the last one is not told.
+        assert_eq!(attribute(&document, "registration", "state"), "terminated");
+        assert!(!document.contains("init"));
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3680#section-5.1

@@ -30,6 +30,11 @@ impl DigestAuth {
         //# (Proxy Authentication Required) message with a Proxy-Authenticate
         //# header field value applicable to the proxy for the requested
         //# resource.
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.8
+        //# Upon
+        //# receiving a request that requires authentication, the proxy/server
+        //# MUST issue the "407 Proxy Authentication Required" response with a
+        //# "Proxy-Authenticate" header field.
         let (status, header) = match demand.proxy {
             true => (StatusCode::PROXY_AUTHENTICATION_REQUIRED, Header::ProxyAuthenticate),
             false => (StatusCode::UNAUTHORIZED, Header::WwwAuthenticate),
@@ -47,6 +52,17 @@ impl DigestAuth {
         //# A UAS MUST always send a "qop" parameter in WWW-Authenticate and Proxy-Authenticate
         //# header field values, and a UAC MUST send the "qop" parameter in any resulting
         //# authorization header field.
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.7
+        //# If
+        //# the server responds with multiple challenges, then each one of these
+        //# challenges MUST use a different digest algorithm.
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.7
+        //# The server MUST
+        //# add these challenges to the response in order of preference, starting
+        //# with the most preferred algorithm, followed by the less preferred
+        //# algorithm.
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+        //# This parameter MUST be used by all implementations.
         let mut values: SmallVec<[String; 2]> = SmallVec::new();
         for algorithm in &self.config.algorithms {
             let mut value = String::with_capacity(96 + realm.len() + NONCE_CHARS);

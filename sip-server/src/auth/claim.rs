@@ -98,6 +98,10 @@ impl DigestAuth {
         //# Authorization/Proxy-Authorization header field, and a UAC MUST be able to properly
         //# handle a "qop" parameter received in WWW-Authenticate and Proxy-Authenticate header
         //# fields.
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+        //# Its value MUST be
+        //# one of the alternatives the server indicated it supports in the
+        //# WWW-Authenticate header field.
         let qop = match given.qop {
             Some(token) => match Qop::parse(token.as_str()) {
                 Some(Qop::AuthInt) if !self.config.auth_int => return Ok(None),

@@ -199,6 +199,11 @@ impl Proxy {
         //# The proxy MUST NOT add to, modify, or remove the message body.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
         //# Proxies MUST NOT add values to the Proxy-Authorization header field.
+        //= https://www.rfc-editor.org/rfc/rfc7616#section-3.6
+        //# Proxies MUST be completely transparent in the Digest access
+        //# authentication scheme.  That is, they MUST forward the WWW-
+        //# Authenticate, Authentication-Info, and Authorization header fields
+        //# untouched.
         let mut message = request.clone();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The Request-URI in the copy's start line MUST be replaced with

@@ -49,6 +49,12 @@ fn status(message: &Message) -> u16 {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
 //= type=test
 //# Proxies MUST NOT add values to the Proxy-Authorization header field.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.8
+//= type=test
+//# Upon
+//# receiving a request that requires authentication, the proxy/server
+//# MUST issue the "407 Proxy Authentication Required" response with a
+//# "Proxy-Authenticate" header field.
 #[test]
 fn a_caller_of_the_domain_is_challenged_with_407() {
     let (mut world, server, alice, bob) = scene(|_| {});
@@ -185,6 +191,20 @@ fn attempt(world: &mut World, alice: &Ua, request: &Message, credentials: &[Stri
 //# Authorization/Proxy-Authorization header field, and a UAC MUST be able to properly
 //# handle a "qop" parameter received in WWW-Authenticate and Proxy-Authenticate header
 //# fields.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.7
+//= type=test
+//# If
+//# the server responds with multiple challenges, then each one of these
+//# challenges MUST use a different digest algorithm.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.7
+//= type=test
+//# The server MUST
+//# add these challenges to the response in order of preference, starting
+//# with the most preferred algorithm, followed by the less preferred
+//# algorithm.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.3
+//= type=test
+//# This parameter MUST be used by all implementations.
 #[test]
 fn every_algorithm_and_protection_that_is_offered_is_taken() {
     let (mut world, _, alice, _) = scene(|config| {
@@ -274,6 +294,11 @@ fn a_client_of_rfc_2069_is_let_in_once_for_each_nonce() {
 //= https://www.rfc-editor.org/rfc/rfc8760#section-2.6
 //= type=test
 //# SIP clients and servers MUST NOT accept or request Basic authentication.
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+//= type=test
+//# Its value MUST be
+//# one of the alternatives the server indicated it supports in the
+//# WWW-Authenticate header field.
 #[test]
 fn what_is_no_good_credential_is_challenged_anew() {
     let (mut world, _, alice, _) = scene(|_| {});
@@ -295,6 +320,37 @@ fn what_is_no_good_credential_is_challenged_anew() {
     // Among several, those for this realm count.
     let foreign = good("00000009").replace("realm=\"example.com\"", "realm=\"other.example.org\"");
     assert_eq!(attempt(&mut world, &alice, &request, &[foreign, good("00000003")]), 480);
+    world.assert_idle();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc7616#section-3.6
+//= type=test
+//# Proxies MUST be completely transparent in the Digest access
+//# authentication scheme.  That is, they MUST forward the WWW-
+//# Authenticate, Authentication-Info, and Authorization header fields
+//# untouched.
+#[test]
+fn digest_between_others_passes_untouched() {
+    let (mut world, _, alice, bob) = scene(|config| config.auth.requests = false);
+    let credentials =
+        "Digest username=\"alice\",realm = \"bob's\", nonce=\"n\",\turi=\"sip:bob@example.com\", response=\"00\"";
+    let fields = [("Authorization", credentials)];
+    let request = new_request(Method::Message, ALICE, "sip:bob@example.com", "through", "", &fields);
+    for (status, header, value) in [
+        (401, Header::WwwAuthenticate, "Digest realm = \"bob's\",nonce=\"n\" ,qop=\"auth\",x=y"),
+        (200, Header::AuthenticationInfo, "nextnonce = \"m\",rspauth=\"00\""),
+    ] {
+        let mut request = request.clone();
+        request.set(Header::CallId, format!("through-{status}")).unwrap();
+        world.send(&alice, request, to_server());
+        let (tx, received) = world.request(&bob, Method::Message);
+        assert_eq!(received.field(Header::Authorization), Some(credentials.as_bytes()));
+        let status = sip_message::StatusCode::new(status).unwrap();
+        let answer = Message::response(&received, status).to_tag("b").header(header, value).build().unwrap();
+        world.respond(&bob, tx, answer);
+        let answer = world.response(&alice, status.code());
+        assert_eq!(answer.field(header), Some(value.as_bytes()));
+    }
     world.assert_idle();
 }
 
