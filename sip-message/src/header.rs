@@ -155,19 +155,28 @@ impl Header {
     //# Implementations MUST accept both the long and short forms
     //# of each header name.
     pub fn lookup(name: &[u8]) -> Option<Header> {
-        let mut key = [0u64; KEY_WORDS];
-        if name.is_empty() || name.len() > KEY_WORDS * 8 {
-            return None;
-        }
-        for (i, &b) in name.iter().enumerate() {
-            // Setting bit 5 would turn some control bytes into letters' neighbours: the names hold none.
-            if b < 0x20 {
-                return None;
-            }
-            key[i / 8] |= u64::from(b | 0x20) << (i % 8 * 8);
-        }
-        lookup_key(key)
+        let mut bytes = [0u8; KEY_WORDS * 8];
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        lookup_among(&bytes, name.len())
     }
+}
+
+/// The known header whose name, in any case, is the first `len` of these bytes.
+fn lookup_among(bytes: &[u8; KEY_WORDS * 8], len: usize) -> Option<Header> {
+    let mut key = [0u64; KEY_WORDS];
+    let mut control = 0;
+    for (n, (word, bytes)) in key.iter_mut().zip(bytes.chunks_exact(8)).enumerate() {
+        let raw = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let bits = len.saturating_sub(n * 8).min(8) * 8;
+        let name = !u64::MAX.checked_shl(bits as u32).unwrap_or(0);
+        // Setting bit 5 turns some control bytes into letters' neighbours: the names hold none.
+        control |= scan::controls(raw) & name;
+        *word = (raw | LOWER) & name;
+    }
+    if let Some(last) = key.get_mut(len / 8) {
+        *last |= u64::from(b':') << (len % 8 * 8);
+    }
+    if control == 0 { TABLE.find(key, HASH) } else { None }
 }
 
 impl fmt::Debug for Header {
@@ -259,7 +268,8 @@ impl fmt::Display for HeaderName<'_> {
     }
 }
 
-/// Names are looked up as lower-cased words of eight bytes; the longest known name has 29.
+/// Names are looked up as words of eight bytes, with the colon behind them; the longest known name has 29. First as they came, as
+/// nearly all are spelled as their RFC spells them, then with their letters made small.
 const KEY_WORDS: usize = 4;
 type Key = [u64; KEY_WORDS];
 
@@ -267,73 +277,77 @@ const SLOTS: usize = 1024;
 const EMPTY: u8 = u8::MAX;
 
 struct Table {
-    /// Index into `keys` and `headers`, or `EMPTY`. Collisions go to the next slot.
+    /// Index into `keys` and `headers`, or `EMPTY`, which is beyond both. There are no collisions.
     slots: [u8; SLOTS],
     keys: [Key; 160],
     headers: [Header; 160],
 }
 
-const fn slot(key: &Key) -> usize {
+const fn slot(key: &Key, hash: u64) -> usize {
     let mixed = key[0] ^ key[1].rotate_left(23) ^ key[2].rotate_left(41) ^ key[3].rotate_left(7);
-    (mixed.wrapping_mul(HASH) >> 54) as usize
+    (mixed.wrapping_mul(hash) >> 54) as usize
 }
 
 /// Found by trying odd numbers until no two of the names share a slot; a test says so when a new name breaks it.
-const HASH: u64 = 0x8aa4_248c_8857_f9a5;
+const HASH: u64 = 0xb86b_b4d6_c713_2891;
+/// The same for names as they are spelled.
+const HASH_AS_SPELLED: u64 = 0x1a75_92a5_deee_7383;
 
-const fn key_of(name: &str) -> Key {
+const LOWER: u64 = 0x2020_2020_2020_2020;
+
+/// `set`: bits that are set in each byte, so that case does not count.
+const fn key_of(name: &str, set: u8) -> Key {
     let name = name.as_bytes();
     let mut key = [0u64; KEY_WORDS];
     let mut i = 0;
     while i < name.len() {
-        key[i / 8] |= ((name[i] | 0x20) as u64) << (i % 8 * 8);
+        key[i / 8] |= ((name[i] | set) as u64) << (i % 8 * 8);
         i += 1;
     }
+    key[i / 8] |= (b':' as u64) << (i % 8 * 8);
     key
 }
 
-const fn insert(table: &mut Table, name: &str, header: Header, at: usize) {
-    let key = key_of(name);
+const fn insert(table: &mut Table, key: Key, hash: u64, header: Header, at: usize) {
     table.keys[at] = key;
     table.headers[at] = header;
-    let mut s = slot(&key);
-    while table.slots[s] != EMPTY {
-        s = (s + 1) % SLOTS;
-    }
-    table.slots[s] = at as u8;
+    table.slots[slot(&key, hash)] = at as u8;
 }
 
-static TABLE: Table = {
+const fn table(hash: u64, set: u8) -> Table {
     let mut table = Table { slots: [EMPTY; SLOTS], keys: [[0; KEY_WORDS]; 160], headers: [Header::Via; 160] };
     let mut at = 0;
     let mut i = 0;
     while i < Header::ALL.len() {
         let header = Header::ALL[i];
-        insert(&mut table, header.as_str(), header, at);
+        insert(&mut table, key_of(header.as_str(), set), hash, header, at);
         at += 1;
         if let Some(compact) = header.compact() {
-            insert(&mut table, compact, header, at);
+            insert(&mut table, key_of(compact, set), hash, header, at);
             at += 1;
         }
         i += 1;
     }
     table
-};
+}
 
-#[inline(always)]
-fn lookup_key(key: Key) -> Option<Header> {
-    let mut s = slot(&key);
-    loop {
-        let at = *TABLE.slots.get(s)?;
-        if at == EMPTY {
-            return None;
-        }
-        // Word by word: a comparison of the arrays would read back as vectors what was just written as words.
-        let [k0, k1, k2, k3] = TABLE.keys.get(at as usize)?;
-        if (k0 ^ key[0]) | (k1 ^ key[1]) | (k2 ^ key[2]) | (k3 ^ key[3]) == 0 {
-            return TABLE.headers.get(at as usize).copied();
-        }
-        s = (s + 1) % SLOTS;
+static TABLE: Table = table(HASH, 0x20);
+static AS_SPELLED: Table = table(HASH_AS_SPELLED, 0);
+
+impl Table {
+    /// The header whose name has this key.
+    #[inline(always)]
+    fn find(&self, key: Key, hash: u64) -> Option<Header> {
+        let at = usize::from(*self.slots.get(slot(&key, hash))?);
+        // Word by word: a comparison of the arrays would read back as vectors what was just written as words. Where a key ends that is
+        // the same so far, the other ends too: both have a colon there, and names have none.
+        let [k0, k1, k2, k3] = self.keys.get(at)?;
+        let same = match key {
+            [a, 0, 0, 0] => *k0 == a,
+            [a, b, 0, 0] => *k0 == a && *k1 == b,
+            [a, b, c, d] => (k0 ^ a) | (k1 ^ b) | (k2 ^ c) | (k3 ^ d) == 0,
+        };
+        if same { self.headers.get(at).copied() } else { None }
     }
 }
 
@@ -351,79 +365,83 @@ pub(crate) struct ScannedName {
 /// A name without white space before the colon, which is nearly every one, is read eight bytes at a time.
 #[inline(always)]
 pub(crate) fn scan_name(v: &[u8], from: usize) -> Option<ScannedName> {
-    let Some(word) = scan::load(v, from) else { return scan_other_name(v, from) };
-    let (k0, end) = name_word(word);
-    if let Some(end) = end {
-        return found_name(v, from, end, [k0, 0, 0, 0], controls_before(word, end));
+    match v.get(from..).and_then(|line| Some((line, scan::load(line, 0)?))) {
+        Some((line, word)) => scan_name_from(line, word),
+        None => scan_other_name(v.get(from..)?),
     }
-    let control = scan::controls(word);
-    let Some(word) = scan::load(v, from + 8) else { return scan_other_name(v, from) };
-    let (k1, end) = name_word(word);
-    if let Some(end) = end {
-        return found_name(v, from, 8 + end, [k0, k1, 0, 0], control | controls_before(word, end));
+}
+
+/// The same for the line `v`, which begins with `word`.
+#[inline(always)]
+pub(crate) fn scan_name_from(v: &[u8], word: u64) -> Option<ScannedName> {
+    if let Some((k0, len)) = name_word(word) {
+        return found_name(v, len, [k0, 0, 0, 0]);
     }
-    scan_long_name(v, from, [k0, k1], control | scan::controls(word))
+    let Some(second) = scan::load(v, 8) else { return scan_other_name(v) };
+    if let Some((k1, len)) = name_word(second) {
+        return found_name(v, 8 + len, [word, k1, 0, 0]);
+    }
+    scan_long_name(v, [word, second])
 }
 
 /// Reads a name of at least 16 bytes, of which the first are known.
-fn scan_long_name(v: &[u8], from: usize, [k0, k1]: [u64; 2], control: u64) -> Option<ScannedName> {
-    let Some(word) = scan::load(v, from + 16) else { return scan_other_name(v, from) };
-    let (k2, end) = name_word(word);
-    if let Some(end) = end {
-        return found_name(v, from, 16 + end, [k0, k1, k2, 0], control | controls_before(word, end));
+fn scan_long_name(v: &[u8], [k0, k1]: [u64; 2]) -> Option<ScannedName> {
+    let Some(third) = scan::load(v, 16) else { return scan_other_name(v) };
+    if let Some((k2, len)) = name_word(third) {
+        return found_name(v, 16 + len, [k0, k1, k2, 0]);
     }
-    let control = control | scan::controls(word);
-    let Some(word) = scan::load(v, from + 24) else { return scan_other_name(v, from) };
-    let (k3, end) = name_word(word);
-    match end {
-        Some(end) => found_name(v, from, 24 + end, [k0, k1, k2, k3], control | controls_before(word, end)),
-        None => scan_other_name(v, from),
+    match scan::load(v, 24).and_then(name_word) {
+        Some((k3, len)) => found_name(v, 24 + len, [k0, k1, third, k3]),
+        None => scan_other_name(v),
     }
 }
 
-/// The part of a key that `word` holds, and how many bytes of it stand before a colon, if there is one.
+/// What stands in `word` up to its first colon, that included, and how many bytes stand before it.
 #[inline(always)]
-fn name_word(word: u64) -> (u64, Option<usize>) {
-    const LOWER: u64 = 0x2020_2020_2020_2020;
+fn name_word(word: u64) -> Option<(u64, usize)> {
     let mark = scan::equal(word, b':');
     if mark == 0 {
-        return (word | LOWER, None);
+        return None;
     }
     // The lowest mark is the top bit of the colon's byte.
-    let before = ((mark & mark.wrapping_neg()) >> 7) - 1;
-    ((word | LOWER) & before, Some((mark.trailing_zeros() / 8) as usize))
-}
-
-#[inline(always)]
-fn controls_before(word: u64, end: usize) -> u64 {
-    scan::controls(word) & ((1 << (end * 8)) - 1)
+    let up_to = mark ^ mark.wrapping_sub(1);
+    Some((word & up_to, (mark.trailing_zeros() / 8) as usize))
 }
 
 /// The name of `len` bytes with this key, whose colon follows at once.
 #[inline(always)]
-fn found_name(v: &[u8], from: usize, len: usize, key: Key, control: u64) -> Option<ScannedName> {
-    // Setting bit 5 maps CR to `-` and other control bytes to digits: a hit must not rest on one of those.
-    match lookup_key(key) {
-        Some(header) if control == 0 => Some(ScannedName { len, colon: len, header: Some(header) }),
-        _ if len > 0 && scan::skip(v, from, scan::TOKEN) == from + len => {
-            Some(ScannedName { len, colon: len, header: None })
-        }
-        _ => scan_other_name(v, from),
+fn found_name(v: &[u8], len: usize, key: Key) -> Option<ScannedName> {
+    match AS_SPELLED.find(key, HASH_AS_SPELLED) {
+        Some(header) => Some(ScannedName { len, colon: len, header: Some(header) }),
+        None => scan_unusual_name(v, len),
     }
 }
 
+/// A name of `len` bytes, whose colon follows at once, that is not spelled like that of any header.
+#[inline(never)]
+fn scan_unusual_name(v: &[u8], len: usize) -> Option<ScannedName> {
+    if len > 0 && scan::skip(v, 0, scan::TOKEN) == len {
+        let header = match v.first_chunk() {
+            Some(bytes) => lookup_among(bytes, len),
+            None => Header::lookup(v.get(..len)?),
+        };
+        return Some(ScannedName { len, colon: len, header });
+    }
+    scan_other_name(v)
+}
+
 #[cold]
-fn scan_other_name(v: &[u8], from: usize) -> Option<ScannedName> {
-    let end = scan::skip(v, from, scan::TOKEN);
+fn scan_other_name(v: &[u8]) -> Option<ScannedName> {
+    let end = scan::skip(v, 0, scan::TOKEN);
     let mut colon = end;
     // HCOLON = *( SP / HTAB ) ":" SWS
     while matches!(v.get(colon), Some(b' ' | b'\t')) {
         colon += 1;
     }
-    if end == from || v.get(colon) != Some(&b':') {
+    if end == 0 || v.get(colon) != Some(&b':') {
         return None;
     }
-    Some(ScannedName { len: end - from, colon: colon - from, header: Header::lookup(v.get(from..end)?) })
+    Some(ScannedName { len: end, colon, header: Header::lookup(v.get(..end)?) })
 }
 
 #[cfg(test)]
@@ -457,6 +475,8 @@ mod tests {
             "Viaa",
             "Vi",
             "Call\rID",
+            "Via\0",
+            "Max-Forwards\0\0",
             "Call ID",
             "Froma",
             "Q",
@@ -466,7 +486,17 @@ mod tests {
         ] {
             assert_eq!(Header::lookup(name.as_bytes()), None, "{name:?}");
         }
-        for line in ["Call\rID: 123456789012345678", ": x", " Via: x", "Via", "V ia: x", "Via\r\n: x", ""] {
+        for line in [
+            "Call\rID: 123456789012345678",
+            "Via\0: 123456789012345678",
+            "From\0\0: 12345678901234567890",
+            ": x",
+            " Via: x",
+            "Via",
+            "V ia: x",
+            "Via\r\n: x",
+            "",
+        ] {
             assert!(scan_name(line.as_bytes(), 0).is_none(), "{line:?}");
         }
         let scanned = scan_name(b"X-Own : x", 0).unwrap();
@@ -476,11 +506,13 @@ mod tests {
     #[test]
     fn no_two_names_share_a_slot() {
         let names = |h: &Header| core::iter::once(h.as_str()).chain(h.compact());
-        let mut taken = vec![String::new(); SLOTS];
+        let (mut small, mut spelled) = (vec![String::new(); SLOTS], vec![String::new(); SLOTS]);
         for name in Header::ALL.iter().flat_map(names) {
-            let s = slot(&key_of(name));
-            assert_eq!(taken[s], "", "{name} collides: choose another HASH");
-            taken[s] = name.into();
+            for (taken, set, hash) in [(&mut small, 0x20, HASH), (&mut spelled, 0, HASH_AS_SPELLED)] {
+                let place = &mut taken[slot(&key_of(name, set), hash)];
+                assert_eq!(place, "", "{name} collides: choose another {hash:x}");
+                *place = name.into();
+            }
         }
     }
 }

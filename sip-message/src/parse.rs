@@ -37,15 +37,7 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
     let mut left = config.max_headers.min(INLINE);
     let mut beyond = config.max_headers - left;
     loop {
-        if let Some(entry) = plain_line(v, at, max_len) {
-            if left == 0 {
-                left = more_lines(index, &mut beyond).ok_or(error((FramingFault::TooManyHeaders, at)))?;
-            }
-            left -= 1;
-            at = entry.line_end() as usize;
-            index.push(entry);
-            continue;
-        }
+        at = plain_lines(v, at, max_len, index, &mut left);
         match v.get(at) {
             Some(b'\r') if v.get(at + 1) == Some(&b'\n') => {
                 at += 2;
@@ -96,7 +88,7 @@ fn more_lines(index: &mut Index, beyond: &mut usize) -> Option<usize> {
 //# terminated by a carriage-return line-feed sequence (CRLF).
 #[inline(always)]
 fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usize), Fault> {
-    let mut at = scan::find_control(v, from);
+    let mut at = scan::find_control_from(v, from);
     loop {
         match v.get(at) {
             Some(b'\r') => {
@@ -109,36 +101,53 @@ fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usiz
             Some(b'\n') if config.bare_lf => return Ok((at, at + 1)),
             Some(b'\n') => return Err((FramingFault::BareLf, at)),
             // Other controls are the grammar's business: a quoted-pair may hold them.
-            Some(_) => at = scan::find_control(v, at + 1),
+            Some(_) => at = scan::find_control_from(v, at + 1),
             None => return Err((FramingFault::TruncatedHead, at)),
         }
     }
 }
 
-/// The header line at `v[from]` if it is as nearly all are: name, colon, one space, a value without white space at its
+/// Parses header lines from `v[at]` on that are as nearly all are, `left` of them at most, and tells where it stopped: at the end of the
+/// head, at another line, or at whatever is wrong.
+///
+/// By itself, as a loop that has few things to keep in mind: those of [`head`] would be in its way at each line.
+#[inline(never)]
+fn plain_lines(v: &[u8], mut at: usize, max_len: usize, index: &mut Index, left: &mut usize) -> usize {
+    while *left > 0 {
+        let Some(line) = v.get(at..).and_then(|rest| plain_line(rest, max_len)) else { break };
+        index.push(Entry { line: at as u32, ..line });
+        at += usize::from(line.line_len);
+        *left -= 1;
+    }
+    at
+}
+
+/// The header line that `v` begins with if it is as nearly all are: name, colon, one space, a value without white space at its
 /// ends, CRLF, and no fold. `None` says nothing of what is wrong, if anything is.
 #[inline(always)]
-fn plain_line(v: &[u8], from: usize, max_len: usize) -> Option<Entry> {
+fn plain_line(v: &[u8], max_len: usize) -> Option<Entry> {
+    // Without as many bytes as the shortest line and the line behind it, there is nothing to gain here.
+    let first = scan::load(v, 0)?;
     // The empty line that ends the head is no header line: this is known without a look for a name.
-    if *v.get(from)? == b'\r' {
+    if first as u8 == b'\r' {
         return None;
     }
-    let name = header::scan_name(v, from)?;
-    let value = from + name.colon + 2;
-    let end = scan::find_control(v, value);
-    let &[space, first] = v.get(value - 1..)?.first_chunk::<2>()?;
-    let &[last, cr, lf, next] = v.get(end - 1..)?.first_chunk::<4>()?;
-    let len = end + 2 - from;
+    let name = header::scan_name_from(v, first)?;
+    let &[space, begin] = v.get(name.colon + 1..)?.first_chunk::<2>()?;
+    let value = v.get(name.colon + 2..)?;
+    let end = scan::find_control(value);
+    let &[last, cr, lf, next] = value.get(end.checked_sub(1)?..)?.first_chunk::<4>()?;
+    let value_end = name.colon + 2 + end;
     // Nothing that is LWS is above a space.
-    let plain = space == b' ' && first > b' ' && last > b' ' && cr == b'\r' && lf == b'\n';
-    if !plain || next == b' ' || next == b'\t' || len > max_len {
+    let plain = space == b' ' && begin > b' ' && last > b' ' && cr == b'\r' && lf == b'\n';
+    if !plain || next == b' ' || next == b'\t' || value_end + 2 > max_len {
         return None;
     }
     Some(Entry {
-        line: from as u32,
-        line_len: len as u16,
+        line: 0,
+        line_len: (value_end + 2) as u16,
         value: (name.colon + 2) as u16,
-        value_end: (end - from) as u16,
+        value_end: value_end as u16,
         tag: name.header.map_or(OTHER, |header| header as u8),
         flags: 0,
     })

@@ -248,9 +248,18 @@ fn any_control(block: &[u8; 32]) -> bool {
 }
 
 /// Index of the first byte at or after `from` that is below 0x20; `v.len()` if there is none.
+pub(crate) fn find_control_from(v: &[u8], from: usize) -> usize {
+    v.get(from..).map_or(v.len(), |rest| from + find_control(rest))
+}
+
+/// Index of the first byte below 0x20; `v.len()` if there is none.
 #[inline(always)]
-pub(crate) fn find_control(v: &[u8], from: usize) -> usize {
-    let mut at = from;
+pub(crate) fn find_control(v: &[u8]) -> usize {
+    // Many values are short.
+    if let Some(at) = v.first_chunk().and_then(control_in) {
+        return at;
+    }
+    let mut at = 16;
     while let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
         if any_control(block) {
             break;
@@ -262,13 +271,12 @@ pub(crate) fn find_control(v: &[u8], from: usize) -> usize {
 
 #[inline(always)]
 fn find_control_near_end(v: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(word) = load(v, at) {
-        let mark = controls(word);
-        if mark != 0 {
-            return at + (mark.trailing_zeros() / 8) as usize;
+    let mut at = if from <= v.len() { from } else { 0 };
+    while let Some(pair) = v.get(at..).and_then(|rest| rest.first_chunk()) {
+        if let Some(found) = control_in(pair) {
+            return at + found;
         }
-        at += 8;
+        at += 16;
     }
     while let Some(&b) = v.get(at) {
         if b < 0x20 {
@@ -277,6 +285,18 @@ fn find_control_near_end(v: &[u8], from: usize) -> usize {
         at += 1;
     }
     v.len()
+}
+
+/// Index of the first byte of two words that is below 0x20.
+#[inline(always)]
+fn control_in(pair: &[u8; 16]) -> Option<usize> {
+    let pair = u128::from_le_bytes(*pair);
+    let (low, high) = (controls(pair as u64), controls((pair >> 64) as u64));
+    if low | high == 0 {
+        return None;
+    }
+    let (mark, at) = if low == 0 { (high, 8) } else { (low, 0) };
+    Some(at + (mark.trailing_zeros() / 8) as usize)
 }
 
 /// Index just behind the quoted string that opens at `v[open]`; `None` if it never closes.
@@ -305,12 +325,13 @@ mod tests {
                     v[at] = b;
                     v[(at + 1).min(199)] = b' ' + 1;
                     v[199] = 0;
-                    assert_eq!(find_control(&v[..len], 0), at);
-                    assert_eq!(find_control(&v[..len], at), at);
+                    assert_eq!(find_control(&v[..len]), at);
+                    assert_eq!(find_control_from(&v[..len], at), at);
                 }
             }
             let v: [u8; 200] = core::array::from_fn(|i| 0x20 + (i as u8) % 0xe0);
-            assert_eq!(find_control(&v[..len], 0), len);
+            assert_eq!(find_control(&v[..len]), len);
+            assert_eq!(find_control_from(&v[..len], len + 1), len);
         }
     }
 

@@ -15,6 +15,9 @@ impl Message {
 
     /// How many bytes [`write_to`](Message::write_to) appends.
     pub fn encoded_len(&self) -> usize {
+        if !self.edited {
+            return (self.body.1 - self.start.line) as usize;
+        }
         self.slices().map(<[u8]>::len).sum()
     }
 

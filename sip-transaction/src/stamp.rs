@@ -36,51 +36,71 @@ pub(crate) fn own<'a>(value: &'a [u8], transport: Transport, sent_by: &str) -> O
 
 /// Reads the value of a Via from its sent-by on, up to the end of its line or of the bytes.
 pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
-    let (mut rport, mut branch, mut sent_by, mut more) = (None, None, None, false);
-    let mut from = 0;
-    // One walk over the value, from one end of a part to the next.
-    let end = loop {
-        let rest = value.get(from..)?;
-        let len = run(rest, PLAIN);
-        let (part, after) = rest.split_at_checked(len)?;
-        let ends = after.first().copied().unwrap_or(b'\r');
-        if class(ends) == OTHER {
-            return None;
+    let (mut rport, mut branch, mut more) = (None, None, false);
+    let mut end = run(value, PLAIN);
+    let sent_by = value.get(..end)?;
+    // From one end of a part to the next.
+    loop {
+        let (ends, part) = match value.get(end..)? {
+            [] => break,
+            [ends, part @ ..] => (*ends, part),
+        };
+        match ends {
+            b';' => {}
+            b'\r' => break,
+            _ => return None,
         }
-        if sent_by.is_none() {
-            sent_by = Some(part);
-        } else {
-            match part {
-                [b'b' | b'B', ..] if has_prefix(part, b"branch=") => {
-                    let token = part.get(b"branch=".len()..)?;
-                    if branch.is_some() || run(token, TOKEN) != token.len() {
-                        return None;
-                    }
-                    branch = Some(token);
-                }
-                [b'r' | b'R', b'p' | b'P', ..] if has_prefix(part, b"rport") => {
-                    more |= rport.is_some() || part.len() > b"rport".len();
-                    rport = Some(from + len);
-                }
-                [b'r' | b'R', b'e' | b'E', ..] if has_prefix(part, b"received") => more = true,
-                [b'm' | b'M', ..] if has_prefix(part, b"maddr") => more = true,
-                [] => return None,
-                _ => {}
+        let start = start(part);
+        let len = if begins(start, b"branch=") {
+            let len = b"branch=".len() + run(part.get(b"branch=".len()..)?, TOKEN);
+            if branch.is_some() || part.get(len).is_some_and(|&b| class(b) != ENDS) {
+                return None;
             }
-        }
-        if ends == b'\r' {
-            break from + len;
-        }
-        from += len + 1;
-    };
+            branch = part.get(b"branch=".len()..len);
+            len
+        } else {
+            let len = run(part, PLAIN);
+            if len == 0 {
+                return None;
+            }
+            if begins(start, b"rport") {
+                more |= rport.is_some() || len > b"rport".len();
+                rport = Some(end + 1 + len);
+            }
+            more |= begins(start, b"received") || begins(start, b"maddr");
+            len
+        };
+        end += 1 + len;
+    }
     let branch = branch.filter(|branch| is_rfc3261(branch))?;
-    Some(Usual { branch, sent_by: sent_by?, rport, more, end })
+    Some(Usual { branch, sent_by, rport, more, end })
+}
+
+/// The first eight bytes, or what there is of them.
+#[inline(always)]
+fn start(text: &[u8]) -> u64 {
+    match text.first_chunk() {
+        Some(start) => u64::from_le_bytes(*start),
+        None => text.iter().rev().fold(0, |word, &b| word << 8 | u64::from(b)),
+    }
+}
+
+/// Whether a text that starts so begins with `prefix`, whose letters are small; case does not count.
+#[inline(always)]
+fn begins<const N: usize>(start: u64, prefix: &[u8; N]) -> bool {
+    let (mut word, mut of, mut letters) = (0, 0, 0);
+    for (n, &b) in prefix.iter().enumerate() {
+        word |= u64::from(b) << (n * 8);
+        of |= 0xff << (n * 8);
+        letters |= u64::from(b.is_ascii_lowercase()) << (n * 8 + 5);
+    }
+    (start | letters) & of == word
 }
 
 /// The datagram with `received` and `rport` in its topmost Via, and what that says; `None` if it is not of the usual form.
 pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<'_>)> {
     let first = memchr::memchr(b'\n', bytes)? + 1;
-    if bytes.starts_with(b"SIP/") || first < 3 {
+    if first < 3 {
         return None;
     }
     let value = bytes.get(first..)?.strip_prefix(VIA)?;
@@ -90,24 +110,31 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<
     }
     let at = first + VIA.len() + via.rport?;
     let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
-    let mut text = Text { bytes: [0; 80], len: 0 };
+    let mut text = Text::default();
     text.decimal(b'=', remote.port());
-    text.bytes(b";received=");
+    text.push(u128::from_le_bytes(*b";received=\0\0\0\0\0\0"), b";received=".len());
+    let mut out;
     match remote.ip() {
         IpAddr::V4(ip) => {
-            let [a, b, c, d] = ip.octets();
-            text.octet(a);
-            for octet in [b, c, d] {
-                text.bytes(b".");
-                text.octet(octet);
+            let mut address = Text::default();
+            for octet in ip.octets() {
+                address.octet(octet);
             }
+            // Without the last dot.
+            let len = address.len.saturating_sub(1);
+            out = Vec::with_capacity(bytes.len() + text.len + len);
+            out.extend_from_slice(before);
+            text.write(&mut out, text.len);
+            address.write(&mut out, len);
         }
-        IpAddr::V6(ip) => alloc::format!("{ip}").as_bytes().chunks(8).for_each(|part| text.bytes(part)),
+        IpAddr::V6(ip) => {
+            let address = alloc::format!("{ip}");
+            out = Vec::with_capacity(bytes.len() + text.len + address.len());
+            out.extend_from_slice(before);
+            text.write(&mut out, text.len);
+            out.extend_from_slice(address.as_bytes());
+        }
     }
-    let text = text.written();
-    let mut out = Vec::with_capacity(bytes.len() + text.len());
-    out.extend_from_slice(before);
-    out.extend_from_slice(text);
     out.extend_from_slice(after);
     Some((out.into(), via))
 }
@@ -156,58 +183,42 @@ static CLASS: [u8; 256] = {
     class
 };
 
-/// The digits of each octet, and how many there are.
-static OCTETS: [[u8; 4]; 256] = {
-    let mut octets = [[0; 4]; 256];
+/// The digits of each octet and a dot, and how many bytes that is.
+static OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([0; 4], 0); 256];
     let mut n = 0;
     while n < 256 {
         let [hundreds, tens, ones] = [b'0' + (n / 100) as u8, b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
         octets[n] = match n {
-            0..10 => [ones, 0, 0, 1],
-            10..100 => [tens, ones, 0, 2],
-            _ => [hundreds, tens, ones, 3],
+            0..10 => ([ones, b'.', 0, 0], 2),
+            10..100 => ([tens, ones, b'.', 0], 3),
+            _ => ([hundreds, tens, ones, b'.'], 4),
         };
         n += 1;
     }
     octets
 };
 
-#[inline(always)]
-fn has_prefix<const N: usize>(text: &[u8], prefix: &[u8; N]) -> bool {
-    text.first_chunk::<N>().is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-}
-
-/// A short text being put together: `=`, a port, `;received=` and an address of at most 39 characters.
+/// A text of at most 16 bytes being put together, the first byte lowest: `=`, a port and `;received=`, or an IPv4 address.
+#[derive(Default)]
 struct Text {
-    bytes: [u8; 80],
+    word: u128,
     len: usize,
 }
 
 impl Text {
-    /// Appends at most 16 bytes.
-    #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        let mut word = [0; 16];
-        for (to, from) in word.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        self.word(u128::from_le_bytes(word), bytes.len());
+    /// Appends the low `len` bytes of a word; those above are 0.
+    #[inline(always)]
+    fn push(&mut self, word: u128, len: usize) {
+        self.word |= word << (self.len * 8 & 127);
+        self.len += len;
     }
 
-    /// Appends the low `len` bytes of a word, the lowest first.
-    #[inline]
-    fn word(&mut self, word: u128, len: usize) {
-        if let Some(place) = self.bytes.get_mut(self.len..self.len + 16) {
-            place.copy_from_slice(&word.to_le_bytes());
-            self.len += len;
-        }
-    }
-
-    /// Appends a byte, unless it is 0, and a number.
-    #[inline]
+    /// Appends a byte and a number.
+    #[inline(always)]
     fn decimal(&mut self, before: u8, mut number: u16) {
         // From the last digit to the first.
-        let (mut digits, mut len) = (0u64, 0);
+        let (mut digits, mut len) = (0u64, 1);
         loop {
             digits = digits << 8 | u64::from(b'0' + (number % 10) as u8);
             number /= 10;
@@ -216,22 +227,27 @@ impl Text {
                 break;
             }
         }
-        if before != 0 {
-            digits = digits << 8 | u64::from(before);
-            len += 1;
-        }
-        self.word(digits.into(), len);
+        self.push(u128::from(digits << 8 | u64::from(before)), len);
     }
 
-    /// Appends the number of an octet.
-    #[inline]
+    /// Appends the number of an octet and a dot.
+    #[inline(always)]
     fn octet(&mut self, octet: u8) {
-        let [a, b, c, len] = OCTETS.get(usize::from(octet)).copied().unwrap_or_default();
-        self.word(u128::from(u32::from_le_bytes([a, b, c, 0])), usize::from(len));
+        let (digits, len) = OCTETS[usize::from(octet)];
+        self.push(u32::from_le_bytes(digits).into(), len.into());
     }
 
-    fn written(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+    /// Writes the first `len` bytes.
+    #[inline(always)]
+    fn write(&self, out: &mut Vec<u8>, len: usize) {
+        let (bytes, end) = (self.word.to_le_bytes(), out.len() + len);
+        if out.capacity() - out.len() >= bytes.len() {
+            // As many as always, so that this is one move.
+            out.extend_from_slice(&bytes);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(bytes.get(..len).unwrap_or_default());
+        }
     }
 }
 
@@ -264,6 +280,7 @@ mod tests {
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
             "Via: SIP/2.0/UDP 192.0.2.7:5070;rport;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP [2001:db8::1]:5060;RPORT;branch=z9hG4bK1;x=y",
+            "Via: SIP/2.0/UDP a.example.com;x;BRANCH=Z9hg4bK1;y=[::1];rport",
         ] {
             let fast = Message::parse(stamp(head).unwrap().into()).unwrap();
             let mut slow = Message::parse(request(head).into()).unwrap();
@@ -301,17 +318,26 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_in_full() {
-        for number in [0, 9, 10, 255, 5060, 65_535] {
-            let mut text = Text { bytes: [0; 80], len: 0 };
-            text.decimal(0, number);
-            assert_eq!(text.written(), format!("{number}").as_bytes());
+    fn ports_and_addresses_are_written_in_full() {
+        let via = "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport";
+        for port in [0, 9, 10, 255, 5060, 65_535] {
+            for n in (0..=255u8).chain([7]) {
+                for ip in [[n, 0, 10, 255], [1, n, 100, 9], [255, 255, 255, n]] {
+                    let remote = SocketAddr::from((ip, port));
+                    let (bytes, _) = stamped(request(via).as_bytes(), remote).unwrap();
+                    let expected = format!("{via}={port};received={}", remote.ip());
+                    assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), request(&expected));
+                }
+            }
         }
-        for number in 0..=255 {
-            let mut text = Text { bytes: [0; 80], len: 0 };
-            text.octet(number);
-            assert_eq!(text.written(), format!("{number}").as_bytes());
-        }
+        let remote: SocketAddr = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
+        let (bytes, _) = stamped(request(via).as_bytes(), remote).unwrap();
+        let expected = format!("{via}=65535;received={}", remote.ip());
+        assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), request(&expected));
+        // With nothing behind it there is no room for more than is written.
+        let bare = format!("O s SIP/2.0\r\n{via}\r\nx");
+        let (bytes, _) = stamped(bare.as_bytes(), "1.2.3.4:5".parse().unwrap()).unwrap();
+        assert_eq!(bytes, format!("O s SIP/2.0\r\n{via}=5;received=1.2.3.4\r\nx").as_bytes());
     }
 
     #[test]
@@ -329,6 +355,9 @@ mod tests {
             "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK",
             "Via: SIP/2.0/UDP a.example.com;rport;branch=1",
             "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1/2",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch\x1dz9hG4bK1",
+            "Via: SIP/2.0/UDP a.example.com;rport;branch;branch=z9hG4bK1\"",
+            "Via: SIP/2.0/UDP a.example.com;;rport;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1;branch=z9hG4bK2",
             "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1;maddr=224.0.1.75",
             "Via: SIP/2.0/TCP a.example.com;rport",

@@ -108,13 +108,17 @@ impl SipHasher {
 
     #[inline(always)]
     fn run(&mut self, bytes: &[u8], word: impl Fn(u64) -> u64) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            let mut raw = [0; 8];
-            raw.copy_from_slice(chunk);
-            self.push(word(u64::from_le_bytes(raw)), 8);
-        }
+        // Each word is mixed in with what was left of the one before: how much that is stays the same.
+        let held = self.len % 8 * 8;
+        let chunks = bytes.chunks_exact(8);
         let rest = chunks.remainder();
+        for chunk in chunks {
+            let word = word(chunk.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk)));
+            let full = self.tail | word << held;
+            self.mix(full);
+            self.tail = word >> 1 >> (63 - held);
+        }
+        self.len = self.len.wrapping_add((bytes.len() - rest.len()) as u64);
         if !rest.is_empty() {
             self.push(word(partial(rest)), rest.len() as u64);
         }

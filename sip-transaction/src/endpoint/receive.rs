@@ -114,7 +114,8 @@ impl Endpoint {
             }
         }
         // Most requests have their Via where it can be completed while they are copied.
-        let stamped = (!path.transport.is_connected()).then(|| stamp::stamped(bytes, path.remote)).flatten();
+        let usual = !is_response && !path.transport.is_connected();
+        let stamped = usual.then(|| stamp::stamped(bytes, path.remote)).flatten();
         let (copy, read) = match stamped {
             Some((copy, via)) => (copy, Some(self.look_up(bytes, via, source))),
             None => (Bytes::copy_from_slice(bytes), None),
@@ -131,7 +132,7 @@ impl Endpoint {
     /// The transaction of a request whose Via has been read. Looked up before the request is parsed: by the time that is done, the
     /// table's line has come from memory.
     fn look_up<'a>(&self, bytes: &'a [u8], via: Usual<'a>, source: u16) -> Read<'a> {
-        let method = bytes.get(..memchr::memchr(b' ', bytes).unwrap_or_default()).unwrap_or_default();
+        let method = bytes.split(|&b| b == b' ').next().unwrap_or_default();
         let method = if method == b"ACK" { b"INVITE" } else { method };
         let tag = self.hash.branch_tag(via.branch, via.sent_by, method);
         Read { tag, found: self.find(tag), via, source }
