@@ -149,6 +149,8 @@ pub(crate) struct Timers {
     /// Two for each place in the slab of transactions.
     nodes: Vec<Node>,
     lists: [List; CLASSES],
+    /// Which lists have anything in them: one bit each.
+    used: u16,
     /// The earliest head of all lists: its node.
     next: u32,
     len: usize,
@@ -156,7 +158,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Timers { nodes: Vec::new(), lists: [NONE; CLASSES], next: NIL, len: 0 }
+        Timers { nodes: Vec::new(), lists: [NONE; CLASSES], used: 0, next: NIL, len: 0 }
     }
 
     /// Timers that are set.
@@ -192,13 +194,12 @@ impl Timers {
     pub(crate) fn set(&mut self, index: u32, which: Which, timer: Timer, class: Class, at: Instant) {
         self.clear(index, which);
         let id = index * 2 + which as u32;
-        let Some(list) = self.lists.get(class as usize).copied() else { return };
         // From the tail: at once, unless the host's clock or an import brings an earlier deadline.
-        let mut prev = list.tail;
-        while prev != NIL && self.at(prev) > at {
-            prev = self.node(prev).map_or(NIL, |node| node.prev);
+        let mut prev = self.list(class as u8).tail;
+        let mut next = NIL;
+        while let Some(node) = self.node(prev).filter(|node| node.at > at) {
+            (prev, next) = (node.prev, prev);
         }
-        let next = if prev == NIL { list.head } else { self.node(prev).map_or(NIL, |node| node.next) };
         let Some(node) = self.nodes.get_mut(id as usize) else { return };
         *node = Node { at, prev, next, class: class as u8, timer };
         match self.nodes.get_mut(prev as usize) {
@@ -206,6 +207,11 @@ impl Timers {
             None => {
                 let list = self.list(class as u8);
                 (list.head, list.at) = (id, at);
+                self.used |= 1 << class as u8;
+                // Only what is the first of its list can be the first of all.
+                if self.next == NIL || at < self.at(self.next) {
+                    self.next = id;
+                }
             }
         }
         match self.nodes.get_mut(next as usize) {
@@ -213,9 +219,6 @@ impl Timers {
             None => self.list(class as u8).tail = id,
         }
         self.len += 1;
-        if self.next == NIL || at < self.at(self.next) {
-            self.next = id;
-        }
     }
 
     fn list(&mut self, class: u8) -> &mut List {
@@ -226,10 +229,15 @@ impl Timers {
     #[inline]
     pub(crate) fn clear(&mut self, index: u32, which: Which) {
         let id = index * 2 + which as u32;
-        let Some(node) = self.nodes.get_mut(id as usize) else { return };
-        if node.class == UNSET {
-            return;
+        if self.node(id).is_some_and(|node| node.class != UNSET) {
+            self.take_out(id);
         }
+    }
+
+    /// Takes out a timer that is set.
+    #[inline(never)]
+    fn take_out(&mut self, id: u32) {
+        let Some(node) = self.nodes.get_mut(id as usize) else { return };
         let Node { prev, next, class, .. } = *node;
         node.class = UNSET;
         match self.nodes.get_mut(prev as usize) {
@@ -245,17 +253,23 @@ impl Timers {
             None => self.list(class).tail = prev,
         }
         self.len -= 1;
-        if self.next == id {
-            self.find_next();
+        if prev == NIL {
+            if next == NIL {
+                self.used &= !(1 << class);
+            }
+            if self.next == id {
+                self.find_next();
+            }
         }
     }
 
     fn find_next(&mut self) {
-        let mut best = NONE;
-        for list in &self.lists {
+        let (mut best, mut left) = (NONE, self.used);
+        while let Some(list) = self.lists.get(left.trailing_zeros() as usize) {
             if best.head == NIL || list.at < best.at {
                 best = *list;
             }
+            left &= left - 1;
         }
         self.next = best.head;
     }

@@ -23,11 +23,9 @@ pub(crate) struct Branch {
 impl Branch {
     pub(crate) fn new(random: u128) -> Branch {
         let mut text = *b"z9hG4bK00000000000000000000";
-        let mut rest = random;
-        for digit in text.iter_mut().skip(COOKIE.len()) {
-            *digit = DIGITS.get((rest & 31) as usize).copied().unwrap_or(b'0');
-            rest >>= 5;
-        }
+        let places = text.iter_mut().skip(COOKIE.len());
+        let digits = [0, 40, 80].map(|from| digits((random >> from) as u64).to_le_bytes());
+        places.zip(digits.as_flattened()).for_each(|(place, &digit)| *place = digit);
         Branch { text }
     }
 
@@ -40,7 +38,17 @@ impl Branch {
     }
 }
 
-const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
+/// The low 40 bits as eight digits of 5 bits, the lowest first: `0` to `9`, then `a` to `v`.
+fn digits(bits: u64) -> u64 {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Each half of a group moves to where the half of a group twice as wide begins, until each digit has a byte.
+    let bits = bits & 0xff_ffff_ffff;
+    let bits = (bits | bits << 12) & 0x000f_ffff_000f_ffff;
+    let bits = (bits | bits << 6) & 0x03ff_03ff_03ff_03ff;
+    let bits = (bits | bits << 3) & (EACH * 0x1f);
+    let letters = (bits + EACH * (0x80 - 10)) >> 7 & EACH;
+    bits + EACH * b'0' as u64 + letters * (b'a' - 10 - b'0') as u64
+}
 
 /// A tag of 50 bits, more than the 32 that RFC 3261 section 19.3 asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,12 +56,9 @@ pub struct Tag([u8; 10]);
 
 impl Tag {
     pub(crate) fn new(random: u64) -> Tag {
-        let mut text = [b'0'; 10];
-        let mut rest = random;
-        for digit in &mut text {
-            *digit = DIGITS.get((rest & 31) as usize).copied().unwrap_or(b'0');
-            rest >>= 5;
-        }
+        let [a, b, c, d, e, f, g, h] = digits(random).to_le_bytes();
+        let [i, j, ..] = digits(random >> 40).to_le_bytes();
+        let text = [a, b, c, d, e, f, g, h, i, j];
         Tag(text)
     }
 
@@ -201,6 +206,7 @@ fn line(out: &mut BytesMut, header: Header, value: &[u8]) {
 }
 
 /// A line as it came, its end as it has to be.
+#[inline]
 fn copy(out: &mut BytesMut, line: &[u8]) {
     if line.ends_with(b"\r\n") {
         return out.extend_from_slice(line);
@@ -403,22 +409,18 @@ impl Response<'_> {
     //# this 100 (Trying) response.
     #[inline(always)]
     fn copied(&self) -> impl Iterator<Item = (Header, HeaderField<'_>)> {
+        const VIA: u32 = 1 << Header::Via as u32;
+        const OTHERS: u32 =
+            1 << Header::From as u32 | 1 << Header::To as u32 | 1 << Header::CallId as u32 | 1 << Header::CSeq as u32;
         let trying = self.status == StatusCode::TRYING;
-        let mut seen = 0u8;
+        let mut wanted = VIA | OTHERS;
+        let mut timestamp = trying;
         self.request.headers().filter_map(move |field| {
             let header = field.header()?;
-            let once = match header {
-                Header::Via => 0,
-                Header::From => 1,
-                Header::To => 2,
-                Header::CallId => 4,
-                Header::CSeq => 8,
-                Header::Timestamp if trying => 16,
-                _ => return None,
-            };
-            let again = seen & once != 0;
-            seen |= once;
-            (!again).then_some((header, field))
+            let bit = 1u32.checked_shl(header as u32).unwrap_or(0);
+            let copied = wanted & bit != 0 || header == Header::Timestamp && core::mem::take(&mut timestamp);
+            wanted &= !bit | VIA;
+            copied.then_some((header, field))
         })
     }
 
@@ -480,8 +482,8 @@ impl Response<'_> {
                             out.extend_from_slice(b"To: ");
                             out.extend_from_slice(to);
                             let mut end = *b";tag=0123456789\r\n";
-                            for (to, from) in end.iter_mut().skip(b";tag=".len()).zip(tag) {
-                                *to = from;
+                            if let Some(place) = end.get_mut(b";tag=".len()..b";tag=".len() + tag.len()) {
+                                place.copy_from_slice(&tag);
                             }
                             out.extend_from_slice(&end);
                         }

@@ -91,6 +91,25 @@ impl<I: Id, T> Slab<I, T> {
     /// Takes out what stands at `index`.
     #[inline]
     pub fn remove_at(&mut self, index: u32) -> Option<T> {
+        let taken = self.free_at(index)?;
+        self.release_if_empty();
+        match taken {
+            Slot::Used(value) => Some(value),
+            Slot::Free(_) => None,
+        }
+    }
+
+    /// Drops what stands at `index` where it stands.
+    #[inline]
+    pub(crate) fn drop_at(&mut self, index: u32) {
+        if self.free_at(index).is_some() {
+            self.release_if_empty();
+        }
+    }
+
+    /// Frees a place and gives what stood there; `None` if nothing did.
+    #[inline(always)]
+    fn free_at(&mut self, index: u32) -> Option<Slot<T>> {
         let cell = self.cells.get_mut(index as usize)?;
         if let Slot::Free(_) = cell.slot {
             return None;
@@ -105,13 +124,13 @@ impl<I: Id, T> Slab<I, T> {
             None => NIL,
         };
         self.len -= 1;
-        let taken = mem::replace(&mut cell.slot, Slot::Free(next));
+        Some(mem::replace(&mut cell.slot, Slot::Free(next)))
+    }
+
+    #[inline(always)]
+    fn release_if_empty(&mut self) {
         if self.len == 0 && self.cells.len() > FEW {
             self.release();
-        }
-        match taken {
-            Slot::Used(value) => Some(value),
-            Slot::Free(_) => None,
         }
     }
 

@@ -362,14 +362,14 @@ impl Endpoint {
 
     /// Takes every trace of a transaction away.
     pub(crate) fn erase(&mut self, index: u32) {
+        let Some(source) = self.txs.at(index).map(|tx| usize::from(tx.source)) else { return };
         self.withdraw(index);
         self.unlink(index);
         self.timers.clear(index, Which::Retransmit);
         self.timers.clear(index, Which::State);
-        if let Some(tx) = self.txs.remove_at(index) {
-            if let Some(count) = self.sources.get_mut(usize::from(tx.source)) {
-                *count = count.saturating_sub(1);
-            }
+        self.txs.drop_at(index);
+        if let Some(count) = self.sources.get_mut(source) {
+            *count = count.saturating_sub(1);
         }
         if self.txs.is_empty() {
             self.timers.release();

@@ -96,7 +96,7 @@ impl Endpoint {
     }
 
     /// Whether a request that belongs to no transaction is turned away while a limit is reached.
-    pub(super) fn turns_away(&self, source: u16, request: &Message, kind: Kind) -> bool {
+    fn turns_away(&self, source: u16, request: &Message, kind: Kind) -> bool {
         let begun = kind == Kind::Cancel || request.to().is_ok_and(|to| matches!(to.tag(), Ok(Some(_))));
         kind != Kind::Ack && (!begun || self.is_full(source))
     }

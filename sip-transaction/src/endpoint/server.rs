@@ -368,18 +368,36 @@ impl Endpoint {
 
     // What comes in.
 
-    /// A request came in.
+    /// A request came in that is not turned away. Its Via has been stamped if it has been read before: then it has an `rport`, and
+    /// nothing else that says where a response goes.
     #[inline]
     pub(super) fn on_request(
         &mut self,
         path: Path,
-        mut message: Box<Message>,
+        message: Box<Message>,
         read_before: Option<&Read<'_>>,
     ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
         let kind = Kind::of(method);
-        // The tags to match by, and where the response goes. A stamped Via has been read before, and has its `rport`.
+        match read_before {
+            Some(&Read { tag, found: None, source, .. }) if matches!(kind, Kind::Invite | Kind::Other) => {
+                let raw = message.to_bytes();
+                self.begin_server(path, message, raw, kind, (tag, source), (path.remote, None))
+            }
+            _ => self.on_other_request(path, message, kind, read_before),
+        }
+    }
+
+    /// A request that is not stamped yet, or does not begin a transaction of its own.
+    fn on_other_request(
+        &mut self,
+        path: Path,
+        mut message: Box<Message>,
+        kind: Kind,
+        read_before: Option<&Read<'_>>,
+    ) -> Result<(), InputError> {
+        // The tags to match by, and where the response goes.
         let of = |hash: HashKey, method: Method<'_>| match read_before {
             Some(Read { via, .. }) => Ok(hash.branch_tag(via.branch, via.sent_by, method.as_str().as_bytes())),
             None => {
@@ -390,7 +408,7 @@ impl Endpoint {
         let (tag, found) = match read_before {
             Some(read) => (read.tag, read.found),
             None => {
-                let tag = of(self.hash, if kind == Kind::Ack { Method::Invite } else { method })?;
+                let tag = of(self.hash, message.method().unwrap_or(Method::Options))?;
                 (tag, self.find(tag))
             }
         };
@@ -408,7 +426,7 @@ impl Endpoint {
             None => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
         };
         // The rest of what Via says, before the message is changed.
-        let (remote, ttl) = read.response_address(&path);
+        let to = read.response_address(&path);
         let alias = read.alias;
         let port = read.port.unwrap_or(path.transport.default_port());
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
@@ -421,10 +439,6 @@ impl Endpoint {
             Some(read) => read.source,
             None => self.source_of(path.remote.ip()),
         };
-        if self.is_pressed(source) && self.turns_away(source, &message, kind) {
-            self.answer_stateless(&path, &message, StatusCode::SERVICE_UNAVAILABLE);
-            return Err(InputError::Overload);
-        }
         // What is kept is shared with the message, unless `make_response` could not tell from it where the request came from.
         let kept_whole = read.maddr.is_some() || read.received.is_some();
         let raw = if kept_whole { Bytes::new() } else { message.to_bytes() };
@@ -433,18 +447,27 @@ impl Endpoint {
         if alias {
             self.know_alias(&path, port);
         }
-        match kind {
-            Kind::Ack => {
+        match (kind, cancelled) {
+            (Kind::Ack, _) => {
                 self.emit(Event::Ack { tx: None, path, message });
-                return Ok(());
+                Ok(())
             }
-            Kind::Cancel => {
-                if let Some(found) = cancelled {
-                    return self.on_cancel(found, (tag, source), path, remote, message);
-                }
-            }
-            Kind::Invite | Kind::Other => {}
+            (Kind::Cancel, Some(found)) => self.on_cancel(found, (tag, source), path, to.0, message),
+            _ => self.begin_server(path, message, raw, kind, (tag, source), to),
         }
+    }
+
+    /// Begins a server transaction. `raw`: what is kept of its request; `remote`: where the response goes, and with which TTL.
+    #[inline]
+    fn begin_server(
+        &mut self,
+        path: Path,
+        message: Box<Message>,
+        raw: Bytes,
+        kind: Kind,
+        (tag, source): (u128, u16),
+        (remote, ttl): (SocketAddr, Option<u8>),
+    ) -> Result<(), InputError> {
         let machine = if kind == Kind::Invite { start_invite() } else { start_other() };
         let mut tx = Tx::new(match machine.next {
             Ok(machine) => machine,
