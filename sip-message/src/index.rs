@@ -71,7 +71,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new() -> Self {
         Index { entries: Entries::new(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
     }

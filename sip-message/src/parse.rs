@@ -136,10 +136,12 @@ fn plain_line(v: &[u8], max_len: usize) -> Option<Entry> {
     let &[space, begin] = v.get(name.colon + 1..)?.first_chunk::<2>()?;
     let value = v.get(name.colon + 2..)?;
     let end = scan::find_control(value);
-    let &[last, cr, lf, next] = value.get(end.checked_sub(1)?..)?.first_chunk::<4>()?;
+    let &tail = value.get(end.checked_sub(1)?..)?.first_chunk::<4>()?;
+    let [last, _, _, next] = tail;
     let value_end = name.colon + 2 + end;
     // Nothing that is LWS is above a space.
-    let plain = space == b' ' && begin > b' ' && last > b' ' && cr == b'\r' && lf == b'\n';
+    let ends = u32::from_le_bytes(tail) & 0x00ff_ff00 == u32::from_le_bytes(*b"\0\r\n\0");
+    let plain = space == b' ' && begin > b' ' && last > b' ' && ends;
     if !plain || next == b' ' || next == b'\t' || value_end + 2 > max_len {
         return None;
     }

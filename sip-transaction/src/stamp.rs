@@ -5,8 +5,7 @@
 
 use crate::matching::is_rfc3261;
 use crate::transport::Transport;
-use alloc::vec::Vec;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::net::{IpAddr, SocketAddr};
 
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
@@ -121,22 +120,28 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<
                 address.octet(octet);
             }
             // Without the last dot.
-            let len = address.len.saturating_sub(1);
-            out = Vec::with_capacity(bytes.len() + text.len + len);
+            let len = text.len + address.len - 1;
+            out = BytesMut::with_capacity(bytes.len() + len);
             out.extend_from_slice(before);
-            text.write(&mut out, text.len);
-            address.write(&mut out, len);
+            let both = text.and(&address);
+            if after.len() + len >= both.len() {
+                // As many as always, so that this is two moves; what is too much is written over.
+                out.extend_from_slice(&both);
+                out.truncate(at + len);
+            } else {
+                out.extend_from_slice(both.get(..len)?);
+            }
         }
         IpAddr::V6(ip) => {
             let address = alloc::format!("{ip}");
-            out = Vec::with_capacity(bytes.len() + text.len + address.len());
+            out = BytesMut::with_capacity(bytes.len() + text.len + address.len());
             out.extend_from_slice(before);
-            text.write(&mut out, text.len);
+            out.extend_from_slice(text.word.to_le_bytes().get(..text.len)?);
             out.extend_from_slice(address.as_bytes());
         }
     }
     out.extend_from_slice(after);
-    Some((out.into(), via))
+    Some((out.freeze(), via))
 }
 
 /// Bytes of tokens; others that stand for themselves in a value of the usual form; those that end a part; all others.
@@ -210,7 +215,7 @@ impl Text {
     /// Appends the low `len` bytes of a word; those above are 0.
     #[inline(always)]
     fn push(&mut self, word: u128, len: usize) {
-        self.word |= word << (self.len * 8 & 127);
+        self.word |= word << (self.len % 16 * 8);
         self.len += len;
     }
 
@@ -237,17 +242,17 @@ impl Text {
         self.push(u32::from_le_bytes(digits).into(), len.into());
     }
 
-    /// Writes the first `len` bytes.
+    /// This text and another behind it.
     #[inline(always)]
-    fn write(&self, out: &mut Vec<u8>, len: usize) {
-        let (bytes, end) = (self.word.to_le_bytes(), out.len() + len);
-        if out.capacity() - out.len() >= bytes.len() {
-            // As many as always, so that this is one move.
-            out.extend_from_slice(&bytes);
-            out.truncate(end);
-        } else {
-            out.extend_from_slice(bytes.get(..len).unwrap_or_default());
-        }
+    fn and(&self, other: &Text) -> [u8; 32] {
+        let bits = self.len as u32 * 8;
+        let low = self.word | other.word.checked_shl(bits).unwrap_or(0);
+        let high = other.word.checked_shr(128 - bits).unwrap_or(0);
+        let mut both = [0; 32];
+        let (first, second) = both.split_at_mut(16);
+        first.copy_from_slice(&low.to_le_bytes());
+        second.copy_from_slice(&high.to_le_bytes());
+        both
     }
 }
 

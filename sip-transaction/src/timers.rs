@@ -192,8 +192,16 @@ impl Timers {
 
     /// Sets a timer, in place of what was set there.
     pub(crate) fn set(&mut self, index: u32, which: Which, timer: Timer, class: Class, at: Instant) {
-        self.clear(index, which);
         let id = index * 2 + which as u32;
+        let list = *self.list(class as u8);
+        // The last of its list stays that: a timer that takes the place of one just set.
+        if let Some(node) = self.nodes.get_mut(id as usize).filter(|node| node.class == class as u8) {
+            if list.tail == id && list.head != id && at >= node.at {
+                (node.at, node.timer) = (at, timer);
+                return;
+            }
+        }
+        self.clear(index, which);
         // From the tail: at once, unless the host's clock or an import brings an earlier deadline.
         let mut prev = self.list(class as u8).tail;
         let mut next = NIL;
@@ -339,5 +347,15 @@ mod tests {
         assert_eq!(timers.len(), 1);
         assert_eq!(timers.get(0, Which::State), Some((ms(20), Timer::C)));
         assert_eq!(timers.pop(ms(15)), None);
+        // Behind another of its list: later where it stands, earlier in front.
+        timers.reserve(1);
+        timers.set(1, Which::State, Timer::B, Class::C, ms(30));
+        timers.set(1, Which::State, Timer::C, Class::C, ms(40));
+        assert_eq!(timers.get(1, Which::State), Some((ms(40), Timer::C)));
+        assert_eq!((timers.len(), timers.next()), (2, Some((ms(20), Timer::C))));
+        timers.set(1, Which::State, Timer::B, Class::C, ms(15));
+        assert_eq!(timers.pop(ms(15)), Some((1, Timer::B)));
+        assert_eq!(timers.pop(ms(20)), Some((0, Timer::C)));
+        assert_eq!((timers.len(), timers.next()), (0, None));
     }
 }

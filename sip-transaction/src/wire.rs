@@ -455,7 +455,7 @@ impl Response<'_> {
 
     /// Appends the response.
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        let Response { request, status, tag, product, retry, mut source, fields } = *self;
+        let Response { status, tag, product, retry, mut source, fields, .. } = *self;
         let mut tag = tag;
         let code = status.code();
         let [a, b, c] = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
@@ -463,34 +463,14 @@ impl Response<'_> {
         out.extend_from_slice(status.reason().as_bytes());
         out.extend_from_slice(b"\r\n");
         for (header, field) in self.copied() {
-            let line = field.line();
             match header {
                 // The topmost alone is this hop's.
-                Header::Via if !source.is_empty() => {
-                    out.extend_from_slice(b"Via: ");
-                    core::mem::take(&mut source).write(out, field.value());
-                    out.extend_from_slice(b"\r\n");
-                }
-                Header::To => {
-                    let to = field.value();
-                    // After a closing bracket nothing can stand but parameters.
-                    let with = tag
-                        .take()
-                        .filter(|_| to.ends_with(b">") || !matches!(request.to().map(|to| to.tag()), Ok(Ok(Some(_)))));
-                    match with {
-                        Some(Tag(tag)) => {
-                            out.extend_from_slice(b"To: ");
-                            out.extend_from_slice(to);
-                            let mut end = *b";tag=0123456789\r\n";
-                            if let Some(place) = end.get_mut(b";tag=".len()..b";tag=".len() + tag.len()) {
-                                place.copy_from_slice(&tag);
-                            }
-                            out.extend_from_slice(&end);
-                        }
-                        None => copy(out, line),
-                    }
-                }
-                _ => copy(out, line),
+                Header::Via if !source.is_empty() => self.via(out, field.value(), core::mem::take(&mut source)),
+                Header::To => match tag.take() {
+                    Some(tag) => self.to(out, field, tag),
+                    None => copy(out, field.line()),
+                },
+                _ => copy(out, field.line()),
             }
         }
         if let Some(seconds) = retry {
@@ -503,6 +483,28 @@ impl Response<'_> {
             line(out, Header::Server, product.as_bytes());
         }
         out.extend_from_slice(NO_BODY);
+    }
+
+    #[cold]
+    fn via(&self, out: &mut BytesMut, value: &[u8], source: Source) {
+        out.extend_from_slice(b"Via: ");
+        source.write(out, value);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Appends To with a tag, unless it has one.
+    #[inline(never)]
+    fn to(&self, out: &mut BytesMut, field: HeaderField<'_>, tag: Tag) {
+        let to = field.value();
+        // After a closing bracket nothing can stand but parameters.
+        if !to.ends_with(b">") && matches!(self.request.to().map(|to| to.tag()), Ok(Ok(Some(_)))) {
+            return copy(out, field.line());
+        }
+        out.extend_from_slice(b"To: ");
+        out.extend_from_slice(to);
+        let [a, b, c, d, e, f, g, h, i, j] = tag.0;
+        out.extend_from_slice(&[b';', b't', b'a', b'g', b'=', a, b, c, d, e, f, g, h, i, j, b'\r']);
+        out.extend_from_slice(b"\n");
     }
 }
 

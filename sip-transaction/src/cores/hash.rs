@@ -112,6 +112,7 @@ impl SipHasher {
         let held = self.len % 8 * 8;
         let chunks = bytes.chunks_exact(8);
         let rest = chunks.remainder();
+        let last = bytes.last_chunk().map(|last| u64::from_le_bytes(*last));
         for chunk in chunks {
             let word = word(chunk.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk)));
             let full = self.tail | word << held;
@@ -120,7 +121,9 @@ impl SipHasher {
         }
         self.len = self.len.wrapping_add((bytes.len() - rest.len()) as u64);
         if !rest.is_empty() {
-            self.push(word(partial(rest)), rest.len() as u64);
+            // What has been taken in already is shifted out.
+            let rest_word = last.map_or_else(|| partial(rest), |last| last >> (64 - rest.len() * 8));
+            self.push(word(rest_word), rest.len() as u64);
         }
     }
 

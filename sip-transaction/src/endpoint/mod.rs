@@ -184,22 +184,22 @@ impl Endpoint {
     /// The next bytes to send; `None` when all have been taken. Changes with any other call that takes `&mut self`.
     #[must_use]
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        let transmit = self.transmits.pop_front()?;
+        // Looked at where it is, so that it is moved once.
+        let len = self.transmits.front()?.bytes.len();
         if let Some(recording) = &mut self.recording {
             recording.polled_transmit();
         }
-        self.queued_bytes = self.queued_bytes.saturating_sub(transmit.bytes.len());
-        Some(transmit)
+        self.queued_bytes = self.queued_bytes.saturating_sub(len);
+        self.transmits.pop_front()
     }
 
     /// The next event; `None` when all have been taken. Changes with any other call that takes `&mut self`.
     #[must_use]
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if let Some(recording) = &mut self.recording {
+        if let Some(recording) = self.recording.as_mut().filter(|_| !self.events.is_empty()) {
             recording.polled_event();
         }
-        Some(event)
+        self.events.pop_front()
     }
 
     /// When to call [`handle_timeout`](Endpoint::handle_timeout) next; `None` if nothing is ever due. While transmits or events wait to be polled

@@ -3,12 +3,13 @@
 use super::{Chore, Endpoint};
 use crate::error::InputError;
 use crate::flow::FlowState;
-use crate::id::FlowId;
-use crate::input::{CloseCause, Input};
+use crate::id::{FlowId, QueryId};
+use crate::input::{Answer, CloseCause, Input};
 use crate::output::{Event, Path};
 use crate::stamp::{self, Usual};
 use crate::stun;
 use crate::time::Instant;
+use crate::transport::Transport;
 use alloc::boxed::Box;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -38,34 +39,38 @@ impl Endpoint {
                 Ok(())
             }
             Input::SendFailed { token, cause } => self.send_failed(token, cause),
-            Input::Resolved { query, answer } => {
-                let done = self.locator.resolved(&self.config, self.now, &mut self.rng, query, answer);
-                let Some(done) = done else { return Err(InputError::UnknownQuery) };
-                self.drop_chore(done.deadline, Chore::Resolve(query.to_bits()));
-                self.ask();
-                for (index, targets) in done.located {
-                    self.located(index, targets);
-                }
-                Ok(())
-            }
+            Input::Resolved { query, answer } => self.resolved(query, answer),
         }
     }
 
-    fn path_in(
-        &self,
-        flow: FlowId,
-        remote: Option<SocketAddr>,
-        fits: impl Fn(FlowState, crate::Transport) -> bool,
-    ) -> Result<Path, InputError> {
+    #[inline(never)]
+    fn resolved(&mut self, query: QueryId, answer: Answer<'_>) -> Result<(), InputError> {
+        let done = self.locator.resolved(&self.config, self.now, &mut self.rng, query, answer);
+        let Some(done) = done else { return Err(InputError::UnknownQuery) };
+        self.drop_chore(done.deadline, Chore::Resolve(query.to_bits()));
+        self.ask();
+        for (index, targets) in done.located {
+            self.located(index, targets);
+        }
+        Ok(())
+    }
+
+    /// The path of an open connection whose transport fits.
+    fn path_in(&self, flow: FlowId, fits: impl Fn(Transport) -> bool) -> Result<Path, InputError> {
         let on = self.flows.get(flow).ok_or(InputError::UnknownFlow)?;
-        if !fits(on.state, on.transport) {
+        if on.state != FlowState::Open || !fits(on.transport) {
             return Err(InputError::WrongFlowKind);
         }
-        Ok(Path { flow, transport: on.transport, local: on.local, remote: remote.unwrap_or(on.remote) })
+        Ok(Path { flow, transport: on.transport, local: on.local, remote: on.remote })
     }
 
+    #[inline(never)]
     fn datagram(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8]) -> Result<(), InputError> {
-        let path = self.path_in(flow, Some(remote), |state, _| state == FlowState::Socket)?;
+        let on = self.flows.get(flow).ok_or(InputError::UnknownFlow)?;
+        if on.state != FlowState::Socket {
+            return Err(InputError::WrongFlowKind);
+        }
+        let path = Path { flow, transport: on.transport, local: on.local, remote };
         //= https://www.rfc-editor.org/rfc/rfc5626#section-8
         //# If a server compliant to this section receives SIP requests on a
         //# given interface and UDP port, it MUST also provide a limited version
@@ -82,34 +87,33 @@ impl Endpoint {
             }
             _ => {}
         }
-        self.one_message(path, bytes)
+        self.one_message(&path, bytes)
     }
 
+    #[inline(never)]
     fn whole_message(&mut self, flow: FlowId, bytes: &[u8]) -> Result<(), InputError> {
-        let path = self.path_in(flow, None, |state, transport| {
-            state == FlowState::Open && transport.is_connected() && !transport.is_stream()
-        })?;
+        let path = self.path_in(flow, |transport| transport.is_connected() && !transport.is_stream())?;
         // CRLF keepalives inside of WebSocket messages: answered as on a stream (RFC 5626 section 3.5.1).
         if bytes.iter().all(|b| matches!(b, b'\r' | b'\n')) {
             return self.crlf(path, if bytes.len() >= 4 { 2 } else { 1 });
         }
-        self.one_message(path, bytes)
+        self.one_message(&path, bytes)
     }
 
-    fn one_message(&mut self, path: Path, bytes: &[u8]) -> Result<(), InputError> {
+    fn one_message(&mut self, path: &Path, bytes: &[u8]) -> Result<(), InputError> {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
         //# However, implementations MUST be able to handle messages up to the maximum datagram packet size.
         if bytes.len() > self.config.parser.max_message_len {
             let offset = self.config.parser.max_message_len;
             let response = bytes.starts_with(b"SIP/");
             let error = ParseError { kind: FramingFault::MessageTooLong, offset, header: None, response };
-            self.refuse(path, bytes, &error);
+            self.refuse(*path, bytes, &error);
             return Err(InputError::Malformed(error));
         }
         let is_response = bytes.starts_with(b"SIP/");
         let source = if is_response { u16::MAX } else { self.source_of(path.remote.ip()) };
         if !is_response && self.is_pressed(source) {
-            if let Some(refusal) = self.refused(&path, source, bytes) {
+            if let Some(refusal) = self.refused(path, source, bytes) {
                 return Err(refusal);
             }
         }
@@ -123,7 +127,7 @@ impl Endpoint {
         match Message::parse_boxed(copy, &self.config.parser) {
             Ok(message) => self.message(path, message, read.as_ref()),
             Err(error) => {
-                self.refuse(path, bytes, &error);
+                self.refuse(*path, bytes, &error);
                 Err(InputError::Malformed(error))
             }
         }
@@ -142,8 +146,8 @@ impl Endpoint {
     //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
     //# to send the request.
     #[inline]
-    fn message(&mut self, path: Path, message: Box<Message>, read: Option<&Read<'_>>) -> Result<(), InputError> {
-        if message.is_request() { self.on_request(path, message, read) } else { self.on_response(path, message) }
+    fn message(&mut self, path: &Path, message: Box<Message>, read: Option<&Read<'_>>) -> Result<(), InputError> {
+        if message.is_request() { self.on_request(path, message, read) } else { self.on_response(*path, message) }
     }
 
     /// Answers what cannot be parsed, if enough of it can be read.
@@ -167,8 +171,9 @@ impl Endpoint {
         }
     }
 
+    #[inline(never)]
     fn stream(&mut self, flow: FlowId, bytes: &[u8]) -> Result<(), InputError> {
-        let path = self.path_in(flow, None, |state, transport| state == FlowState::Open && transport.is_stream())?;
+        let path = self.path_in(flow, Transport::is_stream)?;
         let Some(decoder) = self.decoder(flow) else { return Err(InputError::UnknownFlow) };
         decoder.push(bytes);
         let mut result = Ok(());
@@ -180,7 +185,7 @@ impl Endpoint {
                     let refused = self.refused_whole(&path, &message);
                     result = result.and(match refused {
                         Some(refusal) => Err(refusal),
-                        None => self.message(path, Box::new(message), None),
+                        None => self.message(&path, Box::new(message), None),
                     });
                 }
                 Ok(StreamItem::Crlf { run }) => result = result.and(self.crlf(path, run)),
@@ -239,8 +244,8 @@ impl Endpoint {
             Chore::Keepalive(flow) => self.keepalive_due(flow, at),
             Chore::Stun(id) => self.stun_due(id),
             Chore::Resolve(bits) => {
-                let Some(query) = crate::id::QueryId::from_bits(bits) else { return };
-                let answer = crate::input::Answer::Failed;
+                let Some(query) = QueryId::from_bits(bits) else { return };
+                let answer = Answer::Failed;
                 let done = self.locator.resolved(&self.config, self.now, &mut self.rng, query, answer);
                 self.ask();
                 for (index, targets) in done.into_iter().flat_map(|done| done.located) {

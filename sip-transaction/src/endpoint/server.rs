@@ -373,7 +373,7 @@ impl Endpoint {
     #[inline]
     pub(super) fn on_request(
         &mut self,
-        path: Path,
+        path: &Path,
         message: Box<Message>,
         read_before: Option<&Read<'_>>,
     ) -> Result<(), InputError> {
@@ -392,7 +392,7 @@ impl Endpoint {
     /// A request that is not stamped yet, or does not begin a transaction of its own.
     fn on_other_request(
         &mut self,
-        path: Path,
+        path: &Path,
         mut message: Box<Message>,
         kind: Kind,
         read_before: Option<&Read<'_>>,
@@ -413,7 +413,7 @@ impl Endpoint {
             }
         };
         if let Some(index) = found {
-            return self.retransmission(index, path, message);
+            return self.retransmission(index, *path, message);
         }
         let cancelled = match kind {
             Kind::Cancel => CANCELLED.iter().find_map(|method| self.find(of(self.hash, *method).ok()?)),
@@ -426,7 +426,7 @@ impl Endpoint {
             None => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
         };
         // The rest of what Via says, before the message is changed.
-        let to = read.response_address(&path);
+        let to = read.response_address(path);
         let alias = read.alias;
         let port = read.port.unwrap_or(path.transport.default_port());
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
@@ -442,17 +442,17 @@ impl Endpoint {
         // What is kept is shared with the message, unless `make_response` could not tell from it where the request came from.
         let kept_whole = read.maddr.is_some() || read.received.is_some();
         let raw = if kept_whole { Bytes::new() } else { message.to_bytes() };
-        self.stamp(&mut message, &path, differs, rport);
+        self.stamp(&mut message, path, differs, rport);
         let raw = if kept_whole { message.to_bytes() } else { raw };
         if alias {
-            self.know_alias(&path, port);
+            self.know_alias(path, port);
         }
         match (kind, cancelled) {
             (Kind::Ack, _) => {
-                self.emit(Event::Ack { tx: None, path, message });
+                self.emit(Event::Ack { tx: None, path: *path, message });
                 Ok(())
             }
-            (Kind::Cancel, Some(found)) => self.on_cancel(found, (tag, source), path, to.0, message),
+            (Kind::Cancel, Some(found)) => self.on_cancel(found, (tag, source), *path, to.0, message),
             _ => self.begin_server(path, message, raw, kind, (tag, source), to),
         }
     }
@@ -461,7 +461,7 @@ impl Endpoint {
     #[inline]
     fn begin_server(
         &mut self,
-        path: Path,
+        path: &Path,
         message: Box<Message>,
         raw: Bytes,
         kind: Kind,
@@ -479,7 +479,7 @@ impl Endpoint {
         tx.source = source;
         let Some(key) = self.insert_server(tx, tag, path.flow) else { return Err(InputError::Overload) };
         self.counters.server_transactions += 1;
-        self.emit(Event::Request { tx: ServerTxId::from_key(key), path, message });
+        self.emit(Event::Request { tx: ServerTxId::from_key(key), path: *path, message });
         self.apply(key.index(), machine, None);
         Ok(())
     }
