@@ -9,10 +9,10 @@ use crate::target::{FlowPath, Target};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use sip_message::uri::SipUri;
 use sip_message::{Header, Message, Method, StatusCode, Uri};
-use sip_transaction::{Destination, Endpoint, Path, SendErrorKind, Transport};
+use sip_transaction::{Destination, Endpoint, Path, SendErrorKind};
 
 impl Proxy {
     /// Takes the target set and starts its first branches.
@@ -353,14 +353,28 @@ impl Proxy {
         let token_out = out.filter(|out| usable(out) && !is_where_it_says(&target.uri, out));
         let token_out =
             token_out.map(|out| FlowToken::of(out, !out.transport.is_websocket() && target.instance.is_empty()));
+        let from = Side::of(path, secure, token_in);
+        let toward = Side::toward(out_transport, address_toward(out, next.as_ref()), secure, token_out);
+        let there = local_toward(path, out, &toward);
         // Where nobody knows yet what the next hop is reached by, UDP is what a URI without a word means.
-        let same = out_transport.unwrap_or(Transport::Udp) == path.transport;
+        //= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+        //# Thus, if the transport
+        //# protocol changed between its incoming and outgoing sides, the proxy
+        //# SHOULD use the double Record-Route technique and SHOULD add a
+        //# transport parameter to each of the Record-Route URIs it inserts.
+        //= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+        //# By extension, a proxy
+        //# SHOULD also insert a Record-Route header for any multi-homed
+        //# situation (as the ones described in this document: scheme changes,
+        //# sigcomp, IPv4/IPv6, transport changes, etc.) that may impact the
+        //# processing of proxies being on the path of subsequent requests.
+        let same = toward.transport == path.transport && self.names.is_one_for(&from, path.local, &toward, there);
         let mut line = String::with_capacity(96);
         if same && (token_in.is_none() || token_out.is_none()) && !path.transport.is_websocket() {
             // The transport is said only if both sides are known to have it.
             let say_transport = out_transport.is_some() && path.transport.is_stream();
             let token = token_in.or(token_out);
-            let side = Side { transport: path.transport, secure, say_transport, token, ob: false };
+            let side = Side { say_transport, token, ..from };
             self.names.write(&mut line, &self.tokens, &side, Some(path.local));
             return message.push_record_route(&line).map_err(failed);
         }
@@ -396,12 +410,10 @@ impl Proxy {
         //# following modifications:
         // One value for each side, so that each is reached as it reaches us: RFC 5658 section 5. Of the two the one for the next hop
         // stands on top.
-        let incoming = Side { transport: path.transport, secure, say_transport: true, token: token_in, ob: false };
-        self.names.write(&mut line, &self.tokens, &incoming, Some(path.local));
+        self.names.write(&mut line, &self.tokens, &from, Some(path.local));
         message.push_record_route(&line).map_err(failed)?;
         line.clear();
-        let outgoing = Side::toward(out_transport, secure, token_out);
-        self.names.write(&mut line, &self.tokens, &outgoing, local_toward(path, out, outgoing.transport));
+        self.names.write(&mut line, &self.tokens, &toward, there);
         message.push_record_route(&line).map_err(failed)
     }
 
@@ -435,9 +447,10 @@ impl Proxy {
         let secure = is_sips(message.request_uri().and_then(Result::ok).as_ref()) || is_sips(next.as_ref());
         let out_transport = out.map(|out| out.transport).or_else(|| next.as_ref().and_then(guess_transport));
         let token = Some(FlowToken::of(path, false));
-        let side = Side { ob: true, ..Side::toward(out_transport, secure, token) };
+        let there = address_toward(out, next.as_ref());
+        let side = Side { ob: true, ..Side::toward(out_transport, there, secure, token) };
         let mut line = String::with_capacity(96);
-        self.names.write(&mut line, &self.tokens, &side, local_toward(path, out, side.transport));
+        self.names.write(&mut line, &self.tokens, &side, local_toward(path, out, &side));
         match message.has(Header::Path) {
             true => message.push_front(Header::Path, &line).map_err(failed)?,
             false => message.push(Header::Path, &line).map_err(failed)?,
@@ -555,8 +568,14 @@ fn token_in(message: &Message, path: &Path) -> Option<FlowToken> {
 }
 
 /// The local address of the side toward the next hop, if it is known.
-fn local_toward(path: &Path, out: Option<&Path>, transport: Transport) -> Option<SocketAddr> {
-    out.map(|out| out.local).or((transport == path.transport).then_some(path.local))
+fn local_toward(path: &Path, out: Option<&Path>, side: &Side) -> Option<SocketAddr> {
+    let same = side.transport == path.transport && side.has(path.local.ip());
+    out.map(|out| out.local).or(same.then_some(path.local))
+}
+
+/// An address on the side toward the next hop, if its flow or its URI tells one.
+fn address_toward(out: Option<&Path>, next: Option<&Uri<'_>>) -> Option<IpAddr> {
+    out.map(|out| out.remote.ip()).or_else(|| next?.as_sip()?.host().ip())
 }
 
 /// Whether a contact on UDP is reached at the address its URI says, so that it needs no flow token.

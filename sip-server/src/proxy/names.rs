@@ -4,7 +4,7 @@ use super::token::{FlowToken, FlowTokens};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use sip_message::Uri;
 use sip_message::uri::{SipUri, UriTransport};
 use sip_transaction::{Path, Transport};
@@ -48,6 +48,22 @@ impl Names {
         }
     }
 
+    /// The address that one side is to be shown: one it can reach, if there is.
+    fn named(&self, side: &Side) -> Option<&Advertised> {
+        let of_transport = self.advertised.iter().filter(|own| own.transport == side.shown_transport());
+        let fitting = of_transport.clone().find(|own| side.can_reach(&own.host));
+        fitting.or_else(|| of_transport.clone().next())
+    }
+
+    /// Whether both sides reach this proxy at one address: `from` at `local`, and `toward` at what is known of it.
+    pub(super) fn is_one_for(&self, from: &Side, local: SocketAddr, toward: &Side, there: Option<SocketAddr>) -> bool {
+        match (self.named(from), self.named(toward)) {
+            (Some(a), Some(b)) => a == b,
+            (None, None) => toward.has(local.ip()) && there.is_none_or(|there| there.ip() == local.ip()),
+            _ => false,
+        }
+    }
+
     /// Whether `uri` names this proxy, as seen by a request that came over `path`.
     pub(super) fn is_own(&self, uri: &SipUri<'_>, path: &Path) -> bool {
         let host = uri.host_str();
@@ -87,12 +103,7 @@ impl Names {
     //# Route header field MUST encode a next-hop that will be reached using
     //# TLS.
     pub(super) fn write(&self, out: &mut String, tokens: &FlowTokens, side: &Side, local: Option<SocketAddr>) {
-        // A `sips:` URI is reached over TLS only, whatever this request went over.
-        let transport = match side.transport {
-            Transport::Ws if side.secure => Transport::Wss,
-            transport if side.secure && !transport.is_secure() => Transport::Tls,
-            transport => transport,
-        };
+        let transport = side.shown_transport();
         let local = local.filter(|_| transport == side.transport);
         out.push('<');
         out.push_str(if side.secure { "sips:" } else { "sip:" });
@@ -100,7 +111,7 @@ impl Names {
             tokens.write(out, token);
             out.push('@');
         }
-        match self.advertised.iter().find(|own| own.transport == transport) {
+        match self.named(side) {
             Some(own) => {
                 out.push_str(&own.host);
                 // `transport=ws` says nothing of TLS, so the port must: RFC 7118 section 8 shows it.
@@ -113,7 +124,8 @@ impl Names {
                 // Where the transport is not known, an address that is reached without TLS or WebSocket is better than a name.
                 let unknown = !side.say_transport && !side.secure && transport == Transport::Udp;
                 let fits = |other: Transport| other == transport || unknown && other == Transport::Tcp;
-                let seen = || self.seen.iter().find(|&&(other, _)| fits(other));
+                let fitting = self.seen.iter().filter(|&&(other, _)| fits(other));
+                let seen = || fitting.clone().find(|(_, local)| side.has(local.ip())).or(fitting.clone().next());
                 match (
                     local.or_else(|| seen().map(|&(_, local)| local)),
                     self.advertised.first(),
@@ -162,13 +174,46 @@ pub(super) struct Side {
     pub(super) say_transport: bool,
     pub(super) token: Option<FlowToken>,
     pub(super) ob: bool,
+    /// An address there, if one is known: one of IPv6 reaches nothing of IPv4, nor the other way round.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl Side {
+    /// The side a request came from.
+    pub(super) fn of(path: &Path, secure: bool, token: Option<FlowToken>) -> Side {
+        let address = Some(path.remote.ip());
+        Side { transport: path.transport, secure, say_transport: true, token, ob: false, address }
+    }
+
     /// The side toward a next hop that is reached over `transport`, if that is known.
-    pub(super) fn toward(transport: Option<Transport>, secure: bool, token: Option<FlowToken>) -> Side {
+    pub(super) fn toward(
+        transport: Option<Transport>,
+        address: Option<IpAddr>,
+        secure: bool,
+        token: Option<FlowToken>,
+    ) -> Side {
         let say_transport = transport.is_some();
-        Side { transport: transport.unwrap_or(Transport::Udp), secure, say_transport, token, ob: false }
+        Side { transport: transport.unwrap_or(Transport::Udp), secure, say_transport, token, ob: false, address }
+    }
+
+    /// The transport its URI says: one that is `sips:` is reached over TLS only, whatever the request went over.
+    fn shown_transport(&self) -> Transport {
+        match self.transport {
+            Transport::Ws if self.secure => Transport::Wss,
+            transport if self.secure && !transport.is_secure() => Transport::Tls,
+            transport => transport,
+        }
+    }
+
+    /// Whether `ip` is of the family of this side, as far as that is known.
+    pub(super) fn has(&self, ip: IpAddr) -> bool {
+        self.address.is_none_or(|address| address.to_canonical().is_ipv4() == ip.to_canonical().is_ipv4())
+    }
+
+    /// Whether those on this side can have a way to `host`: they have to names.
+    fn can_reach(&self, host: &str) -> bool {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        bare.parse().map_or(true, |ip| self.has(ip))
     }
 }
 

@@ -5,7 +5,9 @@
 use crate::common::{Ua, World, new_request, of_callee, of_caller};
 use sip_message::uri::SipUri;
 use sip_message::{Message, Method, Uri};
-use sip_transaction::{Destination, Transport};
+use sip_server::{Advertised, Binding, BindingParts, Server, ServerConfig, Store};
+use sip_transaction::{Destination, FlowId, Input, Instant, Path, Transport};
+use std::net::SocketAddr;
 
 const SERVER: &str = "192.0.2.10";
 const ALL: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
@@ -61,7 +63,7 @@ fn contact(ua: &Ua, sips: bool) -> String {
 fn world() -> World {
     let mut world = World::new(77);
     world.server(SERVER, "example.com", |config| {
-        let at = |transport, port| sip_server::Advertised { transport, host: SERVER.into(), port: Some(port) };
+        let at = |transport, port| Advertised { transport, host: SERVER.into(), port: Some(port) };
         config.proxy.advertised = vec![
             at(Transport::Udp, 5060),
             at(Transport::Tcp, 5060),
@@ -152,6 +154,12 @@ fn call(from: Transport, to: Transport, sips: bool, outbound: bool) {
 
 //= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
 //= type=test
+//# Thus, if the transport
+//# protocol changed between its incoming and outgoing sides, the proxy
+//# SHOULD use the double Record-Route technique and SHOULD add a
+//# transport parameter to each of the Record-Route URIs it inserts.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+//= type=test
 //# When TLS is used on the
 //# transport on either side of the proxy, the URI placed in the Record-
 //# Route header field MUST encode a next-hop that will be reached using
@@ -195,4 +203,81 @@ fn a_secure_call_between_any_two_transports() {
             call(from, to, true, to != Transport::Udp);
         }
     }
+}
+
+const SOCKETS: [&str; 3] = ["192.0.2.10:5060", "198.51.100.10:5060", "[2001:db8::10]:5060"];
+
+/// What a server on these sockets puts into Record-Route of an INVITE that comes to the one with number `from`, for a contact that is reached by its
+/// URI or over the socket with number `over`.
+fn recorded_between(
+    server: &mut Server,
+    flows: &[FlowId],
+    from: usize,
+    contact: &str,
+    over: Option<usize>,
+) -> Vec<String> {
+    let now = Instant::ZERO;
+    let received = over.map(|over| Path {
+        flow: flows[over],
+        transport: Transport::Udp,
+        local: SOCKETS[over].parse().unwrap(),
+        remote: contact.strip_prefix("sip:bob@").unwrap().parse().unwrap(),
+    });
+    let parts =
+        BindingParts { contact, q: 1000, call_id: "c", expires: Instant::MAX, received, ..BindingParts::default() };
+    let table = server.registrar_mut().table_mut().unwrap();
+    let version = table.lookup("sip:bob@example.com", now).version;
+    table.store("sip:bob@example.com", version, vec![Binding::new(&parts)], now).unwrap();
+    let remote: SocketAddr = SOCKETS[from].replace("10]", "1]").replace("10:", "1:").parse().unwrap();
+    let call = format!("{from}-{}", server.endpoint().counters().requests_received);
+    let invite = format!(
+        "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP {remote};branch=z9hG4bK{call}\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:a@x.example>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: {call}\r\n\
+         CSeq: 1 INVITE\r\nContact: <sip:a@{remote}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    server.handle_input(now, Input::Datagram { flow: flows[from], remote, bytes: invite.as_bytes() }).unwrap();
+    let sent = core::iter::from_fn(|| server.poll_transmit()).find(|sent| sent.bytes.starts_with(b"INVITE"));
+    recorded(&Message::parse(sent.unwrap().bytes).unwrap())
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+//= type=test
+//# By extension, a proxy
+//# SHOULD also insert a Record-Route header for any multi-homed
+//# situation (as the ones described in this document: scheme changes,
+//# sigcomp, IPv4/IPv6, transport changes, etc.) that may impact the
+//# processing of proxies being on the path of subsequent requests.
+#[test]
+fn each_side_is_shown_an_address_it_can_reach() {
+    let mut config = ServerConfig::for_domain("example.com");
+    config.auth.domains.clear();
+    let mut server = Server::new(config.clone(), [9; 32]);
+    let bind = |server: &mut Server| {
+        SOCKETS.map(|local| server.endpoint_mut().bind(Transport::Udp, local.parse().unwrap()).unwrap())
+    };
+    let flows = bind(&mut server);
+    let one = ["sip:192.0.2.10:5060;lr"];
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@192.0.2.2", None), one);
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@192.0.2.2:5060", Some(0)), one);
+    let other = ["sip:198.51.100.10:5060;transport=udp;lr", "sip:192.0.2.10:5060;transport=udp;lr"];
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@198.51.100.2:5060", Some(1)), other);
+    let six = ["sip:[2001:db8::10]:5060;transport=udp;lr", "sip:192.0.2.10:5060;transport=udp;lr"];
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@[2001:db8::2]:5060", Some(2)), six);
+    let back: Vec<_> = six.iter().rev().copied().collect();
+    assert_eq!(recorded_between(&mut server, &flows, 2, "sip:bob@192.0.2.2:5060", None), back);
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@[2001:db8::2]", None), six);
+    // A name leads to all addresses of its host.
+    let named = |host: &str| Advertised { transport: Transport::Udp, host: host.into(), port: None };
+    config.proxy.advertised = vec![named("proxy.example.com")];
+    let mut server = Server::new(config.clone(), [9; 32]);
+    let flows = bind(&mut server);
+    let one = ["sip:proxy.example.com;lr"];
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@198.51.100.2:5060", Some(1)), one);
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@[2001:db8::2]:5060", Some(2)), one);
+    // Of several the one of the family.
+    config.proxy.advertised = vec![named("192.0.2.10"), named("[2001:db8::10]")];
+    let mut server = Server::new(config, [9; 32]);
+    let flows = bind(&mut server);
+    let both = ["sip:[2001:db8::10];transport=udp;lr", "sip:192.0.2.10;transport=udp;lr"];
+    assert_eq!(recorded_between(&mut server, &flows, 0, "sip:bob@[2001:db8::2]:5060", Some(2)), both);
 }
