@@ -1,5 +1,85 @@
 //! What the RFCs ask for and this crate leaves to others, each with the reason. There is no code here.
 
+// RFC 3261: what a proxy should do that the host does here, or nobody.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.1
+//= type=exception
+//= reason=a request that was forwarded with state keeps it
+//# The proxy SHOULD NOT initiate a CANCEL request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=exception
+//= reason=users are found by their whole name or not at all; a host that knows several answers by Decision::Reject
+//# If the Request-URI does not provide sufficient information for the proxy to
+//# determine the target set, it SHOULD return a 485 (Ambiguous) response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=exception
+//= reason=users are found by their whole name or not at all; a host that knows several answers by Decision::Reject
+//# This response SHOULD contain a Contact header field containing URIs of new addresses
+//# to be tried.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=exception
+//= reason=who registers meanwhile gets no call that began before, but for those whom a push has woken for it (RFC 8599)
+//# If a proxy uses a dynamic source of information while building the target set (for
+//# instance, if it consults a SIP Registrar), it SHOULD monitor that source for the
+//# duration of processing the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
+//= type=exception
+//= reason=who registers meanwhile gets no call that began before, but for those whom a push has woken for it (RFC 8599)
+//# New locations SHOULD be added to the target set as they become available.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=a scheme is changed by the host alone, which can name the other URI as a further target
+//# If a proxy receives a 416 (Unsupported URI Scheme) response to a request whose
+//# Request-URI scheme was not SIP, but the scheme in the original received request was
+//# SIP or SIPS (that is, the proxy changed the scheme from SIP or SIPS to something
+//# else when it proxied a request), the proxy SHOULD add a new URI to the target set.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=a scheme is changed by the host alone, which can name the other URI as a further target
+//# This URI SHOULD be a SIP URI version of the non-SIP URI that was just tried.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=there is no recursion on a 416
+//# As with a 3xx response, if a proxy "recurses" on the 416 by trying a SIP or SIPS URI
+//# instead, the 416 response SHOULD NOT be added to the response context.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=nothing is rewritten: each side has a value of its own (RFC 5658)
+//# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+//# that the next upstream (as opposed to downstream) element that will be in the path
+//# of subsequent requests supports that transport.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=exception
+//= reason=nothing is rewritten: each side has a value of its own (RFC 5658)
+//# A RECOMMENDED mechanism to achieve this is for the proxy to append a unique
+//# identifier for the proxy instance to the user portion of the URI.
+
+// RFC 5658: what user agents do.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# This ability to force the transport protocol in UAs for initial requests SHOULD be
+//# avoided: selecting the transport protocol in the configuration of an outbound proxy
+//# means that [RFC3263] procedure is bypassed for initial requests.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# If a UA really wants to avoid transport protocol switching between the initial and
+//# subsequent request, it SHOULD rely on DNS records for that; thus, it SHOULD avoid
+//# configuring statically the outbound proxy with a numeric IP address.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6.1
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# A logical name, with no transport parameter, SHOULD be used instead.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-7
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# UAs SHOULD NOT offer options to overwrite the transport for initial requests.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-7
+//= type=exception
+//= reason=a rule for user agents, which these cores are not
+//# Further, UAs SHOULD rely on DNS to express their desired transport and SHOULD avoid
+//# IP addresses with transport parameters in this case.
+
 // RFC 5922: certificates are the host's.
 //= https://www.rfc-editor.org/rfc/rfc5922#section-7.5
 //= type=exception

@@ -17,6 +17,9 @@ impl DigestAuth {
     //# the authenticated user is not authorized to modify bindings,
     //# the registrar MUST return a 403 (Forbidden) and skip the
     //# remaining steps.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    //# The registrar SHOULD determine if the authenticated user is authorized to modify
+    //# registrations for this address-of-record.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-22
     //# Once the originator has been identified, the recipient of
     //# the request SHOULD ascertain whether or not this user is authorized

@@ -350,6 +350,8 @@ impl DigestAuth {
             //# For this reason, any credentials in the INVITE that were accepted by a server MUST
             //# be accepted by that server for the ACK.
             Method::Ack | Method::Cancel => return None,
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+            //# A registrar SHOULD authenticate the UAC.
             Method::Register if config.registrations => false,
             Method::Register => return None,
             _ if !config.requests => return None,

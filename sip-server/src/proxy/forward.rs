@@ -371,6 +371,18 @@ impl Proxy {
         let same = toward.transport == path.transport && self.names.is_one_for(&from, path.local, &toward, there);
         let mut line = String::with_capacity(96);
         if same && (token_in.is_none() || token_out.is_none()) && !path.transport.is_websocket() {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+            //# (such as in a private network) that the next downstream element that will be in the
+            //# path of subsequent requests supports that transport.
+            //= https://www.rfc-editor.org/rfc/rfc5658#section-3.2
+            //# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+            //# (such as in a private network) that the next downstream element that will be in the
+            //# path of subsequent requests supports that transport.
+            //= https://www.rfc-editor.org/rfc/rfc5658#section-6
+            //# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+            //# (such as in a private network) that the next downstream element that will be in the
+            //# path of subsequent requests supports that transport.
             // The transport is said only if both sides are known to have it.
             let say_transport = out_transport.is_some() && path.transport.is_stream();
             let token = token_in.or(token_out);
@@ -408,6 +420,13 @@ impl Proxy {
         //# The new URI provided by the proxy MUST satisfy the same constraints on URIs placed
         //# in Record-Route header fields in requests (see Step 4 of Section 16.6) with the
         //# following modifications:
+        //= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+        //# In order to handle this situation, this document recommends that a proxy SHOULD
+        //# apply the double Record-Routing technique as soon as it changes the transport
+        //# protocol between its incoming and outgoing sides.
+        //= https://www.rfc-editor.org/rfc/rfc5658#section-7
+        //# Double Record-Routing is presented as the technique that SHOULD be used, and is
+        //# documented in Section 5.
         // One value for each side, so that each is reached as it reaches us: RFC 5658 section 5. Of the two the one for the next hop
         // stands on top.
         self.names.write(&mut line, &self.tokens, &from, Some(path.local));

@@ -69,6 +69,9 @@ impl Proxy {
         }
         if status.class() == 6 {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+            //# A proxy SHOULD also generate a CANCEL request for all pending client transactions
+            //# associated with this response context when it receives a 6xx response.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
             //# If a 6xx response is received, it is not immediately forwarded,
             //# but the stateful proxy SHOULD cancel all client pending
             //# transactions as described in Section 10, and it MUST NOT create
@@ -303,6 +306,9 @@ impl Proxy {
     //# (Flow Failed) response, the proxy SHOULD replace the failed branch
     //# with another target (if one is available) with the same AOR and
     //# instance-id, but a different reg-id.
+    //= https://www.rfc-editor.org/rfc/rfc5626#section-11.5
+    //# The Authoritative Proxy SHOULD attempt to forward to another target (flow) with the
+    //# same instance-id and AOR.
     fn promote(&mut self, key: ProxyId, instance: &str) {
         let Some(context) = self.contexts.get_mut(key).filter(|_| !instance.is_empty()) else { return };
         let Some(at) = context.queue.iter().position(|target| target.instance == instance) else { return };
@@ -355,6 +361,9 @@ impl Proxy {
         for at in taken.into_iter().rev() {
             response.remove_value(Header::Contact, at);
         }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# If the proxy recurses on all of the contacts in a 3xx response, the proxy SHOULD NOT
+        //# add the resulting contactless response to the response context.
         // They are tried next, in the order of their own q.
         found.sort_by_key(|target| core::cmp::Reverse(target.q));
         add_targets(context, found, max);
@@ -405,6 +414,9 @@ impl Proxy {
 //# In this case, the proxy SHOULD forward the best response instead of
 //# recursing, in order to allow for the UAC to take the appropriate
 //# action.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//# However, a proxy SHOULD NOT recurse to a non-SIPS URI if the Request-URI of the
+//# original request was a SIPS URI.
 fn recursion_target(contact: &Contact<'_>, sips: bool) -> Option<Target> {
     let uri = contact.address()?.uri().ok()?;
     let sip = uri.as_sip()?;

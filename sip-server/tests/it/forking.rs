@@ -198,6 +198,10 @@ fn groups_of_equal_q_ring_together_one_group_after_the_other() {
 //# but the stateful proxy SHOULD cancel all client pending
 //# transactions as described in Section 10, and it MUST NOT create
 //# any new branches in this context.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# A proxy SHOULD also generate a CANCEL request for all pending client transactions
+//# associated with this response context when it receives a 6xx response.
 #[test]
 fn a_6xx_ends_the_search_but_waits_for_the_others() {
     let mut scene = scene(&["1", "1", "0.5"], false);
@@ -447,6 +451,10 @@ fn redirect(scene: &mut Scene, contacts: &str) {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5
 //= type=test
 //# As above, any given URI MUST NOT be added to the set more than once.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# If the proxy recurses on all of the contacts in a 3xx response, the proxy SHOULD NOT
+//# add the resulting contactless response to the response context.
 #[test]
 fn a_3xx_is_passed_back_or_followed_as_policy_says() {
     let mut back = scene(&["1"], false);
@@ -469,6 +477,16 @@ fn a_3xx_is_passed_back_or_followed_as_policy_says() {
     assert_eq!(answer.field(Header::Contact), Some(&b"<mailto:bob@example.com>"[..]));
     assert!(!followed.world.has_request(&followed.bobs[0], Method::Invite), "nothing is tried twice");
     followed.end();
+
+    // Nothing is left of a 3xx whose contacts have all been tried: what they answered counts.
+    let mut emptied = scene(&["1"], true);
+    let other = emptied.world.udp("192.0.2.99");
+    emptied.call();
+    redirect(&mut emptied, "<sip:bob@192.0.2.99>");
+    let (tx, invite) = emptied.world.request(&other, Method::Invite);
+    emptied.world.reply(&other, tx, &invite, 486, "o");
+    assert_eq!(emptied.world.answer(&emptied.alice).status(), Some(StatusCode::BUSY_HERE));
+    emptied.end();
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-16.5

@@ -213,6 +213,10 @@ fn section_9_4_and_9_5_a_flow_is_registered_again_and_calls() {
 //= type=test
 //# Otherwise, the proxy MUST apply the procedures to the first value in the Route
 //# header field, if present, else the Request-URI.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-11.5
+//= type=test
+//# The Authoritative Proxy SHOULD attempt to forward to another target (flow) with the
+//# same instance-id and AOR.
 #[test]
 fn section_9_3_a_flow_that_failed_is_replaced() {
     let mut scene = scene();

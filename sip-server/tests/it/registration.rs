@@ -158,6 +158,17 @@ fn an_aging_nonce_is_replaced_in_the_answer() {
 //# the authenticated user is not authorized to modify bindings,
 //# the registrar MUST return a 403 (Forbidden) and skip the
 //# remaining steps.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//= type=test
+//# A registrar SHOULD authenticate the UAC.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+//= type=test
+//# The registrar SHOULD determine if the authenticated user is authorized to modify
+//# registrations for this address-of-record.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-22
+//= type=test
+//# Once the originator has been identified, the recipient of the request SHOULD
+//# ascertain whether or not this user is authorized to make the request in question.
 #[test]
 fn nobody_registers_as_somebody_else_unless_granted() {
     let (mut world, server, bob) = secured();
@@ -354,6 +365,12 @@ fn a_binding_that_is_not_refreshed_ends() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-10.3
 //= type=test
 //# A registrar MUST not generate 6xx responses.
+//= https://www.rfc-editor.org/rfc/rfc5626#section-6
+//= type=test
+//# Therefore, if the Contact header field contains more than one header field value
+//# with a non-zero expiration and any of these header field values contain a "reg-id"
+//# Contact header field parameter, the entire registration SHOULD be rejected with a
+//# 400 (Bad Request) response.
 #[test]
 fn what_is_refused() {
     let (mut world, server, bob) = open(|_| {});

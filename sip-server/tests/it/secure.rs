@@ -305,6 +305,10 @@ fn a_sips_contact_without_a_flow_is_reached_over_tls_by_a_sip_uri() {
 //# In this case, the proxy SHOULD forward the best response instead of
 //# recursing, in order to allow for the UAC to take the appropriate
 //# action.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# However, a proxy SHOULD NOT recurse to a non-SIPS URI if the Request-URI of the
+//# original request was a SIPS URI.
 #[test]
 fn a_redirection_to_the_other_scheme_is_the_callers_to_follow() {
     let cases = [

@@ -177,6 +177,15 @@ fn call(from: Transport, to: Transport, sips: bool, outbound: bool) {
 //# Request-URI or topmost Route header field value (after the post
 //# processing of bullet 6), MUST insert a Record-Route header
 //# field that is not a SIPS URI.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6.2
+//= type=test
+//# In order to handle this situation, this document recommends that a proxy SHOULD
+//# apply the double Record-Routing technique as soon as it changes the transport
+//# protocol between its incoming and outgoing sides.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-7
+//= type=test
+//# Double Record-Routing is presented as the technique that SHOULD be used, and is
+//# documented in Section 5.
 #[test]
 fn a_call_between_any_two_transports() {
     for from in ALL {
@@ -247,6 +256,21 @@ fn recorded_between(
 //# situation (as the ones described in this document: scheme changes,
 //# sigcomp, IPv4/IPv6, transport changes, etc.) that may impact the
 //# processing of proxies being on the path of subsequent requests.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+//# (such as in a private network) that the next downstream element that will be in the
+//# path of subsequent requests supports that transport.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-3.2
+//= type=test
+//# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+//# (such as in a private network) that the next downstream element that will be in the
+//# path of subsequent requests supports that transport.
+//= https://www.rfc-editor.org/rfc/rfc5658#section-6
+//= type=test
+//# The URI SHOULD NOT contain the transport parameter unless the proxy has knowledge
+//# (such as in a private network) that the next downstream element that will be in the
+//# path of subsequent requests supports that transport.
 #[test]
 fn each_side_is_shown_an_address_it_can_reach() {
     let mut config = ServerConfig::for_domain("example.com");
