@@ -204,6 +204,9 @@ impl Proxy {
         //# authentication scheme.  That is, they MUST forward the WWW-
         //# Authenticate, Authentication-Info, and Authorization header fields
         //# untouched.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+        //# The copy SHOULD maintain the ordering of the header fields as in the received
+        //# request.
         let mut message = request.clone();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
         //# The Request-URI in the copy's start line MUST be replaced with
@@ -320,6 +323,10 @@ impl Proxy {
         let failed = |_| StatusCode::SERVER_INTERNAL_ERROR;
         let forms_dialog = match message.method() {
             Some(Method::Register) => return self.add_path(message, path, out),
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+            //# If this request is already part of a dialog, the proxy SHOULD insert a Record-Route
+            //# header field value if it wishes to remain on the path of future requests in the
+            //# dialog.
             Some(Method::Invite | Method::Subscribe | Method::Refer | Method::Notify) => true,
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
             //# If a proxy needs to be in the path of any type of dialog (such

@@ -36,6 +36,9 @@ impl Proxy {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# A proxy MUST NOT modify the tag in the To header field of a 1xx or 2xx response.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+        //# An element SHOULD preserve the To tag when simply forwarding a 3-6xx response to a
+        //# request that did not contain a To tag.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
         //# A proxy MUST NOT modify the To tag in any forwarded response to a request that
         //# contains a To tag.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7

@@ -555,3 +555,42 @@ fn a_call_through_two_transports_shows_each_side_its_own() {
     world.response(&bob, 200);
     world.assert_idle();
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# If this request is already part of a dialog, the proxy SHOULD insert a Record-Route
+//# header field value if it wishes to remain on the path of future requests in the
+//# dialog.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# If a proxy needs to be in the path of any type of dialog (such as one straddling a
+//# firewall), it SHOULD add a Record-Route header field value to every request with a
+//# method it does not understand since that method may have dialog semantics.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
+//= type=test
+//# An element SHOULD preserve the To tag when simply forwarding a 3-6xx response to a
+//# request that did not contain a To tag.
+#[test]
+fn the_proxy_stays_on_the_path_of_whatever_may_be_a_dialog() {
+    let (mut world, _, alice, bob) = scene(|_| {});
+    let cases = [
+        (Method::Invite, "<sip:bob@example.com>", true),
+        (Method::Invite, "<sip:bob@example.com>;tag=b", true),
+        (Method::Subscribe, "<sip:bob@example.com>", true),
+        (Method::Other("FROBNICATE"), "<sip:bob@example.com>", true),
+        (Method::Message, "<sip:bob@example.com>", false),
+        (Method::Options, "<sip:bob@example.com>", false),
+    ];
+    for (n, (method, to, recorded)) in cases.into_iter().enumerate() {
+        let (from, contact) = ("sip:alice@example.com", "<sip:alice@192.0.2.1>");
+        let mut request = new_request(method, from, "sip:bob@example.com", &format!("p{n}"), contact, &[]);
+        request.set(Header::To, to).unwrap();
+        world.send(&alice, request, to_server());
+        let (tx, received) = world.request(&bob, method);
+        assert_eq!(received.has(Header::RecordRoute), recorded, "{method} {to}");
+        world.reply(&bob, tx, &received, 486, "b");
+        let answer = world.response(&alice, 486);
+        assert_eq!(answer.to().unwrap().tag(), Ok(Some("b")), "{method} {to}");
+    }
+    world.assert_idle();
+}

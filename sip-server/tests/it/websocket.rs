@@ -349,6 +349,10 @@ fn a_call_goes_on_over_the_next_connection() {
 //# In particular, the proxy MUST NOT remove any "received" parameter it may have added
 //# to the next Via header field value while processing the request associated with this
 //# response.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# The copy SHOULD maintain the ordering of the header fields as in the received
+//# request.
 #[test]
 fn untouched_lines_leave_byte_for_byte() {
     let mut scene = scene(Transport::Wss);
