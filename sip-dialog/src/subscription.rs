@@ -464,7 +464,7 @@ impl UserAgentCore {
                     (None, Some(mut request)) => {
                         let over = Over { pin: sub.pin, strict };
                         request.set(Header::Expires, least).is_ok()
-                            && self.resend(ep, request, over, Purpose::Subscribe(id), auth).is_ok()
+                            && self.resend(ep, request, 0, over, Purpose::Subscribe(id), auth).is_ok()
                     }
                     _ => false,
                 };

@@ -67,13 +67,24 @@ pub(crate) struct Client {
     pub(crate) rounds: u8,
     /// The highest number spent in any early dialog an INVITE has made: what loses a fork goes on from there.
     pub(crate) used: u32,
-    /// The tags of the early dialogs that are over and have made their offer, where the INVITE left that to them: each with a comma behind it.
-    pub(crate) settled: Box<str>,
+    /// The tags of the early dialogs that are over before the INVITE is: each with a semicolon behind it if it has had the exchange the INVITE asks
+    /// for, and a comma.
+    pub(crate) gone: Box<str>,
     pub(crate) answered: bool,
     /// Its Request-URI is a strict router's.
     pub(crate) strict: bool,
     /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is.
     pub(crate) acks: Vec<(Box<str>, Box<Message>, Over)>,
+}
+
+impl Client {
+    /// Whether the early dialog with this tag is over; if so, whether it had its exchange.
+    pub(crate) fn has_gone(&self, tag: &str) -> Option<bool> {
+        let tags = self.gone.split(',').filter(|gone| !gone.is_empty());
+        tags.map(|gone| gone.strip_suffix(';').map_or((gone, false), |gone| (gone, true)))
+            .find(|(gone, _)| *gone == tag)
+            .map(|(_, settled)| settled)
+    }
 }
 
 /// How a request leaves: over the flow it is bound to, or by its route.
@@ -109,6 +120,8 @@ pub(crate) struct Final {
     pub(crate) path: Option<Path>,
     /// The Request-URI was a strict router's.
     pub(crate) strict: bool,
+    /// The highest number spent in any early dialog it has made.
+    pub(crate) used: u32,
 }
 
 impl UserAgentCore {
@@ -171,7 +184,7 @@ impl UserAgentCore {
             auth,
             rounds: 0,
             used: 0,
-            settled: Box::default(),
+            gone: Box::default(),
             answered: false,
             strict: over.strict,
             acks: Vec::new(),
@@ -299,9 +312,9 @@ impl UserAgentCore {
             return;
         }
         let Some(client) = self.clients.get_mut(&tx) else { return };
-        let (request, auth, strict) = (client.request.take(), client.auth.take(), client.strict);
+        let (request, auth, strict, used) = (client.request.take(), client.auth.take(), client.strict, client.used);
         let path = Some(path);
-        let outcome = Final { request, response: Some(message), status, auth, unreachable: false, path, strict };
+        let outcome = Final { request, response: Some(message), status, auth, unreachable: false, path, strict, used };
         self.deliver(ep, tx, purpose, outcome);
     }
 
@@ -315,8 +328,8 @@ impl UserAgentCore {
         //# timeout.)
         let unreachable = matches!(outcome, Outcome::Failed(_));
         let status = outcome.status().unwrap_or(status(408));
-        let Client { purpose, request, auth, strict, .. } = client;
-        let outcome = Final { request, response: None, status, auth, unreachable, path: None, strict };
+        let Client { purpose, request, auth, strict, used, .. } = client;
+        let outcome = Final { request, response: None, status, auth, unreachable, path: None, strict, used };
         self.deliver(ep, tx, purpose, outcome);
     }
 
@@ -366,7 +379,7 @@ impl UserAgentCore {
             auth: client.auth.take(),
             rounds,
             used: client.used,
-            settled: Box::default(),
+            gone: Box::default(),
             answered: false,
             strict: client.strict,
             acks: Vec::new(),
@@ -417,7 +430,8 @@ impl UserAgentCore {
         let kept = message.clone();
         let number = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.next_cseq(),
-            None => message.cseq().map_or(1, |cseq| cseq.number.saturating_add(1)),
+            // Beyond those of the early dialogs it has made: a peer may take the same tag again.
+            None => message.cseq().map_or(1, |cseq| cseq.number.max(client.used).saturating_add(1)),
         };
         let cnonce = self.token();
         let context = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
@@ -443,16 +457,17 @@ impl UserAgentCore {
         Ok(())
     }
 
-    /// Sends a failed request again in another form, such as to another target: `change` makes it so.
+    /// Sends a failed request again in another form, such as to another target. `used` is the highest number spent for it so far.
     pub(crate) fn resend(
         &mut self,
         ep: &mut Endpoint,
         mut message: Box<Message>,
+        used: u32,
         over: Over,
         purpose: Purpose,
         mut auth: Option<Box<AuthContext>>,
     ) -> Result<ClientTxId, CommandError> {
-        let number = message.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
+        let number = message.cseq().map_or(1, |cseq| cseq.number.max(used).saturating_add(1));
         renumber(&mut message, number)?;
         if let Some(context) = auth.as_deref_mut().filter(|context| !context.is_empty()) {
             let cnonce = self.token();
@@ -469,7 +484,7 @@ impl UserAgentCore {
             auth,
             rounds: 0,
             used: 0,
-            settled: Box::default(),
+            gone: Box::default(),
             answered: false,
             strict: over.strict,
             acks: Vec::new(),
@@ -572,6 +587,7 @@ impl UserAgentCore {
             unreachable: false,
             path: None,
             strict: client.strict,
+            used: client.used,
         };
         self.deliver(ep, tx, client.purpose, outcome);
     }
@@ -668,6 +684,6 @@ wire!(ids Purpose {
     Request(id) = 9,
     Nobody() = 10,
 });
-wire!(struct Client { purpose, request, dialog, rounds, used, settled, answered, strict, acks } skip { auth } pin { pin });
+wire!(struct Client { purpose, request, dialog, rounds, used, gone, answered, strict, acks } skip { auth } pin { pin });
 wire!(struct Over { strict } pin { pin });
 wire!(struct Parked { tx, client, response });

@@ -373,7 +373,12 @@ impl UserAgentCore {
             return None;
         }
         let calling = found.calling.as_ref()?;
-        let dialog = Dialog::from_response(request, message).ok()?;
+        let mut dialog = Dialog::from_response(request, message).ok()?;
+        // One that is over already, and comes back: its numbers go on.
+        let client = self.clients.get(&tx)?;
+        if client.has_gone(dialog.remote_tag()).is_some() {
+            dialog.set_local_cseq(client.used);
+        }
         let pin = calling.pin.or_else(|| Self::pin_of_response(path, &dialog));
         let mut entry = Entry::new(dialog, calling.contact.clone(), pin);
         entry.oa = calling.oa;
@@ -497,6 +502,7 @@ impl UserAgentCore {
     //# that keep dialog state SHALL NOT release resources associated with the
     //# early dialog when they receive the 199 response.
     pub(crate) fn drop_early(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
+        self.note_gone(call, dialog);
         self.leave_fork(ep, call, dialog);
         self.release_dialog(dialog, call);
     }
@@ -508,7 +514,8 @@ impl UserAgentCore {
     pub(crate) fn drop_all_early(&mut self, ep: &mut Endpoint, call: CallHandle) {
         let early = self.calls.get_mut(call).map(|found| core::mem::take(&mut found.early)).unwrap_or_default();
         for dialog in early {
-            self.drop_early(ep, call, dialog);
+            self.leave_fork(ep, call, dialog);
+            self.release_dialog(dialog, call);
         }
     }
 
@@ -522,19 +529,19 @@ impl UserAgentCore {
                 self.serve(asked.tx, Served::Done);
             }
         }
-        self.note_settled(call, dialog);
         self.drop_change(call, dialog);
         self.settle_answer(call);
     }
 
-    /// Keeps in mind that an early dialog has had the offer its INVITE left to it: what its 2xx says of the session, should one come, is none.
-    fn note_settled(&mut self, call: CallHandle, dialog: DialogId) {
-        let Some(entry) = self.dialogs.get(dialog).filter(|entry| !entry.oa.invite_needs_body()) else { return };
+    /// Keeps the tag of an early dialog that is over before its INVITE is, and whether it has had the offer that INVITE left to it: what its 2xx
+    /// says of the session, should one come, is none then.
+    pub(crate) fn note_gone(&mut self, call: CallHandle, dialog: DialogId) {
+        let Some(entry) = self.dialogs.get(dialog) else { return };
         let tx = self.calls.get(call).and_then(|found| found.client);
         let Some(client) = tx.and_then(|tx| self.clients.get_mut(&tx)) else { return };
-        let asked = client.request.as_ref().is_some_and(|request| !body::carries_session(request));
-        if asked && client.settled.matches(',').count() < self.config.limits.forks {
-            client.settled = alloc::format!("{}{},", client.settled, entry.dialog.remote_tag()).into();
+        if client.gone.matches(',').count() < self.config.limits.forks {
+            let settled = if entry.oa.invite_needs_body() { "" } else { ";" };
+            client.gone = alloc::format!("{}{}{settled},", client.gone, entry.dialog.remote_tag()).into();
         }
     }
 
@@ -740,7 +747,7 @@ impl UserAgentCore {
         let known = self.find_dialog(dialog.call_id().as_bytes(), dialog.local_tag_bytes(), tag.as_bytes());
         let open = match known.and_then(|known| self.dialogs.get(known)) {
             Some(entry) => entry.oa.invite_needs_body(),
-            None => !client.settled.split(',').any(|settled| settled == tag),
+            None => client.has_gone(tag) != Some(true),
         };
         let mut ack = dialog.ack(cseq);
         if let Some(refusal) = owed_refusal(request, &message).filter(|_| open) {

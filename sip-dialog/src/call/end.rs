@@ -117,6 +117,7 @@ impl UserAgentCore {
         }
         let bye = self.dress(builder).build()?;
         self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog))?;
+        self.note_gone(call, dialog);
         self.leave_fork(ep, call, dialog);
         let Some(entry) = self.dialogs.get_mut(dialog) else { return Ok(()) };
         entry.dying = true;
@@ -257,14 +258,19 @@ impl UserAgentCore {
                 self.with_farewell(builder, reply)?
             }
         };
-        // A 2xx to an INVITE of ours that waits for our answer gets its ACK first, which takes nothing of the offer.
-        match self.calls.get(call).map(|found| found.state) {
-            Some(CallState::AwaitAnswer) => self.acknowledge(ep, call, None),
-            _ => drop(self.acknowledge_change(ep, call, None)),
-        }
+        self.acknowledge_owed(ep, call);
         self.send_bye(ep, dialog, bye);
         self.end_call(ep, call, cause, None);
         Ok(())
+    }
+
+    /// A 2xx to an INVITE of ours that waits for our answer gets its ACK, which takes nothing of the offer: the call is to end.
+    pub(crate) fn acknowledge_owed(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        match self.calls.get(call) {
+            Some(found) if found.state == CallState::AwaitAnswer => self.acknowledge(ep, call, None),
+            Some(found) if found.change.is_some() => drop(self.acknowledge_change(ep, call, None)),
+            _ => {}
+        }
     }
 
     fn with_farewell(&self, builder: RequestBuilder, reply: Reply) -> Result<Message, BuildError> {
@@ -337,6 +343,7 @@ impl UserAgentCore {
         self.reply(ep, tx, &message, StatusCode::OK);
         let Some(found) = self.calls.get(call) else { return };
         if found.dialog == Some(dialog) {
+            self.acknowledge_owed(ep, call);
             // A caller may hang up before its ACK has come, or before we have answered.
             return self.end_call(ep, call, EndCause::PeerHungUp, Some(message));
         }
@@ -357,6 +364,7 @@ impl UserAgentCore {
         code: StatusCode,
         message: Option<Box<Message>>,
     ) {
+        self.acknowledge_owed(ep, call);
         let Some((dialog, entry)) = self.entry_of(call) else { return };
         // After a 481 there is nobody to hear a BYE.
         if code.code() != 481 {

@@ -515,7 +515,7 @@ impl UserAgentCore {
     }
 
     /// The call no longer uses the dialog; without another use it goes.
-    fn release_dialog(&mut self, dialog: DialogId, call: CallHandle) {
+    pub(crate) fn release_dialog(&mut self, dialog: DialogId, call: CallHandle) {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         if entry.call == Some(call) {
             entry.call = None;

@@ -97,7 +97,7 @@ impl UserAgentCore {
             }
         }
         let over = Over { pin: calling.pin, strict: outcome.strict };
-        match self.resend(ep, request, over, Purpose::Invite(call), outcome.auth.take()) {
+        match self.resend(ep, request, outcome.used, over, Purpose::Invite(call), outcome.auth.take()) {
             Ok(tx) => {
                 if let Some(found) = self.calls.get_mut(call) {
                     found.client = Some(tx);

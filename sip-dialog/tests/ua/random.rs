@@ -1,14 +1,15 @@
 //! Two user agents, random commands, a network that loses, doubles and reorders: whatever happens, offers and answers take turns, numbers go up,
 //! nothing is said outside of a dialog's life, and when the faults stop both sides agree and all ends.
 
+mod crowd;
 mod watch;
 
 use crate::common::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sip_dialog::{
-    Body, CallEvent, CallHandle, CallState, EndCause, Event, ExtraHeaders, Meaning, OutgoingRequest, Progress, Refer,
-    Reply, RequestEvent, Subscribe, SubscriptionEvent, SubscriptionId,
+    Body, CallEvent, CallHandle, CallState, EndCause, Event, ExtraHeaders, Meaning, OutgoingRequest, Progress,
+    Redirect, Refer, Reply, RequestEvent, Subscribe, SubscriptionEvent, SubscriptionId,
 };
 use sip_message::Message;
 use sip_transaction::Instant;
@@ -26,7 +27,7 @@ struct Step {
 }
 
 fn steps() -> impl Strategy<Value = (u64, Vec<Step>)> {
-    let step = (any::<bool>(), 0u8..22, 0u16..2500, 0u8..4).prop_map(|(who, command, wait, loss)| Step {
+    let step = (any::<bool>(), 0u8..28, 0u16..2500, 0u8..4).prop_map(|(who, command, wait, loss)| Step {
         who,
         command,
         wait,
@@ -84,6 +85,7 @@ impl Play {
             world.taped(n, |config| {
                 config.packages.push("presence".into());
                 config.session_timer.interval = timers.then_some(90);
+                config.redirect = Redirect::Follow(3);
             })
         });
         world.net.faults.jitter = Duration::from_millis(seed % 400);
@@ -129,6 +131,9 @@ impl Play {
             }
             // Of a call whose PRACKs are left to us.
             CallEvent::Progress { dialog: Some(dialog), .. } if !lazy => {
+                // Now and then with an offer of ours, where the first one has its answer.
+                let more = (self.seen % 2 == 0).then(offer);
+                let _ = self.world.tell(node, |core, ep, now| core.prack(ep, now, call, dialog, more));
                 let _ = self.world.tell(node, |core, ep, now| core.prack(ep, now, call, dialog, None));
             }
             CallEvent::Refer { subscription, .. } => {
@@ -171,7 +176,11 @@ impl Play {
         if step.command == 0 || call.is_none() && step.command < 14 {
             if self.live[side].calls.len() < 3 {
                 let invite = invite(me, to);
-                let invite = if step.wait % 3 == 0 { invite } else { invite.body(offer()) };
+                let invite = match step.wait % 6 {
+                    0 | 3 => invite,
+                    1 => invite.body(Body::sdp([OFFER, b"a=inactive\r\n"].concat())),
+                    _ => invite.body(offer()),
+                };
                 let invite = if step.wait % 7 == 0 { invite.prack_by_host() } else { invite };
                 let call = self.world.invite(node, invite);
                 self.live[side].calls.insert(call);
@@ -207,12 +216,12 @@ impl Play {
                 let made = self.world.tell(node, |core, ep, now| core.refer(ep, now, call, refer));
                 self.live[side].subscriptions.extend(made);
             }
-            (_, Some(call), _) => self.command_call(node, call, step),
+            (_, Some(call), _) => self.command_call(node, me, call, step),
             _ => {}
         }
     }
 
-    fn command_call(&mut self, node: sim::NodeId, call: CallHandle, step: &Step) {
+    fn command_call(&mut self, node: sim::NodeId, me: u8, call: CallHandle, step: &Step) {
         let none = ExtraHeaders::new;
         let held = Body::sdp([OFFER, b"a=sendonly\r\n"].concat());
         // What is not possible now is refused and changes nothing.
@@ -229,6 +238,18 @@ impl Play {
             10 => core.refuse(ep, now, call, status(488), Reply::new()),
             11 => core.hold(ep, now, call, held),
             12 => core.resume(ep, now, call, offer()),
+            22 => core.update(ep, now, call, None, none()),
+            23 => core.update(ep, now, call, Some(held), none()),
+            24 => core.accept(ep, now, call, Reply::new().body(held)),
+            25 => {
+                let moved = format!("<sip:moved{}@192.0.2.{me}>", step.wait % 3);
+                core.rebind(ep, now, call, None, Some(moved))
+            }
+            26 => {
+                let elsewhere = format!("<sip:{me}{}@192.0.2.{me}>", step.wait % 2);
+                core.reject(ep, now, call, status(302), Reply::new().header("Contact", elsewhere))
+            }
+            27 => core.progress(ep, now, call, Progress::new(status(183)).reliable().body(held)),
             _ => core.dtmf(ep, now, call, sip_dialog::Tone::new('1').unwrap(), Duration::from_millis(100)).map(|_| ()),
         });
     }

@@ -104,8 +104,11 @@ impl View {
     fn request(&mut self, heard: &Heard, message: &Message, method: Method<'_>, number: u32) {
         let tagged = message.to().unwrap().tag().unwrap().is_some();
         if method == Method::Invite && !tagged {
-            // Another after a 422 begins it anew.
+            // Another after a 422 or 3xx begins it anew, and its dialogs have numbers of their own, from that of the INVITE on.
+            self.last_number = self.initial.filter(|_| heard.own).map_or(0, |(_, before)| before);
             self.initial = Some((heard.own, number));
+            self.over = false;
+            self.offer = None;
         }
         if method == Method::Ack && !heard.own && self.initial == Some((false, number)) {
             self.acknowledged = true;
@@ -196,6 +199,7 @@ impl View {
             Method::Ack => {
                 let waits = |offer: &Offer| offer.carrier == Carrier::InviteOk && offer.own != heard.own;
                 if self.offer.as_ref().is_some_and(waits) {
+                    assert!(carries || !heard.own, "an offer, and no answer: {message:?}");
                     self.settle(asked);
                 }
             }
