@@ -3,6 +3,7 @@
 use sip_transaction::Transport;
 use std::ffi::OsString;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -146,7 +147,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
                 words.push(word.string().map_err(bad)?);
                 continue;
             }
-            other => return Err(other.unexpected().to_string()),
+            other => return Err(format!("{}; --help lists the options", other.unexpected())),
         };
         let mut text = || parser.value().and_then(|value| value.string()).map_err(bad);
         match name.as_str() {
@@ -157,6 +158,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
                         (options.user, options.password) = (user.into(), Some(password.into()));
                     }
                     None => options.user = given,
+                }
+                if options.user.is_empty() {
+                    return Err("--user: it is NAME or NAME:PASSWORD".into());
                 }
             }
             "domain" => options.domain = Some(text()?),
@@ -186,7 +190,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
             "auto" => options.auto = true,
             "busy" => options.busy = true,
             "for" => options.stay = Some(Duration::from_secs(number("--for", &text()?)?)),
-            "calls" => options.calls = Some(number("--calls", &text()?)?),
+            "calls" => {
+                let calls: NonZeroU32 = number("--calls", &text()?)?;
+                options.calls = Some(calls.get());
+            }
             "event" => options.event = text()?,
             "hold-after" => options.hold_after = Some(Duration::from_secs(number("--hold-after", &text()?)?)),
             "json" => options.json = true,
@@ -303,6 +310,9 @@ mod tests {
             (&["--server", "a:b", "answer"], "HOST:PORT"),
             (&["--for", "soon", "answer"], "not a number"),
             (&["--nonsense", "answer"], "--nonsense"),
+            (&["-x", "answer"], "'-x'; --help"),
+            (&["--user", ":secret", "answer"], "NAME:PASSWORD"),
+            (&["--calls", "0", "answer"], "--calls 0: not a number"),
         ] {
             let error = run(words).unwrap_err();
             assert!(error.contains(part), "{words:?}: {error}");

@@ -46,6 +46,10 @@ mod code {
 
 /// Runs the telephone to its end: the exit code. An error is trouble on this host.
 pub(crate) async fn run(options: Options, mut keys: mpsc::Receiver<String>) -> Result<u8, String> {
+    if let Some(file) = &options.authorities {
+        // Better told now than by a call that fails.
+        hosting::connector(Some(file)).map_err(|error| format!("--authorities {error}"))?;
+    }
     let (net, mut events) = Net::new(options.authorities.clone());
     let mut phone = Phone::new(options, net).await?;
     let mut listens = true;

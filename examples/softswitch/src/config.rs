@@ -266,6 +266,10 @@ fn location(text: &str) -> Result<Location, BadOptions> {
         if !cfg!(feature = "sqlite") {
             return Err(bad("--location sqlite: this build has no SQLite; build without --no-default-features".into()));
         }
+        // SQLite takes no name for a file that goes with the process.
+        if file.is_empty() {
+            return Err(bad("--location sqlite: names no file".into()));
+        }
         return Ok(Location::Sqlite(file.into()));
     }
     let rest = text.strip_prefix("redis://");

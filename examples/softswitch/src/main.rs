@@ -119,6 +119,7 @@ fn serve(config: Config, values: &Values) -> Result<(), String> {
     let mut left = Vec::new();
     let mut taken = None;
     if let Some(file) = &config.state {
+        state::try_to_write(file)?;
         if let Some(state) = state::read(file, moment, flow)? {
             taken = Some(file);
             log!(Info, "took over {} registrations of the last run", state.bindings.len());

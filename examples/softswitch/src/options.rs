@@ -265,7 +265,7 @@ fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> Result<Optio
                 given.push(value);
                 check(spec, given, &format!("--{name}"))?;
             }
-            argument => return Err(bad(argument.unexpected())),
+            argument => return Err(BadOptions(format!("{}; --help lists the options", argument.unexpected()))),
         }
     }
     Ok(Some(values))
@@ -346,6 +346,7 @@ Some numbers always answer: sip:echo@localhost sends your own sound back, sip:bu
 sip:ring@localhost rings and is never picked up.
 
 usage: softswitch [OPTIONS]
+       softswitch --help | --version
 ",
     );
     for group in GROUPS {

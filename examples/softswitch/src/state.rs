@@ -13,7 +13,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const HEADING: &str = "softswitch state 1";
 
@@ -54,12 +54,26 @@ pub(crate) fn save(
     }
     let failed = |error| format!("--state {}: {error}", file.display());
     // Written beside and moved, so that there is never half a file.
-    let beside = file.with_extension("new");
-    let mut out =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(failed)?;
+    let beside = beside(file);
+    let mut out = create(&beside).map_err(failed)?;
     out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(failed)?;
     fs::rename(&beside, file).map_err(failed)?;
     Ok(count)
+}
+
+fn beside(file: &Path) -> PathBuf {
+    file.with_extension("new")
+}
+
+fn create(file: &Path) -> std::io::Result<fs::File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)
+}
+
+/// Whether it could be written by now: better told at the start than when there is something to lose.
+pub(crate) fn try_to_write(file: &Path) -> Result<(), String> {
+    let beside = beside(file);
+    let tried = if file.is_dir() { Err(std::io::ErrorKind::IsADirectory.into()) } else { create(&beside).map(drop) };
+    tried.and_then(|()| fs::remove_file(&beside)).map_err(|error| format!("--state {}: {error}", file.display()))
 }
 
 /// Reads the file; `None` if there is none. It is to be [removed](remove) when what it says has been taken over.

@@ -23,7 +23,7 @@ impl Tls {
         let tls = Tls { files, server: Arc::default(), client: Arc::default(), authorities };
         tls.reload()?;
         if tls.authorities.is_some() {
-            tls.connector()?;
+            tls.connector().map_err(|error| format!("--authorities {error}"))?;
         }
         Ok(tls)
     }

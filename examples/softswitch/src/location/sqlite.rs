@@ -44,6 +44,9 @@ impl Sqlite {
                 Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                     format!("{error}; move it away to begin with an empty one")
                 }
+                Some(ErrorCode::CannotOpen) if file.parent().is_some_and(is_missing) => {
+                    "its folder does not exist".to_owned()
+                }
                 _ => error.to_string(),
             };
             format!("--location sqlite:{}: {why}", file.display())
@@ -72,6 +75,11 @@ impl Journal for Sqlite {
             let _ = written.recv_timeout(Duration::from_secs(10));
         }
     }
+}
+
+fn is_missing(folder: &Path) -> bool {
+    // That of a bare name is this one.
+    !folder.as_os_str().is_empty() && !folder.exists()
 }
 
 fn load(

@@ -130,5 +130,7 @@ fn what_is_no_database_is_refused_and_left_alone() {
     let missing = folder.0.join("no/such/folder/x.db");
     let arguments = self::arguments(free_port(), &missing);
     let error = Server::refused(&arguments.each_ref().map(String::as_str));
-    assert!(error.contains("no/such/folder/x.db: unable to open"), "{error}");
+    assert!(error.contains("no/such/folder/x.db: its folder does not exist"), "{error}");
+    let error = Server::refused(&["--location", "sqlite:", "--udp", "0", "--tcp", "none", "--ws", "none"]);
+    assert!(error.contains("names no file"), "{error}");
 }

@@ -57,6 +57,25 @@ fn help_and_version_need_nothing() {
 }
 
 #[test]
+fn what_cannot_work_later_is_refused_at_the_start() {
+    let folder = scratch("refused");
+    let no_pem = folder.join("no.pem");
+    fs::write(&no_pem, "not PEM").unwrap();
+    let (no_pem, nowhere) = (no_pem.to_str().unwrap(), folder.join("no/such/folder/state"));
+    for (option, value, said) in [
+        ("--authorities", no_pem, format!("--authorities {no_pem}: no certificate in it")),
+        ("--state", nowhere.to_str().unwrap(), format!("--state {}: No such file", nowhere.display())),
+        ("--state", folder.to_str().unwrap(), format!("--state {}: ", folder.display())),
+        ("-x", "", "'-x'; --help lists the options".to_owned()),
+    ] {
+        let error = Server::refused(&["--udp", "0", "--tcp", "none", "--ws", "none", option, value]);
+        assert!(error.starts_with("softswitch: ") && error.contains(&said), "{option} {value}: {error}");
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left behind");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn the_certificate_is_read_again_on_sighup_and_open_connections_stay() {
     let folder = scratch("certificate");
     let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));

@@ -1,0 +1,3 @@
+//! The tests of softphone as a process, one behaviour a module.
+
+mod command_line;
