@@ -3,7 +3,7 @@
 //! A [`Keyring`] holds what the host knows. An [`AuthContext`] remembers the challenges of one dialog or registration, counts the uses
 //! of each nonce, and writes Authorization and Proxy-Authorization. Nothing here sends anything.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -184,6 +184,21 @@ fn inner(value: ParamValue<'_>) -> Option<&str> {
     core::str::from_utf8(value.without_quotes()).ok()
 }
 
+/// What [`inner`] gave, without its escapes: what people call a realm, and what goes into a digest. As it stood in the challenge it goes
+/// back in the credentials.
+// RFC 7616 section 3.3: `unq()` is "the value of the quoted-string X without the surrounding quotes and with quoting slashes removed".
+fn unescaped(quoted: &str) -> Cow<'_, str> {
+    if !quoted.contains('\\') {
+        return Cow::Borrowed(quoted);
+    }
+    let mut chars = quoted.chars();
+    let mut out = String::with_capacity(quoted.len());
+    while let Some(c) = chars.next() {
+        out.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    Cow::Owned(out)
+}
+
 /// A challenge, read as far as it is needed.
 struct Offer<'a> {
     realm: &'a str,
@@ -284,9 +299,10 @@ impl AuthContext {
         if tried && !stale {
             self.sessions.retain(|session| !session.is(proxy, realm));
             self.tried.retain(|(of, name)| *of != proxy || **name != *realm);
-            return Verdict::Ask(realm.to_owned());
+            return Verdict::Ask(unescaped(realm).into_owned());
         }
-        let token = keyring.find(realm, true).filter(|_| of_realm().any(|offer| offer.bearer));
+        let plain = unescaped(realm);
+        let token = keyring.find(&plain, true).filter(|_| of_realm().any(|offer| offer.bearer));
         if let Some(Credentials { secret: Secret::Token(token), .. }) = token {
             let session = Session::Bearer { proxy, realm: realm.into(), token: token.as_str().into() };
             self.keep(proxy, realm, session);
@@ -295,7 +311,11 @@ impl AuthContext {
         // The strongest first, whatever the order; of equals, the one that stands first.
         let best = of_realm().filter(|offer| !offer.bearer).rev_max();
         let Some(best) = best else {
-            return if of_realm().any(|offer| offer.bearer) { Verdict::Ask(realm.to_owned()) } else { Verdict::Refuse };
+            return if of_realm().any(|offer| offer.bearer) {
+                Verdict::Ask(plain.into_owned())
+            } else {
+                Verdict::Refuse
+            };
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-22.1
         //# When a UAC receives a challenge, it SHOULD render to the user the
@@ -303,7 +323,7 @@ impl AuthContext {
         //# either a WWW-Authenticate header field or Proxy-Authenticate header
         //# field) if the UAC device does not already know of a credential for the
         //# realm in question.
-        let Some(credentials) = keyring.find(realm, false) else { return Verdict::Ask(realm.to_owned()) };
+        let Some(credentials) = keyring.find(&plain, false) else { return Verdict::Ask(plain.into_owned()) };
         let Secret::Password(password) = &credentials.secret else { return Verdict::Refuse };
         let offered = strength(best.algorithm);
         let known = self.strongest.iter().find(|(name, _)| **name == *realm).map_or(0, |(_, strength)| *strength);
@@ -422,10 +442,11 @@ impl DigestSession {
             }
             quoted.push(c);
         }
-        let secret = DigestSecret::new(offer.algorithm, quoted.as_bytes(), offer.realm.as_bytes(), password.as_bytes());
+        let realm = unescaped(offer.realm);
+        let secret = DigestSecret::new(offer.algorithm, username.as_bytes(), realm.as_bytes(), password.as_bytes());
         let hashed = challenge.userhash().unwrap_or(false);
         if hashed {
-            quoted = userhash(offer.algorithm, username.as_bytes(), offer.realm.as_bytes()).as_str().to_owned();
+            quoted = userhash(offer.algorithm, username.as_bytes(), realm.as_bytes()).as_str().to_owned();
         }
         Some(DigestSession {
             proxy,
@@ -471,10 +492,11 @@ impl DigestSession {
             None => self.qop,
         };
         let nc = NonceCount::new(nc.unwrap_or(0));
+        let plain = unescaped(nonce);
         let input = DigestInput {
             method: b"",
             uri: sent.uri().ok()?.and_then(inner)?.as_bytes(),
-            nonce: nonce.as_bytes(),
+            nonce: plain.as_bytes(),
             qop,
             nc: nc.as_bytes(),
             cnonce: cnonce.as_bytes(),
@@ -493,10 +515,11 @@ impl DigestSession {
         //# (and by extension Proxy-Authorization) header field if no qop directive
         //# has been sent.
         let needs_cnonce = self.qop.is_some() || self.algorithm.is_session();
+        let plain = unescaped(&self.nonce);
         let input = DigestInput {
             method: method.as_bytes(),
             uri,
-            nonce: self.nonce.as_bytes(),
+            nonce: plain.as_bytes(),
             qop: self.qop,
             nc: nc.as_bytes(),
             cnonce: if needs_cnonce { cnonce.as_bytes() } else { b"" },

@@ -344,7 +344,7 @@ impl<'a> ParamValue<'a> {
         self.0.first() == Some(&b'"')
     }
 
-    /// The value without its quotes, escapes left in: what Digest calls `unq()`.
+    /// The value without its quotes, escapes left in.
     pub fn without_quotes(self) -> &'a [u8] {
         match self.0 {
             [b'"', inner @ .., b'"'] => inner,
@@ -352,7 +352,7 @@ impl<'a> ParamValue<'a> {
         }
     }
 
-    /// The value without quotes and with its `\` escapes resolved. Borrowed unless there are escapes.
+    /// The value without quotes and with its `\` escapes resolved, what Digest calls `unq()`. Borrowed unless there are escapes.
     pub fn unquoted(self) -> Cow<'a, [u8]> {
         unquote(self.0)
     }

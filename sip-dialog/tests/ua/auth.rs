@@ -353,6 +353,37 @@ fn the_body_and_the_user_name_may_be_hashed_too() {
     world.finish();
 }
 
+// RFC 7616 section 3.3: what is hashed is "without the surrounding quotes and with quoting slashes removed"; what is written has both.
+#[test]
+fn what_needs_escapes_is_hashed_without_them() {
+    let mut world = World::new(9);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(Credentials::password("at\"lanta", "al\"i\\ce", "secret")));
+    let id = message(&mut world, alice);
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, r#"Digest realm="at\"lanta", nonce="n\"o", algorithm=MD5, qop="auth""#)
+    });
+    let (tx, request) = world.request_at(raw);
+    let value = String::from_utf8(request.field(Header::Authorization).unwrap().to_vec()).unwrap();
+    assert!(value.starts_with(r#"Digest username="al\"i\\ce", realm="at\"lanta", nonce="n\"o", "#), "{value}");
+    let shown = request.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();
+    let secret = DigestSecret::new(DigestAlgorithm::Md5, b"al\"i\\ce", b"at\"lanta", b"secret");
+    let input = DigestInput {
+        method: b"MESSAGE",
+        uri: request.request_uri_bytes().unwrap(),
+        nonce: b"n\"o",
+        qop: Some(Qop::Auth),
+        nc: b"00000001",
+        cnonce: shown.cnonce().unwrap().unwrap().without_quotes(),
+        body: request.body(),
+    };
+    assert!(secret.verify(&input, shown.response().unwrap().unwrap().as_bytes()));
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    assert_eq!(ended(&mut world, alice, id), 200);
+    world.finish();
+}
+
 /// The parameters of Authentication-Info with which a server that knows `password` answers this request.
 fn rspauth(request: &Message, password: &str, body: &[u8], qop: Qop) -> String {
     let shown = request.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();

@@ -281,8 +281,8 @@ impl fmt::Display for NonceCount {
     }
 }
 
-/// What goes into a response besides the secret. All text is without the quotes of its header field, and otherwise just
-/// as it was sent: a `nc` in upper case is hashed in upper case.
+/// What goes into a response besides the secret. All text is without the quotes and escapes of its header field, `unq()` of RFC 7616
+/// section 3.3, and otherwise just as it was sent: a `nc` in upper case is hashed in upper case.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DigestInput<'a> {
     /// The method of the request.
@@ -313,7 +313,7 @@ pub struct DigestSecret {
 }
 
 impl DigestSecret {
-    /// The secret of a user. Text is without quotes, in UTF-8 if the challenge said `charset=UTF-8`. A user name with a
+    /// The secret of a user. Text is without quotes and escapes, in UTF-8 if the challenge said `charset=UTF-8`. A user name with a
     /// colon runs into the realm: refuse it when users are made.
     //= https://www.rfc-editor.org/rfc/rfc7616#section-4
     //# For the username, recipients MUST support all characters defined in

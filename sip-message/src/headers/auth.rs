@@ -318,6 +318,14 @@ pub(super) fn token68(v: &[u8]) -> Option<&str> {
     (!body.is_empty() && body.iter().all(is_body)).then(|| scan::text(v))
 }
 
+/// A parameter without quotes and escapes.
+fn unescaped(value: ParamValue<'_>) -> Option<Cow<'_, str>> {
+    match value.unquoted() {
+        Cow::Borrowed(v) => core::str::from_utf8(v).ok().map(Cow::Borrowed),
+        Cow::Owned(v) => String::from_utf8(v).ok().map(Cow::Owned),
+    }
+}
+
 /// `ext-value` of RFC 5987: `UTF-8'language'percent-encoded`.
 fn extended(v: &[u8]) -> Option<Cow<'_, str>> {
     let mut parts = core::str::from_utf8(v).ok()?.splitn(3, '\'');
@@ -506,11 +514,7 @@ impl<'a> Credentials<'a> {
     pub fn username_text(&self) -> Read<Option<Cow<'a, str>>> {
         let malformed = |value| ValueError::new(ValueFault::Param, self.params.offset_of(value));
         if let Some(value) = self.username()? {
-            let text = match value.unquoted() {
-                Cow::Borrowed(v) => core::str::from_utf8(v).ok().map(Cow::Borrowed),
-                Cow::Owned(v) => String::from_utf8(v).ok().map(Cow::Owned),
-            };
-            return text.map(Some).ok_or(malformed(value));
+            return unescaped(value).map(Some).ok_or(malformed(value));
         }
         let Some(value) = self.params.get("username*")? else { return Ok(None) };
         extended(value.as_bytes()).map(Some).ok_or(malformed(value))
@@ -570,7 +574,7 @@ impl<'a> Credentials<'a> {
 pub struct DigestCredentials<'a> {
     /// `username`.
     pub username: Option<ParamValue<'a>>,
-    /// `username*`: [`Credentials::username_text`] decodes it.
+    /// `username*`: [`username_text`](Self::username_text) decodes it.
     pub username_extended: Option<ParamValue<'a>>,
     /// `realm`.
     pub realm: Option<ParamValue<'a>>,
@@ -592,6 +596,16 @@ pub struct DigestCredentials<'a> {
     pub nc: Option<&'a str>,
     /// Whether `userhash` says that the user name is hashed.
     pub userhash: bool,
+}
+
+impl<'a> DigestCredentials<'a> {
+    /// The user name as text, as [`Credentials::username_text`] gives it; `None` if there is none or it is not UTF-8.
+    pub fn username_text(&self) -> Option<Cow<'a, str>> {
+        match self.username {
+            Some(value) => unescaped(value),
+            None => extended(self.username_extended?.as_bytes()),
+        }
+    }
 }
 
 impl<'a> Credentials<'a> {

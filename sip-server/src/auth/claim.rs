@@ -131,14 +131,16 @@ impl DigestAuth {
         if cnonce.is_none() && (qop.is_some() || algorithm.is_session()) {
             return Ok(None);
         }
-        let user = text(given.username).and_then(|user| core::str::from_utf8(user).ok());
+        // Of the name, the escapes go too: `unq()` is "without the surrounding quotes and with quoting slashes removed" (RFC 7616
+        // section 3.3). What else is quoted comes from this server or is hashed as it is, and has none.
+        let user = given.username_text();
         match (user, text(given.nonce), text(given.uri), given.response) {
             (Some(user), Some(nonce), Some(uri), Some(response)) if !user.is_empty() => {
                 let (cnonce, response) = (cnonce.unwrap_or_default(), response.as_bytes());
                 // RFC 7616 section 3.4.4.
                 let hashed = given.userhash && self.config.userhash;
                 let name = if hashed { self.hashed.get(user.to_ascii_lowercase().as_bytes()) } else { None };
-                let user = name.map_or(Cow::Borrowed(user), |name| Cow::Owned(String::from(&**name)));
+                let user = name.map_or(user, |name| Cow::Owned(String::from(&**name)));
                 Ok(Some(Claim { algorithm, qop, user, hashed, nonce, uri, nc, count, cnonce, response }))
             }
             _ => Ok(None),

@@ -1,7 +1,7 @@
 //! Digest as a proxy does it, and what of the algorithms and protections there are is taken: RFC 3261 section 22, RFC 8760.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use crate::common::{Ua, World, new_request, of_caller, with_credentials};
+use crate::common::{Ua, World, credentials, new_request, of_caller, with_credentials};
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop, userhash};
 use sip_message::headers::Challenge;
 use sip_message::{Header, Message, Method};
@@ -387,6 +387,30 @@ fn a_user_name_may_be_hashed() {
             continue;
         }
         assert_eq!(world.answer(&alice).status().unwrap().code(), status, "{says} {known}");
+        world.assert_idle();
+    }
+}
+
+// RFC 7616 section 3.3: what is hashed is "without the surrounding quotes and with quoting slashes removed"; section 3.4: a name may come
+// as `username*`, too.
+#[test]
+fn a_user_name_is_read_without_its_escapes_or_encoding() {
+    for (name, written) in [
+        ("al\"i\\ce", r#"username="al\"i\\ce""#),
+        ("alice", r#"username="al\ice""#),
+        ("J\u{e4}s\u{f8}n Doe", "username*=UTF-8''J%C3%A4s%C3%B8n%20Doe"),
+        ("J\u{e4}s\u{f8}n Doe", "username=\"J\u{e4}s\u{f8}n Doe\""),
+    ] {
+        let (mut world, server, alice, _bob) = scene(|_| {});
+        let auth = world.srv(server).auth_mut();
+        auth.add_user_with_password("example.com", name, "secret");
+        auth.grant("example.com", name, "sip:alice@example.com");
+        let (request, challenge) = ask(&mut world, &alice, b"");
+        let challenge = challenge.value::<Challenge<'_>>(Header::ProxyAuthenticate).unwrap().unwrap();
+        let value = credentials(&request, &challenge, name, "secret", 1);
+        let (_, rest) = value.split_once("\", realm").unwrap();
+        let value = format!("Digest {written}, realm{rest}");
+        assert_eq!(attempt(&mut world, &alice, &request, &[value]), 480, "{written}");
         world.assert_idle();
     }
 }
