@@ -163,6 +163,28 @@ impl Wanted {
     pub(crate) fn of(uri: &Uri<'_>) -> Result<Wanted, SendErrorKind> {
         Wanted::of_uri(uri.as_sip().ok_or(SendErrorKind::NoTarget)?)
     }
+
+    /// Whether it is a multicast group.
+    pub(crate) fn is_group(&self) -> bool {
+        matches!(self.host, WantedHost::Ip(ip) if ip.is_multicast())
+    }
+
+    /// How far a request to the group that `uri` names may go, if it says so.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    //# The ttl parameter determines the time-to-live value of the UDP
+    //# multicast packet and MUST only be used if maddr is a multicast
+    //# address and the transport protocol is UDP.
+    pub(crate) fn ttl_of(uri: &Uri<'_>) -> Option<u8> {
+        uri.as_sip()?.ttl().ok()?
+    }
+
+    /// The same of a message's topmost Route, or of its Request-URI if there is none.
+    pub(crate) fn ttl_of_message(message: &Message) -> Option<u8> {
+        match message.routes().next() {
+            Some(route) => Wanted::ttl_of(&route.ok()?.uri().ok()?),
+            None => Wanted::ttl_of(&message.request_uri()?.ok()?),
+        }
+    }
 }
 
 impl WantedHost {

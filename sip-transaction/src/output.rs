@@ -23,7 +23,7 @@ pub struct Transmit {
     pub remote: SocketAddr,
     /// What.
     pub bytes: Bytes,
-    /// The time to live, for a multicast destination.
+    /// The time to live, for a multicast destination: that of the URI or Via that led there, else 1.
     pub ttl: Option<u8>,
     /// To hand back in [`Input::SendFailed`](crate::Input::SendFailed) if it cannot be sent; `None` if nobody would listen.
     pub token: Option<SendToken>,

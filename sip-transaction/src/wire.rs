@@ -81,6 +81,8 @@ pub(crate) struct Via<'a> {
     pub(crate) branch: &'a [u8],
     /// For a multicast destination.
     pub(crate) maddr: Option<SocketAddr>,
+    /// How far the request and its response may go then.
+    pub(crate) ttl: u8,
     pub(crate) alias: bool,
 }
 
@@ -108,7 +110,7 @@ impl Via<'_> {
         //# destination multicast address, and for IPv4, SHOULD add the "ttl"
         //# parameter with a value of 1.
         match self.maddr {
-            Some(SocketAddr::V4(group)) => print(out, format_args!(";maddr={};ttl=1", group.ip())),
+            Some(SocketAddr::V4(group)) => print(out, format_args!(";maddr={};ttl={}", group.ip(), self.ttl)),
             Some(SocketAddr::V6(group)) => print(out, format_args!(";maddr=[{}]", group.ip())),
             None => {}
         }

@@ -30,7 +30,8 @@ pub(super) const SEND_TOKEN: u64 = 1 << 63;
 enum Plan {
     Flow(FlowId, SocketAddr),
     Targets(VecDeque<Target>),
-    Locate(Wanted),
+    /// With the TTL the URI asks for, if it names a multicast group.
+    Locate(Wanted, Option<u8>),
 }
 
 impl Endpoint {
@@ -197,24 +198,29 @@ impl Endpoint {
                 self.launch_or_wait(key.index(), message);
             }
             Plan::Targets(targets) => self.begin(key.index(), message, targets),
-            Plan::Locate(wanted) => match self.locate(key.index(), &wanted) {
-                Located::Now(targets) if targets.is_empty() => {
-                    self.erase(key.index());
-                    return Err(SendError::new(SendErrorKind::NoTransport, message));
+            Plan::Locate(wanted, ttl) => {
+                if let Some(tx) = self.txs.at_mut(key.index()) {
+                    tx.ttl = ttl;
                 }
-                Located::Now(targets) => self.begin(key.index(), message, targets),
-                Located::Later => {
-                    if let Some(tx) = self.txs.at_mut(key.index()) {
-                        tx.more().unsent = Some(Box::new(message));
+                match self.locate(key.index(), &wanted) {
+                    Located::Now(targets) if targets.is_empty() => {
+                        self.erase(key.index());
+                        return Err(SendError::new(SendErrorKind::NoTransport, message));
+                    }
+                    Located::Now(targets) => self.begin(key.index(), message, targets),
+                    Located::Later => {
+                        if let Some(tx) = self.txs.at_mut(key.index()) {
+                            tx.more().unsent = Some(Box::new(message));
+                        }
                     }
                 }
-            },
+            }
         }
         Ok(key)
     }
 
     fn plan(&self, message: &Message, to: To) -> Result<Plan, SendErrorKind> {
-        let wanted = match to {
+        let (wanted, ttl) = match to {
             To::Flow(flow, remote) => {
                 let on = self.flows.get(flow).ok_or(SendErrorKind::UnknownFlow(flow))?;
                 let remote = match (on.state, remote) {
@@ -232,15 +238,21 @@ impl Endpoint {
                     Ok(Plan::Targets(targets.into()))
                 };
             }
-            To::Route => Wanted::of_message(message)?,
+            To::Route => {
+                let wanted = Wanted::of_message(message)?;
+                let ttl = if wanted.is_group() { Wanted::ttl_of_message(message) } else { None };
+                (wanted, ttl)
+            }
             To::NextHop(uri) => {
                 let uri = sip_message::Uri::parse(uri.as_bytes()).map_err(|_| SendErrorKind::NoTarget)?;
-                Wanted::of(&uri)?
+                let wanted = Wanted::of(&uri)?;
+                let ttl = if wanted.is_group() { Wanted::ttl_of(&uri) } else { None };
+                (wanted, ttl)
             }
         };
         match wanted.transport {
             Some(transport) if !self.config.supports(transport) => Err(SendErrorKind::NoTransport),
-            _ => Ok(Plan::Locate(wanted)),
+            _ => Ok(Plan::Locate(wanted, ttl)),
         }
     }
 
@@ -341,6 +353,7 @@ impl Endpoint {
             sent_by: &on.sent_by,
             branch,
             maddr: tx.remote.ip().is_multicast().then_some(tx.remote),
+            ttl: tx.ttl.unwrap_or(1),
             //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
             //# Thus, clients MUST NOT
             //# assume that the acceptance of a request by a server automatically
@@ -364,7 +377,7 @@ impl Endpoint {
         };
         let bytes = wire::request(message, &via);
         tx.transport = on.transport;
-        tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(1);
+        tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(via.ttl);
         let method = message.method().unwrap_or(Method::Invite);
         let tag = self.hash.client_tag(branch, method.as_str().as_bytes());
         let reliable = on.transport.is_reliable();

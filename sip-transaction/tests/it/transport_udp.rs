@@ -3,7 +3,7 @@
 
 use crate::common::{ALICE, BOB, Pair, ms, request, request_to};
 use core::net::SocketAddr;
-use sip_message::{Message, Method};
+use sip_message::{Header, Message, Method};
 use sip_transaction::{
     Destination, Endpoint, EndpointConfig, Event, FailCause, Input, InputError, Outcome, SendCause, SentBy, Target,
     Transmit, Transport,
@@ -238,6 +238,36 @@ fn a_request_to_a_group_says_so_in_its_via() {
     let via = sent.top_via().unwrap();
     assert_eq!(via.maddr().unwrap().unwrap().ip(), Some("224.0.1.75".parse().unwrap()));
     assert_eq!((via.ttl(), via.rport(), transmit.ttl), (Ok(Some(1)), Ok(None), Some(1)));
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+//= type=test
+//# The ttl parameter determines the time-to-live value of the UDP
+//# multicast packet and MUST only be used if maddr is a multicast
+//# address and the transport protocol is UDP.
+#[test]
+fn how_far_a_request_to_a_group_goes_its_uri_says() {
+    for (uri, ttl) in [
+        ("sip:alice@atlanta.com;maddr=239.255.255.1;ttl=15", Some(15)),
+        ("sip:alice@atlanta.com;maddr=239.255.255.1", Some(1)),
+        ("sip:alice@atlanta.com;maddr=192.0.2.77;ttl=15", None),
+        ("sip:192.0.2.77;ttl=15", None),
+    ] {
+        let mut pair = Pair::new();
+        let alice = pair.net.host(pair.alice);
+        let mut by_uri = request(Method::Options);
+        by_uri.set_request_uri(uri).unwrap();
+        alice.request(ms(0), by_uri, Destination::route()).unwrap();
+        alice.request(ms(0), request(Method::Options), Destination::next_hop(uri)).unwrap();
+        let mut by_route = request(Method::Options);
+        by_route.push(Header::Route, format!("<{uri};lr>")).unwrap();
+        alice.request(ms(0), by_route, Destination::route()).unwrap();
+        for _ in 0..3 {
+            let transmit = alice.poll_transmit().unwrap();
+            assert_eq!(transmit.ttl, ttl, "{uri}");
+            assert_eq!(Message::parse(transmit.bytes).unwrap().top_via().unwrap().ttl().unwrap(), ttl, "{uri}");
+        }
+    }
 }
 
 #[test]
