@@ -204,6 +204,9 @@ impl Store for View<'_> {
 }
 
 #[cfg(test)]
+mod conformance;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use sip_transaction::Transport;
@@ -217,40 +220,6 @@ mod tests {
         let path = Path { flow: on, transport: Transport::Ws, local: address, remote: address };
         let expires = Instant::ZERO + Duration::from_secs(60);
         Binding::new(&BindingParts { contact, received: Some(path), expires, ..BindingParts::default() })
-    }
-
-    #[test]
-    fn a_view_keeps_to_the_rules_of_stores() {
-        sip_server::store_conformance(|| Whole {
-            locations: Locations::new([1; 32], vec!["localhost".into()], None),
-            flows: {
-                let mut map = FlowMap::default();
-                (0..10).for_each(|n| map.insert(Some(flow(100 + n)), flow(n)));
-                map
-            },
-        })
-        .unwrap();
-    }
-
-    /// A view that owns what it looks at.
-    struct Whole {
-        locations: Locations,
-        flows: FlowMap,
-    }
-
-    impl Store for Whole {
-        fn lookup(&mut self, aor: &str, now: Instant) -> Record {
-            self.locations.seen_by(&self.flows).lookup(aor, now)
-        }
-        fn store(&mut self, aor: &str, version: u64, bindings: Vec<Binding>, now: Instant) -> Result<(), StoreError> {
-            self.locations.seen_by(&self.flows).store(aor, version, bindings, now)
-        }
-        fn expire(&mut self, now: Instant, gone: &mut dyn FnMut(&str, &Binding)) {
-            self.locations.seen_by(&self.flows).expire(now, gone);
-        }
-        fn flow_ended(&mut self, flow: FlowId, gone: &mut dyn FnMut(&str, &Binding)) {
-            self.locations.seen_by(&self.flows).flow_ended(flow, gone);
-        }
     }
 
     #[test]
