@@ -70,9 +70,11 @@ fn in_memory() {
 fn with_sqlite() {
     use super::sqlite::Sqlite;
 
+    type Silent = Whole<fn(Vec<String>)>;
+
     /// A store whose file is read again when it ends.
     struct Kept {
-        whole: Option<Whole<fn(Vec<String>)>>,
+        whole: Option<Silent>,
         file: std::path::PathBuf,
         epoch: std::time::Instant,
     }
