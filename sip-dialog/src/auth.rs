@@ -250,10 +250,28 @@ impl AuthContext {
 
     /// Takes the challenges of a 401 or 407.
     pub(crate) fn challenged(&mut self, response: &Message, keyring: &Keyring) -> Verdict {
-        let (proxy, header) = match response.status() {
-            Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => (true, Header::ProxyAuthenticate),
-            _ => (false, Header::WwwAuthenticate),
+        // A proxy that forked puts the challenges of all branches into one response: those of proxies stand in a 401, too.
+        let kinds = match response.status() {
+            Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => [true, false],
+            _ => [false, true],
         };
+        let (mut verdict, mut answered) = (None, false);
+        for proxy in kinds {
+            match self.challenged_by(proxy, response, keyring) {
+                Some(Verdict::Retry) => answered = true,
+                other => verdict = verdict.or(other),
+            }
+        }
+        match verdict {
+            _ if answered => Verdict::Retry,
+            Some(verdict) => verdict,
+            None => Verdict::Refuse,
+        }
+    }
+
+    /// Takes the challenges of proxies, or of the others; `None` if there are none that can be read.
+    fn challenged_by(&mut self, proxy: bool, response: &Message, keyring: &Keyring) -> Option<Verdict> {
+        let header = if proxy { Header::ProxyAuthenticate } else { Header::WwwAuthenticate };
         let mut realms: Vec<&str> = Vec::new();
         let mut offers: Vec<Offer<'_>> = Vec::new();
         // More challenges than any proxy chain sends are not looked at.
@@ -265,7 +283,7 @@ impl AuthContext {
             offers.push(offer);
         }
         if realms.is_empty() {
-            return Verdict::Refuse;
+            return None;
         }
         let mut verdict = None;
         // Several realms ask when a request forked: answer each that can be, fail only if none can.
@@ -282,10 +300,10 @@ impl AuthContext {
                 other => verdict = verdict.or(Some(other)),
             }
         }
-        match verdict {
+        Some(match verdict {
             Some(verdict) if !answered => verdict,
             _ => Verdict::Retry,
-        }
+        })
     }
 
     fn answer(&mut self, proxy: bool, realm: &str, offers: &[Offer<'_>], keyring: &Keyring) -> Verdict {

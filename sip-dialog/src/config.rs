@@ -186,14 +186,15 @@ pub struct Limits {
     pub subscriptions: Option<usize>,
     /// Requests of their own, in and out. At the limit, requests are answered 503.
     pub requests: Option<usize>,
-    /// Early dialogs of one call that a forking proxy may make. What comes from more is answered when it is a 2xx, and else
-    /// passed over.
+    /// Early dialogs of one call that a forking proxy may make. A provisional response of another is told without its dialog; a 2xx of
+    /// another makes the call, as that of any.
     pub forks: usize,
     /// Reliable provisional responses waiting for the PRACK of the one before.
     pub reliable_queue: usize,
     /// How often a request is sent again with credentials before the answer is taken for good.
     pub auth_rounds: u8,
-    /// How often a re-INVITE or UPDATE that met another is tried again.
+    /// How often a re-INVITE or UPDATE that met another is tried again, and how often an INVITE, re-INVITE or UPDATE whose session interval
+    /// was too small (422).
     pub glare_rounds: u8,
     /// Events waiting for [`poll_event`](crate::UserAgentCore::poll_event). At the limit new invitations and requests are
     /// refused.

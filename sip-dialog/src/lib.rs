@@ -145,6 +145,7 @@ pub use refer::{Refer, sipfrag_replaces, sipfrag_status};
 pub use registration::{Register, RegistrationInfo};
 pub use request::OutgoingRequest;
 pub use session_timer::{Fields as SessionTimerFields, Role as Refresher, SessionTimer, SessionTimerConfig};
+pub use sip_message::digest::DigestAlgorithm;
 pub use sip_transaction::ImportError;
 pub use subscription::{Subscribe, Termination};
 pub use user_agent::{Output, UserAgent};

@@ -304,7 +304,8 @@ impl UserAgentCore {
                 }
             }
             Some(message) if code.code() == 423 && least(&message) > Some(found.wanted.expires) => {
-                found.wanted.expires = least(&message).unwrap_or(3600);
+                // At least twice as long: whoever always wants more gets it in 32 rounds.
+                found.wanted.expires = least(&message).unwrap_or(3600).max(found.wanted.expires.saturating_mul(2));
                 let initial = found.etag.is_none();
                 if self.send_publish(ep, id, initial).is_err() {
                     self.end_publication(id, PublicationEnd::Refused(code), Some(message));

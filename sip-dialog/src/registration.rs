@@ -204,6 +204,8 @@ pub(crate) struct Registration {
     failures: u32,
     /// Registered since the last failure.
     up: bool,
+    /// What is to be removed when the REGISTER under way has its answer: all bindings, or our own.
+    removal: Option<bool>,
     kept_alive: bool,
 }
 
@@ -311,6 +313,7 @@ impl UserAgentCore {
             temporary_gruu: None,
             failures: 0,
             up: false,
+            removal: None,
             kept_alive: false,
             wanted: Box::new(register),
         };
@@ -323,7 +326,8 @@ impl UserAgentCore {
         Ok(id)
     }
 
-    /// Removes the binding, or with `all` every binding of the address-of-record, and ends the registration.
+    /// Removes the binding, or with `all` every binding of the address-of-record, and ends the registration. While a REGISTER is under way
+    /// the removal waits for its answer.
     ///
     /// # Errors
     ///
@@ -341,14 +345,21 @@ impl UserAgentCore {
             return Err(CommandError::WrongState);
         }
         let never = !found.up && found.state == State::Waiting;
-        let busy = found.tx.take();
         found.state = State::Leaving;
         self.deadlines.clear(Deadline::Register(id));
-        self.unpark(Owner::Registration(id));
-        // What is under way tells nobody any more; the removal has the higher CSeq and wins.
-        if let Some(tx) = busy {
-            self.disown(tx);
+        let challenged = self.unpark(Owner::Registration(id));
+        let Some(found) = self.registrations.get_mut(id) else { return Err(CommandError::Unknown) };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+        //# UAs MUST NOT send a new registration (that is, containing new Contact
+        //# header field values, as opposed to a retransmission) until they have
+        //# received a final response from the registrar for the previous one or the
+        //# previous REGISTER request has timed out.
+        // One that is sent again after the removal came would make the binding anew.
+        if found.tx.is_some() && !challenged {
+            found.removal = Some(all);
+            return Ok(());
         }
+        found.tx = None;
         if never {
             self.end_registration(ep, id, RegistrationEnd::Removed, None);
             return Ok(());
@@ -579,7 +590,12 @@ impl UserAgentCore {
         found.auth = outcome.auth;
         let code = outcome.status;
         if found.state == State::Leaving {
-            return self.end_registration(ep, id, RegistrationEnd::Removed, outcome.response);
+            let refused = !found.up && outcome.response.is_some() && !code.is_success();
+            let removal = found.removal.take().filter(|_| !refused);
+            if removal.is_none_or(|all| self.send_register(ep, id, (!all).then_some(0)).is_err()) {
+                self.end_registration(ep, id, RegistrationEnd::Removed, outcome.response);
+            }
+            return;
         }
         if let (true, Some(response)) = (code.is_success(), outcome.response.clone()) {
             let again = core::mem::replace(&mut found.up, true);
@@ -593,8 +609,11 @@ impl UserAgentCore {
                 .as_ref()
                 .and_then(|contact| contact.expires().ok().flatten())
                 .or_else(|| expires_of(&response))
-                .unwrap_or(found.wanted.expires)
-                .max(1);
+                .unwrap_or(found.wanted.expires);
+            // All are refreshed together, before the first of them runs out.
+            let others = found.wanted.also.iter().filter_map(|also| own_contact(&response, also, None));
+            let others = others.filter_map(|contact| contact.expires().ok().flatten());
+            let expires = others.fold(expires, u32::min).max(1);
             let took_outbound = !found.outbound || has_token(&response, Header::Require, "outbound");
             let told = response.value::<DeltaSeconds>(Header::FlowTimer).ok().flatten();
             let interval = told.map(|seconds| Duration::from_secs(u64::from(seconds.0))).or(found.wanted.keepalive);
@@ -632,6 +651,8 @@ impl UserAgentCore {
             (423, Some(message)) => {
                 let least = message.value::<DeltaSeconds>(Header::MinExpires).ok().flatten().map_or(0, |least| least.0);
                 if least > found.wanted.expires {
+                    // At least twice as long: whoever always wants more gets it in 32 rounds.
+                    let least = least.max(found.wanted.expires.saturating_mul(2));
                     found.wanted.expires = least;
                     if self.send_register(ep, id, Some(least)).is_ok() {
                         return;
@@ -857,6 +878,7 @@ wire!(
 wire!(struct Register { origin, registrar, expires, instance, reg_id, contact_params, also, keepalive, headers });
 wire!(struct Registration {
     wanted, state, contact, call_id, tag, cseq, outbound, tx, service_route, public_gruu, temporary_gruu, failures, up,
+    removal,
 } skip { auth, bound, kept_alive } pin { path });
 
 impl Registration {

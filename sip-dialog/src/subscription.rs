@@ -458,6 +458,8 @@ impl UserAgentCore {
                 .and_then(|response| response.value::<DeltaSeconds>(Header::MinExpires).ok().flatten())
                 .map_or(0, |seconds| seconds.0);
             if least > sub.expires {
+                // At least twice as long: whoever always wants more gets it in 32 rounds.
+                let least = least.max(sub.expires.saturating_mul(2));
                 sub.expires = least;
                 let again = match (sub.dialog, request) {
                     (Some(_), _) => self.send_resubscribe(ep, id, least).is_ok(),

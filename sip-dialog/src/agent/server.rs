@@ -164,6 +164,13 @@ impl UserAgentCore {
             }
             return;
         }
+        //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+        //# If more than one Replaces header field is present in an INVITE, or if a
+        //# Replaces header field is present in a request other than INVITE, the UAS
+        //# MUST reject the request with a 400 Bad Request response.
+        if method != Method::Invite && (message.has(Header::Replaces) || message.has(Header::Join)) {
+            return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
+        }
         let Ok(ids) = message.dialog_ids() else {
             return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
         };

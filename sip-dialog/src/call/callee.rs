@@ -18,7 +18,7 @@ use crate::dialog::Dialog;
 use crate::error::{CommandError, DialogError};
 use crate::event::{CallEvent, EndCause};
 use crate::id::{CallHandle, DialogId};
-use crate::offer_answer::{Meaning, Place};
+use crate::offer_answer::{Meaning, OfferAnswer, Place};
 use crate::origin::{ExtraHeaders, takes_headers};
 use crate::session_timer::{Fields, SessionTimer, has_token};
 
@@ -43,7 +43,8 @@ impl Progress {
         Progress { status, ..Progress::ringing() }
     }
 
-    /// Early media: the answer to the offer of the INVITE, or the offer if it had none. An offer goes out reliably.
+    /// Early media: the answer to the offer of the INVITE, or the offer if it had none. An offer goes out reliably by
+    /// itself, to a peer that supports that.
     pub fn body(mut self, body: Body) -> Self {
         self.body = Some(body);
         self
@@ -114,6 +115,8 @@ pub(crate) struct Ringing {
     pub(crate) terminated: bool,
     /// The final response is sent.
     pub(crate) answered: bool,
+    /// It went before the PRACK for the last reliable provisional response, which may still come.
+    pub(crate) unpracked: bool,
 }
 
 impl Ringing {
@@ -121,6 +124,11 @@ impl Ringing {
     pub(crate) fn has_progress(&self) -> bool {
         self.rseq > 0 || self.last.is_some()
     }
+}
+
+/// Whether a session description in a provisional response is an offer: an INVITE without one is answered so, and reliably only.
+fn offers_reliably(oa: &OfferAnswer) -> bool {
+    !oa.may_send(Place::Provisional) && oa.may_send(Place::Reliable)
 }
 
 /// A dialog that an INVITE names, judged by RFC 3891 section 3.
@@ -158,6 +166,7 @@ impl UserAgentCore {
         //# If more than one Replaces header field is present in an INVITE, or if a
         //# Replaces header field is present in a request other than INVITE, the UAS
         //# MUST reject the request with a 400 Bad Request response.
+        // The requests other than INVITE are refused where all requests come in.
         //= https://www.rfc-editor.org/rfc/rfc3891#section-3
         //# If both a Replaces header field and another header field with
         //# contradictory semantics are present in a request, the request MUST be
@@ -246,6 +255,7 @@ impl UserAgentCore {
             farewell: None,
             terminated: false,
             answered: false,
+            unpracked: false,
         }));
         let Some(id) = self.calls.insert(call) else {
             return self.reply(ep, tx, &message, StatusCode::SERVICE_UNAVAILABLE);
@@ -280,7 +290,8 @@ impl UserAgentCore {
     /// # Errors
     ///
     /// The call is not ringing here; the status is not from 101 to 199, or is 199 without a Reason field or for a peer that does not
-    /// support it (RFC 6228); a session description was given that cannot go out there;
+    /// support it (RFC 6228); a session description was given that cannot go out there, or none with the first reliable response to an
+    /// INVITE without an offer, which must have ours;
     /// too many reliable responses wait for their PRACK.
     pub fn progress(
         &mut self,
@@ -339,7 +350,9 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
         //# Of course, the server MUST NOT apply extensions not listed in the
         //# Supported header field in the request.
-        let reliable = ringing.require_reliable || (ringing.can_reliable && (progress.reliable || always));
+        let offers =
+            progress.body.is_some() && self.dialogs.get(dialog).is_some_and(|entry| offers_reliably(&entry.oa));
+        let reliable = ringing.require_reliable || (ringing.can_reliable && (progress.reliable || always || offers));
         if reliable {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-3
             //# The UAS MUST NOT send a second reliable provisional response until the
@@ -509,7 +522,7 @@ impl UserAgentCore {
                 //# unacknowledged, it SHOULD NOT continue to retransmit the unacknowledged
                 //# reliable provisional responses, but it MUST be prepared to process PRACK
                 //# requests for those outstanding responses.
-                ringing.pending = None;
+                ringing.unpracked = ringing.pending.take().is_some();
                 ringing.queue.clear();
                 replaces = ringing.replaces.take();
             }
@@ -702,5 +715,5 @@ wire!(struct Progress { status, body, headers, reliable });
 wire!(struct Reply { body, headers });
 wire!(struct Ringing {
     request, cseq, timer, require_reliable, can_reliable, rseq, pending, queue, last, deferred, replaces, farewell,
-    terminated, answered,
+    terminated, answered, unpracked,
 });

@@ -14,7 +14,6 @@ use super::redirect::redirect_target;
 use super::{Call, CallState, Entry, Role};
 use crate::agent::client::{Final, Over, Purpose, send_ack};
 use crate::agent::server::Served;
-use crate::agent::way::is_sips;
 use crate::agent::{UserAgentCore, status};
 use crate::body::{self, Body};
 use crate::codec::wire;
@@ -200,6 +199,8 @@ pub(crate) struct Calling {
     pub(crate) contact: Arc<str>,
     pub(crate) pin: Option<Path>,
     timer: SessionTimer,
+    /// How often a 422 has made the interval longer.
+    longer: u8,
     /// Where 3xx responses have sent us, to a new target or through a proxy, and where we have been.
     pub(super) targets: VecDeque<(String, bool)>,
     pub(super) seen: Vec<String>,
@@ -314,6 +315,7 @@ impl UserAgentCore {
             contact: way.contact,
             pin: way.path,
             timer,
+            longer: 0,
             targets: VecDeque::new(),
             seen: Vec::new(),
             through: false,
@@ -369,7 +371,9 @@ impl UserAgentCore {
         }
         let request = self.clients.get(&tx)?.request.as_ref()?;
         let found = self.calls.get(call)?;
-        if found.early.len() >= self.config.limits.forks {
+        // The one that accepts takes the place of all the others.
+        let accepts = message.status().is_some_and(|status| status.is_success());
+        if !accepts && found.early.len() >= self.config.limits.forks {
             return None;
         }
         let calling = found.calling.as_ref()?;
@@ -794,9 +798,8 @@ impl UserAgentCore {
             let follow = match response.status().map_or(0, |status| status.code()) {
                 422 => self.ask_longer(call, &mut outcome),
                 300..=399 => {
-                    let secure =
-                        outcome.request.as_ref().and_then(|request| request.request_uri_bytes()).is_some_and(is_sips);
-                    self.redirected(call, response.clone(), secure)
+                    let asked = outcome.request.as_ref().and_then(|request| request.request_uri_bytes());
+                    self.redirected(call, response.clone(), asked.unwrap_or_default())
                 }
                 400..=599 => self.has_next_target(call),
                 _ => false,
@@ -826,12 +829,14 @@ impl UserAgentCore {
     //# If the response to a session refresh request is a 422 (Session Interval
     //# Too Small) response message, then the UAC MAY retry the request.
     fn ask_longer(&mut self, call: CallHandle, outcome: &mut Final) -> bool {
-        let config = self.config.session_timer;
+        let (config, rounds) = (self.config.session_timer, self.config.limits.glare_rounds);
         let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
         let (Some(response), Some(request)) = (&outcome.response, &mut outcome.request) else { return false };
-        if !calling.timer.too_small(response) {
+        // Whoever always wants more gets no more.
+        if calling.longer >= rounds || !calling.timer.too_small(response) {
             return false;
         }
+        calling.longer += 1;
         calling.timer.request(&config).set_on(request).is_ok()
     }
 
@@ -895,4 +900,4 @@ impl Fields {
     }
 }
 
-wire!(struct Calling { oa, contact, timer, targets, seen, through, cseq, refusal, prack_by_host, hung_up } pin { pin });
+wire!(struct Calling { oa, contact, timer, longer, targets, seen, through, cseq, refusal, prack_by_host, hung_up } pin { pin });

@@ -365,8 +365,8 @@ impl UserAgentCore {
             let rack = rack?;
             let same =
                 rack.rseq == ringing.rseq && rack.cseq.number == ringing.cseq && rack.cseq.method == Method::Invite;
-            // After a final response the PRACK is still answered, though nothing waits for it.
-            (same && (ringing.pending.is_some() || ringing.answered)).then_some(())
+            // After a final response the PRACK is still answered, though nothing waits for it; once, as before.
+            (same && (ringing.pending.is_some() || ringing.unpracked)).then_some(())
         };
         //= https://www.rfc-editor.org/rfc/rfc3262#section-3
         //# If a PRACK request is received by the UA core that does not match any
@@ -396,6 +396,7 @@ impl UserAgentCore {
         self.deadlines.clear(Deadline::ReliableLost(call));
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.pending = None;
+            ringing.unpracked = false;
         }
         if session == Some(Meaning::Offer) {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-5

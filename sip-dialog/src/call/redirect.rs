@@ -27,7 +27,9 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-21.3.3
     //# If there is no explicit expiration time, the address is only valid once
     //# for recursing, and MUST NOT be cached for future transactions.
-    pub(super) fn redirected(&mut self, call: CallHandle, response: Box<Message>, secure: bool) -> bool {
+    pub(super) fn redirected(&mut self, call: CallHandle, response: Box<Message>, asked: &[u8]) -> bool {
+        let secure = is_sips(asked);
+        let asked = core::str::from_utf8(asked).unwrap_or_default();
         let mut targets: Vec<(u16, String)> = Vec::new();
         for contact in response.contacts().take(32) {
             let Ok(contact) = contact else { continue };
@@ -46,7 +48,11 @@ impl UserAgentCore {
         for target in &targets {
             // What is secure goes on securely, or the host says otherwise with a call of its own (RFC 5630 section 5.1.1.3).
             let safe = !secure || through || is_sips(target.as_bytes());
-            if safe && calling.seen.len() < follow && !calling.seen.contains(target) {
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+            //# A client starts with an initial target set containing exactly one URI, the
+            //# Request-URI of the original request.
+            let tried = !through && is_same(asked, target) || calling.seen.iter().any(|seen| is_same(seen, target));
+            if safe && calling.seen.len() < follow && !tried {
                 calling.seen.push(target.clone());
                 calling.targets.push_back((target.clone(), through));
             }
@@ -126,6 +132,12 @@ fn secure_target(calling: &mut Calling, request: &mut Message) -> Result<(), sip
         calling.contact = contact;
     }
     Ok(())
+}
+
+/// Whether two URIs are equal (RFC 3261 section 19.1.4).
+fn is_same(one: &str, other: &str) -> bool {
+    let same = |one: &Uri<'_>| Uri::parse(other.as_bytes()).is_ok_and(|other| one.equivalent(&other));
+    one == other || Uri::parse(one.as_bytes()).is_ok_and(|one| same(&one))
 }
 
 /// A contact of a 3xx as a Request-URI: without `method` and headers. `None` if it cannot be called.

@@ -312,6 +312,31 @@ fn several_realms_are_answered_at_once() {
     world.finish();
 }
 
+/// A proxy that forked puts the challenges of its branches together (RFC 3261 section 16.7, step 7).
+#[test]
+fn challenges_of_a_server_and_a_proxy_are_answered_at_once() {
+    for code in [401, 407] {
+        let mut world = World::new(7);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        for realm in ["atlanta", "biloxi"] {
+            world.tell(alice, |core, _, _| core.add_credentials(password(realm)));
+        }
+        let id = message(&mut world, alice);
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, code, |builder| {
+            builder
+                .header(Header::WwwAuthenticate, challenge("SHA-256", "a", ""))
+                .header(Header::ProxyAuthenticate, "Digest realm=\"biloxi\", nonce=\"b\"")
+        });
+        let (tx, request) = world.request_at(raw);
+        assert!(right(&request, Header::Authorization, "secret"));
+        assert_eq!(request.fields(Header::ProxyAuthorization).count(), 1);
+        world.respond(raw, tx, &request, 200, |builder| builder);
+        assert_eq!(ended(&mut world, alice, id), 200);
+        world.finish();
+    }
+}
+
 #[test]
 fn a_bearer_token_is_shown_where_it_is_asked_for() {
     let mut world = World::new(8);

@@ -144,13 +144,13 @@ fn a_flood_of_forks_is_bounded() {
         .count();
     assert_eq!(early, 3);
     // One of those that were not kept may still win.
-    branch(&mut world, raw, tx, &invite, 200, "t1", ANSWER);
+    branch(&mut world, raw, tx, &invite, 200, "t20", ANSWER);
     world.until_confirmed(alice, ours);
     let (early, tag, target) = world.tell(alice, |core, _, _| {
         let dialog = core.dialog(core.call(ours).unwrap().dialog.unwrap()).unwrap();
         (dialog.is_early(), dialog.remote_tag().to_owned(), dialog.remote_target().to_owned())
     });
-    assert_eq!((early, tag.as_str(), target.as_str()), (false, "t1", "sip:t1@192.0.2.2"));
+    assert_eq!((early, tag.as_str(), target.as_str()), (false, "t20", "sip:t20@192.0.2.2"));
     world.hang_up(alice, ours);
     let (bye, request) = world.request_at(raw);
     let (bye, request) = if request.method() == Some(Method::Bye) { (bye, request) } else { world.request_at(raw) };
@@ -192,6 +192,10 @@ fn a_200_without_contact_ends_the_call_in_order() {
 //# response, a UAC MUST copy the entire URI from the target set into the
 //# Request-URI, except for the "method-param" and "header" URI parameters
 //# (see Section 19.1.1 for a definition of these parameters).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+//= type=test
+//# A client starts with an initial target set containing exactly one URI, the
+//# Request-URI of the original request.
 #[test]
 fn redirections_are_followed_best_first_and_never_twice() {
     let mut world = World::new(5);
@@ -202,13 +206,15 @@ fn redirections_are_followed_best_first_and_never_twice() {
     world.respond(raw, tx, &invite, 302, |builder| {
         builder
             .header(Header::Contact, "<sip:last@192.0.2.3;method=INVITE?Subject=x>;q=0.1")
-            .header(Header::Contact, "<sip:first@192.0.2.2>;q=0.9, <sip:first@192.0.2.2>")
+            .header(Header::Contact, "<SIP:first@192.0.2.2>;q=0.9, <sip:first@192.0.2.2>")
+            // Where it comes from.
+            .header(Header::Contact, "<sip:2@192.0.2.2>")
     });
     let targets = world.until_call(alice, ours, |event| match event {
         CallEvent::Redirected { targets, .. } => Some(targets.clone()),
         _ => None,
     });
-    assert_eq!(targets.len(), 3);
+    assert_eq!(targets.len(), 4);
     let (tx, again) = world.request_at(raw);
     assert_eq!(again.request_uri_bytes(), Some(&b"sip:first@192.0.2.2"[..]));
     assert_eq!(again.call_id().unwrap(), invite.call_id().unwrap());

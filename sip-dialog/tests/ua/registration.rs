@@ -106,6 +106,89 @@ fn too_brief_and_all_at_once() {
     world.finish();
 }
 
+#[test]
+fn who_always_wants_more_ends_it() {
+    let mut world = World::new(21);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    register(&mut world, alice, |register| register.expires(1));
+    let mut rounds = 0;
+    let mut least = 1_u32;
+    let ended = |world: &World| {
+        world.log.iter().any(|happened| {
+            let Event::Registration { event: RegistrationEvent::Ended { cause, .. }, .. } = &happened.event else {
+                return false;
+            };
+            *cause == RegistrationEnd::Refused(status(423))
+        })
+    };
+    while !ended(&world) {
+        let (tx, request) = world.request_at(raw);
+        let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+        let asked: u32 = contact.rsplit('=').next().unwrap().parse().unwrap();
+        assert!(asked >= least, "what was asked for is given");
+        least = asked.saturating_add(1);
+        world.respond(raw, tx, &request, 423, |builder| builder.header(Header::MinExpires, least));
+        world.run_for(Duration::from_millis(100));
+        rounds += 1;
+        assert!(rounds < 40);
+    }
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+//= type=test
+//# UAs MUST NOT send a new registration (that is, containing new Contact
+//# header field values, as opposed to a retransmission) until they have
+//# received a final response from the registrar for the previous one or the
+//# previous REGISTER request has timed out.
+#[test]
+fn a_removal_waits_for_the_registration_under_way() {
+    for (all, code) in [(false, 200), (true, 200), (false, 403)] {
+        let mut world = World::new(22);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        let id = register(&mut world, alice, |register| register);
+        let (tx, first) = world.request_at(raw);
+        world.tell(alice, |core, ep, now| core.unregister(ep, now, id, all)).unwrap();
+        assert!(world.tell(alice, |core, ep, now| core.unregister(ep, now, id, all)).is_err());
+        world.run_for(Duration::from_secs(3));
+        let numbers = |world: &World| world.last("REGISTER").cseq().unwrap().number;
+        assert_eq!(numbers(&world), first.cseq().unwrap().number, "nothing but the first again");
+        if code == 200 {
+            ok(&mut world, raw, tx, &first, &[]);
+            let (tx, last) = world.request_at(raw);
+            let contact = last.field(Header::Contact).unwrap();
+            assert!(if all { contact == b"*" } else { contact.ends_with(b"expires=0") });
+            ok(&mut world, raw, tx, &last, &[]);
+        } else {
+            world.respond(raw, tx, &first, code, |builder| builder);
+        }
+        until(&mut world, alice, |event| {
+            matches!(event, RegistrationEvent::Ended { cause: RegistrationEnd::Removed, .. })
+        });
+        world.finish();
+    }
+}
+
+#[test]
+fn all_bindings_are_refreshed_before_the_first_runs_out() {
+    let mut world = World::new(23);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let id = register(&mut world, alice, |register| register.also("<sip:desk@192.0.2.1>;q=0.3"));
+    let (tx, first) = world.request_at(raw);
+    world.respond(raw, tx, &first, 200, |builder| {
+        builder
+            .header(Header::Contact, "<sip:1@192.0.2.1>;expires=600")
+            .header(Header::Contact, "<sip:desk@192.0.2.1>;q=0.3;expires=100, <sip:another@192.0.2.9>;expires=10")
+    });
+    let (tx, second) = world.request_at(raw);
+    assert_eq!(world.now().as_micros() / 1_000_000, 90);
+    ok(&mut world, raw, tx, &second, &[]);
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    ok(&mut world, raw, tx, &last, &[]);
+    world.finish();
+}
+
 //= https://www.rfc-editor.org/rfc/rfc5626#section-4.5
 //= type=test
 //# The UA MUST wait for at least the value of the retry delay time before

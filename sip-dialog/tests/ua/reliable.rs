@@ -326,6 +326,77 @@ fn a_prack_for_nothing_is_answered_481() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3262#section-3
+//= type=test
+//# If a PRACK request is received by the UA core that does not match any
+//# unacknowledged reliable provisional response, the UAS MUST respond to
+//# the PRACK with a 481 response.
+#[test]
+fn a_second_prack_for_the_same_response_is_answered_481() {
+    // Before the final response, and after it, whether the first came before it or not.
+    for (before, after) in [(2, 0), (1, 1), (0, 2)] {
+        let mut world = World::new(17);
+        let (raw, bob) = (world.raw(1), world.phone(2));
+        let request = |method, to: &str, cseq| {
+            sip_message::Message::request(method, "sip:2@192.0.2.2")
+                .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+                .header(Header::To, to)
+                .header(Header::CallId, "x")
+                .cseq(cseq)
+        };
+        let invite = request(sip_message::Method::Invite, "<sip:2@192.0.2.2>", 1)
+            .header(Header::Contact, "<sip:1@192.0.2.1>")
+            .header(Header::Supported, "100rel")
+            .body("application/sdp", OFFER);
+        world.send(raw, invite.build().unwrap());
+        let theirs = world.incoming(bob);
+        world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing().reliable())).unwrap();
+        world.run_for(Duration::from_millis(100));
+        let early = world.last("180");
+        let to = format!("<sip:2@192.0.2.2>;tag={}", early.to().unwrap().tag().unwrap().unwrap());
+        let rack = format!("{} 1 INVITE", String::from_utf8(early.field(Header::RSeq).unwrap().to_vec()).unwrap());
+        let mut answers = Vec::new();
+        for n in 0..before + after {
+            if n == before {
+                world.accept(bob, theirs).unwrap();
+            }
+            let prack = request(sip_message::Method::Prack, &to, 2 + n).header(Header::RAck, &rack).build().unwrap();
+            let tx = world.send(raw, prack);
+            answers.push(world.final_of(raw, tx).status().unwrap().code());
+        }
+        assert_eq!(answers, [200, 481]);
+        world.hang_up(bob, theirs);
+        world.finish();
+    }
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# Similarly, if a reliable provisional response is the first reliable
+//# message sent back to the UAC, and the INVITE did not contain an offer,
+//# one MUST appear in that reliable provisional response.
+#[test]
+fn an_offer_in_a_provisional_response_is_reliable_by_itself() {
+    let mut world = World::new(18);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let ours = world.invite(alice, invite(1, 2));
+    let theirs = world.incoming(bob);
+    let early = || Progress::new(status(183)).body(offer());
+    world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, early())).unwrap();
+    world.until_call(alice, ours, |event| {
+        matches!(event, CallEvent::Progress { session: Some(Meaning::Offer), .. }).then_some(())
+    });
+    assert_eq!(world.last("183").field(Header::Require), Some(&b"100rel"[..]));
+    world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    world.until_call(bob, theirs, |event| {
+        matches!(event, CallEvent::Acknowledged { session: Some(Meaning::Answer), .. }).then_some(())
+    });
+    world.tell(bob, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    world.until_confirmed(bob, theirs);
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
 #[test]
 fn an_update_may_change_what_was_agreed_early() {
     let mut world = World::new(8);

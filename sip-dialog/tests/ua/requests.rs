@@ -342,6 +342,20 @@ fn what_belongs_nowhere_is_refused() {
             400,
         ),
         (
+            hand_made(Method::Options, 62, "<sip:2@192.0.2.2>")
+                .header("Replaces", "x;to-tag=1;from-tag=2")
+                .build()
+                .unwrap(),
+            400,
+        ),
+        (
+            hand_made(Method::Message, 63, "<sip:2@192.0.2.2>")
+                .header("Join", "x;to-tag=1;from-tag=2")
+                .build()
+                .unwrap(),
+            400,
+        ),
+        (
             hand_made(Method::Subscribe, 70, "<sip:2@192.0.2.2>")
                 .header(Header::Contact, contact)
                 .header(Header::Event, "refer")

@@ -136,6 +136,19 @@ fn an_interval_too_small_is_tried_again_with_what_it_takes() {
     world.finish();
 }
 
+#[test]
+fn an_interval_that_is_never_long_enough_ends_the_call() {
+    let mut world = World::new(31);
+    let (alice, raw) = (world.phone_with(1, timed(100)), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    for n in 0..6 {
+        let (tx, invite) = world.request_at(raw);
+        world.respond(raw, tx, &invite, 422, |builder| builder.header(Header::MinSe, 200 + n));
+    }
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(422)));
+    world.finish();
+}
+
 //= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
 //= type=test
 //# It is RECOMMENDED that the UPDATE request not contain an offer [4], but
