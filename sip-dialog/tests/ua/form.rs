@@ -298,6 +298,10 @@ fn what_was_not_offered_is_not_applied() {
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2
 //= type=test
 //# If it is rejected, all state changes MUST NOT be performed.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.15
+//= type=test
+//# The server MUST include a list of the unsupported extensions in an
+//# Unsupported header field in the response.
 #[test]
 fn a_refused_request_changes_nothing() {
     let mut world = World::new(4);
@@ -317,6 +321,7 @@ fn a_refused_request_changes_nothing() {
         _ => None,
     });
     assert_eq!(refused, 420);
+    assert_eq!(world.last("420").field(Header::Unsupported), Some(&b"teleport"[..]));
     assert_eq!(target(&mut world), before);
     // One that is accepted does.
     world.tell(alice, |core, ep, now| core.update(ep, now, ours, None, ExtraHeaders::new())).unwrap();
@@ -546,6 +551,10 @@ fn registrations_look_as_they_should() {
 //= type=test
 //# Once a request is authenticated (or authentication is skipped), the UAS
 //# MUST inspect the method of the request.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.6
+//= type=test
+//# The response MUST include an Allow header field containing a list of
+//# valid methods for the indicated address.
 #[test]
 fn a_method_the_host_does_not_know_is_405() {
     let mut world = World::new(9);

@@ -18,6 +18,7 @@ mod flows;
 mod forks;
 mod form;
 mod hold;
+mod info;
 mod notify;
 mod persist;
 mod races;

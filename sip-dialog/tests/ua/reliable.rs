@@ -613,6 +613,15 @@ fn a_reliable_response_out_of_order_is_neither_acknowledged_nor_told() {
 //# If such a request is received by a UA, it MUST act in the same way as if
 //# it had received the request after sending the final non-2xx response to
 //# the INVITE request, as specified in RFC 3261.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-5
+//= type=test
+//# When a UAS generates a 199 response, the response MUST contain a To
+//# header field tag parameter [RFC3261], in order for other entities to
+//# identify the early dialog that has been terminated.
+//= https://www.rfc-editor.org/rfc/rfc6228#section-11.2
+//= type=test
+//# When present in a Require or Proxy-Require header field of a request, it
+//# indicates that the UAS, or proxies, MUST support the 199 response code.
 #[test]
 fn after_a_199_the_dialog_is_gone_and_the_invite_is_not() {
     use sip_message::{Message, Method};
@@ -626,6 +635,7 @@ fn after_a_199_the_dialog_is_gone_and_the_invite_is_not() {
             .cseq(1)
             .header(Header::Contact, "<sip:1@192.0.2.1>")
             .header(Header::Supported, if reliably { "199, 100rel" } else { "199" })
+            .header(Header::Require, "199")
             .body("application/sdp", OFFER)
             .build()
             .unwrap();
@@ -636,6 +646,7 @@ fn after_a_199_the_dialog_is_gone_and_the_invite_is_not() {
         world.tell(bob, |core, ep, now| core.progress(ep, now, theirs, gone)).unwrap();
         world.run_for(Duration::from_millis(100));
         let early = world.last("199");
+        assert!(early.to().unwrap().tag().unwrap().is_some());
         let request = |method, cseq: u32| {
             Message::request(method, "sip:2@192.0.2.2")
                 .header(Header::From, "<sip:1@192.0.2.1>;tag=a")

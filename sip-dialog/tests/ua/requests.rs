@@ -218,6 +218,35 @@ fn info_and_dtmf_in_a_call() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3428#section-4
+//= type=test
+//# MESSAGE requests do not initiate dialogs.  User Agents MUST NOT
+//# insert Contact header fields into MESSAGE requests.
+#[test]
+fn a_message_has_no_contact_in_a_call_or_outside() {
+    let mut world = World::new(60);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, _) = world.established(alice, bob, 1, 2);
+    let text = || Body::new("text/plain", "hello");
+    let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", text());
+    world.tell(alice, |core, ep, now| core.request(ep, now, hello)).unwrap();
+    let inside =
+        |core: &mut sip_dialog::UserAgentCore, ep: &mut sip_transaction::Endpoint, now, headers: ExtraHeaders| {
+            core.request_in_call(ep, now, ours, Method::Message, Some(text()), headers)
+        };
+    world.tell(alice, |core, ep, now| inside(core, ep, now, ExtraHeaders::new())).unwrap();
+    let own = ExtraHeaders::new().with("Contact", "<sip:1@192.0.2.1>");
+    let refused = world.tell(alice, |core, ep, now| inside(core, ep, now, own));
+    assert_eq!(refused, Err(CommandError::HeaderNotAllowed));
+    for _ in 0..2 {
+        let (id, message) = incoming(&mut world, bob);
+        assert_eq!((message.method(), message.has(Header::Contact)), (Some(Method::Message), false));
+        world.tell(bob, |core, ep, now| core.respond(ep, now, id, status(200), Reply::new())).unwrap();
+    }
+    world.hang_up(alice, ours);
+    world.finish();
+}
+
 #[test]
 fn a_message_in_a_call_says_which_call() {
     let mut world = World::new(4);

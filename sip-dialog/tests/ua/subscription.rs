@@ -331,6 +331,61 @@ fn published_refreshed_changed_lost_and_removed() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4
+//= type=test
+//# The Record-Route header field has no meaning in PUBLISH requests or
+//# responses, and MUST be ignored if present.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4
+//= type=test
+//# In particular, the UAC MUST NOT create a new route set based on the
+//# presence or absence of a Record-Route header field in any response to a
+//# PUBLISH request.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-4.3
+//= type=test
+//# The EPA MUST store this entity-tag, replacing any existing entity-tag
+//# for the refreshed event state.
+//= https://www.rfc-editor.org/rfc/rfc3903#section-14.1
+//= type=test
+//# ESCs and EPAs MUST implement Digest for authenticating PUBLISH requests,
+//# as defined in RFC 3261 [4].
+//= https://www.rfc-editor.org/rfc/rfc3903#section-14.2
+//= type=test
+//# Implementations MUST support Digest authentication, as defined in RFC
+//# 3261 [4].
+#[test]
+fn a_publication_shows_credentials_and_keeps_to_its_own_route() {
+    let mut world = World::new(60);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let here = Body::new("text/plain", "here");
+    let publish = Publish::new(origin(1), "sip:1@192.0.2.2", "presence", here).expires(100);
+    let id = world.tell(alice, |core, ep, now| core.publish(ep, now, publish)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    world.respond(raw, tx, &request, 401, |builder| {
+        builder
+            .header(Header::WwwAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\"")
+    });
+    for (etag, known) in [("e1", None), ("e2", Some("e1")), ("e3", Some("e2"))] {
+        let (tx, request) = world.request_at(raw);
+        assert_eq!(request.field(Header::SipIfMatch), known.map(str::as_bytes));
+        let shown = String::from_utf8(request.field(Header::Authorization).unwrap().to_vec()).unwrap();
+        assert!(shown.contains("username=\"alice\"") && shown.contains("algorithm=SHA-256"), "{shown}");
+        assert!(!request.has(Header::Route), "nothing on the way has asked for it");
+        world.respond(raw, tx, &request, 200, |builder| {
+            builder
+                .header(Header::Expires, 100)
+                .header(Header::SipEtag, etag)
+                .header(Header::RecordRoute, "<sip:elsewhere.example.com;lr>")
+        });
+    }
+    settle(&mut world);
+    world.tell(alice, |core, ep, now| core.unpublish(ep, now, id)).unwrap();
+    let (tx, request) = world.request_at(raw);
+    assert_eq!(request.field(Header::SipIfMatch), Some(&b"e3"[..]));
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    world.finish();
+}
+
 #[test]
 fn a_notify_that_says_nothing_of_the_state_makes_no_fork() {
     let mut world = World::new(7);

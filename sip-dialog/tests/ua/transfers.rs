@@ -462,6 +462,11 @@ fn s7_7_attended_transfer_falls_back_to_basic_transfer() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3892#section-3
+//= type=test
+//# The double-quotes surrounding the
+//# sip-clean-msg-id MUST be replaced with left and right angle brackets
+//# to derive the Content-ID used in the message's MIME body.
 #[test]
 fn s8_transfer_with_referred_by() {
     let mut world = World::new(12);

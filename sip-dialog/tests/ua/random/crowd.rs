@@ -303,6 +303,8 @@ struct Sums {
     last: BTreeMap<String, u32>,
     refused: BTreeSet<u32>,
     cancelled: BTreeMap<u32, Instant>,
+    /// When the first 2xx to an INVITE came.
+    first: BTreeMap<u32, Instant>,
 }
 
 impl Sums {
@@ -336,7 +338,11 @@ impl Sums {
                 }
                 // After 64 * T1 without an answer what was cancelled is over, and nobody hears of it any more (RFC 3261 section 9.1).
                 let late = self.cancelled.get(&number).is_some_and(|then| at.since(*then) > Duration::from_secs(31));
-                if (200..300).contains(&code) && !late {
+                // Nor of what accepts when the first 2xx is 64 * T1 old (section 13.2.2.4).
+                let accepts = (200..300).contains(&code);
+                let first = if accepts { *self.first.entry(number).or_insert(at) } else { at };
+                let late = late || at.since(first) > Duration::from_secs(31);
+                if accepts && !late {
                     self.accepted.entry((to, number)).or_insert(carries);
                 } else if code >= 300 {
                     self.refused.insert(number);

@@ -109,6 +109,7 @@ impl View {
             self.initial = Some((heard.own, number));
             self.over = false;
             self.offer = None;
+            self.glare.clear();
         }
         if method == Method::Ack && !heard.own && self.initial == Some((false, number)) {
             self.acknowledged = true;
@@ -197,7 +198,10 @@ impl View {
                 _ => self.offered(heard, Carrier::Prack, asked, message),
             },
             Method::Ack => {
-                let waits = |offer: &Offer| offer.carrier == Carrier::InviteOk && offer.own != heard.own;
+                // One for an earlier 2xx, sent again, says nothing of this one.
+                let waits = |offer: &Offer| {
+                    offer.carrier == Carrier::InviteOk && offer.own != heard.own && offer.asked == asked
+                };
                 if self.offer.as_ref().is_some_and(waits) {
                     assert!(carries || !heard.own, "an offer, and no answer: {message:?}");
                     self.settle(asked);
