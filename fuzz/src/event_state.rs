@@ -56,7 +56,7 @@ impl Run {
                 self.publish(resource, fields, body);
             }
             // A well-formed one.
-            2 | 3 | 4 => {
+            2..=4 => {
                 let byte = |n: usize| bytes.get(n).copied().unwrap_or_default();
                 let mut fields = format!("Event: {EVENT}\r\n");
                 let known = self.tags.get(self.tags.len().wrapping_sub(1 + usize::from(byte(0) >> 2)));
