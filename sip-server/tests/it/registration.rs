@@ -1,12 +1,12 @@
 //! REGISTER: RFC 3665 section 2 with the digest of RFC 8760, and what RFC 3261 section 10.3 says of each answer.
 #![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test")]
 
-use crate::common::{Ua, World, credentials, register, with_credentials};
+use crate::common::{NodeEvent, Ua, World, credentials, register, with_credentials};
 use core::time::Duration;
 use sip_message::headers::Challenge;
 use sip_message::{Header, Message, StatusCode};
-use sip_server::{AuthEvent, Change, LocationTable, RegistrarEvent, ServerEvent};
-use sip_transaction::{Destination, Transport};
+use sip_server::{AuthEvent, Binding, Change, LocationTable, RegistrarEvent, ServerEvent};
+use sip_transaction::{Destination, Instant, Transport};
 
 const SERVER: &str = "192.0.2.10";
 const BOB: &str = "sip:bob@biloxi.example.com";
@@ -102,7 +102,7 @@ fn rfc_3665_section_2_5_wrong_credentials() {
     let mut causes = Vec::new();
     for _ in 0..2 {
         causes.push(world.expect(server, "a failure", |event| match event {
-            crate::common::NodeEvent::Server(ServerEvent::Auth(AuthEvent::Failed { user, cause, .. })) => {
+            NodeEvent::Server(ServerEvent::Auth(AuthEvent::Failed { user, cause, .. })) => {
                 Some((user.clone(), format!("{cause:?}")))
             }
             _ => None,
@@ -237,12 +237,9 @@ fn secrets_can_be_asked_for() {
         let request = with_credentials(&f1, &f2, user, "zanzibar");
         world.send(&bob, request, Destination::next_hop(format!("sip:{SERVER}")));
         let (id, user, realm, algorithm) = world.expect(server, "a question", |event| match event {
-            crate::common::NodeEvent::Server(ServerEvent::Auth(AuthEvent::Credentials {
-                id,
-                user,
-                realm,
-                algorithm,
-            })) => Some((*id, user.clone(), realm.clone(), *algorithm)),
+            NodeEvent::Server(ServerEvent::Auth(AuthEvent::Credentials { id, user, realm, algorithm })) => {
+                Some((*id, user.clone(), realm.clone(), *algorithm))
+            }
             _ => None,
         });
         let secret = sip_message::digest::DigestSecret::new(algorithm, user.as_bytes(), realm.as_bytes(), b"zanzibar");
@@ -312,9 +309,7 @@ fn a_binding_that_is_not_refreshed_ends() {
     assert!(world.srv(server).registrar().table().unwrap().is_empty());
     for expected in [Change::Registered, Change::Expired] {
         let change = world.expect(server, "a change", |event| match event {
-            crate::common::NodeEvent::Server(ServerEvent::Registrar(RegistrarEvent::Changed {
-                aor, change, ..
-            })) => {
+            NodeEvent::Server(ServerEvent::Registrar(RegistrarEvent::Changed { aor, change, .. })) => {
                 assert_eq!(aor, BOB);
                 Some(*change)
             }
@@ -461,7 +456,7 @@ fn an_external_store_answers_later() {
         let mut meddled = n != 1;
         loop {
             let event = world.expect(server, "a question", |event| match event {
-                crate::common::NodeEvent::Server(ServerEvent::Registrar(event)) => Some(event.clone()),
+                NodeEvent::Server(ServerEvent::Registrar(event)) => Some(event.clone()),
                 _ => None,
             });
             let now = world.now();
@@ -497,8 +492,50 @@ fn an_external_store_answers_later() {
     }
     world.run(Duration::from_secs(40));
     world.expect(server, "a sweep", |event| match event {
-        crate::common::NodeEvent::Server(ServerEvent::Registrar(RegistrarEvent::Expire { .. })) => Some(()),
+        NodeEvent::Server(ServerEvent::Registrar(RegistrarEvent::Expire { .. })) => Some(()),
         _ => None,
     });
     assert_eq!(world.srv(server).registrar().waiting(), 0);
+}
+
+fn changed(event: &NodeEvent) -> Option<(Change, Binding)> {
+    match event {
+        NodeEvent::Server(ServerEvent::Registrar(RegistrarEvent::Changed { binding, change, .. })) => {
+            Some((*change, binding.clone()))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn refreshes_are_told_if_that_is_asked_for() {
+    for told in [false, true] {
+        let (mut world, server, bob) = open(|config| config.registrar.report_refreshes = told);
+        let changes = |world: &mut World, call_id: &str, cseq: u32, expires: &str| {
+            let request = register(BOB, "<sip:bob@192.0.2.201>", call_id, cseq, &[("Expires", expires)]);
+            assert_eq!(status(&send(world, &bob, &request)), 200);
+            let mut changes = Vec::new();
+            while world.has(server, |event| changed(event).map(|_| ())) {
+                changes.push(world.expect(server, "a change", changed));
+            }
+            changes
+        };
+        let seconds = |(change, binding): &(Change, Binding)| {
+            (*change, binding.cseq(), binding.expires_in(binding.registered()).as_secs())
+        };
+        let first = changes(&mut world, "call", 1, "3600");
+        assert_eq!(first.iter().map(seconds).collect::<Vec<_>>(), [(Change::Registered, 1, 3600)]);
+        // With nothing new in it, with another time, and of a client that has been started anew.
+        for (call_id, cseq, expires) in [("call", 2, "3600"), ("call", 3, "600"), ("other", 1, "1800")] {
+            world.run(Duration::from_secs(1));
+            let refreshed = changes(&mut world, call_id, cseq, expires);
+            let expected = [(Change::Refreshed, cseq, expires.parse().unwrap())];
+            assert_eq!(refreshed.iter().map(seconds).collect::<Vec<_>>(), if told { &expected[..] } else { &[] });
+        }
+        let table = world.srv(server).registrar().table().unwrap();
+        let binding = table.bindings(BOB, Instant::ZERO).next().unwrap();
+        assert_eq!((binding.call_id(), binding.cseq()), ("other", 1));
+        world.run(Duration::from_secs(1801));
+        assert!(world.srv(server).registrar().table().unwrap().is_empty(), "it ends when the last of them says");
+    }
 }
