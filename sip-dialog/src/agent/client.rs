@@ -319,6 +319,11 @@ impl UserAgentCore {
     }
 
     pub(crate) fn on_client_ended(&mut self, ep: &mut Endpoint, tx: ClientTxId, client: Client, outcome: Outcome) {
+        // Of an answered one it says that an ACK, or what came after the answer, went nowhere: the call stands all the same.
+        //= https://www.rfc-editor.org/rfc/rfc6141#section-5.3
+        //# A UAC that accepts a target refresh within a re-INVITE MUST ignore
+        //# transport and timeout errors when generating an ACK request for a
+        //# non-2xx final response.
         if client.answered {
             return;
         }

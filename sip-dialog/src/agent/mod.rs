@@ -141,7 +141,19 @@ impl UserAgentCore {
             lines
         };
         let product = |header| if config.product.is_empty() { Lines::new() } else { line(header, &config.product) };
-        let allow_line = line(Header::Allow, ALLOW);
+        let mut allow_line = line(Header::Allow, ALLOW);
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+        //# Any user agent that can act as a notifier for one or more event
+        //# packages SHOULD include an appropriate "Allow-Events" header field
+        //# indicating all supported events in all methods which initiate dialogs
+        //# and their responses (such as INVITE) and OPTIONS responses.
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+        //# The "Allow-Events" header field, if present, MUST include a
+        //# comprehensive and inclusive list of tokens that indicates the event
+        //# packages for which the user agent can act as a notifier.
+        if !config.packages.is_empty() {
+            let _ = allow_line.push(Header::AllowEvents, config.packages.join(", "));
+        }
         let mut ability_lines = allow_line.clone();
         let _ = ability_lines.push(Header::Supported, &supported);
         //= https://www.rfc-editor.org/rfc/rfc6086#section-5.2.2

@@ -409,13 +409,6 @@ impl UserAgentCore {
             .header(Header::AcceptLanguage, if languages.is_empty() { "*".into() } else { languages.join(", ") })
             .header(Header::Supported, &self.supported)
             .header(Header::Contact, &self.contact);
-        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
-        //# The "Allow-Events" header field, if present, MUST include a
-        //# comprehensive and inclusive list of tokens that indicates the event
-        //# packages for which the user agent can act as a notifier.
-        if !self.config.packages.is_empty() {
-            builder = builder.header(Header::AllowEvents, self.config.packages.join(", "));
-        }
         if !self.config.info_packages.is_empty() {
             builder = builder.lines(&self.packages_line);
         }

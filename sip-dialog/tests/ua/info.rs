@@ -173,6 +173,34 @@ fn packages_are_told_in_turn_and_hold_with_what_is_accepted() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+//= type=test
+//# Any user agent that can act as a notifier for one or more event
+//# packages SHOULD include an appropriate "Allow-Events" header field
+//# indicating all supported events in all methods which initiate dialogs
+//# and their responses (such as INVITE) and OPTIONS responses.
+#[test]
+fn a_notifier_says_of_what_in_each_call() {
+    let mut world = World::new(4);
+    let both = |config: &mut sip_dialog::UserAgentConfig| config.packages = vec!["presence".into(), "dialog".into()];
+    let (alice, bob) = (world.phone_with(1, both), world.phone(2));
+    let (ours, _) = world.established(alice, bob, 1, 2);
+    assert_eq!(field(&world.last("INVITE"), Header::AllowEvents).as_deref(), Some("presence, dialog"));
+    assert_eq!(field(&world.last("200"), Header::AllowEvents), None, "who is no notifier");
+    world.hang_up(alice, ours);
+    world.established(bob, alice, 2, 1);
+    assert_eq!(field(&world.last("200"), Header::AllowEvents).as_deref(), Some("presence, dialog"));
+    let options = sip_dialog::OutgoingRequest::options(origin(2), "sip:1@192.0.2.1");
+    world.tell(bob, |core, ep, now| core.request(ep, now, options)).unwrap();
+    settle(&mut world);
+    let answer = world.last("200");
+    assert_eq!(answer.cseq().unwrap().method, Method::Options);
+    let said: Vec<_> = answer.fields(Header::AllowEvents).collect();
+    assert_eq!(said, [b"presence, dialog"]);
+    world.tell(bob, |core, ep, now| core.end_all(ep, now));
+    world.finish();
+}
+
 //= https://www.rfc-editor.org/rfc/rfc6228#section-4
 //= type=test
 //# If multiple usages [RFC5057] are used within an early dialog, and it is

@@ -85,6 +85,44 @@ fn a_reliable_response_moves_the_peer_and_a_failure_does_not_move_it_back() {
     world.finish();
 }
 
+/// The peer has moved, and refuses the re-INVITE in which it said so; the connection goes, and the ACK with it.
+//= https://www.rfc-editor.org/rfc/rfc6141#section-5.3
+//= type=test
+//# A UAC that accepts a target refresh within a re-INVITE MUST ignore
+//# transport and timeout errors when generating an ACK request for a
+//# non-2xx final response.
+#[test]
+fn an_ack_that_goes_nowhere_ends_no_call() {
+    let mut world = World::new(8);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.net.listen(raw, sip_transaction::Transport::Tcp, 5060, &[]);
+    let to = sip_dialog::Invite::new(origin(1), "sip:2@192.0.2.2;transport=tcp").body(offer());
+    let ours = world.invite(alice, to);
+    let (tx, invite) = world.request_at(raw);
+    let answered = |builder: sip_message::ResponseBuilder, user: &str| {
+        builder.header(Header::Contact, format!("<sip:{user}@192.0.2.2;transport=tcp>"))
+    };
+    world.respond(raw, tx, &invite, 200, |builder| answered(builder, "one").body("application/sdp", ANSWER));
+    world.until_confirmed(alice, ours);
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new())).unwrap();
+    let (tx, again) = world.request_at(raw);
+    world.respond(raw, tx, &again, 183, |builder| {
+        answered(builder, "two").header(Header::Require, "100rel").header(Header::RSeq, 3)
+    });
+    let (prack, request) = world.request_at(raw);
+    world.respond(raw, prack, &request, 200, |builder| builder);
+    world.respond(raw, tx, &again, 488, |builder| builder);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::ChangeFailed { .. }).then_some(()));
+    let path = world.tell(alice, |core, _, _| core.dialog_path(core.call(ours).unwrap().dialog.unwrap())).unwrap();
+    world.net.break_flow(alice, path.flow);
+    world.run_for(std::time::Duration::from_secs(60));
+    assert_eq!(target(&mut world, alice, ours), "sip:two@192.0.2.2;transport=tcp");
+    world.hang_up(alice, ours);
+    hung_up(&mut world, raw, "sip:two@192.0.2.2;transport=tcp");
+    world.run_for(std::time::Duration::from_secs(60));
+    assert_eq!(world.end_of(alice, ours), EndCause::HungUp);
+}
+
 /// The same of the responses to the first INVITE, in an early dialog.
 #[test]
 fn an_early_dialog_moves_by_reliable_responses_alone() {

@@ -110,6 +110,8 @@ impl View {
             self.over = false;
             self.offer = None;
             self.glare.clear();
+            // What still comes of the one before is of a dialog that is over.
+            self.invites.clear();
         }
         if method == Method::Ack && !heard.own && self.initial == Some((false, number)) {
             self.acknowledged = true;
