@@ -72,8 +72,8 @@ pub(crate) struct Index {
 
 impl Index {
     #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Index { entries: Entries::new(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
+    pub(crate) const fn new() -> Self {
+        Index { entries: Entries::new_const(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
     }
 
     /// Forgets all fields and keeps the memory.

@@ -156,16 +156,9 @@ impl Message {
     ///
     /// As [`parse`](Message::parse).
     pub fn parse_boxed(bytes: Bytes, config: &ParserConfig) -> Result<Box<Message>, ParseError> {
-        let mut message = Box::new(Message {
-            bytes,
-            arena: Vec::new(),
-            start: Start::NONE,
-            index: Index::new(),
-            head_end: 0,
-            body: (0, 0),
-            new_body: None,
-            edited: false,
-        });
+        // From a constant, so that nothing is put together elsewhere and moved.
+        let mut message = Box::new(const { Message::blank() });
+        message.bytes = bytes;
         let Message { bytes, index, .. } = &mut *message;
         let (head, end) = parse_parts(bytes, config, index)?;
         message.complete(head.start, head.body, end);
@@ -193,6 +186,20 @@ impl Message {
                 self.edited = false;
                 Err(error)
             }
+        }
+    }
+
+    /// A message without anything.
+    const fn blank() -> Message {
+        Message {
+            bytes: Bytes::new(),
+            arena: Vec::new(),
+            start: Start::NONE,
+            index: Index::new(),
+            head_end: 0,
+            body: (0, 0),
+            new_body: None,
+            edited: false,
         }
     }
 

@@ -23,6 +23,10 @@ impl Message {
 
     /// Appends the message to `out`. Allocates nothing when `out` has room.
     pub fn write_to(&self, out: &mut Vec<u8>) {
+        if !self.edited {
+            let whole = self.bytes.get(self.start.line as usize..self.body.1 as usize);
+            return out.extend_from_slice(whole.unwrap_or_default());
+        }
         for slice in self.slices() {
             out.extend_from_slice(slice);
         }

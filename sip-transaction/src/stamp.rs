@@ -5,8 +5,9 @@
 
 use crate::matching::is_rfc3261;
 use crate::transport::Transport;
-use bytes::{Bytes, BytesMut};
-use core::net::{IpAddr, SocketAddr};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
 
@@ -115,13 +116,10 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<
     let mut out;
     match remote.ip() {
         IpAddr::V4(ip) => {
-            let mut address = Text::default();
-            for octet in ip.octets() {
-                address.octet(octet);
-            }
+            let address = Text::of(ip);
             // Without the last dot.
             let len = text.len + address.len - 1;
-            out = BytesMut::with_capacity(bytes.len() + len);
+            out = Vec::with_capacity(bytes.len() + len);
             out.extend_from_slice(before);
             let both = text.and(&address);
             if after.len() + len >= both.len() {
@@ -134,14 +132,14 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<
         }
         IpAddr::V6(ip) => {
             let address = alloc::format!("{ip}");
-            out = BytesMut::with_capacity(bytes.len() + text.len + address.len());
+            out = Vec::with_capacity(bytes.len() + text.len + address.len());
             out.extend_from_slice(before);
             out.extend_from_slice(text.word.to_le_bytes().get(..text.len)?);
             out.extend_from_slice(address.as_bytes());
         }
     }
     out.extend_from_slice(after);
-    Some((out.freeze(), via))
+    Some((out.into(), via))
 }
 
 /// Bytes of tokens; others that stand for themselves in a value of the usual form; those that end a part; all others.
@@ -235,11 +233,17 @@ impl Text {
         self.push(u128::from(digits << 8 | u64::from(before)), len);
     }
 
-    /// Appends the number of an octet and a dot.
+    /// The numbers of an address, with a dot behind each.
     #[inline(always)]
-    fn octet(&mut self, octet: u8) {
-        let (digits, len) = OCTETS[usize::from(octet)];
-        self.push(u32::from_le_bytes(digits).into(), len.into());
+    fn of(ip: Ipv4Addr) -> Text {
+        let [a, b, c, d] = ip.octets().map(|octet| OCTETS[usize::from(octet)]);
+        let two = |first: ([u8; 4], u8), second: ([u8; 4], u8)| {
+            let (first_digits, second_digits) = (u32::from_le_bytes(first.0), u32::from_le_bytes(second.0));
+            let word = u64::from(first_digits) | u64::from(second_digits) << (first.1 * 8);
+            (word, usize::from(first.1 + second.1))
+        };
+        let ((low, low_len), (high, high_len)) = (two(a, b), two(c, d));
+        Text { word: u128::from(low) | u128::from(high) << (low_len * 8), len: low_len + high_len }
     }
 
     /// This text and another behind it.

@@ -424,7 +424,7 @@ impl Endpoint {
             //# That is, once a SIP server has successfully been contacted (success
             //# is defined below), all retransmissions of the SIP request and the ACK
             //# for non-2xx SIP responses to INVITE MUST be sent to the same host.
-            let (remote, ttl, bytes) = (tx.remote, tx.ttl, tx.message.clone());
+            let (remote, ttl, bytes) = (tx.remote, tx.ttl, wire::again(&tx.message));
             let token = self.token(index);
             self.send_over(flow, remote, bytes, ttl, token);
         }

@@ -382,7 +382,7 @@ impl Endpoint {
         let kind = Kind::of(method);
         match read_before {
             Some(&Read { tag, found: None, source, .. }) if matches!(kind, Kind::Invite | Kind::Other) => {
-                let raw = message.to_bytes();
+                let raw = if kind == Kind::Invite { message.to_bytes() } else { wire::kept(&message) };
                 self.begin_server(path, message, raw, kind, (tag, source), (path.remote, None))
             }
             _ => self.on_other_request(path, message, kind, read_before),
@@ -734,7 +734,10 @@ impl Endpoint {
             //# the same address and port that the corresponding request was received
             //# on.
             Some(flow) => {
-                let (remote, ttl, bytes) = (tx.remote, tx.ttl, tx.last.clone());
+                // Those of other requests lie in blocks, which are shared as it is.
+                let invite = matches!(tx.machine, Machine::InviteServer(_));
+                let bytes = if invite { wire::again(&tx.last) } else { tx.last.clone() };
+                let (remote, ttl) = (tx.remote, tx.ttl);
                 let token = self.token(index);
                 self.send_over(flow, remote, bytes, ttl, token);
             }
