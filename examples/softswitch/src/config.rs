@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) routes: Vec<Route>,
     /// Whether to redirect rather than to forward.
     pub(crate) redirect: bool,
+    /// Whether phones that registered over TCP are called there, whatever their contact says.
+    pub(crate) over_connection: bool,
     /// Whether presence is answered here, rather than by the phones.
     pub(crate) presence: bool,
     pub(crate) location: Location,
@@ -171,6 +173,7 @@ impl Config {
             users_file: values.one("users").map(PathBuf::from),
             routes: values.all("route").unwrap_or_default().iter().map(|text| route(text)).collect::<Result<_, _>>()?,
             redirect: values.is_on("redirect"),
+            over_connection: values.is_on("over-connection"),
             presence: match values.one("presence") {
                 None | Some("here") => true,
                 Some("phones") => false,

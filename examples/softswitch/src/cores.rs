@@ -90,6 +90,7 @@ impl Cores {
         let mut registrar = RegistrarConfig::default();
         registrar.domains.clone_from(&names);
         registrar.unix_epoch = unix_epoch;
+        registrar.over_connection = config.over_connection;
         let mut proxy = ProxyConfig::default();
         proxy.domains.clone_from(&names);
         // All of them, so that Record-Route names the side of a transport that no request has come over yet, too.

@@ -88,6 +88,12 @@ const GROUPS: &[Group] = &[
                 "who answers for the presence of users: `here`, from what they publish and whether they are registered \
                 (with several nodes: at this one), or `phones`, which are asked. Default here",
             ),
+            one(
+                "over-connection",
+                "",
+                "call a phone that has registered over TCP, but whose contact names no transport, over its connection, with which the \
+                 registration ends then. Without it such a phone is called over UDP, as RFC 3263 says",
+            ),
             one("redirect", "", "answer 302 with the contacts of a user instead of forwarding"),
             one(
                 "location",

@@ -65,6 +65,10 @@ pub struct RegistrarConfig {
     pub path_without_support: bool,
     /// The Unix time, in seconds, at [`Instant::ZERO`]: for the Date of responses. Without it there is none.
     pub unix_epoch: Option<i64>,
+    /// Whether those who register over TCP contacts of their own address that name no transport are called over that connection. Then their
+    /// bindings end with it. Off: such a URI means UDP (RFC 3263 section 4.1), and only user agents that are behind a NAT or register flows
+    /// (RFC 5626) are called over their connections.
+    pub over_connection: bool,
     /// Whether refreshes are told by [`RegistrarEvent::Changed`], too, and not only bindings that come and go. Off.
     pub report_refreshes: bool,
     /// How many requests may wait for an external store: 10,000. Those beyond are answered 503.
@@ -92,6 +96,7 @@ impl Default for RegistrarConfig {
             gruu: true,
             path_without_support: false,
             unix_epoch: None,
+            over_connection: false,
             report_refreshes: false,
             waiting: 10_000,
             push: Vec::new(),

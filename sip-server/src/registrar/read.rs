@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use sip_message::uri::SipUri;
 use sip_message::{Contact, ContactParams, Header, Message, NameAddr, Param, StatusCode, Uri};
-use sip_transaction::Path;
+use sip_transaction::{Path, Transport};
 use smallvec::SmallVec;
 
 /// A refusal: the status owed, and the fields it needs.
@@ -306,7 +306,7 @@ fn contact_asked<'a>(
     let text = core::str::from_utf8(address.uri_bytes()).map_err(|_| BAD())?;
     let wakes = push && super::push::check(config, text, seconds)?;
     let q = params.q.map_err(|_| BAD())?.unwrap_or(1000);
-    let received = is_own_contact(&uri, reg_id, message, path).then_some(*path);
+    let received = is_own_contact(config, &uri, reg_id, message, path).then_some(*path);
     Ok(ContactAsked { uri, text, params: Cow::Owned(kept), instance, reg_id, q, received, wakes, seconds })
 }
 
@@ -317,7 +317,7 @@ fn contact_asked<'a>(
 //# If the UAC has a direct flow with the registrar, the registrar MUST
 //# store enough information to uniquely identify the network flow over
 //# which the request arrived.
-fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) -> bool {
+fn is_own_contact(config: &RegistrarConfig, uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) -> bool {
     let Some(uri) = uri.as_sip() else { return false };
     if reg_id > 0 || path.transport.is_websocket() {
         return is_first_hop(message);
@@ -325,7 +325,10 @@ fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) ->
     let port = uri.port().unwrap_or(path.transport.default_port());
     let as_it_says =
         uri.host().ip() == Some(path.remote.ip()) && (path.transport.is_connected() || port == path.remote.port());
-    if as_it_says && !path.transport.is_secure() || uri.host().ip().is_none() {
+    // It may be wanted that TLS or TCP is used though the URI does not say so.
+    let unsaid = path.transport.is_secure()
+        || config.over_connection && path.transport == Transport::Tcp && uri.transport().is_none();
+    if as_it_says && !unsaid || uri.host().ip().is_none() {
         return false;
     }
     let Some((Some(sent_by), _)) = message.top_via().ok().and_then(|via| via.sent_by().ok()).map(|(h, p)| (h.ip(), p))
@@ -333,7 +336,7 @@ fn is_own_contact(uri: &Uri<'_>, reg_id: u32, message: &Message, path: &Path) ->
         return false;
     };
     let elsewhere = sent_by != path.remote.ip() || !path.transport.is_connected() && port != path.remote.port();
-    uri.host().ip() == Some(sent_by) && (elsewhere || path.transport.is_secure()) && is_first_hop(message)
+    uri.host().ip() == Some(sent_by) && (elsewhere || unsaid) && is_first_hop(message)
 }
 
 /// Whether the Request-URI, all contacts and the Path are `sips:` URIs.

@@ -6,7 +6,7 @@ use crate::common::{Ua, World, new_request, of_callee, of_caller, register};
 use core::time::Duration;
 use sip_message::{Header, Message, Method};
 use sip_server::RoutePolicy;
-use sip_transaction::{Destination, Transport};
+use sip_transaction::{Destination, Instant, Transport};
 
 const HOME: &str = "192.0.2.10";
 const EDGES: [(&str, &str); 2] = [("192.0.2.20", "ep1.example.com"), ("192.0.2.21", "ep2.example.com")];
@@ -313,6 +313,45 @@ fn without_outbound_at_the_first_hop_there_are_no_flows() {
     let table = world.srv(home).registrar().table().unwrap();
     assert!(table.iter().all(|(_, bindings)| bindings.iter().all(|binding| binding.reg_id() == 0)));
     world.assert_idle();
+}
+
+#[test]
+fn a_contact_that_names_no_transport_is_called_over_its_connection_if_the_host_wants_that() {
+    for wanted in [false, true] {
+        let mut world = World::new(6);
+        let home = world.server(HOME, "example.com", |config| config.registrar.over_connection = wanted);
+        let alice = world.udp("192.0.2.1");
+        let mut bob = world.connected("192.0.2.2", Transport::Tcp, HOME);
+        // One that says what it means, and one of another host, are called as they say.
+        for (contact, over) in [
+            ("<sip:bob@192.0.2.2;transport=tcp>", false),
+            ("<sip:bob@192.0.2.9>", false),
+            ("<sip:bob@phone.example.com>", false),
+            ("<sip:bob@192.0.2.2>", wanted),
+        ] {
+            world.register(&bob, HOME, BOB, contact, &[]);
+            let table = world.srv(home).registrar().table().unwrap();
+            let of = table
+                .bindings(BOB, Instant::ZERO)
+                .find(|binding| contact.contains(&format!("<{}>", binding.contact())));
+            assert_eq!(of.unwrap().received().is_some(), over, "{contact} {wanted}");
+            world.register(&bob, HOME, BOB, &format!("{contact};expires=0"), &[]);
+        }
+        if wanted {
+            world.register(&bob, HOME, BOB, "<sip:bob@192.0.2.2>", &[]);
+            let request = new_request(Method::Message, "sip:alice@example.com", BOB, "m", "", &[]);
+            world.send(&alice, request.clone(), Destination::next_hop(format!("sip:{HOME}")));
+            let (tx, received) = world.request(&bob, Method::Message);
+            world.reply(&bob, tx, &received, 200, "b");
+            world.response(&alice, 200);
+            let now = world.now();
+            let flow = bob.flow.take().unwrap();
+            world.ua(bob.node).close(now, flow).unwrap();
+            world.run(Duration::from_secs(1));
+            assert!(world.srv(home).registrar().table().unwrap().is_empty(), "it ends with the connection");
+        }
+        world.assert_idle();
+    }
 }
 
 //= https://www.rfc-editor.org/rfc/rfc5627#section-5.2
