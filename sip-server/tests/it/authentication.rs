@@ -1,31 +1,24 @@
 //! Digest as a proxy does it, and what of the algorithms and protections there are is taken: RFC 3261 section 22, RFC 8760.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use crate::common::{Ua, World, credentials, new_request, of_caller, with_credentials};
+use crate::common::{
+    SERVER, Ua, World, alice_and_bob, credentials, new_request, of_caller, to_server, with_credentials,
+};
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop, userhash};
 use sip_message::headers::Challenge;
 use sip_message::{Header, Message, Method};
 use sip_transaction::Destination;
 
-const SERVER: &str = "192.0.2.10";
 const ALICE: &str = "sip:alice@example.com";
 
 fn scene(adapt: impl FnOnce(&mut sip_server::ServerConfig)) -> (World, usize, Ua, Ua) {
-    let mut world = World::new(21);
-    let server = world.server(SERVER, "example.com", |config| {
+    let (mut world, server, alice, bob) = alice_and_bob(21, |config| {
         config.auth.domains = vec!["example.com".into()];
         config.auth.registrations = false;
         adapt(config);
     });
     world.srv(server).auth_mut().add_user_with_password("example.com", "alice", "secret");
-    let alice = world.udp("192.0.2.1");
-    let bob = world.udp("192.0.2.2");
-    world.register(&bob, SERVER, "sip:bob@example.com", "<sip:bob@192.0.2.2>", &[]);
     (world, server, alice, bob)
-}
-
-fn to_server() -> Destination {
-    Destination::next_hop(format!("sip:{SERVER}"))
 }
 
 fn status(message: &Message) -> u16 {

@@ -1,13 +1,12 @@
 //! User agents that sleep and are woken by push notifications: RFC 8599 section 5, message by message.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use crate::common::{NodeEvent, Ua, World, new_request, of_caller};
+use crate::common::{NodeEvent, SERVER, Ua, World, new_request, of_caller, to_server};
 use core::time::Duration;
 use sip_message::{Header, Message, Method};
 use sip_server::{ProxyEvent, ProxyId, PushTarget, RegistrarEvent, ServerConfig, ServerEvent};
 use sip_transaction::{Destination, Transport};
 
-const SERVER: &str = "192.0.2.10";
 const BOB: &str = "sip:bob@example.com";
 const CONTACT: &str = "<sip:bob@192.0.2.2:40000;transport=tls;pn-provider=acme;pn-param=p;pn-prid=ZTY4ZDJlMz>";
 
@@ -31,6 +30,14 @@ fn scene_with(adapt: impl FnOnce(&mut ServerConfig)) -> Scene {
     let alice = world.udp("192.0.2.1");
     let bob = world.connected("192.0.2.2", Transport::Tls, SERVER);
     Scene { world, server, alice, bob }
+}
+
+/// Bob has registered, and sleeps.
+fn asleep() -> Scene {
+    let mut scene = scene();
+    scene.register(CONTACT, &[]);
+    scene.sleep();
+    scene
 }
 
 fn caps(message: &Message) -> Vec<String> {
@@ -59,7 +66,7 @@ impl Scene {
     fn invite(&mut self, call_id: &str) {
         let invite = new_request(Method::Invite, "sip:alice@x.example", BOB, call_id, "<sip:alice@192.0.2.1>", &[]);
         let alice = self.alice;
-        self.world.send(&alice, invite, Destination::next_hop(format!("sip:{SERVER}")));
+        self.world.send(&alice, invite, to_server());
     }
 
     fn asked_to_wake(&mut self) -> (ProxyId, PushTarget) {
@@ -67,6 +74,20 @@ impl Scene {
             NodeEvent::Server(ServerEvent::Proxy(ProxyEvent::Wake { id, push })) => Some((*id, push.clone())),
             _ => None,
         })
+    }
+
+    /// Alice calls, and Bob is to be woken.
+    fn call(&mut self, call_id: &str) -> (ProxyId, PushTarget) {
+        self.invite(call_id);
+        self.asked_to_wake()
+    }
+
+    /// Bob gets the call and refuses it.
+    fn refuses(&mut self) {
+        let (alice, bob) = (self.alice, self.bob);
+        let (tx, invite) = self.world.request(&bob, Method::Invite);
+        self.world.reply(&bob, tx, &invite, 486, "b");
+        self.world.response(&alice, 486);
     }
 
     fn assert_idle(&mut self) {
@@ -185,13 +206,10 @@ fn a_registration_is_told_which_services_there_are() {
 //# the SIP request in the SIP Request Push Bucket.
 #[test]
 fn a_call_waits_until_the_user_agent_is_awake() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
+    let mut scene = asleep();
     // The binding outlives its connection: that is what the notification is for.
     assert_eq!(scene.world.srv(scene.server).registrar().table().unwrap().len(), 1);
-    scene.invite("call");
-    let (_, push) = scene.asked_to_wake();
+    let (_, push) = scene.call("call");
     assert_eq!((&*push.provider, &*push.param, &*push.prid), ("acme", "p", "ZTY4ZDJlMz"));
     scene.world.run(Duration::from_secs(3));
     assert!(!scene.world.has_request(&scene.bob, Method::Invite));
@@ -226,19 +244,14 @@ fn a_call_waits_until_the_user_agent_is_awake() {
 //# the 'pn-prid', 'pn-provider', and 'pn-param' SIP URI parameters MUST also match.
 #[test]
 fn another_user_agent_that_wakes_does_not_get_the_call() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
-    scene.invite("call");
-    scene.asked_to_wake();
+    let mut scene = asleep();
+    scene.call("call");
     scene.wake();
     scene.register(&CONTACT.replace(";pn-param=p", ""), &[]);
     scene.world.run(Duration::from_secs(2));
     assert!(!scene.world.has_request(&scene.bob, Method::Invite));
     scene.register(CONTACT, &[]);
-    let (tx, invite) = scene.world.request(&scene.bob, Method::Invite);
-    scene.world.reply(&scene.bob, tx, &invite, 486, "b");
-    scene.world.response(&scene.alice, 486);
+    scene.refuses();
     scene.assert_idle();
 }
 
@@ -252,18 +265,15 @@ fn another_user_agent_that_wakes_does_not_get_the_call() {
 //# (Section 5.2) and send a 480 (Temporarily Unavailable) response.
 #[test]
 fn a_user_agent_that_does_not_wake_is_unavailable() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
+    let mut scene = asleep();
     let before = scene.world.now();
-    scene.invite("call");
-    scene.asked_to_wake();
+    scene.call("call");
     scene.world.response(&scene.alice, 480);
     assert!(scene.world.now() - before >= Duration::from_secs(20));
     // The same without a dialog, before the client gives up by itself.
     let alice = scene.alice;
     let message = new_request(Method::Message, "sip:alice@x.example", BOB, "m", "", &[]);
-    scene.world.send(&alice, message, Destination::next_hop(format!("sip:{SERVER}")));
+    scene.world.send(&alice, message, to_server());
     scene.asked_to_wake();
     scene.world.response(&alice, 480);
     scene.assert_idle();
@@ -276,11 +286,8 @@ fn a_user_agent_that_does_not_wake_is_unavailable() {
 //# from the bucket and send an error response to the SIP request.
 #[test]
 fn a_push_that_fails_ends_the_wait() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
-    scene.invite("call");
-    let (_, push) = scene.asked_to_wake();
+    let mut scene = asleep();
+    let (_, push) = scene.call("call");
     let now = scene.world.now();
     scene.world.srv(scene.server).wake_failed(now, &push);
     scene.world.response(&scene.alice, 480);
@@ -293,12 +300,10 @@ fn a_push_that_fails_ends_the_wait() {
 
 #[test]
 fn a_caller_who_gives_up_need_not_wait() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
+    let mut scene = asleep();
     let alice = scene.alice;
     let invite = new_request(Method::Invite, "sip:alice@x.example", BOB, "c", "<sip:alice@192.0.2.1>", &[]);
-    let tx = scene.world.send(&alice, invite, Destination::next_hop(format!("sip:{SERVER}")));
+    let tx = scene.world.send(&alice, invite, to_server());
     scene.asked_to_wake();
     scene.world.response(&alice, 100);
     let now = scene.world.now();
@@ -313,13 +318,10 @@ fn a_caller_who_gives_up_need_not_wait() {
 
 #[test]
 fn a_desk_phone_rings_while_the_mobile_sleeps_and_may_answer() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
+    let mut scene = asleep();
     let desk = scene.world.udp("192.0.2.3");
     scene.world.register(&desk, SERVER, BOB, "<sip:bob@192.0.2.3>", &[]);
-    scene.invite("call");
-    scene.asked_to_wake();
+    scene.call("call");
     let (tx, invite) = scene.world.request(&desk, Method::Invite);
     scene.world.accept(&desk, tx, &invite, "desk", "<sip:bob@192.0.2.3>");
     let ok = scene.world.response(&scene.alice, 200);
@@ -392,11 +394,8 @@ fn others_do_not_see_where_the_push_goes() {
 /// One device has registered for two users, or somebody knows the parameters of another's.
 #[test]
 fn a_call_for_one_user_does_not_go_to_another_of_the_same_device() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
-    scene.invite("call");
-    scene.asked_to_wake();
+    let mut scene = asleep();
+    scene.call("call");
     scene.wake();
     let bob = scene.bob;
     let carol = CONTACT.replace("bob", "carol");
@@ -404,9 +403,7 @@ fn a_call_for_one_user_does_not_go_to_another_of_the_same_device() {
     scene.world.run(Duration::from_secs(2));
     assert!(!scene.world.has_request(&bob, Method::Invite));
     scene.register(CONTACT, &[]);
-    let (tx, invite) = scene.world.request(&bob, Method::Invite);
-    scene.world.reply(&bob, tx, &invite, 486, "b");
-    scene.world.response(&scene.alice, 486);
+    scene.refuses();
     scene.assert_idle();
 }
 
@@ -421,13 +418,11 @@ fn a_call_to_a_temporary_gruu_waits_too() {
     scene.sleep();
     let invite = new_request(Method::Invite, "sip:alice@x.example", &gruu, "g", "<sip:alice@192.0.2.1>", &[]);
     let alice = scene.alice;
-    scene.world.send(&alice, invite, Destination::next_hop(format!("sip:{SERVER}")));
+    scene.world.send(&alice, invite, to_server());
     scene.asked_to_wake();
     scene.wake();
     scene.register(&contact, &[("Supported", "gruu")]);
-    let (tx, invite) = scene.world.request(&scene.bob, Method::Invite);
-    scene.world.reply(&scene.bob, tx, &invite, 486, "b");
-    scene.world.response(&alice, 486);
+    scene.refuses();
     scene.assert_idle();
 }
 
@@ -448,9 +443,7 @@ fn many_calls_for_one_user_agent_wake_it_once_and_only_some_wait() {
     scene.wake();
     scene.register(CONTACT, &[]);
     for _ in 0..2 {
-        let (tx, invite) = scene.world.request(&scene.bob, Method::Invite);
-        scene.world.reply(&scene.bob, tx, &invite, 486, "b");
-        scene.world.response(&scene.alice, 486);
+        scene.refuses();
     }
     // Nobody waits any more: the next one asks again, and a push that fails is over for all.
     scene.sleep();
@@ -469,17 +462,13 @@ fn many_calls_for_one_user_agent_wake_it_once_and_only_some_wait() {
 /// Callers who keep coming do not keep a user agent asleep whose first push was lost.
 #[test]
 fn a_push_that_is_lost_is_asked_for_again() {
-    let mut scene = scene();
-    scene.register(CONTACT, &[]);
-    scene.sleep();
-    scene.invite("one");
-    scene.asked_to_wake();
+    let mut scene = asleep();
+    scene.call("one");
     scene.world.run(Duration::from_secs(15));
     scene.invite("two");
     scene.world.run(Duration::from_secs(10));
     scene.world.response(&scene.alice, 480);
-    scene.invite("three");
-    scene.asked_to_wake();
+    scene.call("three");
     scene.world.run(Duration::from_secs(30));
     scene.world.response(&scene.alice, 480);
     scene.world.response(&scene.alice, 480);
@@ -493,8 +482,7 @@ fn of_two_that_sleep_one_may_wake_and_the_other_not() {
     scene.register(CONTACT, &[]);
     scene.register(&other, &[]);
     scene.sleep();
-    scene.invite("call");
-    scene.asked_to_wake();
+    scene.call("call");
     scene.asked_to_wake();
     scene.wake();
     scene.register(CONTACT, &[]);

@@ -1,24 +1,13 @@
 //! What a proxy checks and changes before and while it forwards: RFC 3261 sections 16.3 to 16.6 and 16.11.
 #![allow(clippy::unwrap_used, clippy::type_complexity, reason = "a test")]
 
-use crate::common::{Ua, World, new_request, of_caller};
+use crate::common::{SERVER, Ua, World, alice_and_bob, new_request, of_caller, to_server};
 use sip_message::{Header, Message, Method, StatusCode};
 use sip_server::{Decision, ProxyEvent, RouteKind, RoutePolicy, ServerConfig, ServerEvent, Target};
 use sip_transaction::{Destination, Transport};
 
-const SERVER: &str = "192.0.2.10";
-
 fn scene(adapt: impl FnOnce(&mut ServerConfig)) -> (World, usize, Ua, Ua) {
-    let mut world = World::new(11);
-    let server = world.server(SERVER, "example.com", adapt);
-    let alice = world.udp("192.0.2.1");
-    let bob = world.udp("192.0.2.2");
-    world.register(&bob, SERVER, "sip:bob@example.com", "<sip:bob@192.0.2.2>", &[]);
-    (world, server, alice, bob)
-}
-
-fn to_server() -> Destination {
-    Destination::next_hop(format!("sip:{SERVER}"))
+    alice_and_bob(11, adapt)
 }
 
 fn options(to: &str, call: &str, fields: &[(&str, &str)]) -> Message {

@@ -16,6 +16,24 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+/// Where [`alice_and_bob`] have their server.
+pub const SERVER: &str = "192.0.2.10";
+
+/// A server of example.com, and two user agents over UDP, of which Bob has registered.
+pub fn alice_and_bob(seed: u64, adapt: impl FnOnce(&mut ServerConfig)) -> (World, usize, Ua, Ua) {
+    let mut world = World::new(seed);
+    let server = world.server(SERVER, "example.com", adapt);
+    let alice = world.udp("192.0.2.1");
+    let bob = world.udp("192.0.2.2");
+    world.register(&bob, SERVER, "sip:bob@example.com", "<sip:bob@192.0.2.2>", &[]);
+    (world, server, alice, bob)
+}
+
+/// Straight to their server.
+pub fn to_server() -> Destination {
+    Destination::next_hop(format!("sip:{SERVER}"))
+}
+
 /// A host of the network.
 #[allow(clippy::large_enum_variant)]
 pub enum Node {
