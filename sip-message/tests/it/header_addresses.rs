@@ -3,7 +3,7 @@
 
 use crate::header_support::{fault, place, read, request};
 use sip_message::headers::{Diversion, HistoryEntry, Identity, InfoUri, Join, ReferredBy, Replaces, TargetDialog};
-use sip_message::{Contact, NameAddr, ValueFault};
+use sip_message::{Contact, ContactParams, NameAddr, ValueFault};
 
 #[test]
 fn uris_in_brackets() {
@@ -157,6 +157,32 @@ fn routes_need_brackets_and_contacts_do_not() {
     let message = request("Contact: <sip:a@b>;q=0.7;expires=60;+sip.instance=\"<urn:uuid:0>\";reg-id=1\r\n");
     let contact: Contact<'_> = message.contacts().next().unwrap().unwrap();
     assert_eq!((contact.q(), contact.expires(), contact.reg_id()), (Ok(Some(700)), Ok(Some(60)), Ok(Some(1))));
+}
+
+#[test]
+fn the_parameters_of_a_contact_in_one_pass() {
+    for params in [
+        "",
+        ";q=0.7;expires=60;+sip.instance=\"<urn:uuid:0>\";reg-id=1;ob",
+        ";Q=0.7;EXPIRES=60;+SIP.Instance=\"<urn:\\uuid:0>\";Reg-ID=1",
+        ";q=0.7;q=0.1;expires=1;expires=2;reg-id=3;reg-id=x",
+        ";q=x;expires=-1;reg-id=0;+sip.instance",
+        ";q;expires;reg-id",
+        ";expires=99999999999",
+        ";x=\"q=1;expires=5\"",
+    ] {
+        let message = request(&format!("Contact: <sip:a@b>{params}\r\n"));
+        let contact: Contact<'_> = message.contacts().next().unwrap().unwrap();
+        let mut seen = 0;
+        let read = contact.read_params(|_| seen += 1).unwrap();
+        assert_eq!((read.q, read.expires, read.reg_id), (contact.q(), contact.expires(), contact.reg_id()), "{params}");
+        assert_eq!(Ok(read.instance_id), contact.instance_id(), "{params}");
+        assert_eq!(seen, contact.address().unwrap().params().count(), "{params}");
+    }
+    let message = request("Contact: <sip:a@b>;q=0.7;=\r\nContact: *\r\n");
+    let contacts: Vec<Contact<'_>> = message.contacts().map(Result::unwrap).collect();
+    assert!(contacts[0].read_params(|_| ()).is_err());
+    assert_eq!(contacts[1].read_params(|_| ()), Ok(ContactParams::default()));
 }
 
 #[test]

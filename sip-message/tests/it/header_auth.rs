@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::header_support::{fault, place, read, request};
+use proptest::prelude::*;
 use sip_message::headers::{AuthenticationInfo, Challenge, Credentials};
 use sip_message::{FieldValue, ParamValue, ValueFault};
 
@@ -308,5 +309,59 @@ fn one_pass_sees_what_is_wrong() {
         ("Digest x=y z", ValueFault::Trailing, 11),
     ] {
         assert_eq!(place(read::<Credentials<'_>>(value).digest()), (kind, offset), "{value}");
+    }
+}
+
+/// A parameter of Digest credentials, however it may be written, good or not.
+fn param() -> impl Strategy<Value = String> {
+    const NAMES: [&str; 11] =
+        ["username", "realm", "nonce", "uri", "response", "algorithm", "cnonce", "opaque", "qop", "nc", "x"];
+    let name = (proptest::sample::select(&NAMES[..]), any::<bool>())
+        .prop_map(|(name, upper)| if upper { name.to_ascii_uppercase() } else { name.to_owned() });
+    let equal = proptest::sample::select(&["=", "=", "=", " =", "= ", "\r\n =\t"][..]);
+    let value = prop_oneof![
+        "[0-9a-f]{8}",
+        "\"[0-9a-fA-F]{0,40}\"",
+        "\"[ -~\u{e9}\t]{0,20}\"",
+        "\"[a-z]{0,9}(\\\\[\"a])?[a-z]{0,9}\"",
+        "[a-zA-Z0-9._-]{0,20}",
+        "[ -~]{0,6}",
+    ];
+    (name, equal, value).prop_map(|(name, equal, value)| format!("{name}{equal}{value}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    /// One pass reads what the look-ups read, and finds fault where going through the parameters does.
+    #[test]
+    fn one_pass_reads_what_the_look_ups_read(
+        params in proptest::collection::vec(param(), 1..8),
+        comma in proptest::sample::select(&[",", ", ", " , ", ",\r\n ", ",,"][..]),
+    ) {
+        let value = format!("Digest {}", params.join(comma));
+        let Ok(credentials) = Credentials::parse_value(value.as_bytes()) else { return Ok(()) };
+        let Ok(Some(all)) = credentials.digest() else {
+            // A value of a known parameter may be what is wrong; if not, it is the form, or a name that stands twice.
+            let read = || Ok::<_, sip_message::ValueError>((credentials.response()?, credentials.nc()?, credentials.qop()?, credentials.algorithm()?));
+            let each: Result<Vec<_>, _> = credentials.params().collect();
+            let mut names: Vec<_> = each.iter().flatten().map(|param| param.name.to_ascii_lowercase()).collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            prop_assert!(read().is_err() || each.is_err() || names.len() < count, "{}", value);
+            return Ok(());
+        };
+        prop_assert!(credentials.params().all(|param| param.is_ok()), "{}", value);
+        prop_assert_eq!(Ok(all.username), credentials.username());
+        prop_assert_eq!(Ok(all.realm), credentials.realm());
+        prop_assert_eq!(Ok(all.nonce), credentials.nonce());
+        prop_assert_eq!(Ok(all.uri), credentials.uri());
+        prop_assert_eq!(Ok(all.cnonce), credentials.cnonce());
+        prop_assert_eq!(Ok(all.opaque), credentials.opaque());
+        prop_assert_eq!(Ok(all.response), credentials.response());
+        prop_assert_eq!(Ok(all.algorithm), credentials.algorithm());
+        prop_assert_eq!(Ok(all.qop), credentials.qop());
+        prop_assert_eq!(Ok(all.nc.map(|nc| u32::from_str_radix(nc, 16).unwrap())), credentials.nc());
     }
 }

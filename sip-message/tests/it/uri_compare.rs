@@ -393,3 +393,28 @@ proptest! {
         read(&mutated);
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    /// A URI that is its own address-of-record form is told from those that are not as if the form had been made: a parameter has it made.
+    #[test]
+    fn what_is_its_own_address_of_record_needs_no_other(
+        scheme in proptest::sample::select(&["sip:", "sips:", "SIP:"][..]),
+        user in "([a-zA-Z0-9&=+$,;?/_.!~*'()-]|%[0-9a-fA-F]{2}){0,8}(:x)?",
+        host in proptest::sample::select(&["a.example", "A.example", "a.example.", "192.0.2.1", "[2001:DB8::1]"][..]),
+        port in proptest::sample::select(&["", "", ":5060"][..]),
+    ) {
+        let at = if user.is_empty() { "" } else { "@" };
+        let (plain, with_param) = (format!("{scheme}{user}{at}{host}{port}"), format!("{scheme}{user}{at}{host}{port};x=y"));
+        let (Ok(Uri::Sip(uri)), Ok(Uri::Sip(other))) = (Uri::parse(plain.as_bytes()), Uri::parse(with_param.as_bytes())) else {
+            return Ok(());
+        };
+        let made = other.address_of_record();
+        prop_assert_eq!(other.as_address_of_record(), None);
+        prop_assert_eq!(uri.address_of_record(), made.clone());
+        let same = made == plain && !user.contains('%') && port.is_empty() && uri.password().is_none() && uri.host().domain().is_some();
+        prop_assert_eq!(uri.as_address_of_record(), same.then_some(&*plain));
+        prop_assert!(uri.has_host(&host.to_ascii_uppercase()) && !uri.has_host("a.exampl"));
+    }
+}
