@@ -720,7 +720,9 @@ impl UserAgentCore {
         //# An ACK request for a 2xx response MUST contain only those Require and
         //# Proxy-Require values that were present in the initial request.
         builder = builder.lines(&self.agent_line);
-        let Some(client) = self.clients.get_mut(&tx) else { return };
+        let forks = self.config.limits.forks;
+        // The one that won, and those that lost: who answers once more under other names is not listened to.
+        let Some(client) = self.clients.get_mut(&tx).filter(|client| client.acks.len() <= forks) else { return };
         if let Some(request) = &client.request {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
         }

@@ -209,3 +209,34 @@ fn a_200_to_a_reinvite_of_a_call_long_gone_has_its_ack() {
     assert_eq!(ack.request_uri_bytes(), Some(&b"sip:one@192.0.2.2"[..]));
     world.finish();
 }
+
+/// Each 2xx under another name would be another ACK to keep.
+#[test]
+fn a_reinvite_that_is_accepted_under_many_names_costs_no_more_than_a_fork() {
+    let mut world = World::new(10);
+    let (alice, raw) = (world.phone_with(1, |config| config.limits.forks = 4), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    branch(&mut world, raw, tx, &invite, 200, "one", ANSWER);
+    world.until_confirmed(alice, ours);
+    world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), Default::default())).unwrap();
+    let (tx, again) = world.request_at(raw);
+    branch(&mut world, raw, tx, &again, 200, "one", ANSWER);
+    for n in 0..60 {
+        let ok = Message::response(&again, status(200)).header(Header::Contact, "<sip:one@192.0.2.2>");
+        let mut ok = ok.body("application/sdp", ANSWER).build().unwrap();
+        ok.set(Header::To, format!("<sip:2@192.0.2.2>;tag=name{n}")).unwrap();
+        let now = world.now();
+        sim::Host::endpoint(world.net.host(raw)).respond(now, tx, ok).unwrap();
+    }
+    world.run_for(Duration::from_secs(1));
+    let number = again.cseq().unwrap().number;
+    let acks = world
+        .messages()
+        .into_iter()
+        .filter(|message| message.method() == Some(Method::Ack) && message.cseq().unwrap().number == number);
+    assert!((1..=5).contains(&acks.count()), "{}", world.ladder());
+    world.hang_up(alice, ours);
+    assert_eq!(hung_up(&mut world, raw), "one");
+    world.finish();
+}

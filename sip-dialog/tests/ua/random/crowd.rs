@@ -62,6 +62,7 @@ impl Play {
         }
         let call = world.invite(alice, invite);
         world.net.faults.jitter = Duration::from_millis(seed % 150);
+        world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
         Play {
             world,
             alice,
@@ -149,6 +150,9 @@ impl Play {
         if code < 300 && step.flavour & 8 != 0 {
             builder = builder.body("application/sdp", if step.flavour & 1 == 0 { ANSWER } else { HELD });
         }
+        if code == 401 {
+            builder = builder.header(Header::WwwAuthenticate, challenge(step.flavour));
+        }
         if (300..400).contains(&code) {
             builder = builder.header(Header::Contact, format!("<sip:{}@192.0.2.2>", step.flavour % 5));
         }
@@ -166,10 +170,13 @@ impl Play {
             return;
         }
         let (tx, request) = self.asked.remove(usize::from(step.flavour) % self.asked.len());
-        let code = [200, 200, 200, 491, 488, 481, 500, 422, 408][usize::from(step.flavour / 3) % 9];
+        let code = [200, 200, 200, 491, 488, 481, 500, 422, 408, 401][usize::from(step.flavour / 3) % 10];
         let mut builder = Message::response(&request, status(code));
         if code < 300 {
             builder = builder.header(Header::Contact, "<sip:elsewhere@192.0.2.2>");
+        }
+        if code == 401 {
+            builder = builder.header(Header::WwwAuthenticate, challenge(step.flavour));
         }
         if code == 422 {
             builder = builder.header(Header::MinSe, 120);
@@ -239,7 +246,7 @@ impl Play {
             3 => self.says(step, 199),
             4 | 5 => self.says(step, 200),
             6 => self.says(step, 302),
-            7 => self.says(step, if step.flavour % 2 == 0 { 486 } else { 422 }),
+            7 => self.says(step, [486, 422, 401][usize::from(step.flavour) % 3]),
             8..=10 => self.answers(step),
             11 => self.asks(step, Method::Update),
             12 => self.asks(step, Method::Bye),
@@ -281,6 +288,12 @@ impl Play {
         }
         sums.end(&self.world);
     }
+}
+
+/// Half of them can be answered; the others are another realm's, and wait for credentials that never come.
+fn challenge(flavour: u8) -> String {
+    let realm = if flavour & 16 == 0 { "atlanta" } else { "biloxi" };
+    format!("Digest realm=\"{realm}\", nonce=\"n{flavour}\", algorithm=SHA-256, qop=\"auth\"")
 }
 
 const HELD: &[u8] =
