@@ -17,15 +17,14 @@ pub(crate) fn reply(
     let Some(tag) = endpoint.local_tag(tx) else { return };
     let start = || Message::response(request, status).to_tag(tag.as_str());
     let built: Result<Message, BuildError> = add(start()).build().or_else(|_| start().build());
-    match built {
-        Ok(response) => {
-            // Refused only if the transaction has had its answer, and then it owes none.
-            let _ = endpoint.respond(now, tx, response);
-        }
-        // The request has not even what every response repeats. The endpoint's own answer will do.
-        Err(_) => {
-            let _ = endpoint.abandon(now, tx);
-        }
+    let answered = match built {
+        Ok(response) => endpoint.respond(now, tx, response).map_err(|error| error.kind),
+        // The request has not even what every response repeats.
+        Err(_) => Err(SendErrorKind::Malformed),
+    };
+    // Or its CSeq names another method: what the client sent is given back to it as it is, and nothing stays behind.
+    if matches!(answered, Err(SendErrorKind::Malformed | SendErrorKind::Mismatched)) {
+        let _ = endpoint.reply(now, tx, request, status);
     }
 }
 

@@ -29,9 +29,13 @@ pub enum InputError {
     /// A message too large, or the stream cannot be framed any more: the flow has been ended.
     #[error("the stream cannot be framed: {0}")]
     Framing(ParseError),
-    /// A message that lacks what matching needs (Via, CSeq, Call-ID, From, To), or has it malformed.
+    /// A message that lacks what matching needs, or has it malformed: the topmost Via, and the CSeq of a response. A request that
+    /// lacks other things has a transaction, so that its user can refuse it.
     #[error("a header field that matching needs is missing or malformed")]
     Unmatchable,
+    /// A request of another version of SIP. It has been answered 505.
+    #[error("a request of another version of SIP")]
+    Version,
     /// A response whose topmost Via is not this endpoint's.
     #[error("a response whose topmost Via is not ours")]
     NotOurs,

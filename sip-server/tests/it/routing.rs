@@ -4,7 +4,7 @@
 use crate::common::{SERVER, Ua, World, alice_and_bob, new_request, of_caller, to_server};
 use sip_message::{Header, Message, Method, StatusCode};
 use sip_server::{Decision, ProxyEvent, RouteKind, RoutePolicy, ServerConfig, ServerEvent, Target};
-use sip_transaction::{Destination, Transport};
+use sip_transaction::{Destination, Input, Instant, Transport};
 
 fn scene(adapt: impl FnOnce(&mut ServerConfig)) -> (World, usize, Ua, Ua) {
     alice_and_bob(11, adapt)
@@ -582,4 +582,52 @@ fn the_proxy_stays_on_the_path_of_whatever_may_be_a_dialog() {
         assert_eq!(answer.to().unwrap().tag(), Ok(Some("b")), "{method} {to}");
     }
     world.assert_idle();
+}
+
+// RFC 3261 section 16.3, RFC 4475 sections 3.1.2.17 and 3.3.1: what lacks the parts of every response, or has a CSeq of another method, is refused
+// with what there is of these, and leaves nothing behind.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+//= type=test
+//# If any of these checks fail, the element MUST behave as a user agent server (see
+//# Section 8.2) and respond with an error code.
+#[test]
+fn a_request_without_the_parts_of_its_answer_is_refused_all_the_same() {
+    let whole = "INVITE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKwhole\r\n\
+                 Max-Forwards: 70\r\nFrom: <sip:alice@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\n\
+                 Call-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:alice@192.0.2.1>\r\nContent-Length: 0\r\n\r\n";
+    for (part, instead) in [
+        ("CSeq: 1 INVITE\r\n", "CSeq: 1 OPTIONS\r\n"),
+        ("CSeq: 1 INVITE\r\n", "CSeq: 4294967296 INVITE\r\n"),
+        ("CSeq: 1 INVITE\r\n", ""),
+        ("To: <sip:bob@example.com>\r\n", ""),
+        ("To: <sip:bob@example.com>\r\n", "To: <sip:bob@example.com\r\n"),
+        ("From: <sip:alice@example.com>;tag=1\r\n", ""),
+        ("Call-ID: c\r\n", ""),
+        ("Call-ID: c\r\n", "Call-ID: c d\r\n"),
+    ] {
+        for asks in [false, true] {
+            let mut config = ServerConfig::for_domain("example.com");
+            config.auth.requests = asks;
+            let mut server = sip_server::Server::new(config, [3; 32]);
+            let flow = server.endpoint_mut().bind(Transport::Udp, "192.0.2.10:5060".parse().unwrap()).unwrap();
+            let request = whole.replace(part, instead);
+            let remote = "192.0.2.1:5060".parse().unwrap();
+            let input = Input::Datagram { flow, remote, bytes: request.as_bytes() };
+            let mut now = Instant::ZERO;
+            server.handle_input(now, input).unwrap();
+            let mut answers = Vec::new();
+            while let Some(at) = server.poll_timeout() {
+                answers.extend(std::iter::from_fn(|| server.poll_transmit()));
+                while server.poll_event().is_some() {}
+                now = now.max(at);
+                server.handle_timeout(now);
+            }
+            let first = Message::parse(answers[0].bytes.clone()).unwrap();
+            let status = first.status().unwrap().code();
+            assert!(status == 400 || status == 407 && asks, "{instead:?}: {status}");
+            assert!(answers.iter().all(|answer| answer.bytes == answers[0].bytes), "{instead:?}");
+            assert!(now <= Instant::ZERO + core::time::Duration::from_secs(33), "{instead:?}");
+            assert!(server.is_idle());
+        }
+    }
 }

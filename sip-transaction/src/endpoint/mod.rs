@@ -149,7 +149,7 @@ impl Endpoint {
         trace_input(self.now, &input);
         let result = self.receive(input);
         match result {
-            Err(InputError::Malformed(_) | InputError::Framing(_) | InputError::Unmatchable) => {
+            Err(InputError::Malformed(_) | InputError::Framing(_) | InputError::Unmatchable | InputError::Version) => {
                 self.counters.malformed += 1;
             }
             Err(InputError::NotOurs | InputError::Stray) => self.counters.stray_responses += 1,

@@ -379,6 +379,11 @@ impl Endpoint {
     ) -> Result<(), InputError> {
         self.counters.requests_received += 1;
         let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
+        // RFC 3261 section 21.5.6: what another version means by it is not known.
+        if !message.is_version_2() {
+            self.answer_stateless(path, &message, StatusCode::VERSION_NOT_SUPPORTED);
+            return Err(InputError::Version);
+        }
         let kind = Kind::of(method);
         match read_before {
             Some(&Read { tag, found: None, source, .. }) if matches!(kind, Kind::Invite | Kind::Other) => {

@@ -3,7 +3,7 @@
 
 use crate::common::ms;
 use sip_message::{Message, Method};
-use sip_transaction::{Endpoint, EndpointConfig, Event, FlowId, Input, ServerTxId, Transport};
+use sip_transaction::{Endpoint, EndpointConfig, Event, FlowId, Input, InputError, ServerTxId, Transport};
 
 struct Server {
     endpoint: Endpoint,
@@ -153,4 +153,33 @@ fn an_ack_to_nothing_is_never_answered() {
     assert!(server.endpoint.poll_transmit().is_none());
     assert!(server.endpoint.is_idle());
     let _ = Method::Ack;
+}
+
+// RFC 3261 section 21.5.6, RFC 4475 section 3.1.2.16.
+#[test]
+fn a_request_of_another_version_is_answered_505_and_nothing_is_kept() {
+    let remote = "192.0.2.7:5060".parse().unwrap();
+    for (via, method, answered) in [
+        ("SIP/2.0/UDP a.example.com;branch=z9hG4bKv", "OPTIONS", true),
+        ("SIP/2.0/UDP a.example.com;branch=z9hG4bKv;rport", "INVITE", true),
+        ("SIP/2.0/UDP a.example.com;branch=z9hG4bKv;rport", "ACK", false),
+        // Where the answer would go cannot be read.
+        ("SIP/3.0/UDP a.example.com;branch=z9hG4bKv", "OPTIONS", false),
+    ] {
+        let mut server = Server::new();
+        let request = text(method, via, "<sip:c@d>", 1).replacen(" SIP/2.0\r\n", " SIP/3.0\r\n", 1);
+        let input = Input::Datagram { flow: server.socket, remote, bytes: request.as_bytes() };
+        assert_eq!(server.endpoint.handle_input(ms(0), input), Err(InputError::Version), "{via}");
+        let answer = server.endpoint.poll_transmit().map(|transmit| Message::parse(transmit.bytes).unwrap());
+        assert_eq!(
+            answer.as_ref().and_then(|answer| answer.status()).map(|status| status.code()),
+            answered.then_some(505)
+        );
+        if let Some(answer) = answer {
+            assert_eq!(answer.top_via().unwrap().received().unwrap(), Some(remote.ip()));
+            assert_eq!(answer.vias().count(), 1);
+        }
+        assert_eq!(server.endpoint.counters().malformed, 1);
+        assert!(server.endpoint.poll_event().is_none() && server.endpoint.is_idle());
+    }
 }
