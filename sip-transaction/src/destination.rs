@@ -1,5 +1,6 @@
 //! Where a request is to go.
 
+use crate::config::EndpointConfig;
 use crate::error::SendErrorKind;
 use crate::id::FlowId;
 use crate::output::Path;
@@ -162,6 +163,15 @@ impl Wanted {
 
     pub(crate) fn of(uri: &Uri<'_>) -> Result<Wanted, SendErrorKind> {
         Wanted::of_uri(uri.as_sip().ok_or(SendErrorKind::NoTarget)?)
+    }
+
+    /// Whether one of the transports there are will do: what DNS says is not needed to tell that there is none.
+    pub(crate) fn has_transport(&self, config: &EndpointConfig) -> bool {
+        let usual = if self.secure { Transport::Tls } else { Transport::Udp };
+        match (&self.host, self.port, self.transport) {
+            (WantedHost::Name(_), None, None) => config.transports().iter().any(|t| !self.secure || t.is_secure()),
+            (.., transport) => config.supports(transport.unwrap_or(usual)),
+        }
     }
 
     /// Whether it is a multicast group.

@@ -203,10 +203,6 @@ impl Endpoint {
                     tx.ttl = ttl;
                 }
                 match self.locate(key.index(), &wanted) {
-                    Located::Now(targets) if targets.is_empty() => {
-                        self.erase(key.index());
-                        return Err(SendError::new(SendErrorKind::NoTransport, message));
-                    }
                     Located::Now(targets) => self.begin(key.index(), message, targets),
                     Located::Later => {
                         if let Some(tx) = self.txs.at_mut(key.index()) {
@@ -250,10 +246,7 @@ impl Endpoint {
                 (wanted, ttl)
             }
         };
-        match wanted.transport {
-            Some(transport) if !self.config.supports(transport) => Err(SendErrorKind::NoTransport),
-            _ => Ok(Plan::Locate(wanted, ttl)),
-        }
+        if wanted.has_transport(&self.config) { Ok(Plan::Locate(wanted, ttl)) } else { Err(SendErrorKind::NoTransport) }
     }
 
     /// Tries the first of `targets`.

@@ -202,10 +202,11 @@ impl Search {
         }
         services.sort_by_key(|(order, preference, ..)| (*order, *preference));
         let mut targets = Vec::new();
+        let mut any = false;
         for (nth, (_, _, transport, service_name)) in services.iter().enumerate() {
-            targets.extend(self.srv_hosts(view, name, service_name, *transport, nth as u64));
+            targets.extend(self.srv_hosts(view, name, service_name, *transport, nth as u64, &mut any));
         }
-        if targets.is_empty() && view.missing.is_empty() {
+        if !any && view.missing.is_empty() {
             // What NAPTR promised is not there: the domain itself, as if it had promised nothing.
             let transports: Vec<_> = services.iter().map(|(_, _, transport, _)| *transport).take(1).collect();
             return transports.iter().flat_map(|t| self.at_host(view, name, name, *t, t.default_port())).collect();
@@ -265,6 +266,7 @@ impl Search {
     ) -> Vec<Target> {
         let mut targets = Vec::new();
         let mut usable = Vec::new();
+        let mut any = false;
         for (nth, &transport) in transports.iter().enumerate() {
             if !config.supports(transport) {
                 continue;
@@ -278,9 +280,9 @@ impl Search {
                 Transport::Ws => "_sip._ws",
                 Transport::Wss => "_sips._ws",
             };
-            targets.extend(self.srv_hosts(view, name, &format!("{service}.{name}"), transport, nth as u64));
+            targets.extend(self.srv_hosts(view, name, &format!("{service}.{name}"), transport, nth as u64, &mut any));
         }
-        if targets.is_empty() && view.missing.is_empty() {
+        if !any && view.missing.is_empty() {
             //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
             //# If no SRV records are found, the client SHOULD use TCP
             //# for a SIPS URI, and UDP for a SIP URI.
@@ -299,7 +301,8 @@ impl Search {
         targets
     }
 
-    /// The hosts of an SRV record set, in the order they are to be tried.
+    /// The hosts of an SRV record set, in the order they are to be tried. `any`: whether there are records, if only to say that there is no
+    /// service: the domain's own address is for those without (RFC 3263 section 4.2).
     fn srv_hosts(
         &self,
         view: &mut View<'_>,
@@ -307,10 +310,12 @@ impl Search {
         service: &str,
         transport: Transport,
         nth: u64,
+        any: &mut bool,
     ) -> Vec<Target> {
         let mut hosts: Vec<(u16, u16, u16, String)> = Vec::new();
         for record in view.records(service, RecordKind::Srv) {
             if let RecordData::Srv { priority, weight, port, target } = &record.data {
+                *any = true;
                 // "." says that there is no such service: RFC 2782.
                 if !target.is_empty() && target != "." {
                     hosts.push((*priority, *weight, *port, target.to_ascii_lowercase()));

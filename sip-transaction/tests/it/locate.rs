@@ -527,3 +527,27 @@ fn an_ack_to_a_name_waits_for_dns_too() {
     let _ = CloseCause::Refused;
     pair.assert_empty();
 }
+
+// RFC 2782: "." as the target "means that the service is decidedly not available at this domain". Only "if no SRV records were found" is the
+// domain's own address asked for: neither then nor when the hosts they name have none.
+#[test]
+fn where_srv_records_lead_nowhere_the_domain_itself_is_not_tried() {
+    for (uri, host) in [
+        ("sip:example.com;transport=udp", "."),
+        ("sip:example.com", "."),
+        ("sip:example.com", "gone.example.com"),
+        ("sip:naptr.example.com", "."),
+    ] {
+        let mut pair = Pair::new();
+        pair.net.dns.address("example.com", BOB).address("naptr.example.com", BOB);
+        pair.net.dns.srv("_sip._udp.example.com", 0, 0, 5060, host);
+        pair.net.dns.naptr("naptr.example.com", 1, 1, "SIP+D2U", "_sip._udp.example.com");
+        // From DNS, then from the cache.
+        for _ in 0..2 {
+            pair.request(options(uri));
+            pair.finish();
+            assert!(!pair.net.trace().iter().any(|sent| sent.what() == "OPTIONS"), "{uri} {host}");
+        }
+        pair.assert_empty();
+    }
+}
