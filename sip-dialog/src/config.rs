@@ -50,7 +50,8 @@ pub struct UserAgentConfig {
     /// Whether identities that peers assert in P-Asserted-Identity are to be believed, and ours may be told: the peers are
     /// inside the trust domain of RFC 3325.
     pub trusted: bool,
-    /// How long an invitation we sent may ring before it is cancelled; `None`: until the peer gives up. 3 minutes.
+    /// How long an invitation we sent may ring before it is cancelled, and a re-INVITE be without an answer; `None`: until the peer gives up.
+    /// 3 minutes.
     pub no_answer: Option<Duration>,
     /// How long an invitation we received may ring before it is answered 480; `None`: until the peer gives up. 5 minutes.
     pub unanswered: Option<Duration>,

@@ -24,7 +24,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The sender: a name and a URI as From has them, without tag.
+    /// The sender: a name and a URI as From has them. What stands behind them, such as a tag, is left out.
     pub fn new(from: impl Into<String>) -> Self {
         Origin { from: from.into(), contact: None, routes: Vec::new(), path: None, registration: None }
     }

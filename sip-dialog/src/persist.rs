@@ -76,7 +76,8 @@ impl UserAgentCore {
         out.finish()
     }
 
-    /// Goes on with what another core has exported, which must not go on itself. `ep` has imported the transactions of the other's
+    /// Goes on with what another core has exported, which must not go on itself. The seed of this core and of its endpoint must be
+    /// another than theirs, or the tags and branches of both repeat. `ep` has imported the transactions of the other's
     /// endpoint. `flow_for` is asked for each flow something is bound to, as in [`Endpoint::import`]: `None` if there is
     /// none in its place, and what was bound to it goes on without, as when a flow ends.
     ///

@@ -479,7 +479,7 @@ impl UserAgentCore {
         }
         builder = builder
             .address(Header::From, &address(&wanted.origin.from)?, Some(&found.tag))
-            .header(Header::To, &wanted.origin.from)
+            .address(Header::To, &address(&wanted.origin.from)?, None)
             .header(Header::CallId, &found.call_id)
             .cseq(found.cseq);
         match expires {

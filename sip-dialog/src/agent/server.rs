@@ -111,7 +111,10 @@ impl UserAgentCore {
             let _ = ep.reply_with(self.now, tx, request, status, &[(Header::Server, product)]);
         } else {
             let builder = self.response(ep, tx, request, status);
-            self.finish(ep, tx, builder);
+            if !self.finish(ep, tx, builder) {
+                // A field that is wrong is wrong in the response, too: a builder takes none, as it came it is what the peer can match.
+                let _ = ep.reply(self.now, tx, request, status);
+            }
         }
     }
 
@@ -320,7 +323,7 @@ impl UserAgentCore {
             //# all bodies it understands, in the event the request contained bodies of
             //# types not supported by the UAS.
             FaultKind::ContentType => builder = builder.header(Header::Accept, config.accept.join(", ")),
-            _ => {}
+            _ => return Err(Some(owed)),
         }
         self.finish(ep, tx, builder);
         Err(None)

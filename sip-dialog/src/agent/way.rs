@@ -135,7 +135,7 @@ impl UserAgentCore {
         //# To field of a request identifies the peer of the dialog.
         builder = builder.address(Header::From, &address(&origin.from)?, Some(&tag));
         builder = match to {
-            Some(to) => builder.header(Header::To, to),
+            Some(to) => builder.address(Header::To, &address(to)?, None),
             None => builder.header(Header::To, bracketed(target)),
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4

@@ -74,7 +74,8 @@ impl Invite {
         }
     }
 
-    /// The value of To, if it is to be another than the target in brackets.
+    /// The value of To, if it is to be another than the target in brackets: a name and a URI. What stands behind them, such as the tag of a
+    /// From that is called back, is left out.
     pub fn to(mut self, to: impl Into<String>) -> Self {
         self.to = Some(to.into());
         self
@@ -850,6 +851,7 @@ impl UserAgentCore {
     pub(crate) fn on_no_answer(&mut self, ep: &mut Endpoint, call: CallHandle) {
         let Some(found) = self.calls.get(call) else { return };
         match found.role {
+            _ if found.state == CallState::Confirmed => self.give_up_change(ep, call),
             Role::Caller => {
                 let _ = self.finish_call(ep, call, EndCause::NoAnswer, Some("SIP;cause=408;text=\"No answer\""));
             }

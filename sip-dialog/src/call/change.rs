@@ -284,6 +284,9 @@ impl UserAgentCore {
                 entry.unpracked = false;
             }
         }
+        if let (Kind::Invite, Some(wait)) = (change.kind, self.config.no_answer) {
+            self.deadlines.after(Deadline::NoAnswer(call), self.now, wait);
+        }
         if let Some(found) = self.calls.get_mut(call).filter(|found| found.state == CallState::Confirmed) {
             // Its Contact is the one there is now.
             found.untold = false;
@@ -346,6 +349,7 @@ impl UserAgentCore {
         if change.awaiting.is_some() {
             return;
         }
+        self.deadlines.clear(Deadline::NoAnswer(call));
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
         //# When a UAC receives a 2xx response to a target refresh request, it MUST
@@ -394,6 +398,15 @@ impl UserAgentCore {
         true
     }
 
+    /// The peer has taken a re-INVITE and says neither yes nor no: it is cancelled, and the call goes on as it was.
+    pub(crate) fn give_up_change(&mut self, ep: &mut Endpoint, call: CallHandle) {
+        let change = self.calls.get(call).and_then(|found| found.change.as_ref());
+        let reinvite = change.filter(|change| change.kind == Kind::Invite && change.awaiting.is_none());
+        if let Some(tx) = reinvite.and_then(|change| change.tx) {
+            let _ = ep.cancel(self.now, tx, None);
+        }
+    }
+
     fn change_succeeded(&mut self, call: CallHandle, message: Box<Message>, session: Option<Meaning>) {
         let Some(found) = self.calls.get_mut(call) else { return };
         let Some(change) = found.change.take() else { return };
@@ -424,6 +437,9 @@ impl UserAgentCore {
             Some(change) => change.kind,
             None => return,
         };
+        if kind == Kind::Invite {
+            self.deadlines.clear(Deadline::NoAnswer(call));
+        }
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let code = outcome.status;
         if let (true, Some(response)) = (code.is_success(), &outcome.response) {

@@ -31,6 +31,37 @@ fn asked_again(world: &mut World) -> (sim::NodeId, sim::NodeId, CallHandle, Serv
     (alice, raw, ours, tx, again)
 }
 
+/// A peer that asks its user, who is not there, must not keep the call from all further changes.
+#[test]
+fn a_reinvite_that_is_never_answered_is_cancelled_and_the_call_goes_on() {
+    let mut world = World::new(51);
+    let (alice, raw, ours, tx, again) = asked_again(&mut world);
+    world.respond(raw, tx, &again, 180, |builder| builder);
+    world.run_for(std::time::Duration::from_secs(179));
+    let reinvite = |world: &mut World| {
+        world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, Some(offer()), ExtraHeaders::new()))
+    };
+    assert_eq!(reinvite(&mut world), Err(sip_dialog::CommandError::Pending));
+    world.run_for(std::time::Duration::from_secs(2));
+    assert_eq!(world.last("CANCEL").cseq().unwrap().number, again.cseq().unwrap().number);
+    world.respond(raw, tx, &again, 487, |builder| builder);
+    let failed = world.until_call(alice, ours, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(status.code()),
+        _ => None,
+    });
+    assert_eq!(failed, 487);
+    // One that is answered in time leaves no clock behind.
+    reinvite(&mut world).unwrap();
+    let (tx, third) = world.request_at(raw);
+    branch(&mut world, raw, tx, &third, 200, "one", ANSWER);
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+    world.run_for(std::time::Duration::from_secs(300));
+    assert_eq!(world.tell(alice, |core, _, _| core.poll_timeout()), None);
+    world.hang_up(alice, ours);
+    hung_up(&mut world, raw, "sip:one@192.0.2.2");
+    world.finish();
+}
+
 /// The BYE of the telephone comes to `raw`, for this URI.
 #[track_caller]
 fn hung_up(world: &mut World, raw: sim::NodeId, uri: &str) {

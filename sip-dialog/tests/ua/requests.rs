@@ -557,3 +557,30 @@ fn everything_may_be_ended_at_once() {
     assert_eq!(world.end_of(bob, waiting), sip_dialog::EndCause::Cancelled);
     world.finish();
 }
+
+/// RFC 4475 sections 3.1.2.4 and 3.1.2.17: a number too large, and a method that is another's.
+#[test]
+fn a_cseq_that_cannot_be_is_answered_400() {
+    for product in ["", "Phone/1.0"] {
+        let mut world = World::new(41);
+        let (raw, bob) = (world.raw(1), world.phone_with(2, |config| config.product = product.to_owned()));
+        let (flow, remote) = (world.flow_of(bob), "192.0.2.1:5060".parse().unwrap());
+        let cases = [("OPTIONS", "36893488147419103232 OPTIONS"), ("OPTIONS", "1 INVITE"), ("INVITE", "x INVITE")];
+        for (n, (method, cseq)) in cases.into_iter().enumerate() {
+            let bytes = format!(
+                "{method} sip:2@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:1@192.0.2.1>;tag=a\r\nTo: <sip:2@192.0.2.2>\r\nCall-ID: {n}\r\nCSeq: {cseq}\r\n\
+                 Contact: <sip:1@192.0.2.1>\r\nContent-Length: 0\r\n\r\n"
+            );
+            let now = world.now();
+            let input = sip_transaction::Input::Datagram { flow, remote, bytes: bytes.as_bytes() };
+            world.net.host(bob).agent().handle_input(now, input).unwrap();
+            world.run_for(Duration::from_millis(100));
+            let answer = world.last("400");
+            assert_eq!(answer.field(Header::CallId), Some(n.to_string().as_bytes()), "{method} {cseq}");
+            assert_eq!(answer.field(Header::CSeq), Some(cseq.as_bytes()));
+        }
+        let _ = raw;
+        world.finish();
+    }
+}
