@@ -16,7 +16,7 @@ impl Message {
     /// How many bytes [`write_to`](Message::write_to) appends.
     pub fn encoded_len(&self) -> usize {
         if !self.edited {
-            return (self.body.1 - self.start.line) as usize;
+            return self.body.1.saturating_sub(self.start.line) as usize;
         }
         self.slices().map(<[u8]>::len).sum()
     }
