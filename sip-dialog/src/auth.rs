@@ -56,7 +56,8 @@ impl Credentials {
         }
     }
 
-    /// A bearer token for one realm.
+    /// A bearer token for one realm. It goes as it is to whoever asks for one with that realm, over any transport: use encrypted tokens,
+    /// or give it only where all hops can be trusted with it (RFC 8898 section 5).
     pub fn token(realm: impl Into<String>, token: impl Into<String>) -> Self {
         Credentials {
             realm: Some(realm.into()),

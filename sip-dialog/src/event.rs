@@ -361,7 +361,8 @@ pub enum SubscriptionEvent {
         /// How long it is for.
         expires: Duration,
     },
-    /// Our SUBSCRIBE or REFER was accepted.
+    /// Our SUBSCRIBE or REFER was accepted. A REFER whose 2xx says that there will be no reports ends as
+    /// [`Suppressed`](SubscriptionEnd::Suppressed) instead.
     Accepted {
         /// The 2xx.
         message: Box<Message>,
