@@ -457,7 +457,7 @@ impl UserAgentCore {
         let Some(found) = self.calls.get_mut(call) else { return };
         if found.unacked.is_some_and(|unacked| unacked.tx == tx) {
             let overtaken = found.unacked.take().is_some_and(|unacked| unacked.overtaken);
-            let (dialog, idle) = (found.dialog, found.asked.is_none() && found.change.is_none());
+            let dialog = found.dialog;
             //= https://www.rfc-editor.org/rfc/rfc6141#section-5.4
             //# A UAS that accepts a target refresh within a re-INVITE and never
             //# receives an ACK request after having sent a final response to the
@@ -468,8 +468,9 @@ impl UserAgentCore {
             //# If a UAS generates a 2xx response and never receives an ACK, it SHOULD
             //# generate a BYE to terminate the dialog.
             if outcome == Outcome::NotAcknowledged && overtaken {
-                // An offer in it lapses.
-                if let Some(entry) = dialog.and_then(|id| self.dialogs.get_mut(id)).filter(|_| idle) {
+                // An offer in it lapses: nothing could be offered beside it.
+                let entry = dialog.and_then(|id| self.dialogs.get_mut(id));
+                if let Some(entry) = entry.filter(|entry| entry.oa.local_offer() == Some(Place::InviteOk)) {
                     entry.oa.failed(Place::Invite);
                 }
             } else if outcome == Outcome::NotAcknowledged {

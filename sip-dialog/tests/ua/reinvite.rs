@@ -244,6 +244,7 @@ fn request(method: Method<'_>, tag: &str, number: u32, user: &str, offers: bool)
         .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
         .header(Header::To, format!("<sip:2@192.0.2.2>{tag}"))
         .header(Header::CallId, "moves")
+        .header(Header::Allow, "INVITE, ACK, BYE, CANCEL, UPDATE")
         .cseq(number)
         .header(Header::Contact, format!("<sip:{user}@192.0.2.1>"));
     let builder = if offers { builder.body("application/sdp", OFFER) } else { builder };
@@ -337,7 +338,14 @@ fn a_2xx_without_ack_ends_no_call_whose_peer_asks_again() {
         }
         let early = caller.send(Method::Invite, 3, "new", true);
         assert_eq!(caller.world.final_of(caller.raw, early).status(), Some(status(491)));
-        caller.world.run_for(std::time::Duration::from_secs(40));
+        // Something without an offer may go on beside it all that time.
+        caller.world.run_for(std::time::Duration::from_secs(31));
+        caller.world.tell(bob, |core, ep, now| core.update(ep, now, call, None, ExtraHeaders::new())).unwrap();
+        let (tx, update) = caller.world.request_at(caller.raw);
+        caller.world.run_for(std::time::Duration::from_secs(5));
+        let old = "<sip:old@192.0.2.1>";
+        caller.world.respond(caller.raw, tx, &update, 200, |builder| builder.header(Header::Contact, old));
+        caller.world.run_for(std::time::Duration::from_secs(5));
         assert!(caller.world.tell(bob, |core, _, _| core.call(call)).is_some(), "{}", caller.world.ladder());
         let later = caller.send(Method::Invite, 4, "new", true);
         caller.until_offer();
