@@ -78,6 +78,9 @@ impl Context<'_> {
             }
         }
         let taken = self.preprocess(message, path)?;
+        if message.method() == Some(Method::Options) && self.is_addressed(message, path) {
+            return Err(StatusCode::OK.into());
+        }
         let loop_hash = loop_hash(self.loop_key, message);
         check_loop(message, loop_hash)?;
         let max_breadth = max_breadth(self.config, message)?;
@@ -115,6 +118,18 @@ impl Context<'_> {
             own_record: uri.lr() && self.names.is_own(uri, path),
             maddr: !matches!(uri.maddr(), Ok(None)),
         }
+    }
+
+    /// Whether a request is for this proxy itself: it names nobody, and nobody is to see it behind here.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-11
+    //# If the OPTIONS is
+    //# addressed to a proxy server, the Request-URI is set without a user
+    //# part, similar to the way a Request-URI is set for a REGISTER request.
+    #[cold]
+    fn is_addressed(&self, message: &Message, path: &Path) -> bool {
+        let Some(Ok(Uri::Sip(uri))) = message.request_uri() else { return false };
+        let own = self.is_responsible(&uri) || self.names.is_own(&uri, path);
+        own && uri.user().is_none() && !message.has(Header::Route)
     }
 
     fn is_responsible(&self, uri: &SipUri<'_>) -> bool {
