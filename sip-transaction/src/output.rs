@@ -66,7 +66,8 @@ pub struct Path {
 pub enum Event {
     /// A new request, with a server transaction: answer it with [`Endpoint::respond`](crate::Endpoint::respond).
     ///
-    /// The topmost Via has `received` and `rport` filled in. CANCEL comes this way only if it matches no INVITE.
+    /// The topmost Via has `received` and `rport` filled in. CANCEL comes this way only if it matches no INVITE. Nothing else has been
+    /// checked: From, To, Call-ID or CSeq may be missing or wrong, and [`Endpoint::reply`](crate::Endpoint::reply) refuses also such a request.
     Request {
         /// The transaction.
         tx: ServerTxId,

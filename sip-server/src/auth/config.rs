@@ -81,7 +81,7 @@ pub struct AuthConfig {
     pub nonce_lifetime: Duration,
     /// How many used nonces are remembered: about 60 bytes each. Beyond, the oldest become stale early. 200,000.
     pub used_nonces: usize,
-    /// How many failures one source may have at once. 30.
+    /// How many failures one source may have at once: 30. Beyond, whatever of it would be challenged is answered 403.
     pub failures: u32,
     /// After how long one of them is forgiven. 10 seconds.
     pub forgive: Duration,
