@@ -1,7 +1,7 @@
 //! SIPp: one run of a scenario, and what it counted.
 
 use crate::{Peer, Scratch};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -75,6 +75,10 @@ impl<'a> Sipp<'a> {
         command.arg("-sf").arg(scenarios.join(self.scenario).with_extension("xml"));
         command.args(["-nostdin", "-trace_stat", "-fd", "1", "-trace_err", "-stf"]).arg(&statistics);
         command.args(["-timeout", "60s", "-timeout_error"]).args(&self.arguments);
+        if !self.arguments.iter().any(|argument| argument == "-p") {
+            // By itself it takes the first it finds, which another one may be about to take.
+            command.args(["-p", &free_port().to_string()]);
+        }
         Running { peer: Peer::start(&mut command, scratch), statistics, name: self.scenario.to_owned() }
     }
 
@@ -127,4 +131,10 @@ fn counts(file: &Path) -> Counts {
         failed: value("FailedCall(C)").unwrap_or(0),
         retransmissions: value("Retransmissions(C)").unwrap_or(0),
     }
+}
+
+/// A port that is free for UDP and for TCP.
+fn free_port() -> u16 {
+    let is_free = |port: &u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    (0..100).map(|_| crate::free_tcp_port()).find(is_free).expect("a free port")
 }
