@@ -10,6 +10,7 @@ use super::sips::is_sips_value;
 use super::way::is_sips;
 use super::{UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
+use crate::call::CallState;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::{Dialog, starts_loose};
@@ -375,6 +376,13 @@ impl UserAgentCore {
         if client.request.is_none() || client.rounds >= self.config.limits.auth_rounds {
             return false;
         }
+        // Nor is a call that we have given up meanwhile: another INVITE would ring on.
+        if let Purpose::Invite(call) = purpose {
+            if self.calls.get(call).is_none_or(|found| found.state == CallState::Cancelling) {
+                return false;
+            }
+        }
+        let Some(client) = self.clients.get_mut(&tx) else { return false };
         let rounds = client.rounds + 1;
         let mut moved = Box::new(Client {
             purpose,
@@ -397,7 +405,14 @@ impl UserAgentCore {
                 Err(moved) => self.restore(tx, *moved),
             },
             Verdict::Ask(realm) => match purpose.owner() {
-                Some(owner) if self.parked.len() < 10_000 => {
+                // One request of an owner waits at a time: the INVITE of a call before what was said in its early dialogs.
+                Some(owner)
+                    if self.parked.len() < 10_000
+                        && (matches!(purpose, Purpose::Invite(_)) || !self.parked.contains_key(&owner)) =>
+                {
+                    if let Some(Parked { tx, client, response }) = self.parked.remove(&owner) {
+                        self.give_up(ep, tx, *client, response);
+                    }
                     self.parked.insert(owner, Parked { tx, client: moved, response: Box::new(response.clone()) });
                     self.deadlines.after(Deadline::Parked(owner), self.now, self.config.answer.saturating_mul(3));
                     self.emit(Event::Challenged { owner, realm, message: Box::new(response.clone()) });
@@ -431,6 +446,11 @@ impl UserAgentCore {
     //# MUST increment the CSeq header field value as it would normally when
     //# sending an updated request.
     fn retry(&mut self, ep: &mut Endpoint, mut client: Box<Client>) -> Result<(), Box<Client>> {
+        // Whose dialog is gone meanwhile has no number to go on with; but the last NOTIFY of a subscription is worth another round.
+        let gone = client.dialog.is_some_and(|id| !self.dialogs.contains(id));
+        if gone && !matches!(client.purpose, Purpose::Notify(_)) {
+            return Err(client);
+        }
         let Some(mut message) = client.request.take() else { return Err(client) };
         let kept = message.clone();
         let number = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {

@@ -514,3 +514,23 @@ fn a_proof_that_cannot_be_compared_shows_nothing_and_the_next_nonce_is_taken() {
     let shown = bye.value::<Shown<'_>>(Header::Authorization).unwrap().unwrap();
     assert_eq!(shown.nonce().unwrap().unwrap().without_quotes(), b"next");
 }
+
+/// The caller gives up; then the INVITE is challenged. Another one, with credentials, would ring with nobody there.
+#[test]
+fn a_call_that_was_given_up_is_not_tried_with_credentials() {
+    let mut world = World::new(40);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 180, |builder| builder.header(Header::Contact, "<sip:2@192.0.2.2>"));
+    settle(&mut world);
+    world.hang_up(alice, ours);
+    world.respond(raw, tx, &invite, 401, |builder| {
+        builder.header(Header::WwwAuthenticate, challenge("SHA-256", "n", ""))
+    });
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    world.run_for(std::time::Duration::from_secs(60));
+    assert_eq!(world.sent().iter().filter(|what| *what == "1>2 INVITE").count(), 1);
+    world.finish();
+}
