@@ -199,6 +199,15 @@ impl UserAgentCore {
         of_dialog.or(auth).is_some_and(|context| !context.is_empty())
     }
 
+    /// A number is spent in a dialog: where that is an early one, its INVITE keeps it in mind.
+    fn note_used(&mut self, dialog: DialogId, used: u32) {
+        let Some(entry) = self.dialogs.get(dialog) else { return };
+        let early = entry.call.and_then(|call| self.calls.get(call)).filter(|call| call.calling.is_some());
+        if let Some(invite) = early.and_then(|call| call.client).and_then(|tx| self.clients.get_mut(&tx)) {
+            invite.used = invite.used.max(used);
+        }
+    }
+
     /// Sends a request in a dialog, over the dialog's flow.
     pub(crate) fn send_in_dialog(
         &mut self,
@@ -209,10 +218,7 @@ impl UserAgentCore {
     ) -> Result<ClientTxId, CommandError> {
         let entry = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?;
         let (over, used) = (Over::of(entry.pin(), &entry.dialog), entry.dialog.local_cseq());
-        let early = entry.call.and_then(|call| self.calls.get(call)).filter(|call| call.calling.is_some());
-        if let Some(invite) = early.and_then(|call| call.client).and_then(|tx| self.clients.get_mut(&tx)) {
-            invite.used = invite.used.max(used);
-        }
+        self.note_used(dialog, used);
         self.send(ep, message, over, purpose, Some(dialog), None)
     }
 
@@ -477,6 +483,9 @@ impl UserAgentCore {
             return Err(client);
         };
         client.request = Some(message);
+        if let Some(dialog) = client.dialog {
+            self.note_used(dialog, number);
+        }
         self.moved(client.purpose, tx, number);
         self.clients.insert(tx, *client);
         Ok(())
