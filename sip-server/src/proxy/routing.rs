@@ -219,6 +219,10 @@ impl Context<'_> {
         stripped.push(':');
         if let Some(user) = uri.user() {
             stripped.push_str(user.as_str());
+            if let Some(password) = uri.password() {
+                stripped.push(':');
+                stripped.push_str(password.as_str());
+            }
             stripped.push('@');
         }
         stripped.push_str(uri.host_str());
