@@ -260,10 +260,7 @@ fn a_strict_router_behind_this_proxy_gets_what_it_expects() {
 #[test]
 fn a_user_is_found_however_the_uri_is_written() {
     let (mut world, _, alice, bob) = scene(|_| {});
-    let uris = [
-        "sip:bob@example.com;maddr=192.0.2.10",
-        "sip:b%6Fb@EXAMPLE.com;transport=udp;user=phone",
-    ];
+    let uris = ["sip:bob@example.com;maddr=192.0.2.10", "sip:b%6Fb@EXAMPLE.com;transport=udp;user=phone"];
     for uri in uris {
         let call = world.fresh("canon");
         let mut request = options("sip:bob@example.com", &call, &[]);
