@@ -42,11 +42,10 @@ impl Branch {
 /// The low 40 bits as eight digits of 5 bits, the lowest first: `0` to `9`, then `a` to `v`.
 fn digits(bits: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    // Each half of a group moves to where the half of a group twice as wide begins, until each digit has a byte.
-    let bits = bits & 0xff_ffff_ffff;
-    let bits = (bits | bits << 12) & 0x000f_ffff_000f_ffff;
-    let bits = (bits | bits << 6) & 0x03ff_03ff_03ff_03ff;
-    let bits = (bits | bits << 3) & (EACH * 0x1f);
+    // The upper half of each group moves away from the lower one, until each digit has a byte.
+    let bits = (bits & 0xf_ffff) | (bits & 0xff_fff0_0000) << 12;
+    let bits = (bits & 0x0000_03ff_0000_03ff) | (bits & 0x000f_fc00_000f_fc00) << 6;
+    let bits = (bits & 0x001f_001f_001f_001f) | (bits & 0x03e0_03e0_03e0_03e0) << 3;
     let letters = (bits + EACH * (0x80 - 10)) >> 7 & EACH;
     bits + EACH * b'0' as u64 + letters * (b'a' - 10 - b'0') as u64
 }
@@ -554,4 +553,26 @@ pub(crate) fn message(message: Message) -> Bytes {
         out.extend_from_slice(slice);
     }
     out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_digit_has_five_bits_of_its_own() {
+        let single = (0..128).map(|bit| 1 << bit);
+        let many = (1..1000_u128).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        for random in single.chain(many) {
+            let digit = |at: usize| b"0123456789abcdefghijklmnopqrstuv"[(random >> (5 * at)) as usize & 31];
+            let branch = Branch::new(random);
+            assert_eq!(&branch.as_bytes()[..COOKIE.len()], COOKIE.as_bytes());
+            for (at, &written) in branch.as_bytes()[COOKIE.len()..].iter().enumerate() {
+                assert_eq!(written, digit(at), "digit {at} of the branch of {random:x}");
+            }
+            for (at, &written) in Tag::new(random as u64).as_str().as_bytes().iter().enumerate() {
+                assert_eq!(written, digit(at), "digit {at} of the tag of {random:x}");
+            }
+        }
+    }
 }
