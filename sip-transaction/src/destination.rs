@@ -185,7 +185,9 @@ impl Wanted {
     //# multicast packet and MUST only be used if maddr is a multicast
     //# address and the transport protocol is UDP.
     pub(crate) fn ttl_of(uri: &Uri<'_>) -> Option<u8> {
-        uri.as_sip()?.ttl().ok()?
+        let uri = uri.as_sip()?;
+        let group = uri.maddr().ok()??.ip().filter(IpAddr::is_multicast);
+        group.and_then(|_| uri.ttl().ok()?)
     }
 
     /// The same of a message's topmost Route, or of its Request-URI if there is none.

@@ -1,4 +1,4 @@
-//! What a [`DigestAuth`](super::DigestAuth)(super::DigestAuth) is told, and what it tells.
+//! What a [`DigestAuth`](super::DigestAuth) is told, and what it tells.
 
 use crate::id::AuthId;
 use alloc::boxed::Box;

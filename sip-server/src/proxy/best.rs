@@ -129,11 +129,6 @@ impl Best {
         match (received, self.own) {
             (Some(status), Some(own)) if rank(own) < rank(status) => Choice::Make(passable(own)),
             //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
-            //= type=test
-            //# A proxy which receives a 503 (Service Unavailable) response SHOULD NOT forward it
-            //# upstream unless it can determine that any subsequent requests it might proxy will
-            //# also generate a 503.
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
             //# A proxy which receives a 503 (Service Unavailable) response
             //# SHOULD NOT forward it upstream unless it can determine that any
             //# subsequent requests it might proxy will also generate a 503.

@@ -78,7 +78,9 @@ impl Context<'_> {
             }
         }
         let taken = self.preprocess(message, path)?;
-        if message.method() == Some(Method::Options) && self.is_addressed(message, path) {
+        // One that names a flow is for whoever is at its other end.
+        let ours = message.method() == Some(Method::Options) && taken.flow.is_none() && !taken.lost;
+        if ours && self.is_addressed(message, path) {
             return Err(StatusCode::OK.into());
         }
         let loop_hash = loop_hash(self.loop_key, message);

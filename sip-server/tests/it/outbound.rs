@@ -245,6 +245,13 @@ fn section_9_3_a_flow_that_failed_is_replaced() {
     assert_eq!(info.vias().count(), 3);
     scene.world.reply(&alice, tx, &info, 200, "");
     scene.world.response(&bob, 200);
+    // Also what names the edge proxy itself, for it names the flow as well.
+    let mut options = of_caller(&ok, Method::Options);
+    options.set_request_uri(format!("sip:{}", EDGES[0].1)).unwrap();
+    scene.world.send(&alice, options, Destination::route());
+    let (tx, options) = scene.world.request(&bob, Method::Options);
+    scene.world.reply(&bob, tx, &options, 200, "");
+    scene.world.response(&alice, 200);
     scene.world.send(&alice, of_caller(&ok, Method::Bye), Destination::route());
     let (tx, bye) = scene.world.request(&bob, Method::Bye);
     assert_eq!(bye.vias().count(), 3);
