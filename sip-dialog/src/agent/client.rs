@@ -626,6 +626,11 @@ impl UserAgentCore {
         self.deliver(ep, tx, client.purpose, outcome);
     }
 
+    /// What it is of this owner's that waits for credentials.
+    pub(crate) fn parked_of(&self, owner: Owner) -> Option<Purpose> {
+        self.parked.get(&owner).map(|parked| parked.client.purpose)
+    }
+
     /// Takes back a request of an owner that waits for credentials: the owner has no more use for it.
     pub(crate) fn unpark(&mut self, owner: Owner) -> bool {
         self.deadlines.clear(Deadline::Parked(owner));

@@ -198,6 +198,9 @@ impl UserAgentCore {
             }
             return;
         }
+        if self.refused_scheme(ep, tx, &message) {
+            return;
+        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
         //# If the request has no tag in the To header field, the UAS core MUST
         //# check the request against ongoing transactions.
@@ -207,9 +210,6 @@ impl UserAgentCore {
         //# (based on the matching rules in Section 17.2.3), the UAS core SHOULD
         //# generate a 482 (Loop Detected) response and pass it to the server
         //# transaction.
-        if self.refused_scheme(ep, tx, &message) {
-            return;
-        }
         let key = self.merge_key(&message, &ids);
         if self.merged.contains_key(&key) {
             return self.reply(ep, tx, &message, status(482));

@@ -65,14 +65,20 @@ impl UserAgentCore {
         if found.asked.is_some() || matches!(found.state, CallState::Ringing | CallState::Accepting) {
             return self.reply_later(ep, tx, &message);
         }
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
-        //# A UAS that receives an INVITE on a dialog while an INVITE it had sent on
-        //# that dialog is in progress MUST return a 491 (Request Pending) response
-        //# to the received INVITE.
+        //= https://www.rfc-editor.org/rfc/rfc6141#section-5.4
+        //# A UAS that accepts a target refresh within a re-INVITE and never
+        //# receives an ACK request after having sent a final response to the
+        //# re-INVITE SHOULD NOT terminate the dialog if the UA has received a
+        //# new re-INVITE with a higher CSeq sequence number than the original
+        //# one.
         if let Some(unacked) = self.calls.get_mut(call).and_then(|found| found.unacked.as_mut()) {
             unacked.overtaken = true;
         }
         let Some(found) = self.calls.get(call) else { return };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
+        //# A UAS that receives an INVITE on a dialog while an INVITE it had sent on
+        //# that dialog is in progress MUST return a 491 (Request Pending) response
+        //# to the received INVITE.
         let ours = found.change.as_ref().is_some_and(|change| change.kind == Kind::Invite && change.tx.is_some());
         if ours || found.state != CallState::Confirmed && found.state != CallState::AwaitAck {
             return self.reply(ep, tx, &message, status(491));
@@ -440,10 +446,15 @@ impl UserAgentCore {
         dialog: DialogId,
         message: Box<Message>,
     ) {
-        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
-        let session = entry.read_session(Place::Ack, &message);
-        // An answer that is due and not there: the offer lapses.
-        entry.oa.failed(Place::Invite);
+        // A re-INVITE may have overtaken it: the exchange that is under way then is that one's.
+        let newer = self.calls.get(call).and_then(|found| found.asked.as_ref());
+        let newer = newer.is_some_and(|asked| asked.kind == Kind::Invite);
+        let session = self.dialogs.get_mut(dialog).filter(|_| !newer).and_then(|entry| {
+            let session = entry.read_session(Place::Ack, &message);
+            // An answer that is due and not there: the offer lapses.
+            entry.oa.failed(Place::Invite);
+            session
+        });
         if session.is_some() {
             self.call_event(call, CallEvent::Answered { message, session });
             self.take_hold(call, dialog);
@@ -473,6 +484,7 @@ impl UserAgentCore {
                 if let Some(entry) = entry.filter(|entry| entry.oa.local_offer() == Some(Place::InviteOk)) {
                     entry.oa.failed(Place::Invite);
                 }
+                self.tell_move(ep, call);
             } else if outcome == Outcome::NotAcknowledged {
                 let _ = self.finish_call(ep, call, EndCause::NotAcknowledged, None);
             }

@@ -20,7 +20,7 @@ use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
 use crate::error::CommandError;
-use crate::event::{CallEvent, EndCause};
+use crate::event::{CallEvent, EndCause, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
 use crate::identity::Identity;
 use crate::offer_answer::{Meaning, OfferAnswer, Place};
@@ -535,6 +535,13 @@ impl UserAgentCore {
             }
         }
         self.drop_change(call, dialog);
+        // What waits for credentials in it is of no use any more, and must not keep the place of what the others say.
+        let owner = Owner::Call(call);
+        if let Some(Purpose::Change(_, of) | Purpose::Prack(_, of, _)) = self.parked_of(owner) {
+            if of == dialog {
+                self.unpark(owner);
+            }
+        }
         self.settle_answer(call);
     }
 

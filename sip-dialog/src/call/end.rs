@@ -156,7 +156,9 @@ impl UserAgentCore {
         reply: Reply,
     ) -> Result<(), CommandError> {
         let state = self.command_call(call)?.state;
-        if state == CallState::Calling && self.unpark(Owner::Call(call)) {
+        // Without its INVITE there is nothing to cancel. What waits in an early dialog of it is another matter.
+        let parked = self.parked_of(Owner::Call(call));
+        if state == CallState::Calling && matches!(parked, Some(Purpose::Invite(_))) {
             self.end_call(ep, call, cause, None);
             return Ok(());
         }
@@ -185,6 +187,7 @@ impl UserAgentCore {
                     found.state = CallState::Cancelling;
                     found.ending = Some(cause);
                 }
+                self.unpark(Owner::Call(call));
                 self.deadlines.clear(Deadline::NoAnswer(call));
                 Ok(())
             }

@@ -629,6 +629,72 @@ fn early_dialogs_end_with_the_invite_that_is_sent_again_with_credentials() {
     world.finish();
 }
 
+/// What waits for credentials in an early dialog keeps nobody from giving the call up.
+#[test]
+fn an_update_that_waits_for_credentials_does_not_keep_the_invite_from_its_cancel() {
+    let mut world = World::new(33);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 180, |builder| {
+        builder.to_tag("one").header(Header::Contact, "<sip:2@192.0.2.2>").header(Header::Allow, "INVITE, UPDATE")
+    });
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, None, sip_dialog::ExtraHeaders::new())).unwrap();
+    let (update, request) = world.request_at(raw);
+    world.respond(raw, update, &request, 407, |builder| {
+        builder.header(Header::ProxyAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+    });
+    let owner = world.until(alice, |event| match event {
+        Event::Challenged { owner, .. } => Some(*owner),
+        _ => None,
+    });
+    world.hang_up(alice, ours);
+    settle(&mut world);
+    assert!(world.sent().contains(&"1>2 CANCEL".to_owned()), "{}", world.ladder());
+    // The UPDATE is not said any more.
+    let late = world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, Some(password("atlanta"))));
+    assert_eq!(late, Err(CommandError::Unknown));
+    world.respond(raw, tx, &invite, 487, |builder| builder);
+    assert_eq!(world.end_of(alice, ours), EndCause::Cancelled);
+    world.finish();
+}
+
+/// The place of what waits for credentials in an early dialog is free when that dialog is over.
+#[test]
+fn an_update_that_waits_for_credentials_goes_with_its_early_dialog() {
+    let mut world = World::new(34);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 180, |builder| {
+        builder.to_tag("one").header(Header::Contact, "<sip:2@192.0.2.2>").header(Header::Allow, "INVITE, UPDATE")
+    });
+    world.until_call(alice, ours, |event| matches!(event, CallEvent::Progress { .. }).then_some(()));
+    world.tell(alice, |core, ep, now| core.update(ep, now, ours, None, sip_dialog::ExtraHeaders::new())).unwrap();
+    let (update, request) = world.request_at(raw);
+    world.respond(raw, update, &request, 407, |builder| {
+        builder.header(Header::ProxyAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+    });
+    let owner = world.until(alice, |event| match event {
+        Event::Challenged { owner, .. } => Some(*owner),
+        _ => None,
+    });
+    branch(&mut world, raw, tx, &invite, 200, "two", ANSWER);
+    let failed = world.until_call(alice, ours, |event| match event {
+        CallEvent::ChangeFailed { status, .. } => Some(*status),
+        _ => None,
+    });
+    assert_eq!(failed, status(481));
+    world.until_confirmed(alice, ours);
+    let late = world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, None));
+    assert_eq!(late, Err(CommandError::Unknown));
+    world.hang_up(alice, ours);
+    let (tx, bye) = world.request_at(raw);
+    world.respond(raw, tx, &bye, 200, |builder| builder);
+    world.finish();
+}
+
 #[test]
 fn a_change_on_an_early_dialog_that_goes_away_has_failed_and_makes_room_for_others() {
     let mut world = World::new(31);

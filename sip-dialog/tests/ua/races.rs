@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use sim::Fate;
-use sip_dialog::{CallEvent, CommandError, EndCause, ExtraHeaders, Progress, Reply};
+use sip_dialog::{CallEvent, CommandError, EndCause, Event, ExtraHeaders, Progress, Reply};
 use sip_message::{Header, Method};
 use sip_transaction::Input;
 use std::time::Duration;
@@ -248,7 +248,7 @@ fn s3_1_1_the_invite_again_crosses_the_200() {
     let calls = world
         .log
         .iter()
-        .filter(|happened| matches!(happened.event, sip_dialog::Event::Call { event: CallEvent::Incoming { .. }, .. }));
+        .filter(|happened| matches!(happened.event, Event::Call { event: CallEvent::Incoming { .. }, .. }));
     assert_eq!(calls.count(), 1, "the second is no call of its own");
     world.hang_up(alice, ours);
     world.finish();
@@ -368,7 +368,7 @@ fn s3_3_3_refer_crosses_bye() {
     let sub = world.tell(bob, |core, ep, now| core.refer(ep, now, theirs, refer)).unwrap();
     assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
     let cause = world.until(bob, |event| match event {
-        sip_dialog::Event::Subscription { subscription, event: sip_dialog::SubscriptionEvent::Ended { cause, .. } }
+        Event::Subscription { subscription, event: sip_dialog::SubscriptionEvent::Ended { cause, .. } }
             if *subscription == sub =>
         {
             Some(*cause)
@@ -484,6 +484,47 @@ fn an_ack_that_was_overtaken_leaves_the_next_exchange_alone() {
     assert_eq!(session, Some(sip_dialog::Meaning::Answer));
     world.hang_up(alice, ours);
     world.finish();
+}
+
+/// The ACK for the 2xx to a re-INVITE comes behind the next re-INVITE: the exchange under way is that one's, with an offer or without.
+#[test]
+fn the_ack_of_a_reinvite_that_was_overtaken_leaves_the_next_exchange_alone() {
+    for with_offer in [true, false] {
+        let mut world = World::new(34);
+        let (alice, bob) = (world.phone(1), world.phone(2));
+        let (ours, theirs) = world.established(alice, bob, 1, 2);
+        settle(&mut world);
+        let reinvite = |world: &mut World, body| {
+            world.tell(alice, |core, ep, now| core.reinvite(ep, now, ours, body, ExtraHeaders::new())).unwrap();
+        };
+        reinvite(&mut world, Some(offer()));
+        world.until_call(bob, theirs, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+        world.net.set_filter(|packet| match packet.bytes.starts_with(b"ACK") {
+            true => Fate::Delay(Duration::from_millis(200)),
+            false => Fate::Carry,
+        });
+        world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, answer())).unwrap();
+        world.until_call(alice, ours, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+        let before = world.log.len();
+        reinvite(&mut world, with_offer.then(offer));
+        world.run_for(Duration::from_millis(400));
+        let asks = world.log[before..].iter().any(|happened| match &happened.event {
+            Event::Call { event: CallEvent::Offer { .. }, .. } => with_offer,
+            Event::Call { event: CallEvent::OfferWanted { .. }, .. } => !with_offer,
+            _ => false,
+        });
+        assert!(asks, "{}", world.ladder());
+        assert_eq!(world.sent().iter().filter(|what| *what == "1>2 ACK").count(), 2, "{}", world.ladder());
+        let body = if with_offer { answer() } else { offer() };
+        assert_eq!(world.tell(bob, |core, ep, now| core.answer(ep, now, theirs, body)), Ok(()));
+        settle(&mut world);
+        if !with_offer {
+            world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+        }
+        settle(&mut world);
+        world.hang_up(alice, ours);
+        world.finish();
+    }
 }
 
 /// A peer that refuses each BYE for its number hears three of them.

@@ -357,6 +357,37 @@ fn a_2xx_without_ack_ends_no_call_whose_peer_asks_again() {
     }
 }
 
+/// Only a re-INVITE can tell this peer that we have moved, and none can be sent until the ACK that is lost has been given up.
+#[test]
+fn who_moves_while_an_ack_is_lost_says_so_when_it_is_given_up() {
+    let mut caller = Caller::new(8);
+    let (bob, raw, call) = (caller.bob, caller.raw, caller.call);
+    for number in [2, 3] {
+        let mut reinvite = request(Method::Invite, &caller.tag, number, "old", number == 3);
+        reinvite.set(Header::Allow, "INVITE, ACK, BYE, CANCEL").unwrap();
+        let tx = caller.world.send(raw, reinvite);
+        if number == 2 {
+            caller.world.until_call(bob, call, |event| matches!(event, CallEvent::OfferWanted { .. }).then_some(()));
+            caller.world.tell(bob, |core, ep, now| core.answer(ep, now, call, offer())).unwrap();
+            settle(&mut caller.world);
+        } else {
+            assert_eq!(caller.world.final_of(raw, tx).status(), Some(status(491)));
+        }
+    }
+    let contact = Some("<sip:new@192.0.2.2>".to_owned());
+    caller.world.tell(bob, |core, ep, now| core.rebind(ep, now, call, None, contact)).unwrap();
+    settle(&mut caller.world);
+    let asked = |world: &World| world.sent().iter().filter(|what| *what == "2>1 INVITE").count();
+    assert_eq!(asked(&caller.world), 0, "{}", caller.world.ladder());
+    caller.world.run_for(std::time::Duration::from_secs(33));
+    assert_ne!(asked(&caller.world), 0, "{}", caller.world.ladder());
+    let (tx, reinvite) = caller.world.request_at(raw);
+    assert_eq!(reinvite.field(Header::Contact), Some(&b"<sip:new@192.0.2.2>"[..]));
+    caller.world.respond(raw, tx, &reinvite, 488, |builder| builder);
+    settle(&mut caller.world);
+    caller.finish("sip:old@192.0.2.1");
+}
+
 /// We move while the peer's re-INVITE waits for its answer, and say so at once in an UPDATE, not in the answer.
 //= https://www.rfc-editor.org/rfc/rfc6141#section-4.8
 //= type=test

@@ -92,7 +92,12 @@ impl Phone {
                     self.session(call, &message, session);
                 }
             }
-            CallEvent::Acknowledged { message, session } | CallEvent::Answered { message, session } => {
+            CallEvent::Acknowledged { message, session } => self.session(call, &message, session),
+            CallEvent::Answered { message, session } => {
+                // A 2xx without the answer that was due in it: what we said stands, and nothing is on its way any more.
+                if let Some(kept) = self.calls.get_mut(&call).filter(|_| session.is_none()) {
+                    (kept.turning, kept.again) = (false, false);
+                }
                 self.session(call, &message, session);
             }
             CallEvent::Offer { message } => self.session(call, &message, Some(Meaning::Offer)),
