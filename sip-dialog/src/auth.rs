@@ -257,21 +257,29 @@ impl AuthContext {
             _ => [false, true],
         };
         let (mut verdict, mut answered) = (None, false);
+        let mut rejected = Vec::new();
         for proxy in kinds {
-            match self.challenged_by(proxy, response, keyring) {
+            match self.challenged_by(proxy, response, keyring, &mut rejected) {
                 Some(Verdict::Retry) => answered = true,
                 other => verdict = verdict.or(other),
             }
         }
-        match verdict {
-            _ if answered => Verdict::Retry,
-            Some(verdict) => verdict,
-            None => Verdict::Refuse,
+        if answered {
+            return Verdict::Retry;
         }
+        // Only now is the host asked for others: what goes out for another realm meanwhile must not make these good again.
+        self.tried.retain(|mark| !rejected.contains(mark));
+        verdict.unwrap_or(Verdict::Refuse)
     }
 
     /// Takes the challenges of proxies, or of the others; `None` if there are none that can be read.
-    fn challenged_by(&mut self, proxy: bool, response: &Message, keyring: &Keyring) -> Option<Verdict> {
+    fn challenged_by(
+        &mut self,
+        proxy: bool,
+        response: &Message,
+        keyring: &Keyring,
+        rejected: &mut Vec<(bool, Box<str>)>,
+    ) -> Option<Verdict> {
         let header = if proxy { Header::ProxyAuthenticate } else { Header::WwwAuthenticate };
         let mut realms: Vec<&str> = Vec::new();
         let mut offers: Vec<Offer<'_>> = Vec::new();
@@ -296,7 +304,7 @@ impl AuthContext {
         //# the UAC wishes to supply a credential.
         let mut answered = false;
         for realm in realms {
-            match self.answer(proxy, realm, &offers, keyring) {
+            match self.answer(proxy, realm, &offers, keyring, rejected) {
                 Verdict::Retry => answered = true,
                 other => verdict = verdict.or(Some(other)),
             }
@@ -307,7 +315,14 @@ impl AuthContext {
         })
     }
 
-    fn answer(&mut self, proxy: bool, realm: &str, offers: &[Offer<'_>], keyring: &Keyring) -> Verdict {
+    fn answer(
+        &mut self,
+        proxy: bool,
+        realm: &str,
+        offers: &[Offer<'_>],
+        keyring: &Keyring,
+        rejected: &mut Vec<(bool, Box<str>)>,
+    ) -> Verdict {
         let of_realm = || offers.iter().filter(|offer| offer.realm == realm);
         let tried = self.tried.iter().any(|(of, name)| *of == proxy && **name == *realm);
         let stale = of_realm().any(|offer| offer.stale);
@@ -317,7 +332,7 @@ impl AuthContext {
         //# stale).
         if tried && !stale {
             self.sessions.retain(|session| !session.is(proxy, realm));
-            self.tried.retain(|(of, name)| *of != proxy || **name != *realm);
+            rejected.push((proxy, realm.into()));
             return Verdict::Ask(unescaped(realm).into_owned());
         }
         let plain = unescaped(realm);

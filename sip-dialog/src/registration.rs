@@ -573,6 +573,11 @@ impl UserAgentCore {
         }
     }
 
+    /// Whether the REGISTER under way is but waited for: the registration is to be removed.
+    pub(crate) fn removal_waits(&self, id: RegistrationId) -> bool {
+        self.registrations.get(id).is_some_and(|found| found.state == State::Leaving && found.removal.is_some())
+    }
+
     /// REGISTER was answered, or not.
     pub(crate) fn on_register_done(
         &mut self,

@@ -221,6 +221,7 @@ impl<'a> Contact<'a> {
     pub fn read_params(&self, mut each: impl FnMut(&Param<'a>)) -> Result<ContactParams<'a>, ValueError> {
         let mut all = ContactParams::default();
         let Some(address) = self.address() else { return Ok(all) };
+        let mut instance = false;
         for param in address.params {
             let param = param?;
             each(&param);
@@ -235,7 +236,8 @@ impl<'a> Contact<'a> {
                 7 if is("expires") && all.expires == Ok(None) => {
                     all.expires = value.and_then(seconds).ok_or_else(wrong).map(Some);
                 }
-                13 if is("+sip.instance") && all.instance_id.is_none() => {
+                13 if !instance && is("+sip.instance") => {
+                    instance = true;
                     all.instance_id = param.value.map(ParamValue::unquoted);
                 }
                 _ => {}

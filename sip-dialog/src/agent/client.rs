@@ -410,6 +410,10 @@ impl UserAgentCore {
                 Ok(()) => true,
                 Err(moved) => self.restore(tx, *moved),
             },
+            // The host that has left is not asked, nor is its removal kept waiting.
+            Verdict::Ask(_) if matches!(purpose, Purpose::Register(id) if self.removal_waits(id)) => {
+                self.restore(tx, *moved)
+            }
             Verdict::Ask(realm) => match purpose.owner() {
                 // One request of an owner waits at a time: the INVITE of a call before what was said in its early dialogs.
                 Some(owner)

@@ -155,10 +155,13 @@ impl UserAgentCore {
         if policy == Sips::Either {
             return false;
         }
-        let secure = request.request_uri_bytes().is_some_and(is_sips);
+        let asked = request.request_uri_bytes().unwrap_or_default();
+        let secure = is_sips(asked);
+        // A number or a service is reached by neither scheme.
+        let plain = asked.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sip:"));
         let (code, text) = match (policy, secure) {
             (Sips::Never, true) => (380, "SIPS Not Allowed"),
-            (Sips::Only, false) => (381, "SIPS Required"),
+            (Sips::Only, false) if plain => (381, "SIPS Required"),
             (Sips::Only, true) => {
                 let plain = request.contacts().next().and_then(Result::ok).is_some_and(|contact| {
                     let uri = contact.address().map(|address| address.uri_bytes());

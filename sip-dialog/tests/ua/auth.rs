@@ -312,6 +312,46 @@ fn several_realms_are_answered_at_once() {
     world.finish();
 }
 
+/// Nor are they when another realm asks at the same time, whose credentials make the request go out once more.
+#[test]
+fn what_one_realm_has_refused_is_not_shown_again_for_the_sake_of_another() {
+    let mut world = World::new(9);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    for realm in ["atlanta", "biloxi"] {
+        world.tell(alice, |core, _, _| core.add_credentials(password(realm)));
+    }
+    let id = message(&mut world, alice);
+    let shows = |request: &Message| {
+        let shown = request.fields(Header::ProxyAuthorization).map(|value| String::from_utf8_lossy(value).into_owned());
+        let shown: String = shown.collect();
+        (shown.contains("atlanta"), shown.contains("biloxi"))
+    };
+    let biloxi = "Digest realm=\"biloxi\", nonce=\"b\", qop=\"auth\"";
+    for (nonce, other, shown) in [("a", false, (false, false)), ("b", true, (true, false)), ("c", false, (false, true))]
+    {
+        let (tx, request) = world.request_at(raw);
+        assert_eq!(shows(&request), shown, "{nonce}");
+        world.respond(raw, tx, &request, 407, |builder| {
+            let builder = builder.header(Header::ProxyAuthenticate, challenge("MD5", nonce, ""));
+            if other { builder.header(Header::ProxyAuthenticate, biloxi) } else { builder }
+        });
+    }
+    // The host is asked, and what it gives is shown.
+    let owner = world.until(alice, |event| match event {
+        Event::Challenged { owner, realm, .. } => {
+            assert_eq!(realm, "atlanta");
+            Some(*owner)
+        }
+        _ => None,
+    });
+    world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, Some(password("atlanta")))).unwrap();
+    let (tx, request) = world.request_at(raw);
+    assert_eq!(shows(&request), (true, true));
+    world.respond(raw, tx, &request, 200, |builder| builder);
+    assert_eq!(ended(&mut world, alice, id), 200);
+    world.finish();
+}
+
 /// A proxy that forked puts the challenges of its branches together (RFC 3261 section 16.7, step 7).
 #[test]
 fn challenges_of_a_server_and_a_proxy_are_answered_at_once() {

@@ -169,6 +169,37 @@ fn a_removal_waits_for_the_registration_under_way() {
     }
 }
 
+/// Who has left is not asked for credentials, and the removal does not wait for them.
+#[test]
+fn a_removal_does_not_wait_for_credentials_nobody_has() {
+    for up in [false, true] {
+        let mut world = World::new(24);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        let id = register(&mut world, alice, |register| register);
+        let (mut tx, mut request) = world.request_at(raw);
+        if up {
+            ok(&mut world, raw, tx, &request, &[]);
+            (tx, request) = world.request_at(raw);
+        }
+        world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+        world.respond(raw, tx, &request, 401, |builder| {
+            builder.header(Header::WwwAuthenticate, "Digest realm=\"atlanta\", nonce=\"n\", qop=\"auth\"")
+        });
+        if up {
+            let (tx, last) = world.request_at(raw);
+            assert!(last.field(Header::Contact).unwrap().ends_with(b"expires=0"));
+            ok(&mut world, raw, tx, &last, &[]);
+        }
+        settle(&mut world);
+        let asked = world.log.iter().any(|happened| matches!(happened.event, Event::Challenged { .. }));
+        assert!(!asked, "{}", world.ladder());
+        until(&mut world, alice, |event| {
+            matches!(event, RegistrationEvent::Ended { cause: RegistrationEnd::Removed, .. })
+        });
+        world.finish();
+    }
+}
+
 #[test]
 fn all_bindings_are_refreshed_before_the_first_runs_out() {
     let mut world = World::new(23);

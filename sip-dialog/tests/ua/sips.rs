@@ -295,6 +295,9 @@ fn who_is_reached_by_one_scheme_alone_refuses_the_other() {
         (Sips::Only, mixed, 400, ""),
         (Sips::Never, plain, 0, ""),
         (Sips::Only, secure, 0, ""),
+        (Sips::Only, ("SIP:2@192.0.2.2", "<sip:1@192.0.2.1>"), 480, "381 ua \"SIPS Required\""),
+        (Sips::Only, ("tel:+12", "<sip:1@192.0.2.1>"), 0, ""),
+        (Sips::Only, ("urn:service:sos", "<sip:1@192.0.2.1>"), 0, ""),
         (Sips::Either, mixed, 0, ""),
     ] {
         let mut world = World::new(6);

@@ -167,6 +167,8 @@ fn the_parameters_of_a_contact_in_one_pass() {
         ";Q=0.7;EXPIRES=60;+SIP.Instance=\"<urn:\\uuid:0>\";Reg-ID=1",
         ";q=0.7;q=0.1;expires=1;expires=2;reg-id=3;reg-id=x",
         ";q=x;expires=-1;reg-id=0;+sip.instance",
+        ";+sip.instance;+sip.instance=\"<x>\"",
+        ";+sip.instance=\"<x>\";+sip.instance=\"<y>\"",
         ";q;expires;reg-id",
         ";expires=99999999999",
         ";x=\"q=1;expires=5\"",
