@@ -207,6 +207,8 @@ pub(crate) struct Calling {
     pub(super) seen: Vec<String>,
     /// The first Route is that of a proxy a 305 has sent us through.
     pub(super) through: bool,
+    /// The Route as it was before a redirection to a SIPS URI made it secure.
+    pub(super) plain_routes: Option<String>,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
     /// What answers the offer in that 2xx if the host does not.
@@ -320,6 +322,7 @@ impl UserAgentCore {
             targets: VecDeque::new(),
             seen: Vec::new(),
             through: false,
+            plain_routes: None,
             cseq: 0,
             refusal: None,
             prack_by_host: invite.prack_by_host,
@@ -911,4 +914,4 @@ impl Fields {
     }
 }
 
-wire!(struct Calling { oa, contact, timer, longer, targets, seen, through, cseq, refusal, prack_by_host, hung_up } pin { pin });
+wire!(struct Calling { oa, contact, timer, longer, targets, seen, through, plain_routes, cseq, refusal, prack_by_host, hung_up } pin { pin });

@@ -120,10 +120,15 @@ fn secure_target(calling: &mut Calling, request: &mut Message) -> Result<(), sip
     let secure = request.request_uri_bytes().is_some_and(is_sips);
     if secure {
         if let Some(routes) = request.field(Header::Route).and_then(|routes| core::str::from_utf8(routes).ok()) {
-            if let Some(routes) = secure_routes(routes) {
-                request.set(Header::Route, routes)?;
+            if let Some(secured) = secure_routes(routes) {
+                let before = String::from(routes);
+                request.set(Header::Route, secured)?;
+                calling.plain_routes = Some(before);
             }
         }
+    } else if let Some(routes) = calling.plain_routes.take() {
+        // The target before it was secure, and the way there; this one has the way that the host gave.
+        request.set(Header::Route, routes)?;
     }
     let top = request.field(Header::Route).and_then(|routes| core::str::from_utf8(routes).ok());
     let contact = schemed(&calling.contact, secure || top.is_some_and(is_sips_value));

@@ -196,6 +196,36 @@ fn a_redirection_may_be_to_more_security_and_not_to_less() {
     world.finish();
 }
 
+/// Of several targets each has the way and the Contact of its own scheme, whatever the one before it had.
+#[test]
+fn a_target_behind_a_secure_one_has_the_route_the_host_gave() {
+    let mut world = World::new(7);
+    let (alice, raw) = phone(&mut world, |config| config.redirect = Redirect::Follow(5));
+    let who = origin(1).route("<sip:192.0.2.2;lr>").route("<sip:far.example.com;lr>");
+    let call = world.invite(alice, Invite::new(who, "sip:2@192.0.2.2").body(offer()));
+    let plain = ("<sip:192.0.2.2;lr>, <sip:far.example.com;lr>", "<sip:1@192.0.2.1>");
+    let secure = ("<sips:192.0.2.2;lr>, <sips:far.example.com;lr>", "<sips:1@192.0.2.1>");
+    let targets =
+        "<sips:3@192.0.2.2>;q=0.9, <sip:4@192.0.2.2>;q=0.8, <sips:5@192.0.2.2>;q=0.7, <sip:6@192.0.2.2>;q=0.6";
+    for (uri, (route, contact), code) in [
+        ("sip:2@192.0.2.2", plain, 302),
+        ("sips:3@192.0.2.2", secure, 404),
+        ("sip:4@192.0.2.2", plain, 404),
+        ("sips:5@192.0.2.2", secure, 404),
+        ("sip:6@192.0.2.2", plain, 404),
+    ] {
+        let (tx, request) = world.request_at(raw);
+        assert_eq!((uri_of(&request), &*field(&request, Header::Route)), (uri, route));
+        assert_eq!(field(&request, Header::Contact), contact);
+        world.respond(raw, tx, &request, code, |builder| match code {
+            302 => builder.header(Header::Contact, targets),
+            _ => builder,
+        });
+    }
+    assert_eq!(world.end_of(alice, call), EndCause::PeerRejected(status(404)));
+    world.finish();
+}
+
 //= https://www.rfc-editor.org/rfc/rfc5630#section-5.1.1.3
 //= type=test
 //# If that initial dialog was
