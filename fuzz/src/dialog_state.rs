@@ -10,7 +10,9 @@ pub fn run(data: &[u8]) {
     let mut agent = UserAgent::new(Default::default(), config.into(), [1; 32]);
     let (core, endpoint) = agent.parts();
     let Ok(flow) = endpoint.bind(Transport::Udp, ([192, 0, 2, 1], 5060).into()) else { return };
-    let mut state = b"sip-dialog\x02".to_vec();
+    // The name and version that exports of today have: others are refused for that alone.
+    let mut state = core.export(Instant::ZERO);
+    state.truncate(b"sip-dialog".len() + 1);
     state.extend_from_slice(data);
     if core.import(endpoint, Instant::ZERO, &state, |_| Some(flow)).is_err() {
         assert!(core.is_idle(), "what is refused changes nothing");
