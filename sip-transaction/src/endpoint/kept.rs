@@ -5,8 +5,9 @@
 use crate::wire::Response;
 use bytes::{Bytes, BytesMut};
 
-/// The smallest block and the largest.
-const BLOCK: (usize, usize) = (4096, 1 << 20);
+/// The smallest block and the largest. Allocators get larger pieces from the system, page by page, and give them back at once: each
+/// block would cost as many page faults as it has pages.
+const BLOCK: (usize, usize) = (4096, 1 << 16);
 /// What a block has for each live transaction: a fraction of what the transaction takes.
 const SHARE: usize = 128;
 
