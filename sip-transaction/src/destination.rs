@@ -82,6 +82,8 @@ pub(crate) struct Wanted {
     pub(crate) port: Option<u16>,
     pub(crate) transport: Option<Transport>,
     pub(crate) secure: bool,
+    /// How far a request to a multicast group may go, if the URI says so.
+    pub(crate) ttl: Option<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,11 +117,15 @@ impl Wanted {
         if secure && transport.is_some_and(|t| !t.is_secure()) {
             return Err(SendErrorKind::Insecure);
         }
-        let host = match uri.maddr().map_err(|_| SendErrorKind::NoTarget)? {
-            Some(maddr) => maddr,
-            None => uri.host(),
-        };
-        Ok(Wanted { host: WantedHost::of(host)?, port: uri.port(), transport, secure })
+        let maddr = uri.maddr().map_err(|_| SendErrorKind::NoTarget)?;
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+        //# The ttl parameter determines the time-to-live value of the UDP
+        //# multicast packet and MUST only be used if maddr is a multicast
+        //# address and the transport protocol is UDP.
+        let group = maddr.and_then(|maddr| maddr.ip()).is_some_and(|ip| ip.is_multicast());
+        let ttl = if group { uri.ttl().ok().flatten() } else { None };
+        let host = WantedHost::of(maddr.unwrap_or(uri.host()))?;
+        Ok(Wanted { host, port: uri.port(), transport, secure, ttl })
     }
 
     /// RFC 3261 section 8.1.2: the topmost Route if there is one, else the Request-URI.
@@ -171,30 +177,6 @@ impl Wanted {
         match (&self.host, self.port, self.transport) {
             (WantedHost::Name(_), None, None) => config.transports().iter().any(|t| !self.secure || t.is_secure()),
             (.., transport) => config.supports(transport.unwrap_or(usual)),
-        }
-    }
-
-    /// Whether it is a multicast group.
-    pub(crate) fn is_group(&self) -> bool {
-        matches!(self.host, WantedHost::Ip(ip) if ip.is_multicast())
-    }
-
-    /// How far a request to the group that `uri` names may go, if it says so.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
-    //# The ttl parameter determines the time-to-live value of the UDP
-    //# multicast packet and MUST only be used if maddr is a multicast
-    //# address and the transport protocol is UDP.
-    pub(crate) fn ttl_of(uri: &Uri<'_>) -> Option<u8> {
-        let uri = uri.as_sip()?;
-        let group = uri.maddr().ok()??.ip().filter(IpAddr::is_multicast);
-        group.and_then(|_| uri.ttl().ok()?)
-    }
-
-    /// The same of a message's topmost Route, or of its Request-URI if there is none.
-    pub(crate) fn ttl_of_message(message: &Message) -> Option<u8> {
-        match message.routes().next() {
-            Some(route) => Wanted::ttl_of(&route.ok()?.uri().ok()?),
-            None => Wanted::ttl_of(&message.request_uri()?.ok()?),
         }
     }
 }

@@ -30,8 +30,7 @@ pub(super) const SEND_TOKEN: u64 = 1 << 63;
 enum Plan {
     Flow(FlowId, SocketAddr),
     Targets(VecDeque<Target>),
-    /// With the TTL the URI asks for, if it names a multicast group.
-    Locate(Wanted, Option<u8>),
+    Locate(Wanted),
 }
 
 impl Endpoint {
@@ -198,9 +197,9 @@ impl Endpoint {
                 self.launch_or_wait(key.index(), message);
             }
             Plan::Targets(targets) => self.begin(key.index(), message, targets),
-            Plan::Locate(wanted, ttl) => {
+            Plan::Locate(wanted) => {
                 if let Some(tx) = self.txs.at_mut(key.index()) {
-                    tx.ttl = ttl;
+                    tx.ttl = wanted.ttl;
                 }
                 match self.locate(key.index(), &wanted) {
                     Located::Now(targets) => self.begin(key.index(), message, targets),
@@ -216,7 +215,7 @@ impl Endpoint {
     }
 
     fn plan(&self, message: &Message, to: To) -> Result<Plan, SendErrorKind> {
-        let (wanted, ttl) = match to {
+        let wanted = match to {
             To::Flow(flow, remote) => {
                 let on = self.flows.get(flow).ok_or(SendErrorKind::UnknownFlow(flow))?;
                 let remote = match (on.state, remote) {
@@ -234,19 +233,13 @@ impl Endpoint {
                     Ok(Plan::Targets(targets.into()))
                 };
             }
-            To::Route => {
-                let wanted = Wanted::of_message(message)?;
-                let ttl = if wanted.is_group() { Wanted::ttl_of_message(message) } else { None };
-                (wanted, ttl)
-            }
+            To::Route => Wanted::of_message(message)?,
             To::NextHop(uri) => {
                 let uri = sip_message::Uri::parse(uri.as_bytes()).map_err(|_| SendErrorKind::NoTarget)?;
-                let wanted = Wanted::of(&uri)?;
-                let ttl = if wanted.is_group() { Wanted::ttl_of(&uri) } else { None };
-                (wanted, ttl)
+                Wanted::of(&uri)?
             }
         };
-        if wanted.has_transport(&self.config) { Ok(Plan::Locate(wanted, ttl)) } else { Err(SendErrorKind::NoTransport) }
+        if wanted.has_transport(&self.config) { Ok(Plan::Locate(wanted)) } else { Err(SendErrorKind::NoTransport) }
     }
 
     /// Tries the first of `targets`.

@@ -334,7 +334,8 @@ fn read_wanted(input: &mut Reader<'_>) -> Option<Wanted> {
     };
     let port = input.option(Reader::u16)?;
     let transport = input.option(Reader::transport)?;
-    Some(Wanted { host, port, transport, secure: input.bool()? })
+    // Groups are numeric, and what is numeric waits for no answer.
+    Some(Wanted { host, port, transport, secure: input.bool()?, ttl: None })
 }
 
 /// The timers a transaction can have, by their code.

@@ -800,7 +800,8 @@ impl Endpoint {
             let transport = tx.transport;
             if let Ok((host, port)) = via.sent_by() {
                 if let Ok(host) = WantedHost::of(host) {
-                    let wanted = Wanted { host, port, transport: Some(transport), secure: transport.is_secure() };
+                    let wanted =
+                        Wanted { host, port, transport: Some(transport), secure: transport.is_secure(), ttl: None };
                     match self.locate(index, &wanted) {
                         Located::Later => return,
                         Located::Now(targets) => return self.response_located(index, targets),

@@ -88,7 +88,7 @@ impl Search {
     }
 
     pub(super) fn evaluate(&self, config: &EndpointConfig, cache: &Cache, now: Instant) -> Outcome<Vec<Target>> {
-        let Wanted { host, port, transport, secure } = &self.wanted;
+        let Wanted { host, port, transport, secure, .. } = &self.wanted;
         //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
         //# Otherwise, if no transport protocol is specified, but the TARGET is a
         //# numeric IP address, the client SHOULD use UDP for a SIP URI, and TCP
