@@ -219,6 +219,13 @@ pub(crate) fn plain_text_end(v: &[u8], from: usize) -> usize {
     v.len()
 }
 
+/// The number that eight hexadecimal digits in any case say; `None` if these are not eight.
+#[inline]
+pub(crate) fn eight_hex(v: &[u8]) -> Option<u32> {
+    let digits: &[u8; 8] = v.try_into().ok()?;
+    digits.iter().try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
+}
+
 /// Whether `v` is hexadecimal digits or nothing. Eight in a turn: all texts of digests have that many or a multiple of it.
 #[inline]
 pub(crate) fn all_hex(v: &[u8]) -> bool {

@@ -260,8 +260,7 @@ impl NonceCount {
 
     /// The count that a received `nc` says, in any case; `None` if it is not eight hexadecimal digits.
     pub fn parse(nc: &[u8]) -> Option<u32> {
-        let digits: &[u8; 8] = nc.try_into().ok()?;
-        digits.iter().try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
+        scan::eight_hex(nc)
     }
 
     /// The eight digits.

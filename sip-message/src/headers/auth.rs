@@ -674,8 +674,7 @@ impl<'a> Credentials<'a> {
 //# For historical reasons, the nc value MUST be exactly 8 hexadecimal
 //# digits.
 fn nonce_count(v: &[u8]) -> Option<u32> {
-    let digits: &[u8; 8] = v.try_into().ok()?;
-    digits.iter().try_fold(0, |n, &b| Some(n << 4 | char::from(b).to_digit(16)?))
+    scan::eight_hex(v)
 }
 
 impl Check for Credentials<'_> {
