@@ -190,6 +190,9 @@ pub struct Limits {
     /// Early dialogs of one call that a forking proxy may make. A provisional response of another is told without its dialog; a 2xx of
     /// another makes the call, as that of any.
     pub forks: usize,
+    /// Dialogs whose call has ended, remembered for 64*T1: for a PRACK that comes after the final response (RFC 3262 section 3), and to decline
+    /// an INVITE that is to replace what is over (RFC 3891 section 3). At the limit the oldest is forgotten.
+    pub past_dialogs: usize,
     /// Reliable provisional responses waiting for the PRACK of the one before.
     pub reliable_queue: usize,
     /// How often a request is sent again with credentials before the answer is taken for good.
@@ -209,6 +212,7 @@ impl Default for Limits {
             subscriptions: Some(500_000),
             requests: Some(100_000),
             forks: 20,
+            past_dialogs: 10_000,
             reliable_queue: 8,
             auth_rounds: 3,
             glare_rounds: 5,

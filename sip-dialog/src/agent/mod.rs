@@ -24,6 +24,7 @@ use sip_transaction::cores::{HashKey, Id as _, IdHash, Key, Slab};
 use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Outcome, Path, ServerTxId, Transport};
 
 use crate::auth::Keyring;
+use crate::call::past::PastDialogs;
 use crate::call::{Call, Entry};
 use crate::config::{Serves, UserAgentConfig};
 use crate::deadlines::{Deadline, Deadlines};
@@ -81,6 +82,7 @@ pub struct UserAgentCore {
     pub(crate) merged: IdMap<u64, ServerTxId>,
     pub(crate) flows: BTreeMap<(FlowId, Bound), ()>,
     pub(crate) deadlines: Deadlines,
+    pub(crate) past: PastDialogs,
     pub(crate) events: VecDeque<Event>,
     pub(crate) keyring: Keyring,
     pub(crate) parked: BTreeMap<Owner, Parked>,
@@ -199,6 +201,7 @@ impl UserAgentCore {
             merged: IdMap::default(),
             flows: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            past: PastDialogs::default(),
             events: VecDeque::new(),
             keyring: Keyring::default(),
             parked: BTreeMap::new(),
@@ -283,6 +286,7 @@ impl UserAgentCore {
             let Some(deadline) = self.deadlines.pop(self.now) else { break };
             self.on_deadline(ep, deadline);
         }
+        self.past.forget(self.now);
     }
 
     /// The next event; `None` when there is none.
@@ -298,10 +302,11 @@ impl UserAgentCore {
         if !self.events.is_empty() {
             return Some(self.now);
         }
-        self.deadlines.next()
+        self.deadlines.next().into_iter().chain(self.past.next()).min()
     }
 
-    /// Whether nothing is left of anything: no call, dialog, registration, subscription, request, transaction, deadline or event.
+    /// Whether nothing is left of anything: no call, dialog, registration, subscription, request, transaction, deadline or event, and
+    /// nothing remembered of dialogs that are over ([`Limits::past_dialogs`](crate::Limits::past_dialogs)).
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
             && self.dialogs.is_empty()
@@ -316,6 +321,7 @@ impl UserAgentCore {
             && self.merged.is_empty()
             && self.flows.is_empty()
             && self.deadlines.is_empty()
+            && self.past.len() == 0
             && self.events.is_empty()
             && self.parked.is_empty()
     }
@@ -336,6 +342,7 @@ impl UserAgentCore {
             ("merged", self.merged.len()),
             ("flows", self.flows.len()),
             ("deadlines", usize::from(!self.deadlines.is_empty())),
+            ("past dialogs", self.past.len()),
             ("events", self.events.len()),
             ("parked", self.parked.len()),
         ];
@@ -476,7 +483,9 @@ impl UserAgentCore {
         }
         let Ok(to) = message.to() else { return false };
         if let Ok(Some(tag)) = to.tag() {
-            return self.dialog_of(message).is_some() || self.subscribing.contains_key(tag);
+            return self.dialog_of(message).is_some()
+                || self.subscribing.contains_key(tag)
+                || self.awaits_late(message);
         }
         match &self.config.serves {
             Serves::Everything => true,

@@ -190,10 +190,7 @@ impl UserAgentCore {
                 //# If the BYE does not match an existing dialog, the UAS core SHOULD
                 //# generate a 481 (Call/Transaction Does Not Exist) response and pass that
                 //# to the server transaction.
-                //= https://www.rfc-editor.org/rfc/rfc3262#section-3
-                //# If a PRACK request is received by the UA core that does not match any
-                //# unacknowledged reliable provisional response, the UAS MUST respond to
-                //# the PRACK with a 481 response.
+                None if method == Method::Prack => self.on_late_prack(ep, tx, message),
                 None => self.reply(ep, tx, &message, status(481)),
             }
             return;
@@ -367,7 +364,8 @@ impl UserAgentCore {
         let ringing = call.and_then(|call| self.calls.get(call)).and_then(|found| found.ringing.as_ref());
         let terminated = ringing.is_some_and(|ringing| ringing.terminated);
         // After that a PRACK may still come for what was sent before (RFC 3262 section 3).
-        if (dying && method != Method::Bye || terminated && method != Method::Prack) && !beside {
+        let late = method == Method::Prack;
+        if (dying && method != Method::Bye || terminated) && !late && !beside {
             return self.reply(ep, tx, &message, status(481));
         }
         match (method, call) {
@@ -380,7 +378,8 @@ impl UserAgentCore {
             (Method::Notify, _) => self.on_notify(ep, tx, dialog, message),
             (Method::Refer, _) => self.on_refer(ep, tx, path, Some(dialog), message),
             (Method::Options, _) => self.on_options(ep, tx, message),
-            (Method::Invite | Method::Update | Method::Prack | Method::Info, None) => {
+            (Method::Prack, None) => self.on_late_prack(ep, tx, message),
+            (Method::Invite | Method::Update | Method::Info, None) => {
                 self.reply(ep, tx, &message, status(481));
             }
             (method, call) if is_standalone(method) => self.on_standalone(ep, tx, message, call),

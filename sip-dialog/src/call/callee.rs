@@ -139,13 +139,26 @@ fn named(
     from_tag: &str,
     early_only: bool,
 ) -> Result<CallHandle, StatusCode> {
-    let dialog = core.find_dialog(call_id.as_bytes(), to_tag.as_bytes(), from_tag.as_bytes()).ok_or(status(481))?;
-    let entry = core.dialogs.get(dialog).ok_or(status(481))?;
+    let dialog = core.find_dialog(call_id.as_bytes(), to_tag.as_bytes(), from_tag.as_bytes());
+    let entry = dialog.and_then(|dialog| core.dialogs.get(dialog));
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    //# If the Replaces header field matches a dialog which has already
+    //# terminated, the UA SHOULD decline the request with a 603 Declined
+    //# response.
+    // One that is being ended here is not wanted any more, either.
+    let call = entry.and_then(|entry| entry.call);
+    let ending = call.and_then(|call| core.calls.get(call)).is_some_and(|found| found.ending.is_some());
+    if ending || call.is_none() && core.is_past(call_id, to_tag, from_tag) {
+        return Err(status(603));
+    }
     //= https://www.rfc-editor.org/rfc/rfc3891#section-3
     //# Likewise, if the Replaces header field matches a dialog which was not
     //# created with an INVITE, the UAS MUST reject the request with a 481
     //# response.
-    let call = entry.call.ok_or(status(481))?;
+    //= https://www.rfc-editor.org/rfc/rfc3891#section-3
+    //# If no match is found, the UAS rejects the INVITE and returns a 481
+    //# Call/Transaction Does Not Exist response.
+    let call = call.ok_or(status(481))?;
     let found = core.calls.get(call).ok_or(status(481))?;
     let early = !found.accepted;
     if early_only && !early {
@@ -690,12 +703,16 @@ impl UserAgentCore {
             return;
         }
         found.server = None;
-        let farewell = found.ringing.take().and_then(|ringing| ringing.farewell);
+        let ringing = found.ringing.take();
         found.state = CallState::Confirmed;
         let ending = found.ending;
         // A re-INVITE may have overtaken it: the offer that is pending then is that one's.
         let overtaken = found.unacked.is_some() || found.asked.is_some();
         let _ = ep.acknowledge(self.now, tx);
+        // The ACK may have overtaken a PRACK.
+        if let Some(unpracked) = ringing.as_ref().and_then(|ringing| self.unpracked_of(ringing, dialog)) {
+            self.remember(ep, dialog, Some(unpracked));
+        }
         let session = self.dialogs.get_mut(dialog).filter(|_| !overtaken).and_then(|entry| {
             let session = entry.read_session(Place::Ack, &message);
             // An answer that is due and not there: the offer lapses.
@@ -705,6 +722,7 @@ impl UserAgentCore {
         self.call_event(call, CallEvent::Confirmed { message: Some(message), session });
         self.take_hold(call, dialog);
         if let Some(cause) = ending {
+            let farewell = ringing.and_then(|ringing| ringing.farewell);
             let _ = self.finish_call_with(ep, call, cause, farewell.map_or_else(Reply::new, |reply| *reply));
         }
         self.tell_move(ep, call);

@@ -512,6 +512,7 @@ impl UserAgentCore {
     pub(crate) fn drop_early(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId) {
         self.note_gone(call, dialog);
         self.leave_fork(ep, call, dialog);
+        self.remember(ep, dialog, None);
         self.release_dialog(dialog, call);
     }
 
@@ -523,6 +524,7 @@ impl UserAgentCore {
         let early = self.calls.get_mut(call).map(|found| core::mem::take(&mut found.early)).unwrap_or_default();
         for dialog in early {
             self.leave_fork(ep, call, dialog);
+            self.remember(ep, dialog, None);
             self.release_dialog(dialog, call);
         }
     }

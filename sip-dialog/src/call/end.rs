@@ -119,6 +119,7 @@ impl UserAgentCore {
         self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog))?;
         self.note_gone(call, dialog);
         self.leave_fork(ep, call, dialog);
+        self.remember(ep, dialog, None);
         let Some(entry) = self.dialogs.get_mut(dialog) else { return Ok(()) };
         entry.dying = true;
         entry.call = None;

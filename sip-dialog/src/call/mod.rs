@@ -9,7 +9,7 @@
 //!                         └─ reject, CANCEL, no PRACK ─► ended
 //! ```
 //! This module owns what both sides share; `caller` and `callee` begin calls, `change` changes them, `asked` lets the peer do so, and
-//! `hold`, `prack`, `info`, `redirect` and `end` do what their names say.
+//! `hold`, `prack`, `info`, `redirect` and `end` do what their names say; `past` knows what is over.
 
 pub(crate) mod asked;
 pub(crate) mod callee;
@@ -18,6 +18,7 @@ pub(crate) mod change;
 pub(crate) mod end;
 pub(crate) mod hold;
 pub(crate) mod info;
+pub(crate) mod past;
 pub(crate) mod prack;
 pub(crate) mod redirect;
 pub(crate) mod survive;
@@ -492,7 +493,14 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
         //# It is RECOMMENDED that a 487 (Request Terminated) response be generated
         //# to those pending requests.
-        if let (Some(tx), Some(ringing)) = (found.server, found.ringing.take()) {
+        let ringing = found.ringing.take();
+        let unpracked = match (&ringing, found.dialog) {
+            (Some(ringing), Some(dialog)) => self.unpracked_of(ringing, dialog),
+            _ => None,
+        };
+        // Of a dialog that nothing told the caller about there is nothing to remember.
+        let known = found.accepted || ringing.as_ref().is_none_or(|ringing| ringing.has_progress());
+        if let (Some(tx), Some(ringing)) = (found.server, ringing) {
             if matches!(found.state, CallState::Ringing | CallState::Accepting) && !ringing.answered {
                 self.reply(ep, tx, &ringing.request, status(487));
             }
@@ -503,9 +511,13 @@ impl UserAgentCore {
             self.serve(asked.tx, crate::agent::server::Served::Done);
         }
         for dialog in core::mem::take(&mut found.early) {
+            self.remember(ep, dialog, None);
             self.release_dialog(dialog, call);
         }
         if let Some(dialog) = found.dialog {
+            if known {
+                self.remember(ep, dialog, unpracked);
+            }
             self.release_dialog(dialog, call);
         }
         if let Some(report) = found.report {

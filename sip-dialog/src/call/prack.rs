@@ -372,7 +372,7 @@ impl UserAgentCore {
         //# If a PRACK request is received by the UA core that does not match any
         //# unacknowledged reliable provisional response, the UAS MUST respond to
         //# the PRACK with a 481 response.
-        if matches(self).is_none() {
+        if matches(self).is_none() && self.take_late(&message).is_none() {
             return self.reply(ep, tx, &message, status(481));
         }
         let mut session = None;

@@ -20,6 +20,7 @@ mod form;
 mod hold;
 mod info;
 mod notify;
+mod past;
 mod persist;
 mod races;
 mod random;
