@@ -39,6 +39,9 @@ pub enum InputError {
     /// A response whose topmost Via is not this endpoint's.
     #[error("a response whose topmost Via is not ours")]
     NotOurs,
+    /// A response with more than one Via value to a request of this endpoint's own, which had one (RFC 3261 section 8.1.3.3).
+    #[error("a response with Vias its request did not have")]
+    Misrouted,
     /// A response that belongs to no transaction.
     #[error("a response that belongs to no transaction")]
     Stray,

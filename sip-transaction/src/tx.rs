@@ -63,6 +63,9 @@ impl Flags {
     /// Server: where the response goes by DNS has been asked for.
     pub(crate) const ASKED: u16 = 512;
 
+    /// Client: the request is this endpoint's own, with no Via but the one put on here.
+    pub(crate) const ORIGIN: u16 = 1024;
+
     pub(crate) fn has(self, flag: u16) -> bool {
         self.0 & flag != 0
     }

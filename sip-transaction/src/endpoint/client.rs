@@ -362,6 +362,9 @@ impl Endpoint {
             alias: self.config.alias && on.outgoing && on.transport == Transport::Tls,
         };
         let bytes = wire::request(message, &via);
+        if !message.has(Header::Via) {
+            tx.flags.set(Flags::ORIGIN);
+        }
         tx.transport = on.transport;
         tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(via.ttl);
         let method = message.method().unwrap_or(Method::Invite);
@@ -530,6 +533,14 @@ impl Endpoint {
             //# transaction state machine.
             return Err(InputError::Stray);
         };
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.3
+        //# If more than one Via header field value is present in a response, the
+        //# UAC SHOULD discard the message.
+        // A proxy's request had the Vias of others, too, and so has its response.
+        let origin = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::ORIGIN));
+        if origin && has_more_vias(&message) {
+            return Err(InputError::Misrouted);
+        }
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.9
         //# If there is a match, the response MUST be passed to that transaction.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
@@ -782,6 +793,13 @@ impl Endpoint {
         let Some(message) = tx.more.as_mut().and_then(|more| more.unsent.take()) else { return };
         self.begin(index, *message, targets);
     }
+}
+
+/// Whether a message has more than one Via value, in one field or in several.
+fn has_more_vias(message: &Message) -> bool {
+    let mut fields = message.fields(Header::Via);
+    let listed = fields.next().is_some_and(|field| memchr::memchr(b',', field).is_some());
+    fields.next().is_some() || listed && message.vias().nth(1).is_some()
 }
 
 fn check_request(message: &Message) -> Result<Method<'_>, SendErrorKind> {

@@ -627,3 +627,48 @@ fn the_endpoints_own_responses_tell_where_the_request_came_from_as_the_request_i
         assert!(!via.contains("rport") || said.rport() == Ok(Some(Some(6000))), "{via}");
     }
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.3
+//= type=test
+//# If more than one Via header field value is present in a response, the
+//# UAC SHOULD discard the message.
+#[test]
+fn a_response_with_more_vias_than_one_is_for_a_proxy() {
+    let mut alice = Endpoint::new(EndpointConfig::default().into(), [1; 32]);
+    let flow = alice.bind(Transport::Udp, "192.0.2.1:5060".parse().unwrap()).unwrap();
+    let remote = "192.0.2.2:5060".parse().unwrap();
+    let via = "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx";
+    for forwarded in [false, true] {
+        for method in [Method::Options, Method::Invite] {
+            let mut message = request(method);
+            if forwarded {
+                message.push(Header::Via, via).unwrap();
+            }
+            alice.request(ms(0), message, Destination::route()).unwrap();
+            let sent = Message::parse(alice.poll_transmit().unwrap().bytes).unwrap();
+            let top = core::str::from_utf8(sent.field(Header::Via).unwrap()).unwrap().to_owned();
+            let response = |status: &str, vias: &str| {
+                let whole = String::from_utf8(crate::common::response(&sent, 200).to_bytes().to_vec()).unwrap();
+                let (_, rest) = whole.split_once("\r\n").unwrap();
+                let rest: Vec<_> = rest.split_inclusive("\r\n").filter(|line| !line.starts_with("Via")).collect();
+                format!("SIP/2.0 {status} X\r\nVia: {vias}\r\n{}", rest.concat())
+            };
+            let mut give = |text: String| {
+                let taken = alice.handle_input(ms(1), Input::Datagram { flow, remote, bytes: text.as_bytes() });
+                let told =
+                    std::iter::from_fn(|| alice.poll_event()).any(|event| matches!(event, Event::Response { .. }));
+                (taken, told)
+            };
+            let (dropped, taken) = ((Err(InputError::Misrouted), false), (Ok(()), true));
+            let expected = if forwarded { &taken } else { &dropped };
+            assert_eq!(&give(response("180", &format!("{top}, {via}"))), expected);
+            assert_eq!(&give(response("180", &format!("{top}\r\nv: {via}"))), expected);
+            // A comma does not always make two of one.
+            assert_eq!(give(response("180", &format!("{top};x=\", {via}\""))), taken);
+            assert_eq!(&give(response("200", &format!("{top}, {via}"))), expected);
+            if !forwarded {
+                assert_eq!(give(response("200", &top)), taken, "the transaction still waits for its response");
+            }
+        }
+    }
+}
