@@ -1,12 +1,11 @@
 //! Connections over TCP and TLS, opened as an endpoint asks for them. Owns none of them afterwards.
 
-use crate::server_name;
+use crate::{Connector, server_name};
 use sip_transaction::{CloseCause, Transport};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// A connection that is open.
@@ -37,7 +36,7 @@ pub async fn open(
     transport: Transport,
     remote: SocketAddr,
     name: &str,
-    connector: impl FnOnce() -> Result<TlsConnector, String>,
+    connector: impl FnOnce() -> Result<Connector, String>,
     patience: Duration,
 ) -> Result<(SocketAddr, Opened), Failed> {
     let failed = |cause, why| Failed { cause, why };
@@ -53,7 +52,7 @@ pub async fn open(
     let untrusted = |why| failed(CloseCause::Untrusted, format!("TLS with {name:?} at {remote}: {why}"));
     let server_name = server_name(name).ok_or_else(|| untrusted("no certificate can name it".into()))?;
     let connector = connector().map_err(untrusted)?;
-    let connected = timeout(patience, connector.connect(server_name, stream)).await.map_err(late)?;
+    let connected = timeout(patience, connector.over(transport).connect(server_name, stream)).await.map_err(late)?;
     Ok((local, Opened::Secure(connected.map_err(|error| untrusted(error.to_string()))?.into())))
 }
 

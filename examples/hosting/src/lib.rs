@@ -7,7 +7,7 @@ mod tls;
 
 pub use connect::{Failed, Opened, open};
 pub use dns::resolve;
-pub use tls::{certificates, connector, provider, random_seed, server_name};
+pub use tls::{Connector, certificates, connector, provider, random_seed, server_name};
 
 use std::future::poll_fn;
 use std::pin::pin;

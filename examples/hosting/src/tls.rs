@@ -1,13 +1,18 @@
 //! TLS toward servers: whom to trust, and whom to find behind a connection. Also the randomness of the library that does it.
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use sip_transaction::Transport;
+use sip_transaction::names::{CertificateName, identifies};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
+use webpki::EndEntityCert;
 
 /// Where Linux distributions keep the authorities that are trusted.
 const SYSTEM_AUTHORITIES: [&str; 3] =
@@ -24,12 +29,90 @@ pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String>
     if list.is_empty() { Err(format!("{}: no certificate in it", file.display())) } else { Ok(list) }
 }
 
+/// What opens connections that carry SIP over TLS, and those that carry WebSocket.
+#[derive(Clone)]
+pub struct Connector {
+    sip: TlsConnector,
+    web: TlsConnector,
+}
+
+impl Connector {
+    /// For connections of this transport: the names in certificates of servers over TLS are those of SIP domains, of servers over WSS those of the
+    /// web.
+    pub fn over(&self, transport: Transport) -> &TlsConnector {
+        if transport == Transport::Wss { &self.web } else { &self.sip }
+    }
+}
+
+/// Takes certificates that identify the SIP domain they are to be of (RFC 5922).
+#[derive(Debug)]
+struct SipDomains {
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+    web: Arc<WebPkiServerVerifier>,
+}
+
+impl ServerCertVerifier for SipDomains {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // Who is addressed by a number is no domain.
+        let ServerName::DnsName(domain) = server_name else {
+            return self.web.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        };
+        //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
+        //# Implementations (both clients and server) MUST determine the validity of
+        //# a certificate by following the procedures described in RFC 5280 [6].
+        let cert = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, intermediates, now, algorithms)?;
+        let cert = EndEntityCert::try_from(end_entity).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+        let uris = cert.valid_uri_names().map(CertificateName::Uri);
+        let names: Vec<_> = uris.chain(cert.valid_dns_names().map(CertificateName::Dns)).collect();
+        //= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+        //# If the server is not authenticated, the client MUST close the
+        //# connection immediately.
+        if identifies(domain.as_ref(), &names) {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(CertificateError::NotValidForName.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.web.verify_tls12_signature(message, cert, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.web.verify_tls13_signature(message, cert, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.web.supported_verify_schemes()
+    }
+}
+
 /// What opens connections to servers whose certificates these authorities have signed, or those that the system trusts.
 ///
 /// # Errors
 ///
 /// In words: there are no authorities, or they cannot be read.
-pub fn connector(authorities: Option<&Path>) -> Result<TlsConnector, String> {
+pub fn connector(authorities: Option<&Path>) -> Result<Connector, String> {
     let file = match authorities {
         Some(file) => file,
         None => {
@@ -39,12 +122,17 @@ pub fn connector(authorities: Option<&Path>) -> Result<TlsConnector, String> {
     };
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates(file)?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider())
+    let (roots, provider) = (Arc::new(roots), provider());
+    let web = WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone())
         .build()
         .map_err(|error| format!("{}: {error}", file.display()))?;
-    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| error.to_string())?;
-    Ok(Arc::new(builder.with_webpki_verifier(verifier).with_no_client_auth()).into())
+    let config = |verifier| {
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let builder = builder.map_err(|error| error.to_string())?.dangerous();
+        Ok::<_, String>(Arc::new(builder.with_custom_certificate_verifier(verifier).with_no_client_auth()))
+    };
+    let sip = Arc::new(SipDomains { roots, provider: provider.clone(), web: web.clone() });
+    Ok(Connector { sip: config(sip)?.into(), web: config(web)?.into() })
 }
 
 /// The cryptography of both sides.
@@ -81,6 +169,66 @@ mod tests {
         std::fs::write(&empty, "nothing").unwrap();
         assert!(connector(Some(&empty)).map(drop).unwrap_err().ends_with("no certificate in it"));
         std::fs::remove_file(&empty).unwrap();
+    }
+
+    fn data(file: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file)
+    }
+
+    /// Whether a server with this certificate is taken for `name`.
+    async fn takes(certificate: &str, transport: Transport, name: &str) -> bool {
+        let key = rustls::pki_types::PrivateKeyDer::from_pem_file(data("key.pem")).unwrap();
+        let server = rustls::ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(certificates(&data(certificate)).unwrap(), key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let connector = connector(Some(&data("ca.pem"))).unwrap();
+        let connecting = connector.over(transport).connect(server_name(name).unwrap(), ours);
+        let (connected, accepted) = tokio::join!(connecting, acceptor.accept(theirs));
+        assert_eq!(connected.is_ok(), accepted.is_ok());
+        connected.is_ok()
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.2
+    //= type=test
+    //# Implementations MUST NOT match any form of wildcard, such as a
+    //# leading "." or "*." with any other DNS label or sequence of
+    //# labels.
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.1
+    //= type=test
+    //# Implementations (both clients and server) MUST determine the validity of
+    //# a certificate by following the procedures described in RFC 5280 [6].
+    //= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
+    //= type=test
+    //# If the server is not authenticated, the client MUST close the
+    //# connection immediately.
+    #[tokio::test]
+    async fn a_certificate_is_that_of_the_sip_domain_it_names() {
+        use Transport::{Tls, Wss};
+        for (certificate, transport, name, good) in [
+            ("wildcard.pem", Tls, "example.com", true),
+            ("wildcard.pem", Tls, "EXAMPLE.com", true),
+            ("wildcard.pem", Tls, "sip.example.com", false),
+            ("wildcard.pem", Wss, "sip.example.com", true),
+            // Where a URI names the domain, names of hosts do not count.
+            ("uri.pem", Tls, "example.com", true),
+            ("uri.pem", Tls, "www.example.com", false),
+            ("uri.pem", Wss, "www.example.com", true),
+            ("uri.pem", Wss, "example.com", false),
+            ("address.pem", Tls, "192.0.2.1", true),
+            ("address.pem", Tls, "192.0.2.2", false),
+            ("address.pem", Tls, "example.com", false),
+        ] {
+            assert_eq!(takes(certificate, transport, name).await, good, "{certificate} over {transport:?} for {name}");
+        }
+        // A name alone is not enough: nobody who is trusted has signed this one.
+        for transport in [Tls, Wss] {
+            assert!(!takes("stranger.pem", transport, "example.com").await);
+        }
     }
 
     #[test]

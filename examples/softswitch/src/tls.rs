@@ -1,19 +1,19 @@
 //! TLS on both sides: our certificate, read again on request, and whom we trust. Owns no connection.
 
-use hosting::{certificates, provider};
+use hosting::{Connector, certificates, provider};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsAcceptor;
 
 /// Makes the acceptor of each new connection, and the connector of outgoing ones.
 #[derive(Clone)]
 pub(crate) struct Tls {
     files: Option<(PathBuf, PathBuf)>,
     server: Arc<RwLock<Option<Arc<ServerConfig>>>>,
-    client: Arc<RwLock<Option<TlsConnector>>>,
+    client: Arc<RwLock<Option<Connector>>>,
     authorities: Option<PathBuf>,
 }
 
@@ -42,7 +42,7 @@ impl Tls {
     }
 
     /// For one outgoing connection. The authorities are read at the first.
-    pub(crate) fn connector(&self) -> Result<TlsConnector, String> {
+    pub(crate) fn connector(&self) -> Result<Connector, String> {
         if let Some(connector) = self.client.read().unwrap_or_else(PoisonError::into_inner).clone() {
             return Ok(connector);
         }
