@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use bytes::Bytes;
 use sip_message::headers::{ContentDisposition, MediaType};
-use sip_message::{FieldValue, Header, Message, RequestBuilder, ResponseBuilder};
+use sip_message::{BuildError, FieldValue, Header, Lines, Message, RequestBuilder, ResponseBuilder};
 
 use crate::codec::wire;
 
@@ -42,6 +42,13 @@ impl Body {
             disposition: text(Header::ContentDisposition).map(Cow::Owned),
             bytes: message.body_bytes(),
         })
+    }
+
+    /// Whether it can stand in a message: for what is sent later, or after something that cannot be taken back.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let mut trial = Lines::new();
+        trial.push(Header::ContentType, &self.content_type)?;
+        self.disposition.as_ref().map_or(Ok(()), |value| trial.push(Header::ContentDisposition, value))
     }
 
     pub(crate) fn on_request(self, builder: RequestBuilder) -> RequestBuilder {

@@ -357,9 +357,14 @@ impl Dialog {
     //# If the local sequence number is empty, an initial value MUST be chosen
     //# using the guidelines of Section 8.1.1.5.
     pub(crate) fn next_cseq(&mut self) -> u32 {
-        // RFC 3261 section 8.1.1.5 ends the numbers at 2^31; no dialog lives that long.
-        self.local_cseq = self.local_cseq.saturating_add(1).min(0x7fff_ffff);
+        self.local_cseq = self.upcoming_cseq();
         self.local_cseq
+    }
+
+    /// The number the next request takes.
+    pub(crate) fn upcoming_cseq(&self) -> u32 {
+        // RFC 3261 section 8.1.1.5 ends the numbers at 2^31; no dialog lives that long.
+        self.local_cseq.saturating_add(1).min(0x7fff_ffff)
     }
 
     /// Takes the request we sent outside of the numbering, such as an INVITE sent again with credentials, into account.
@@ -372,6 +377,12 @@ impl Dialog {
     pub fn request(&mut self, method: Method<'_>) -> RequestBuilder {
         let number = self.next_cseq();
         self.numbered(method, number)
+    }
+
+    /// Begins a request as [`request`](Dialog::request) does, and leaves its number unspent until it has been sent: one that cannot be built or
+    /// sent makes no gap.
+    pub(crate) fn upcoming(&self, method: Method<'_>) -> RequestBuilder {
+        self.numbered(method, self.upcoming_cseq())
     }
 
     /// Begins the ACK for a 2xx to the INVITE numbered `cseq` (RFC 3261 section 13.2.2.4).

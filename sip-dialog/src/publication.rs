@@ -109,7 +109,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The id is stale, or it is ending.
+    /// The id is stale, or it is ending; a value is malformed, or the next hop cannot be reached.
     pub fn republish(
         &mut self,
         ep: &mut Endpoint,
@@ -122,7 +122,8 @@ impl UserAgentCore {
         if found.leaving {
             return Err(CommandError::WrongState);
         }
-        found.wanted.body = body;
+        body.check()?;
+        let before = core::mem::replace(&mut found.wanted.body, body);
         //= https://www.rfc-editor.org/rfc/rfc3903#section-4
         //# EPAs MUST NOT send a new PUBLISH request (not a re-transmission) for the
         //# same Request-URI, until they have received a final response from the ESC
@@ -131,7 +132,11 @@ impl UserAgentCore {
             found.changed = true;
             return Ok(());
         }
-        self.send_publish(ep, id, true)
+        let sent = self.send_publish(ep, id, true);
+        if let (Err(_), Some(found)) = (&sent, self.publications.get_mut(id)) {
+            found.wanted.body = before;
+        }
+        sent
     }
 
     /// Removes what was published and ends the publication.
@@ -213,7 +218,7 @@ impl UserAgentCore {
     fn send_publish(&mut self, ep: &mut Endpoint, id: PublicationId, with_body: bool) -> Result<(), CommandError> {
         let Some(found) = self.publications.get_mut(id) else { return Err(CommandError::Unknown) };
         let (wanted, etag, leaving) = (found.wanted.clone(), found.etag.clone(), found.leaving);
-        let own_auth = found.auth.take();
+        let own_auth = found.auth.clone();
         let way = self.way_to(&wanted.origin, &wanted.target);
         let (mut builder, _) = self.outside(Method::Publish, &wanted.origin, &way, &wanted.target, None)?;
         builder = self
@@ -231,6 +236,7 @@ impl UserAgentCore {
         let message = builder.build()?;
         self.send(ep, message, way.over(), Purpose::Publish(id), None, own_auth.or(way.auth))?;
         if let Some(found) = self.publications.get_mut(id) {
+            found.auth = None;
             found.busy = true;
             found.changed = false;
         }

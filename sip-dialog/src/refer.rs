@@ -228,8 +228,8 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2
         //# REFERs occurring inside an existing dialog MUST follow the
         //# Route/Record-Route logic of that dialog.
-        let builder = entry.dialog.request(Method::Refer);
-        let number = entry.dialog.local_cseq();
+        let builder = entry.dialog.upcoming(Method::Refer);
+        let number = entry.dialog.upcoming_cseq();
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2
         //# REFER creates a dialog, and MAY be Record-Routed, hence MUST contain a
         //# single Contact header field value.
@@ -450,7 +450,8 @@ impl UserAgentCore {
         })?;
         let wait = core::time::Duration::from_secs(u64::from(REPORT));
         self.deadlines.after(Deadline::Subscribe(id), self.now, wait);
-        self.send_notify(ep, id, Some(sipfrag(StatusCode::TRYING, None)), None)
+        self.first_notify(ep, id, Some(sipfrag(StatusCode::TRYING, None)));
+        Ok(())
     }
 
     /// Reports on a referred action that is no call of this core's: a provisional status, or a final one, which ends

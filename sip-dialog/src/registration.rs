@@ -22,7 +22,7 @@ use sip_transaction::{Endpoint, FlowId, Instant, Path};
 
 use crate::agent::client::{Final, Over, Purpose};
 use crate::agent::sips::{is_sips_value, schemed, turned};
-use crate::agent::way::address;
+use crate::agent::way::{address, check_contact};
 use crate::agent::{Bound, UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::codec::wire;
@@ -378,7 +378,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The id is stale, it is ending, or nothing can be sent.
+    /// The id is stale, it is ending, or nothing can be sent; `contact` is malformed.
     pub fn rebind_registration(
         &mut self,
         ep: &mut Endpoint,
@@ -392,6 +392,7 @@ impl UserAgentCore {
         if found.state == State::Leaving {
             return Err(CommandError::WrongState);
         }
+        contact.as_deref().map_or(Ok(()), check_contact)?;
         let before = (found.tx.take(), found.path, found.contact.clone(), found.state);
         found.path = path;
         if let Some(contact) = contact {
@@ -458,7 +459,8 @@ impl UserAgentCore {
         expires: Option<u32>,
     ) -> Result<(), CommandError> {
         let Some(found) = self.registrations.get_mut(id) else { return Err(CommandError::Unknown) };
-        found.cseq = found.cseq.saturating_add(1);
+        // Spent when it has been sent: one that cannot be makes no gap.
+        let cseq = found.cseq.saturating_add(1);
         let wanted = &found.wanted;
         let routes = wanted.origin.routes.join(", ");
         //= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
@@ -481,7 +483,7 @@ impl UserAgentCore {
             .address(Header::From, &address(&wanted.origin.from)?, Some(&found.tag))
             .address(Header::To, &address(&wanted.origin.from)?, None)
             .header(Header::CallId, &found.call_id)
-            .cseq(found.cseq);
+            .cseq(cseq);
         match expires {
             Some(expires) => {
                 //= https://www.rfc-editor.org/rfc/rfc5626#section-4.2.1
@@ -530,13 +532,15 @@ impl UserAgentCore {
         builder = builder.header(Header::Supported, supported).lines(&self.allow_line);
         builder = wanted.headers.on_request(builder);
         let message = builder.lines(&self.agent_line).build()?;
-        let (path, auth) = (found.path, found.auth.take());
-        if found.state != State::Leaving {
-            found.state = State::Trying;
-        }
+        let (path, auth) = (found.path, found.auth.clone());
         let tx = self.send(ep, message, Over { pin: path, strict }, Purpose::Register(id), None, auth)?;
         if let Some(found) = self.registrations.get_mut(id) {
+            found.auth = None;
+            found.cseq = cseq;
             found.tx = Some(tx);
+            if found.state != State::Leaving {
+                found.state = State::Trying;
+            }
         }
         Ok(())
     }

@@ -341,8 +341,8 @@ impl UserAgentCore {
         let Some(sub) = self.subscriptions.get(id) else { return Err(CommandError::Unknown) };
         let dialog = sub.dialog.ok_or(CommandError::WrongState)?;
         let (event, accept, contact) = (sub.event.clone(), sub.accept.clone(), sub.contact.clone());
-        let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::WrongState)?;
-        let builder = entry.dialog.request(Method::Subscribe);
+        let entry = self.dialogs.get(dialog).ok_or(CommandError::WrongState)?;
+        let builder = entry.dialog.upcoming(Method::Subscribe);
         let mut builder = self
             .dress(builder)
             .header(Header::Contact, contact)

@@ -208,7 +208,7 @@ impl UserAgentCore {
         }
     }
 
-    /// Sends a request in a dialog, over the dialog's flow.
+    /// Sends a request in a dialog, over the dialog's flow, and spends the number it has: the [upcoming](Dialog::upcoming) one.
     pub(crate) fn send_in_dialog(
         &mut self,
         ep: &mut Endpoint,
@@ -217,9 +217,13 @@ impl UserAgentCore {
         purpose: Purpose,
     ) -> Result<ClientTxId, CommandError> {
         let entry = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?;
-        let (over, used) = (Over::of(entry.pin(), &entry.dialog), entry.dialog.local_cseq());
-        self.note_used(dialog, used);
-        self.send(ep, message, over, purpose, Some(dialog), None)
+        let over = Over::of(entry.pin(), &entry.dialog);
+        let tx = self.send(ep, message, over, purpose, Some(dialog), None)?;
+        if let Some(entry) = self.dialogs.get_mut(dialog) {
+            let used = entry.dialog.next_cseq();
+            self.note_used(dialog, used);
+        }
+        Ok(tx)
     }
 
     /// Adds the fields that every request of this core has but ACK and REGISTER: User-Agent and Supported.

@@ -254,6 +254,10 @@ impl UserAgentCore {
                 Some(server) => self.on_server_ended(ep, tx, server, outcome),
                 None => return Some(Below::ServerEnded { tx, outcome }),
             },
+            // Of a re-INVITE whose call is over.
+            Below::TimerC { tx } if self.clients.contains_key(&tx) => {
+                let _ = ep.cancel(self.now, tx, None);
+            }
             Below::ResponseFailed { tx } if self.servers.contains_key(&tx) => {}
             Below::FlowEnded { flow, cause } => {
                 self.on_flow_ended(ep, flow);

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use sip_message::{Contact, FieldValue, Header, Message, Method, NameAddr, RequestBuilder};
+use sip_message::{Contact, FieldValue, Header, Lines, Message, Method, NameAddr, RequestBuilder};
 use sip_transaction::Path;
 use sip_transaction::cores::{Id as _, Key};
 
@@ -27,6 +27,12 @@ pub(crate) struct Way {
 /// A From or To value given by the host.
 pub(crate) fn address(value: &str) -> Result<NameAddr<'_>, CommandError> {
     NameAddr::parse_value(value.as_bytes()).map_err(|_| CommandError::Dialog(DialogError::Malformed))
+}
+
+/// Whether this can be a Contact value: what is not must not get into a call that could then neither be answered nor changed.
+pub(crate) fn check_contact(value: &str) -> Result<(), CommandError> {
+    Lines::new().push(Header::Contact, value)?;
+    address(value).map(drop)
 }
 
 /// Whether a request calls for a `sips:` Contact in its answer.

@@ -268,7 +268,7 @@ impl UserAgentCore {
         //# A UAC SHOULD include a Contact header field in any target refresh
         //# requests within a dialog, and unless there is a need to change it, the
         //# URI SHOULD be the same as used in previous requests within the dialog.
-        let builder = entry.dialog.request(method);
+        let builder = entry.dialog.upcoming(method);
         let mut builder = change.headers.on_request(fields.on_request(self.dress_session(builder, &contact)));
         if let Some(body) = &change.body {
             builder = (**body).clone().on_request(builder);

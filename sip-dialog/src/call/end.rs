@@ -68,7 +68,7 @@ impl UserAgentCore {
         // What cannot be said must not leave the call half ended. Other states say it at once, or not at all.
         match (found.state, found.dialog.and_then(|dialog| self.dialogs.get(dialog))) {
             (CallState::AwaitAck, Some(entry)) => {
-                self.with_farewell(entry.dialog.clone().request(Method::Bye), reply.clone())?;
+                self.with_farewell(entry.dialog.upcoming(Method::Bye), reply.clone())?;
             }
             (CallState::Calling, _) => {
                 let mut trial = Lines::new();
@@ -111,7 +111,7 @@ impl UserAgentCore {
             return Err(CommandError::WrongState);
         }
         let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::Unknown)?;
-        let mut builder = entry.dialog.request(Method::Bye);
+        let mut builder = entry.dialog.upcoming(Method::Bye);
         if let Some(reason) = reason {
             builder = builder.header(Header::Reason, reason);
         }
@@ -250,15 +250,15 @@ impl UserAgentCore {
             (moved.refresh_target(&asked) == Ok(true)).then_some(moved)
         });
         let bye = match moved {
-            Some(mut moved) => {
-                let bye = self.with_farewell(moved.request(Method::Bye), reply)?;
+            Some(moved) => {
+                let bye = self.with_farewell(moved.upcoming(Method::Bye), reply)?;
                 if let Some(entry) = self.dialogs.get_mut(dialog) {
                     entry.dialog = moved;
                 }
                 bye
             }
             None => {
-                let builder = entry.dialog.request(Method::Bye);
+                let builder = entry.dialog.upcoming(Method::Bye);
                 self.with_farewell(builder, reply)?
             }
         };
@@ -307,7 +307,7 @@ impl UserAgentCore {
             let overtaken = bye.cseq().is_ok_and(|cseq| cseq.number < entry.dialog.local_cseq());
             if outcome.response.is_some() && overtaken && entry.byes_again < BYES_AGAIN {
                 entry.byes_again += 1;
-                if renumber(&mut bye, entry.dialog.next_cseq()).is_ok() {
+                if renumber(&mut bye, entry.dialog.upcoming_cseq()).is_ok() {
                     self.send_bye(ep, dialog, *bye);
                 }
                 let Some(entry) = self.dialogs.get(dialog) else { return };
@@ -372,7 +372,7 @@ impl UserAgentCore {
         let Some((dialog, entry)) = self.entry_of(call) else { return };
         // After a 481 there is nobody to hear a BYE.
         if code.code() != 481 {
-            let builder = entry.dialog.request(Method::Bye);
+            let builder = entry.dialog.upcoming(Method::Bye);
             if let Ok(bye) = self.dress(builder).build() {
                 self.send_bye(ep, dialog, bye);
             }

@@ -176,7 +176,7 @@ impl UserAgentCore {
             return Err(CommandError::Full);
         }
         let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
-        let builder = entry.dialog.request(method);
+        let builder = entry.dialog.upcoming(method);
         let mut builder = headers.on_request(self.dress(builder));
         if let Some(body) = body {
             builder = body.on_request(builder);

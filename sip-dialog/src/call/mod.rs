@@ -44,7 +44,7 @@ use crate::session_timer::SessionTimer;
 use asked::{Asked, Unacked};
 use callee::Ringing;
 use caller::Calling;
-use change::Change;
+use change::{Change, Kind};
 use hold::Holding;
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
@@ -509,6 +509,12 @@ impl UserAgentCore {
         if let Some(asked) = found.asked.take() {
             self.reply(ep, asked.tx, &asked.request, status(487));
             self.serve(asked.tx, crate::agent::server::Served::Done);
+        }
+        // The peer owes a re-INVITE that is under way its 487. One that never comes must not keep the transaction for ever.
+        if let Some(tx) =
+            found.change.as_ref().filter(|change| change.kind == Kind::Invite).and_then(|change| change.tx)
+        {
+            let _ = ep.arm_timer_c(self.now, tx);
         }
         for dialog in core::mem::take(&mut found.early) {
             self.remember(ep, dialog, None);

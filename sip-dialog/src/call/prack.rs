@@ -207,7 +207,7 @@ impl UserAgentCore {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return Err(CommandError::Unknown) };
         let rack = alloc::format!("{} {invite} INVITE", entry.rseq);
         let (mut oa, mut holding) = (entry.oa, entry.holding);
-        let mut builder = entry.dialog.request(Method::Prack).header(Header::RAck, rack);
+        let mut builder = entry.dialog.upcoming(Method::Prack).header(Header::RAck, rack);
         let (mut answer, mut offers) = (None, false);
         if let Some(body) = body {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-5

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{CallState, Peer};
 use crate::agent::sips::{is_sips_value, schemed};
+use crate::agent::way::check_contact;
 use crate::agent::{Bound, UserAgentCore};
 use crate::error::CommandError;
 use crate::event::CallEvent;
@@ -25,7 +26,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The id is stale.
+    /// The id is stale; `contact` is malformed.
     pub fn rebind(
         &mut self,
         ep: &mut Endpoint,
@@ -36,6 +37,7 @@ impl UserAgentCore {
     ) -> Result<(), CommandError> {
         self.advance(now);
         self.command_call(call)?;
+        contact.as_deref().map_or(Ok(()), check_contact)?;
         for dialog in self.dialogs_of(call) {
             self.pin_dialog(dialog, path);
         }
@@ -85,7 +87,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The registration is stale, is ending, or nothing can be sent over the new flow; nothing has been moved then.
+    /// The registration is stale, is ending, or nothing can be sent over the new flow; `contact` is malformed. Nothing has been moved then.
     pub fn recover(
         &mut self,
         ep: &mut Endpoint,
@@ -96,6 +98,7 @@ impl UserAgentCore {
         contact: Option<String>,
     ) -> Result<Vec<CallHandle>, CommandError> {
         self.advance(now);
+        contact.as_deref().map_or(Ok(()), check_contact)?;
         if let Some(registration) = registration {
             self.rebind_registration(ep, now, registration, Some(path), contact.clone())?;
         }
@@ -125,7 +128,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// The id is stale.
+    /// The id is stale; the value is malformed.
     //= https://www.rfc-editor.org/rfc/rfc3311#section-5.1
     //# If a UA uses an UPDATE request or response to modify the remote target
     //# while an INVITE transaction is in progress, and it is a UAS for that
@@ -134,7 +137,9 @@ impl UserAgentCore {
     //# response.
     pub fn set_contact(&mut self, call: CallHandle, contact: impl Into<String>) -> Result<(), CommandError> {
         self.command_call(call)?;
-        let contact: Arc<str> = contact.into().into();
+        let contact = contact.into();
+        check_contact(&contact)?;
+        let contact: Arc<str> = contact.into();
         for dialog in self.dialogs_of(call) {
             if let Some(entry) = self.dialogs.get_mut(dialog) {
                 entry.move_to(&contact);

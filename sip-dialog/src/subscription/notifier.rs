@@ -232,6 +232,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.1
         //# The period of time in the response MAY be shorter but MUST NOT be longer
         //# than specified in the request.
+        body.as_ref().map_or(Ok(()), Body::check)?;
         let granted = expires.unwrap_or(sub.expires).min(sub.expires);
         self.accept_asked(ep, id, false, StatusCode::OK, |builder| builder.header(Header::Expires, granted))?;
         if let Some(sub) = self.subscriptions.get_mut(id) {
@@ -244,7 +245,15 @@ impl UserAgentCore {
             return Ok(());
         }
         self.deadlines.after(Deadline::Subscribe(id), self.now, Duration::from_secs(u64::from(granted)));
-        self.send_notify(ep, id, body, None)
+        self.first_notify(ep, id, body);
+        Ok(())
+    }
+
+    /// The NOTIFY owed for a 2xx, which cannot be taken back: what cannot be sent ends the subscription, as what is not answered does.
+    pub(crate) fn first_notify(&mut self, ep: &mut Endpoint, id: SubscriptionId, body: Option<Body>) {
+        if self.send_notify(ep, id, body, None).is_err() {
+            self.end_sub(id, SubscriptionEnd::Lost(status(503)), None);
+        }
     }
 
     /// Refuses a subscription that came in.
@@ -297,15 +306,19 @@ impl UserAgentCore {
         if sub.side != Side::Notifier || sub.state != State::Live {
             return Err(CommandError::WrongState);
         }
-        sub.pending = false;
-        self.send_notify(ep, id, body, None)
+        let pending = core::mem::replace(&mut sub.pending, false);
+        let sent = self.send_notify(ep, id, body, None);
+        if let (Err(_), Some(sub)) = (&sent, self.subscriptions.get_mut(id)) {
+            sub.pending = pending;
+        }
+        sent
     }
 
     /// Ends a subscription that we notify of, with a last NOTIFY.
     ///
     /// # Errors
     ///
-    /// As [`notify`](UserAgentCore::notify).
+    /// As [`notify`](UserAgentCore::notify); nothing has ended then.
     pub fn terminate(
         &mut self,
         ep: &mut Endpoint,
@@ -318,7 +331,9 @@ impl UserAgentCore {
         if sub.side != Side::Notifier || sub.state != State::Live {
             return Err(CommandError::WrongState);
         }
-        self.finish_notifier(ep, id, termination, SubscriptionEnd::Unsubscribed);
+        let body = termination.body.clone().or_else(|| sub.last.as_deref().cloned());
+        self.send_notify(ep, id, body, Some(&termination))?;
+        self.end_sub(id, SubscriptionEnd::Unsubscribed, None);
         Ok(())
     }
 
@@ -387,23 +402,25 @@ impl UserAgentCore {
             if let Some(seconds) = end.retry_after {
                 state.push_str(&format!(";retry-after={seconds}"));
             }
-        } else if body.is_some() {
-            sub.last = body.clone().map(Box::new);
         }
         let (event, contact) = (sub.event.clone(), sub.contact.clone());
-        let entry = self.dialogs.get_mut(dialog).ok_or(CommandError::WrongState)?;
-        let builder = entry.dialog.request(Method::Notify);
+        let entry = self.dialogs.get(dialog).ok_or(CommandError::WrongState)?;
+        let builder = entry.dialog.upcoming(Method::Notify);
         let mut builder = self
             .dress(builder)
             .header(Header::Contact, contact)
             .header(Header::Event, event)
             .header(Header::SubscriptionState, state);
+        let last = body.clone().filter(|_| end.is_none());
         if let Some(body) = body {
             builder = body.on_request(builder);
         }
         let message = builder.build()?;
         let purpose = if end.is_some() { Purpose::Nobody } else { Purpose::Notify(id) };
         self.send_in_dialog(ep, dialog, message, purpose)?;
+        if let (Some(last), Some(sub)) = (last, self.subscriptions.get_mut(id)) {
+            sub.last = Some(Box::new(last));
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod b2bua;
 mod basic;
 mod cancel;
 mod change;
+mod commands;
 mod common;
 mod first_call;
 mod flows;
