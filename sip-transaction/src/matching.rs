@@ -11,11 +11,10 @@ impl HashKey {
     //# If the method parameter in the CSeq header field matches the
     //# method of the request that created the transaction.
     pub(crate) fn client_tag(self, branch: &[u8], method: &[u8]) -> u128 {
+        // One part less than those of servers have.
         let mut hash = self.build_hasher();
-        hash.write(b"C");
-        hash.write_lowercase(branch);
-        hash.end_part();
-        hash.write(method);
+        hash.part_without_case(branch);
+        hash.part(method);
         // 0 is the tag of what is in no table.
         hash.finish128() | 1 << 127
     }
@@ -33,7 +32,8 @@ impl HashKey {
         //# INVITE request which created the transaction.
         // The To tag is left out: that of an ACK is the response's, and is compared there.
         let mut hash = self.build_hasher();
-        hash.write(b"2");
+        // No part of the others begins so.
+        hash.write(b"\x02");
         let part = |hash: &mut crate::cores::SipHasher, bytes: &[u8]| {
             hash.write(bytes);
             hash.end_part();
@@ -64,12 +64,9 @@ impl HashKey {
     //# that created the transaction is INVITE.
     pub(crate) fn branch_tag(self, branch: &[u8], sent_by: &[u8], method: &[u8]) -> u128 {
         let mut hash = self.build_hasher();
-        hash.write(b"S");
-        hash.write_lowercase(branch);
-        hash.end_part();
-        hash.write_lowercase(sent_by);
-        hash.end_part();
-        hash.write(method);
+        hash.part_without_case(branch);
+        hash.part_without_case(sent_by);
+        hash.part(method);
         hash.finish128() | 1 << 127
     }
 }

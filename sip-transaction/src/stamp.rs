@@ -5,17 +5,23 @@
 
 use crate::matching::is_rfc3261;
 use crate::transport::Transport;
+use crate::wire::COOKIE;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
 
-/// What a Via of the usual form says: one value without folds, quotes, commas and white space.
-pub(crate) struct Usual<'a> {
-    /// The branch, which has the magic cookie and is a token, and the sent-by, both as they came.
+/// What a request is matched by, as it came: the branch, which has the magic cookie and is a token, and the sent-by.
+#[derive(Clone, Copy)]
+pub(crate) struct Matched<'a> {
     pub(crate) branch: &'a [u8],
     pub(crate) sent_by: &'a [u8],
+}
+
+/// What a Via of the usual form says: one value without folds, quotes, commas and white space.
+struct Usual<'a> {
+    matched: Matched<'a>,
     /// Where `rport` ends, if it has no value.
     rport: Option<usize>,
     /// It has `received`, `maddr` or an `rport` with a value: more than `rport` may have to be changed.
@@ -30,14 +36,15 @@ pub(crate) struct Usual<'a> {
 pub(crate) fn own<'a>(value: &'a [u8], transport: Transport, sent_by: &str) -> Option<&'a [u8]> {
     let rest = value.strip_prefix(b"SIP/2.0/")?.strip_prefix(transport.via().as_bytes())?.strip_prefix(b" ")?;
     let rest = rest.strip_prefix(sent_by.as_bytes())?.strip_prefix(b";branch=")?;
-    let (branch, after) = rest.split_at_checked(run(rest, TOKEN))?;
+    let (branch, after) = rest.split_at_checked(plain(rest))?;
     matches!(after, [] | [b';', ..]).then_some(branch)
 }
 
 /// Reads the value of a Via from its sent-by on, up to the end of its line or of the bytes.
-pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
+#[inline(always)]
+fn usual(value: &[u8]) -> Option<Usual<'_>> {
     let (mut rport, mut branch, mut more) = (None, None, false);
-    let mut end = run(value, PLAIN);
+    let mut end = plain(value);
     let sent_by = value.get(..end)?;
     // From one end of a part to the next.
     loop {
@@ -50,30 +57,25 @@ pub(crate) fn usual(value: &[u8]) -> Option<Usual<'_>> {
             b'\r' => break,
             _ => return None,
         }
-        let start = start(part);
-        let len = if begins(start, b"branch=") {
-            let len = b"branch=".len() + run(part.get(b"branch=".len()..)?, TOKEN);
-            if branch.is_some() || part.get(len).is_some_and(|&b| class(b) != ENDS) {
+        // What is looked for ends no part, so that it stands in this one.
+        let (start, len) = (start(part), plain(part));
+        if begins(start, b"branch=") {
+            let value = part.get(b"branch=".len()..len)?;
+            if branch.is_some() || !is_rfc3261(value) || !is_token(value.get(COOKIE.len()..)?) {
                 return None;
             }
-            branch = part.get(b"branch=".len()..len);
-            len
+            branch = Some(value);
+        } else if len == 0 {
+            return None;
+        } else if begins(start, b"rport") {
+            more |= rport.is_some() || len > b"rport".len();
+            rport = Some(end + 1 + len);
         } else {
-            let len = run(part, PLAIN);
-            if len == 0 {
-                return None;
-            }
-            if begins(start, b"rport") {
-                more |= rport.is_some() || len > b"rport".len();
-                rport = Some(end + 1 + len);
-            }
             more |= begins(start, b"received") || begins(start, b"maddr");
-            len
-        };
+        }
         end += 1 + len;
     }
-    let branch = branch.filter(|branch| is_rfc3261(branch))?;
-    Some(Usual { branch, sent_by, rport, more, end })
+    Some(Usual { matched: Matched { branch: branch?, sent_by }, rport, more, end })
 }
 
 /// The first eight bytes, or what there is of them.
@@ -98,8 +100,8 @@ fn begins<const N: usize>(start: u64, prefix: &[u8; N]) -> bool {
 }
 
 /// The datagram with `received` and `rport` in its topmost Via, and what that says; `None` if it is not of the usual form.
-pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<'_>)> {
-    let first = memchr::memchr(b'\n', bytes)? + 1;
+pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Matched<'_>)> {
+    let first = find(bytes, b'\n')? + 1;
     if first < 3 {
         return None;
     }
@@ -110,80 +112,102 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Usual<
     }
     let at = first + VIA.len() + via.rport?;
     let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
-    let mut text = Text::default();
-    text.decimal(b'=', remote.port());
-    text.push(u128::from_le_bytes(*b";received=\0\0\0\0\0\0"), b";received=".len());
+    const RECEIVED: &[u8; 10] = b";received=";
+    let (port, port_len) = decimal(b'=', remote.port());
     let mut out;
     match remote.ip() {
         IpAddr::V4(ip) => {
-            let address = Text::of(ip);
+            let [(one, one_len), (other, other_len)] = dotted(ip);
             // Without the last dot.
-            let len = text.len + address.len - 1;
+            let len = port_len + RECEIVED.len() + one_len + other_len - 1;
+            // Each as a whole, which is one move; what is too much of it is written over.
+            let mut text = [0; 32];
+            put(&mut text, 0, &port);
+            put(&mut text, port_len, RECEIVED);
+            put(&mut text, port_len + RECEIVED.len(), &one);
+            put(&mut text, port_len + RECEIVED.len() + one_len, &other);
             out = Vec::with_capacity(bytes.len() + len);
             out.extend_from_slice(before);
-            let both = text.and(&address);
-            if after.len() + len >= both.len() {
-                // As many as always, so that this is two moves; what is too much is written over.
-                out.extend_from_slice(&both);
-                out.truncate(at + len);
-            } else {
-                out.extend_from_slice(both.get(..len)?);
-            }
+            out.extend_from_slice(text.get(..len)?);
         }
         IpAddr::V6(ip) => {
             let address = alloc::format!("{ip}");
-            out = Vec::with_capacity(bytes.len() + text.len + address.len());
+            out = Vec::with_capacity(bytes.len() + port_len + RECEIVED.len() + address.len());
             out.extend_from_slice(before);
-            out.extend_from_slice(text.word.to_le_bytes().get(..text.len)?);
+            out.extend_from_slice(port.get(..port_len)?);
+            out.extend_from_slice(RECEIVED);
             out.extend_from_slice(address.as_bytes());
         }
     }
     out.extend_from_slice(after);
-    Some((out.into(), via))
+    Some((out.into(), via.matched))
 }
 
-/// Bytes of tokens; others that stand for themselves in a value of the usual form; those that end a part; all others.
-const TOKEN: u8 = 0;
-const PLAIN: u8 = 1;
-const ENDS: u8 = 2;
-const OTHER: u8 = 3;
-
+/// Puts bytes into a text at a place. There must be room.
 #[inline(always)]
-fn class(byte: u8) -> u8 {
-    CLASS[usize::from(byte)]
-}
-
-/// How many bytes `text` begins with that are of this class or of one before it. Four in a turn, which spares checks in between.
-#[inline(always)]
-fn run(text: &[u8], most: u8) -> usize {
-    let mut at = 0;
-    while let Some(&[a, b, c, d]) = text.get(at..).and_then(|rest| rest.first_chunk()) {
-        for (n, b) in [a, b, c, d].into_iter().enumerate() {
-            if class(b) > most {
-                return at + n;
-            }
-        }
-        at += 4;
+fn put<const N: usize>(text: &mut [u8; 32], at: usize, bytes: &[u8; N]) {
+    if let Some(place) = text.get_mut(at..).and_then(|text| text.first_chunk_mut()) {
+        *place = *bytes;
     }
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().position(|&b| class(b) > most).unwrap_or(rest.len())
 }
 
-static CLASS: [u8; 256] = {
-    let mut class = [OTHER; 256];
+/// Whether this is a token, which may be empty.
+#[inline(always)]
+fn is_token(text: &[u8]) -> bool {
+    // Without a way out of the loop, which spares most of what a turn of it costs.
+    text.iter().fold(0, |not, &b| not | NOT_TOKEN[usize::from(b)]) == 0
+}
+
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// Where the first `byte` is. For what is found within a few words; farther off, `memchr` is faster.
+#[inline(always)]
+pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let differs = u64::from_le_bytes(*word) ^ (EACH * u64::from(byte));
+        let found = differs.wrapping_sub(EACH) & !differs & (EACH * 0x80);
+        if found != 0 {
+            return Some(text.len() - rest.len() + (found.trailing_zeros() / 8) as usize);
+        }
+        rest = after;
+    }
+    rest.iter().position(|&b| b == byte).map(|at| text.len() - rest.len() + at)
+}
+
+/// How many bytes `text` begins with that stand for themselves in a value of the usual form and end no part of it: ASCII from `#` on
+/// but for comma and semicolon.
+#[inline(always)]
+fn plain(text: &[u8]) -> usize {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        // The highest bit of each byte: what is subtracted borrows from bytes behind one that is found, and the first alone counts.
+        let is = |b: u8| (word ^ (EACH * u64::from(b))).wrapping_sub(EACH);
+        let low = word.wrapping_sub(EACH * u64::from(b'#'));
+        let found = (word | low | is(b',') | is(b';')) & (EACH * 0x80);
+        if found != 0 {
+            return text.len() - rest.len() + (found.trailing_zeros() / 8) as usize;
+        }
+        rest = after;
+    }
+    let short = rest.iter().position(|b| !matches!(b, b'#'..=0x7f) || b",;".contains(b)).unwrap_or(rest.len());
+    text.len() - rest.len() + short
+}
+
+/// 0 for the bytes of tokens.
+static NOT_TOKEN: [u8; 256] = {
+    let mut not = [1; 256];
     let mut b = 0x21;
     while b < 0x7f {
-        class[b] = match b as u8 {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => TOKEN,
-            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => TOKEN,
-            b';' => ENDS,
-            b'"' | b',' | b'\\' => OTHER,
-            _ => PLAIN,
+        not[b] = match b as u8 {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => 0,
+            b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~' => 0,
+            _ => 1,
         };
         b += 1;
     }
-    class[b'\r' as usize] = ENDS;
-    class
+    not
 };
 
 /// The digits of each octet and a dot, and how many bytes that is.
@@ -202,62 +226,28 @@ static OCTETS: [([u8; 4], u8); 256] = {
     octets
 };
 
-/// A text of at most 16 bytes being put together, the first byte lowest: `=`, a port and `;received=`, or an IPv4 address.
-#[derive(Default)]
-struct Text {
-    word: u128,
-    len: usize,
+/// A byte and a number behind it, and how many bytes that is.
+#[inline(always)]
+fn decimal(before: u8, number: u16) -> ([u8; 8], usize) {
+    // Five digits, the first lowest; then without zeros in front.
+    let (mut digits, mut rest) = (0, u64::from(number));
+    for _ in 0..5 {
+        digits = (digits << 8) + rest % 10;
+        rest /= 10;
+    }
+    let zeros = (digits | 1 << 32).trailing_zeros() / 8;
+    let text = (digits + 0x30_3030_3030) >> (zeros * 8) << 8 | u64::from(before);
+    (text.to_le_bytes(), 6 - zeros as usize)
 }
 
-impl Text {
-    /// Appends the low `len` bytes of a word; those above are 0.
-    #[inline(always)]
-    fn push(&mut self, word: u128, len: usize) {
-        self.word |= word << (self.len % 16 * 8);
-        self.len += len;
-    }
-
-    /// Appends a byte and a number.
-    #[inline(always)]
-    fn decimal(&mut self, before: u8, mut number: u16) {
-        // From the last digit to the first.
-        let (mut digits, mut len) = (0u64, 1);
-        loop {
-            digits = digits << 8 | u64::from(b'0' + (number % 10) as u8);
-            number /= 10;
-            len += 1;
-            if number == 0 {
-                break;
-            }
-        }
-        self.push(u128::from(digits << 8 | u64::from(before)), len);
-    }
-
-    /// The numbers of an address, with a dot behind each.
-    #[inline(always)]
-    fn of(ip: Ipv4Addr) -> Text {
-        let [a, b, c, d] = ip.octets().map(|octet| OCTETS[usize::from(octet)]);
-        let two = |first: ([u8; 4], u8), second: ([u8; 4], u8)| {
-            let (first_digits, second_digits) = (u32::from_le_bytes(first.0), u32::from_le_bytes(second.0));
-            let word = u64::from(first_digits) | u64::from(second_digits) << (first.1 * 8);
-            (word, usize::from(first.1 + second.1))
-        };
-        let ((low, low_len), (high, high_len)) = (two(a, b), two(c, d));
-        Text { word: u128::from(low) | u128::from(high) << (low_len * 8), len: low_len + high_len }
-    }
-
-    /// This text and another behind it.
-    #[inline(always)]
-    fn and(&self, other: &Text) -> [u8; 32] {
-        let bits = self.len as u32 * 8;
-        let low = self.word | other.word.checked_shl(bits).unwrap_or(0);
-        let high = other.word.checked_shr(128 - bits).unwrap_or(0);
-        let mut both = [0; 32];
-        let (first, second) = both.split_at_mut(16);
-        first.copy_from_slice(&low.to_le_bytes());
-        second.copy_from_slice(&high.to_le_bytes());
-        both
-    }
+/// The numbers of an address in two halves, with a dot behind each, and how many bytes each half is.
+#[inline(always)]
+fn dotted(ip: Ipv4Addr) -> [([u8; 8], usize); 2] {
+    let [a, b, c, d] = ip.octets().map(|octet| OCTETS[usize::from(octet)]);
+    [(a, b), (c, d)].map(|((first, len), (second, more))| {
+        let word = u64::from(u32::from_le_bytes(first)) | u64::from(u32::from_le_bytes(second)) << (len * 8);
+        (word.to_le_bytes(), usize::from(len + more))
+    })
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use sip_message::Message;
 const MAGIC: &[u8] = b"sip-transaction";
 /// Places an import may always have, whatever the limit of transactions.
 const LEAST_PLACES: usize = 1 << 16;
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Why a state could not be taken in: by an endpoint, or by a core on top of one. Whatever was to take it in is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use crate::flow::FlowState;
 use crate::id::{FlowId, QueryId};
 use crate::input::{Answer, CloseCause, Input};
 use crate::output::{Event, Path};
-use crate::stamp::{self, Usual};
+use crate::stamp::{self, Matched};
 use crate::stun;
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -18,7 +18,7 @@ use sip_message::{FramingFault, Message, ParseError, StatusCode, StreamItem, sal
 /// What is known of a request before it is parsed.
 pub(super) struct Read<'a> {
     /// Its topmost Via.
-    pub(super) via: Usual<'a>,
+    pub(super) via: Matched<'a>,
     /// What it is matched by, and the transaction it belongs to.
     pub(super) tag: u128,
     pub(super) found: Option<u32>,
@@ -135,8 +135,8 @@ impl Endpoint {
 
     /// The transaction of a request whose Via has been read. Looked up before the request is parsed: by the time that is done, the
     /// table's line has come from memory.
-    fn look_up<'a>(&self, bytes: &'a [u8], via: Usual<'a>, source: u16) -> Read<'a> {
-        let method = bytes.split(|&b| b == b' ').next().unwrap_or_default();
+    fn look_up<'a>(&self, bytes: &'a [u8], via: Matched<'a>, source: u16) -> Read<'a> {
+        let method = stamp::find(bytes, b' ').and_then(|end| bytes.get(..end)).unwrap_or_default();
         let method = if method == b"ACK" { b"INVITE" } else { method };
         let tag = self.hash.branch_tag(via.branch, via.sent_by, method);
         Read { tag, found: self.find(tag), via, source }

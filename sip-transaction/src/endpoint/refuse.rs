@@ -66,10 +66,12 @@ impl Waiting {
 
 impl Endpoint {
     /// Which counter a source address has, if sources are counted. Few addresses share one, and nobody can tell which.
+    #[inline]
     pub(super) fn source_of(&self, ip: IpAddr) -> u16 {
-        if self.config.limits.per_source.is_none() {
-            return u16::MAX;
-        }
+        if self.config.limits.per_source.is_some() { self.counter_of(ip) } else { u16::MAX }
+    }
+
+    fn counter_of(&self, ip: IpAddr) -> u16 {
         let hash = match ip {
             IpAddr::V4(ip) => self.hash.hash(&ip.octets()),
             // A network of 64 bits is one source.

@@ -347,7 +347,8 @@ impl Endpoint {
     //# stateful proxy.
     pub fn stateless_branch(&self, request: &Message) -> String {
         let mut hash = self.hash.build_hasher();
-        hash.write(b"B");
+        // Nothing that a transaction is matched by begins so.
+        hash.write(b"\x01");
         let part = |hash: &mut SipHasher, bytes: &[u8]| {
             hash.write(bytes);
             hash.end_part();
