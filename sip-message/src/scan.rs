@@ -246,7 +246,7 @@ pub(crate) fn all_hex(v: &[u8]) -> bool {
 
 /// Whether a byte is below 0x20. Without a way out, the loop becomes a few vector instructions.
 #[inline(always)]
-fn any_control(block: &[u8; 32]) -> bool {
+fn any_control(block: &[u8; 16]) -> bool {
     let mut any = 0;
     for &b in block {
         any |= u8::from(b < 0x20);
@@ -262,26 +262,10 @@ pub(crate) fn find_control_from(v: &[u8], from: usize) -> usize {
 /// Index of the first byte below 0x20; `v.len()` if there is none.
 #[inline(always)]
 pub(crate) fn find_control(v: &[u8]) -> usize {
-    // Many values are short.
-    if let Some(at) = v.first_chunk().and_then(control_in) {
-        return at;
-    }
-    let mut at = 16;
-    while let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+    let mut at = 0;
+    while let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk()) {
         if any_control(block) {
-            break;
-        }
-        at += 32;
-    }
-    find_control_near_end(v, at)
-}
-
-#[inline(always)]
-fn find_control_near_end(v: &[u8], from: usize) -> usize {
-    let mut at = if from <= v.len() { from } else { 0 };
-    while let Some(pair) = v.get(at..).and_then(|rest| rest.first_chunk()) {
-        if let Some(found) = control_in(pair) {
-            return at + found;
+            return at + control_in(block);
         }
         at += 16;
     }
@@ -294,16 +278,13 @@ fn find_control_near_end(v: &[u8], from: usize) -> usize {
     v.len()
 }
 
-/// Index of the first byte of two words that is below 0x20.
+/// Index of the first byte below 0x20, which there is.
 #[inline(always)]
-fn control_in(pair: &[u8; 16]) -> Option<usize> {
-    let pair = u128::from_le_bytes(*pair);
-    let (low, high) = (controls(pair as u64), controls((pair >> 64) as u64));
-    if low | high == 0 {
-        return None;
-    }
+fn control_in(block: &[u8; 16]) -> usize {
+    let block = u128::from_le_bytes(*block);
+    let (low, high) = (controls(block as u64), controls((block >> 64) as u64));
     let (mark, at) = if low == 0 { (high, 8) } else { (low, 0) };
-    Some(at + (mark.trailing_zeros() / 8) as usize)
+    at + (mark.trailing_zeros() / 8) as usize
 }
 
 /// Index just behind the quoted string that opens at `v[open]`; `None` if it never closes.
