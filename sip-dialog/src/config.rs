@@ -191,7 +191,8 @@ pub struct Limits {
     /// another makes the call, as that of any.
     pub forks: usize,
     /// Dialogs whose call has ended, remembered for 64*T1: for a PRACK that comes after the final response (RFC 3262 section 3), and to decline
-    /// an INVITE that is to replace what is over (RFC 3891 section 3). At the limit the oldest is forgotten.
+    /// an INVITE that is to replace what is over (RFC 3891 section 3). At the limit an older one is forgotten. There is memory for all of them,
+    /// 16 bytes each, once the first has ended.
     pub past_dialogs: usize,
     /// Reliable provisional responses waiting for the PRACK of the one before.
     pub reliable_queue: usize,
@@ -212,7 +213,7 @@ impl Default for Limits {
             subscriptions: Some(500_000),
             requests: Some(100_000),
             forks: 20,
-            past_dialogs: 10_000,
+            past_dialogs: 1_000,
             reliable_queue: 8,
             auth_rounds: 3,
             glare_rounds: 5,

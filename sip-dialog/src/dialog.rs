@@ -343,6 +343,11 @@ impl Dialog {
             && self.value(Header::CallId) == call_id
     }
 
+    /// Call-ID, our tag and the peer's.
+    pub(crate) fn ids(&self) -> [&[u8]; 3] {
+        [self.value(Header::CallId), self.local_tag_bytes(), tail(self.value(Header::To), self.remote_tag)]
+    }
+
     /// Spends the next sequence number: the only place that does.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
     //# Requests within a dialog MUST contain strictly monotonically increasing

@@ -310,7 +310,7 @@ impl UserAgentCore {
     }
 
     /// Whether nothing is left of anything: no call, dialog, registration, subscription, request, transaction, deadline or event, and
-    /// nothing remembered of dialogs that are over ([`Limits::past_dialogs`](crate::Limits::past_dialogs)).
+    /// no PRACK that may still come for a call that is over.
     pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
             && self.dialogs.is_empty()
@@ -346,7 +346,7 @@ impl UserAgentCore {
             ("merged", self.merged.len()),
             ("flows", self.flows.len()),
             ("deadlines", usize::from(!self.deadlines.is_empty())),
-            ("past dialogs", self.past.len()),
+            ("awaited PRACKs", self.past.len()),
             ("events", self.events.len()),
             ("parked", self.parked.len()),
         ];

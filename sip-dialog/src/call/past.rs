@@ -1,10 +1,11 @@
 //! What is known of dialogs whose call has ended, until nothing can come for them any more: which reliable provisional response still waits for
 //! its PRACK, and that an INVITE wants to replace what is over.
 //!
-//! Owns the table of such dialogs, which goes by a keyed hash of their ids. Never brings one back.
+//! Owns the tables of such dialogs, which go by a keyed hash of their ids. Never brings one back.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use sip_message::{Header, Message, Method, RAck, StatusCode};
 use sip_transaction::{Endpoint, Instant, ServerTxId};
 
@@ -22,63 +23,67 @@ pub(crate) struct Unpracked {
     oa: OfferAnswer,
 }
 
-#[derive(Debug)]
-struct Past {
-    until: Instant,
-    unpracked: Option<Unpracked>,
-}
-
 /// The dialogs that are over.
 #[derive(Debug, Default)]
 pub(crate) struct PastDialogs {
-    by_ids: IdMap<u64, Past>,
-    /// When each is forgotten, the earliest first: all are kept for the same time.
+    /// Each at the place that its hash says, with the time until which it counts: the later one takes the place of the earlier. That costs each
+    /// call next to nothing, and there is nothing to clear away.
+    over: Vec<(u64, Instant)>,
+    /// Those whose PRACK is still to come.
+    unpracked: IdMap<u64, (Instant, Unpracked)>,
+    /// When each of these is forgotten, the earliest first: all are kept for the same time.
     order: VecDeque<(Instant, u64)>,
-    /// When to look through them: they go many at once, rather than each with a timeout of its own.
-    sweep: Option<Instant>,
 }
 
 impl PastDialogs {
+    /// How many still wait for a PRACK.
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
 
     /// When [`forget`](PastDialogs::forget) has something to do.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.sweep
+        self.order.front().map(|(until, _)| *until)
     }
 
     /// Forgets those whose time is over.
     pub(crate) fn forget(&mut self, now: Instant) {
-        if self.sweep.is_none_or(|sweep| sweep > now) {
-            return;
-        }
         while self.order.front().is_some_and(|(until, _)| *until <= now) {
             self.forget_first();
         }
-        self.sweep = self.order.back().map(|(until, _)| *until);
-        if self.sweep.is_none() {
-            *self = PastDialogs::default();
+    }
+
+    fn place(&self, ids: u64) -> usize {
+        ((u128::from(ids) * self.over.len() as u128) >> 64) as usize
+    }
+
+    fn insert(&mut self, ids: u64, until: Instant, most: usize) {
+        if self.over.is_empty() {
+            self.over.resize(most, (0, Instant::ZERO));
+        }
+        let place = self.place(ids);
+        if let Some(over) = self.over.get_mut(place) {
+            *over = (ids, until);
         }
     }
 
-    fn insert(&mut self, ids: u64, until: Instant, unpracked: Option<Unpracked>) {
-        self.order.push_back((until, ids));
-        self.sweep.get_or_insert(until);
-        let past = self.by_ids.entry(ids).or_insert(Past { until, unpracked });
-        past.until = until;
-        past.unpracked = unpracked.or(past.unpracked);
+    fn is_over(&self, ids: u64, now: Instant) -> bool {
+        self.over.get(self.place(ids)).is_some_and(|(held, until)| *held == ids && *until > now)
     }
 
-    fn get(&self, ids: u64, now: Instant) -> Option<&Past> {
-        self.by_ids.get(&ids).filter(|past| past.until > now)
+    fn await_prack(&mut self, ids: u64, until: Instant, unpracked: Unpracked, most: usize) {
+        if self.order.len() >= most {
+            self.forget_first();
+        }
+        self.order.push_back((until, ids));
+        self.unpracked.insert(ids, (until, unpracked));
     }
 
     fn forget_first(&mut self) {
         let Some((until, ids)) = self.order.pop_front() else { return };
         // One that was put in again stays until its second time.
-        if self.by_ids.get(&ids).is_some_and(|past| past.until <= until) {
-            self.by_ids.remove(&ids);
+        if self.unpracked.get(&ids).is_some_and(|(held, _)| *held <= until) {
+            self.unpracked.remove(&ids);
         }
     }
 }
@@ -95,21 +100,18 @@ impl UserAgentCore {
     pub(crate) fn remember(&mut self, ep: &Endpoint, dialog: DialogId, unpracked: Option<Unpracked>) {
         let most = self.config.limits.past_dialogs;
         let Some(entry) = self.dialogs.get(dialog).filter(|_| most > 0) else { return };
-        let ids = self.past_key(entry.dialog.call_id(), entry.dialog.local_tag(), entry.dialog.remote_tag());
-        if self.past.order.len() >= most {
-            self.past.forget_first();
-        }
+        let ids = self.hash(&entry.dialog.ids());
         let until = self.now + ep.config().timers.t1.saturating_mul(64);
-        self.past.insert(ids, until, unpracked);
+        self.past.insert(ids, until, most);
+        if let Some(unpracked) = unpracked {
+            self.past.await_prack(ids, until, unpracked, most);
+        }
     }
 
     /// Whether these are the ids of a dialog that has ended not long ago.
     pub(crate) fn is_past(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> bool {
-        self.past.len() > 0 && self.past.get(self.past_key(call_id, local_tag, remote_tag), self.now).is_some()
-    }
-
-    fn past_key(&self, call_id: &str, local_tag: &str, remote_tag: &str) -> u64 {
-        self.hash(&[call_id.as_bytes(), local_tag.as_bytes(), remote_tag.as_bytes()])
+        let ids = [call_id.as_bytes(), local_tag.as_bytes(), remote_tag.as_bytes()];
+        self.past.is_over(self.hash(&ids), self.now)
     }
 
     fn unpracked_by(&self, prack: &Message) -> Option<(u64, OfferAnswer)> {
@@ -118,7 +120,7 @@ impl UserAgentCore {
         }
         let ids = prack.dialog_ids().ok()?;
         let key = self.hash(&[ids.call_id, ids.to_tag?, ids.from_tag.unwrap_or_default()]);
-        let waits = self.past.get(key, self.now)?.unpracked?;
+        let (_, waits) = self.past.unpracked.get(&key).filter(|(until, _)| *until > self.now)?;
         let rack = prack.value::<RAck<'_>>(Header::RAck).ok().flatten()?;
         let same = rack.rseq == waits.rseq && rack.cseq.number == waits.cseq && rack.cseq.method == Method::Invite;
         same.then_some((key, waits.oa))
@@ -132,9 +134,7 @@ impl UserAgentCore {
     /// The offer and answer of an INVITE that is answered for good, if this is the PRACK for what was sent before; once.
     pub(crate) fn take_late(&mut self, prack: &Message) -> Option<OfferAnswer> {
         let (key, oa) = self.unpracked_by(prack)?;
-        if let Some(past) = self.past.by_ids.get_mut(&key) {
-            past.unpracked = None;
-        }
+        self.past.unpracked.remove(&key);
         Some(oa)
     }
 
