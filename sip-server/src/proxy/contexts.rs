@@ -2,7 +2,7 @@
 
 use super::best::Best;
 use super::routing::Routing;
-use super::{Branch, BranchProgress, Context, Proxy, ProxyEvent, RouteKind, Stage};
+use super::{Branch, BranchProgress, Context, Proxy, RouteKind, Stage};
 use crate::codec::{self, Reader, Writer};
 use crate::target::Target;
 use alloc::boxed::Box;
@@ -103,6 +103,7 @@ fn read_branch(input: &mut Reader<'_>) -> Option<Branch> {
 impl Proxy {
     /// Finds its way among contexts that have been taken in, and asks again about those that wait.
     pub(crate) fn adopt(&mut self) {
+        let mut waiting = Vec::new();
         for (id, context) in self.contexts.iter() {
             if let Some(tx) = context.tx.filter(|_| !context.server_ended) {
                 self.by_server.insert(tx, id);
@@ -114,9 +115,9 @@ impl Proxy {
                 self.bucket.look_at(self.now, id);
             }
             if context.stage == Stage::Waiting {
-                let kind = context.routing.kind;
-                self.events.push_back(ProxyEvent::RouteRequest { id, tx: context.tx, kind });
+                waiting.push(id);
             }
         }
+        waiting.into_iter().for_each(|id| self.ask(id));
     }
 }

@@ -19,47 +19,63 @@ impl Proxy {
     pub(super) fn start(&mut self, endpoint: &mut Endpoint, key: ProxyId, targets: Vec<Target>) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.stage = Stage::Forking;
-        if let ([_], Some(_), false) = (targets.as_slice(), context.tx, self.config.recurse) {
+        let stateless = context.tx.is_none() || context.is_cancel();
+        if let ([_], false, false) = (targets.as_slice(), stateless, self.config.recurse) {
             return self.start_only(endpoint, key, targets);
         }
         if self.config.recurse {
             context.tried.extend(targets.iter().map(|target| target.uri.clone()));
         }
         add_targets(context, targets, self.config.max_targets);
-        if context.tx.is_some() {
-            return self.advance(endpoint, key);
-        }
+        if stateless { self.pass_on(endpoint, key) } else { self.advance(endpoint, key) }
+    }
+
+    /// Sends a request on without a transaction.
+    fn pass_on(&mut self, endpoint: &mut Endpoint, key: ProxyId) {
+        let Some(context) = self.contexts.get_mut(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
         //# A stateless proxy MUST choose one and only one target from the
         //# target set.
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.1
         //# Any request that is forwarded to more than one location MUST be handled statefully.
-        if let Some(target) = context.queue.pop_front() {
-            let breadth = context.routing.max_breadth;
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
-            //# Therefore, the component of the branch parameter that makes it unique MUST be the
-            //# same each time a retransmitted request is forwarded.
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
-            //# Thus for a stateless proxy, the branch parameter MUST be computed as a combinatoric
-            //# function of message parameters which are invariant on retransmission.
-            let branch = context.request.as_deref().map(|request| endpoint.stateless_branch(request));
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
-            //# A stateless proxy MUST follow the request processing steps described in Section 16.6
-            //# with the following exceptions:
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
-            //# All other message transformations specified in Section 16.6 MUST result in the same
-            //# transformation of a retransmitted request.
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
-            //# In particular, if the proxy inserts a Record-Route value or pushes URIs into the
-            //# Route header field, it MUST place the same values in retransmissions of the request.
-            //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
-            //# As for the Via branch parameter, this implies that the transformations MUST be based
-            //# on time-invariant configuration or retransmission-invariant properties of the
-            //# request.
-            if let (Ok((message, to)), Some(branch)) = (self.build(endpoint, key, &target, breadth), branch) {
-                // What cannot be sent is lost, as anything without a transaction is.
-                let _ = endpoint.send(self.now, message, to.with_branch(branch));
-            }
+        let Some(target) = context.queue.pop_front() else {
+            return self.reject(endpoint, key, StatusCode::TEMPORARILY_UNAVAILABLE.into());
+        };
+        let (breadth, tx) = (context.routing.max_breadth, context.tx);
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# Therefore, the component of the branch parameter that makes it unique MUST be the
+        //# same each time a retransmitted request is forwarded.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# Thus for a stateless proxy, the branch parameter MUST be computed as a combinatoric
+        //# function of message parameters which are invariant on retransmission.
+        let branch = context.request.as_deref().map(|request| endpoint.stateless_branch(request)).unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# A stateless proxy MUST follow the request processing steps described in Section 16.6
+        //# with the following exceptions:
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# All other message transformations specified in Section 16.6 MUST result in the same
+        //# transformation of a retransmitted request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# In particular, if the proxy inserts a Record-Route value or pushes URIs into the
+        //# Route header field, it MUST place the same values in retransmissions of the request.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
+        //# As for the Via branch parameter, this implies that the transformations MUST be based
+        //# on time-invariant configuration or retransmission-invariant properties of the
+        //# request.
+        let sent = self.build(endpoint, key, &target, breadth).and_then(|(message, to)| {
+            let sent = endpoint.send(self.now, message, to.with_branch(branch));
+            sent.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)
+        });
+        if let Err(status) = sent {
+            return self.reject(endpoint, key, status.into());
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.10
+        //# If a response context is not found, the element does not have any
+        //# knowledge of the request to apply the CANCEL to.  It MUST statelessly
+        //# forward the CANCEL request (it may have statelessly forwarded the
+        //# associated request previously).
+        if let Some(tx) = tx {
+            let _ = endpoint.abandon(self.now, tx);
         }
         if let Some(context) = self.contexts.get_mut(key) {
             context.stage = Stage::Answered;

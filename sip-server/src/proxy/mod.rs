@@ -211,7 +211,8 @@ impl Default for ProxyConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteKind {
-    /// The Request-URI is of one of the proxy's domains, or a telephone number: the host knows where it goes.
+    /// The Request-URI is of one of the proxy's domains or names the proxy by its address, or it is a telephone number: the host knows where it
+    /// goes.
     Local,
     /// The Request-URI is of another domain, and no Route led here: whether to relay it is policy. A proxy that relays for anybody is
     /// an open relay.
@@ -231,7 +232,7 @@ pub enum ProxyEvent {
     RouteRequest {
         /// The request that waits.
         id: ProxyId,
-        /// Its server transaction; `None` for an ACK, and for a proxy without transactions.
+        /// Its server transaction; `None` for an ACK, for a CANCEL of nothing known, and for a proxy without transactions.
         tx: Option<ServerTxId>,
         /// What it asks for.
         kind: RouteKind,
@@ -377,6 +378,11 @@ enum BranchProgress {
 }
 
 impl Context {
+    /// Whether it is a CANCEL, which has its server transaction only for an answer if it goes nowhere.
+    fn is_cancel(&self) -> bool {
+        self.request.as_ref().is_some_and(|request| request.method() == Some(Method::Cancel))
+    }
+
     fn pending(&self) -> usize {
         self.branches.iter().filter(|branch| branch.state != BranchProgress::Done).count()
     }
@@ -613,14 +619,8 @@ impl Proxy {
         //# 16.4 through 16.5 with the following exception:
         let prepared = rules.prepare(&mut message, &path);
         let method = message.method();
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-16.10
-        //# If a response context is not found, the element does not have any
-        //# knowledge of the request to apply the CANCEL to.  It MUST statelessly
-        //# forward the CANCEL request (it may have statelessly forwarded the
-        //# associated request previously).
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
         //# Stateless proxies MUST NOT perform special processing for CANCEL requests.
-        let stateless = self.config.stateless || method == Some(Method::Cancel);
         let routing = match prepared {
             Ok(routing) => routing,
             Err(rejected) => {
@@ -638,8 +638,8 @@ impl Proxy {
             return;
         }
         let invite = method == Some(Method::Invite);
-        // ACK has no transaction; CANCEL and all requests of a stateless proxy give theirs up.
-        let kept = tx.filter(|_| !stateless);
+        // ACK has no transaction; all requests of a stateless proxy give theirs up, and a CANCEL does when it is sent on.
+        let kept = tx.filter(|_| !self.config.stateless);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.11
         //# Furthermore, when handling a request statelessly, an element MUST NOT generate its
         //# own 100 (Trying) or any other provisional response.
@@ -674,8 +674,15 @@ impl Proxy {
             if let Some(context) = self.contexts.get_mut(id) {
                 context.told = true;
             }
-            self.events.push_back(ProxyEvent::RouteRequest { id, tx: kept, kind: routing.kind });
+            self.ask(id);
         }
+    }
+
+    /// Asks the host where a request goes.
+    pub(super) fn ask(&mut self, id: ProxyId) {
+        let Some(context) = self.contexts.get(id) else { return };
+        let tx = context.tx.filter(|_| !context.is_cancel());
+        self.events.push_back(ProxyEvent::RouteRequest { id, tx, kind: context.routing.kind });
     }
 
     /// Whether a Record-Route or Path of this proxy led the request here, so that its way is known.
@@ -708,10 +715,32 @@ impl Proxy {
     fn reject(&mut self, endpoint: &mut Endpoint, key: ProxyId, rejected: Rejected) {
         let Some(context) = self.contexts.get_mut(key) else { return };
         context.stage = Stage::Answered;
-        let request = context.request.take();
-        if let (Some(tx), Some(request)) = (context.tx, request) {
-            self.answer(endpoint, tx, &request, &rejected);
-            self.tell_answered(key, rejected.status);
+        let (tx, path, tag) = (context.tx, context.path, crate::secret::digits(context.routing.loop_hash));
+        match (tx, context.request.take()) {
+            (Some(tx), Some(request)) => {
+                self.answer(endpoint, tx, &request, &rejected);
+                self.tell_answered(key, rejected.status);
+            }
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+            //# A stateless UAS MUST ignore ACK requests.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+            //# A stateless UAS MUST ignore CANCEL requests.
+            (None, Some(request)) if !matches!(request.method(), Some(Method::Ack | Method::Cancel)) => {
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+                //# To header tags MUST be generated for responses in a stateless manner -
+                //# in a manner that will generate the same tag for the same request
+                //# consistently.
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.7
+                //# A stateless UAS MUST NOT retransmit responses.
+                let tag = core::str::from_utf8(&tag).unwrap_or_default();
+                let response = Message::response(&request, rejected.status).to_tag(tag);
+                let fields = rejected.fields.iter();
+                let response = fields.fold(response, |response, (header, value)| response.header(*header, value));
+                if let Ok(response) = response.build() {
+                    let _ = endpoint.respond_stateless(self.now, path, response);
+                }
+            }
+            _ => {}
         }
         self.settle(key);
     }

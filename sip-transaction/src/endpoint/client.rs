@@ -135,7 +135,8 @@ impl Endpoint {
     }
 
     /// Starts Timer C, or starts it anew, on an INVITE a proxy has sent on: [`Event::TimerC`] comes when it fires. Provisional responses
-    /// other than 100 start it anew by themselves.
+    /// other than 100 start it anew by themselves. Until the first of any kind Timer B runs in its place, which is shorter and ends the
+    /// transaction as the 408 of RFC 3261 section 16.8 would.
     ///
     /// # Errors
     ///
