@@ -3,7 +3,7 @@
 //! A [`Keyring`] holds what the host knows. An [`AuthContext`] remembers the challenges of one dialog or registration, counts the uses
 //! of each nonce, and writes Authorization and Proxy-Authorization. Nothing here sends anything.
 
-use alloc::borrow::{Cow, ToOwned};
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use core::fmt;
 use core::fmt::Write;
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, NonceCount, Qop, userhash};
 use sip_message::headers::{AuthenticationInfo, Challenge, Credentials as Sent};
-use sip_message::{BuildError, Header, Message, ParamValue, StatusCode};
+use sip_message::{BuildError, Header, Message, ParamValue, StatusCode, unescaped};
 
 /// What proves who somebody is.
 #[derive(Clone, PartialEq, Eq)]
@@ -180,24 +180,11 @@ pub(crate) struct AuthContext {
     strongest: Vec<(Box<str>, u8)>,
 }
 
-/// The text between the quotes, escapes left in.
+/// The text between the quotes, escapes left in: as it stood in the challenge it goes back in the credentials. What people call a realm, and what
+/// goes into a digest, is [`unescaped`].
+// RFC 7616 section 3.3: `unq()` is "the value of the quoted-string X without the surrounding quotes and with quoting slashes removed".
 fn inner(value: ParamValue<'_>) -> Option<&str> {
     core::str::from_utf8(value.without_quotes()).ok()
-}
-
-/// What [`inner`] gave, without its escapes: what people call a realm, and what goes into a digest. As it stood in the challenge it goes
-/// back in the credentials.
-// RFC 7616 section 3.3: `unq()` is "the value of the quoted-string X without the surrounding quotes and with quoting slashes removed".
-fn unescaped(quoted: &str) -> Cow<'_, str> {
-    if !quoted.contains('\\') {
-        return Cow::Borrowed(quoted);
-    }
-    let mut chars = quoted.chars();
-    let mut out = String::with_capacity(quoted.len());
-    while let Some(c) = chars.next() {
-        out.extend(if c == '\\' { chars.next() } else { Some(c) });
-    }
-    Cow::Owned(out)
 }
 
 /// A challenge, read as far as it is needed.

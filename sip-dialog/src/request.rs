@@ -206,8 +206,7 @@ impl UserAgentCore {
         if code.is_success() && reply.headers.has(Header::Contact) && request.method() == Some(Method::Message) {
             return Err(CommandError::HeaderNotAllowed);
         }
-        let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.answer_as(ep, tx, request, code, reply)?;
         self.requests.remove(id);
         self.serve(tx, Served::Done);
         self.emit(Event::Request { request: id, event: RequestEvent::Ended { message: None, status: code } });

@@ -128,7 +128,7 @@ pub use lines::Lines;
 pub use message::{HeaderField, Headers, Message, StartLine};
 pub use method::Method;
 pub use name_addr::{Contact, ContactParams, NameAddr};
-pub use params::{Param, ParamValue, Params};
+pub use params::{Param, ParamValue, Params, unescaped};
 pub use reads::DialogIds;
 pub use salvage::{Salvaged, salvage};
 pub use serialize::Slices;

@@ -3,6 +3,7 @@
 use crate::error::{ValueError, ValueFault};
 use crate::scan;
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -365,7 +366,27 @@ impl<'a> ParamValue<'a> {
 
 /// The contents of a quoted string, escapes resolved; anything else as it is.
 pub(crate) fn unquote(v: &[u8]) -> Cow<'_, [u8]> {
-    let [b'"', inner @ .., b'"'] = v else { return Cow::Borrowed(v) };
+    match v {
+        [b'"', inner @ .., b'"'] => unescape(inner),
+        _ => Cow::Borrowed(v),
+    }
+}
+
+/// What stands between the quotes of a quoted string, with its `\` escapes resolved: what a realm or nonce is to people and to Digest, kept
+/// as it was written to be given back so. Borrowed unless there are escapes. A `\` at the end stands for nothing.
+///
+/// ```
+/// assert_eq!(sip_message::unescaped(r#"say \"hi\""#), r#"say "hi""#);
+/// ```
+pub fn unescaped(inner: &str) -> Cow<'_, str> {
+    match unescape(inner.as_bytes()) {
+        Cow::Borrowed(_) => Cow::Borrowed(inner),
+        // Text without some of its backslashes is text.
+        Cow::Owned(plain) => Cow::Owned(String::from_utf8_lossy(&plain).into_owned()),
+    }
+}
+
+fn unescape(inner: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', inner).is_none() {
         return Cow::Borrowed(inner);
     }

@@ -8,9 +8,11 @@ use sip_message::{Capabilities, DialogIds, FaultKind, Header, Message, Method, R
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
 
 use super::{UserAgentCore, is_standalone, status};
+use crate::call::callee::Reply;
 use crate::codec::wire;
 use crate::config::Reliable;
 use crate::dialog::Order;
+use crate::error::CommandError;
 use crate::id::{CallHandle, DialogId, RequestId, SubscriptionId};
 
 /// Whose a server transaction is.
@@ -99,6 +101,20 @@ impl UserAgentCore {
             Ok(response) => ep.respond(self.now, tx, response).is_ok(),
             Err(_) => false,
         }
+    }
+
+    /// Answers as the host has it. Whatever is wrong with that, nothing has been sent.
+    pub(crate) fn answer_as(
+        &self,
+        ep: &mut Endpoint,
+        tx: ServerTxId,
+        request: &Message,
+        code: StatusCode,
+        reply: Reply,
+    ) -> Result<(), CommandError> {
+        let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
+        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        Ok(())
     }
 
     /// Answers with a status and nothing more.

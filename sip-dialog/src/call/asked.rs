@@ -388,9 +388,8 @@ impl UserAgentCore {
         let found = self.calls.get(call).ok_or(CommandError::Unknown)?;
         let dialog = self.dialog_of_asked(call).ok_or(CommandError::WrongState)?;
         let asked = found.asked.as_ref().ok_or(CommandError::WrongState)?;
-        let response = reply.on_response(self.response(ep, asked.tx, &asked.request, code)).build()?;
         let (tx, kind) = (asked.tx, asked.kind);
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.answer_as(ep, tx, &asked.request, code, reply)?;
         self.drop_asked(call, dialog, kind);
         self.serve(tx, Served::Done);
         self.after_prack(ep, call, dialog);

@@ -594,8 +594,7 @@ impl UserAgentCore {
         let Some(ringing) = self.calls.get(call).and_then(|found| found.ringing.as_ref()) else {
             return Err(CommandError::WrongState);
         };
-        let response = reply.on_response(self.response(ep, tx, &ringing.request, code)).build()?;
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.answer_as(ep, tx, &ringing.request, code, reply)?;
         self.mark_answered(call);
         let cause = if code.is_redirection() { EndCause::Redirected } else { EndCause::Rejected(code) };
         self.end_call(ep, call, cause, None);

@@ -275,8 +275,7 @@ impl UserAgentCore {
         }
         let sub = self.subscriptions.get(id).ok_or(CommandError::Unknown)?;
         let (Some(tx), Some(request)) = (sub.asked, sub.request.as_ref()) else { return Err(CommandError::WrongState) };
-        let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
-        ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
+        self.answer_as(ep, tx, request, code, reply)?;
         self.serve(tx, Served::Done);
         self.end_sub(id, SubscriptionEnd::Rejected(code), None);
         Ok(())
