@@ -88,10 +88,14 @@ impl Deadlines {
         self.set(deadline, now + delay);
     }
 
+    #[inline]
     pub(crate) fn clear(&mut self, deadline: Deadline) {
-        if self.of_kind[deadline.kind()] == 0 {
-            return;
+        if self.of_kind[deadline.kind()] > 0 {
+            self.remove(deadline);
         }
+    }
+
+    fn remove(&mut self, deadline: Deadline) {
         if let Some(at) = self.at.remove(&deadline) {
             self.of_kind[deadline.kind()] -= 1;
             self.order.remove(&(at, deadline));
