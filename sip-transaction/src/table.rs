@@ -15,21 +15,36 @@ const FULL: usize = 11;
 /// Bits of a word for the place, at least.
 const LEAST_BITS: u32 = 16;
 
-/// 15 places, 0 where there is none, and how many that belong here lie in buckets behind.
+/// 15 places, 0 where there is none, and behind them how many that belong here lie in other buckets.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Bucket {
-    words: [u32; WORDS],
-    passed: u32,
-}
+struct Bucket([u32; WORDS + 1]);
 
-const EMPTY: Bucket = Bucket { words: [0; WORDS], passed: 0 };
+const EMPTY: Bucket = Bucket([0; WORDS + 1]);
 
 impl Bucket {
-    /// Which words satisfy: one bit each. Looks at all of them, so that no branch has to be guessed.
+    /// Which words satisfy: one bit each, from bit 1 on. Looks at all of them, so that no branch has to be guessed; and at the number
+    /// behind them, so that they are a power of two and all alike, for processors that compare several at a time.
     #[inline(always)]
     fn mask(&self, is: impl Fn(u32) -> bool) -> u32 {
-        self.words.iter().enumerate().fold(0, |mask, (at, &word)| mask | u32::from(is(word)) << at)
+        self.0.iter().enumerate().fold(0, |mask, (at, &word)| mask | u32::from(is(word)) << (at + 1))
+    }
+
+    /// The first word of a mask: beyond all places if there is none, or none but the number behind them.
+    #[inline(always)]
+    fn first(mask: u32) -> usize {
+        mask.trailing_zeros() as usize - 1
+    }
+
+    #[inline(always)]
+    fn places(&mut self) -> &mut [u32] {
+        &mut self.0[..WORDS]
+    }
+
+    /// How many have gone past.
+    #[inline(always)]
+    fn passed(&mut self) -> &mut u32 {
+        &mut self.0[WORDS]
     }
 }
 
@@ -88,14 +103,13 @@ impl Table {
         for _ in 0..self.buckets.len() {
             let bucket = self.buckets.get(at)?;
             let mut mask = bucket.mask(|word| word >> self.bits == mark);
-            while mask != 0 {
-                let place = bucket.words.get(mask.trailing_zeros() as usize)? & places;
-                if is(place) {
-                    return Some(place);
+            while let Some(word) = bucket.0[..WORDS].get(Bucket::first(mask)) {
+                if is(word & places) {
+                    return Some(word & places);
                 }
                 mask &= mask - 1;
             }
-            if bucket.passed == 0 {
+            if bucket.0[WORDS] == 0 {
                 return None;
             }
             at = self.behind(at);
@@ -119,12 +133,12 @@ impl Table {
         let (word, mut at) = (self.mark(hash) << self.bits | place, self.home(hash));
         for _ in 0..self.buckets.len() {
             let Some(bucket) = self.buckets.get_mut(at) else { return };
-            let free = bucket.mask(|word| word == 0).trailing_zeros() as usize;
-            if let Some(free) = bucket.words.get_mut(free) {
+            let free = Bucket::first(bucket.mask(|word| word == 0));
+            if let Some(free) = bucket.places().get_mut(free) {
                 *free = word;
                 return;
             }
-            bucket.passed = bucket.passed.saturating_add(1);
+            *bucket.passed() = bucket.passed().saturating_add(1);
             at = self.behind(at);
         }
     }
@@ -152,12 +166,12 @@ impl Table {
             let Some(&(hash, place)) = leaving.get(n) else { return WORDS };
             let word = self.mark(hash) << self.bits | place;
             let bucket = self.buckets.get(self.home(hash));
-            bucket.map_or(0, |bucket| bucket.mask(|held| held == word)).trailing_zeros() as usize
+            Bucket::first(bucket.map_or(0, |bucket| bucket.mask(|held| held == word)))
         });
         for (&(hash, place), found) in leaving.iter().zip(first) {
             let home = self.home(hash);
             let word = self.mark(hash) << self.bits | place;
-            match self.buckets.get_mut(home).and_then(|bucket| bucket.words.get_mut(found)) {
+            match self.buckets.get_mut(home).and_then(|bucket| bucket.places().get_mut(found)) {
                 // Two may be the same word: the other has another place then, if it is not this one.
                 Some(held) if *held == word => *held = 0,
                 _ => self.take_out(hash, place),
@@ -170,12 +184,12 @@ impl Table {
         let mut at = home;
         for _ in 0..self.buckets.len() {
             let Some(bucket) = self.buckets.get_mut(at) else { return };
-            let found = bucket.mask(|held| held == word).trailing_zeros() as usize;
-            if let Some(found) = bucket.words.get_mut(found) {
+            let found = Bucket::first(bucket.mask(|held| held == word));
+            if let Some(found) = bucket.places().get_mut(found) {
                 *found = 0;
                 return self.unpass(home, at);
             }
-            if bucket.passed == 0 {
+            if *bucket.passed() == 0 {
                 return;
             }
             at = self.behind(at);
@@ -188,7 +202,7 @@ impl Table {
         let mut at = home;
         while at != end {
             if let Some(bucket) = self.buckets.get_mut(at) {
-                bucket.passed = bucket.passed.saturating_sub(1);
+                *bucket.passed() = bucket.passed().saturating_sub(1);
             }
             at = self.behind(at);
         }
@@ -210,7 +224,7 @@ impl Table {
         let old = core::mem::replace(&mut self.buckets, vec![EMPTY; count].into_boxed_slice());
         // A place has 32 bits less one: there is always room for a mark.
         self.bits = self.bits.max(u32::BITS - place.leading_zeros()).min(u32::BITS - 1);
-        for word in old.iter().flat_map(|bucket| bucket.words).filter(|&word| word != 0) {
+        for word in old.iter().flat_map(|bucket| bucket.0.into_iter().take(WORDS)).filter(|&word| word != 0) {
             self.put(hash_of(word & places), word & places);
         }
     }
@@ -253,7 +267,7 @@ mod tests {
         }
         assert!(table.is_empty());
         table.tidy();
-        assert!(table.buckets.iter().all(|bucket| bucket.words == [0; WORDS] && bucket.passed == 0), "nothing stays");
+        assert!(table.buckets.iter().all(|bucket| bucket.0 == EMPTY.0), "nothing stays");
     }
 
     #[test]

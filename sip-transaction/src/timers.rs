@@ -153,25 +153,30 @@ pub(crate) struct Timers {
     used: u16,
     /// The earliest head of all lists: its node.
     next: u32,
-    len: usize,
 }
 
 impl Timers {
     pub(crate) fn new() -> Self {
-        Timers { nodes: Vec::new(), lists: [NONE; CLASSES], used: 0, next: NIL, len: 0 }
+        Timers { nodes: Vec::new(), lists: [NONE; CLASSES], used: 0, next: NIL }
     }
 
-    /// Timers that are set.
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// Whether none is set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.used == 0
     }
 
     /// Makes room for the transaction at `index`.
+    #[inline]
     pub(crate) fn reserve(&mut self, index: u32) {
         let needed = (index as usize + 1) * 2;
         if self.nodes.len() < needed {
-            self.nodes.resize(needed, EMPTY);
+            self.grow(needed);
         }
+    }
+
+    #[inline(never)]
+    fn grow(&mut self, needed: usize) {
+        self.nodes.resize(needed, EMPTY);
     }
 
     /// Gives memory back, if there was much of it: no timer is set and there is no transaction.
@@ -193,21 +198,17 @@ impl Timers {
     /// Sets a timer, in place of what was set there.
     pub(crate) fn set(&mut self, index: u32, which: Which, timer: Timer, class: Class, at: Instant) {
         let id = index * 2 + which as u32;
-        let list = *self.list(class as u8);
-        // The last of its list stays that: a timer that takes the place of one just set.
-        if let Some(node) = self.nodes.get_mut(id as usize).filter(|node| node.class == class as u8) {
-            if list.tail == id && list.head != id && at >= node.at {
+        let Some(node) = self.nodes.get_mut(id as usize) else { return };
+        if node.class != UNSET {
+            let list = self.lists[class as usize];
+            // The last of its list stays that: a timer that takes the place of one just set.
+            if node.class == class as u8 && list.tail == id && list.head != id && at >= node.at {
                 (node.at, node.timer) = (at, timer);
                 return;
             }
+            self.take_out(id);
         }
-        self.clear(index, which);
-        // From the tail: at once, unless the host's clock or an import brings an earlier deadline.
-        let mut prev = self.list(class as u8).tail;
-        let mut next = NIL;
-        while let Some(node) = self.node(prev).filter(|node| node.at > at) {
-            (prev, next) = (node.prev, prev);
-        }
+        let (prev, next) = self.place(class, at);
         let Some(node) = self.nodes.get_mut(id as usize) else { return };
         *node = Node { at, prev, next, class: class as u8, timer };
         match self.nodes.get_mut(prev as usize) {
@@ -226,7 +227,16 @@ impl Timers {
             Some(next) => next.prev = id,
             None => self.list(class as u8).tail = id,
         }
-        self.len += 1;
+    }
+
+    /// Between which nodes of a list a deadline stands: at the end, unless the host's clock or an import brings an earlier one.
+    #[inline(always)]
+    fn place(&self, class: Class, at: Instant) -> (u32, u32) {
+        let mut place = (self.lists[class as usize].tail, NIL);
+        while let Some(node) = self.node(place.0).filter(|node| node.at > at) {
+            place = (node.prev, place.0);
+        }
+        place
     }
 
     fn list(&mut self, class: u8) -> &mut List {
@@ -260,7 +270,6 @@ impl Timers {
             Some(next) => next.prev = prev,
             None => self.list(class).tail = prev,
         }
-        self.len -= 1;
         if prev == NIL {
             if next == NIL {
                 self.used &= !(1 << class);
@@ -295,8 +304,7 @@ impl Timers {
             return None;
         }
         let index = self.next / 2;
-        let which = if self.next % 2 == 0 { Which::Retransmit } else { Which::State };
-        self.clear(index, which);
+        self.take_out(self.next);
         Some((index, node.timer))
     }
 
@@ -309,6 +317,12 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Timers {
+        fn len(&self) -> usize {
+            self.nodes.iter().filter(|node| node.class != UNSET).count()
+        }
+    }
 
     fn ms(ms: u64) -> Instant {
         Instant::from_millis(ms)
@@ -331,6 +345,7 @@ mod tests {
         assert_eq!(timers.next(), Some((ms(32_000), Timer::B)));
         timers.clear(0, Which::State);
         assert_eq!((timers.next(), timers.len()), (None, 0));
+        assert!(timers.is_empty());
     }
 
     #[test]

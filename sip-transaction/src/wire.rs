@@ -50,21 +50,29 @@ fn digits(bits: u64) -> u64 {
     bits + EACH * b'0' as u64 + letters * (b'a' - 10 - b'0') as u64
 }
 
+/// Digits of a tag, 5 bits each.
+const TAG_DIGITS: usize = 10;
+
 /// A tag of 50 bits, more than the 32 that RFC 3261 section 19.3 asks for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Tag([u8; 10]);
+#[derive(Clone, Copy, PartialEq, Eq)]
+// Filled up with zeros, so that it is moved as a whole.
+pub struct Tag([u8; 16]);
 
 impl Tag {
     pub(crate) fn new(random: u64) -> Tag {
-        let [a, b, c, d, e, f, g, h] = digits(random).to_le_bytes();
-        let [i, j, ..] = digits(random >> 40).to_le_bytes();
-        let text = [a, b, c, d, e, f, g, h, i, j];
-        Tag(text)
+        let two = digits(random >> 40) & 0xffff;
+        Tag((u128::from(two) << 64 | u128::from(digits(random))).to_le_bytes())
     }
 
     /// The tag as text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        core::str::from_utf8(&self.0[..TAG_DIGITS]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tag").field(&self.as_str()).finish()
     }
 }
 
@@ -228,11 +236,13 @@ fn line(out: &mut BytesMut, header: Header, value: &[u8]) {
 }
 
 /// A line as it came, its end as it has to be.
-#[inline]
+#[inline(always)]
 fn copy(out: &mut BytesMut, line: &[u8]) {
-    if line.ends_with(b"\r\n") {
-        return out.extend_from_slice(line);
-    }
+    if line.ends_with(b"\r\n") { out.extend_from_slice(line) } else { mend(out, line) }
+}
+
+#[cold]
+fn mend(out: &mut BytesMut, line: &[u8]) {
     out.extend_from_slice(line.trim_ascii_end());
     out.extend_from_slice(b"\r\n");
 }
@@ -452,6 +462,7 @@ impl Response<'_> {
     }
 
     /// How many bytes it comes to at most, without a look at each field.
+    #[inline(always)]
     pub(crate) fn most(&self) -> usize {
         // A line may be longer than it came: LF becomes CRLF.
         let head = self.request.encoded_len().saturating_sub(self.request.body().len());
@@ -464,7 +475,7 @@ impl Response<'_> {
         let fields = fields.iter().map(|(header, value)| header.as_str().len() + value.len() + 4).sum::<usize>();
         let product = if product.is_empty() { 0 } else { product.len() + 10 };
         let source = if source.is_empty() { 0 } else { Source::MOST };
-        let rest = source + retry.map_or(0, |_| 25) + tag.map_or(0, |tag| 5 + tag.0.len());
+        let rest = source + retry.map_or(0, |_| 25) + tag.map_or(0, |_| ";tag=".len() + TAG_DIGITS);
         LEAST + status.reason().len() + copied + fields + product + rest
     }
 
@@ -487,13 +498,19 @@ impl Response<'_> {
         for (header, field) in self.copied() {
             match header {
                 // The topmost alone is this hop's.
-                Header::Via if !source.is_empty() => self.via(out, field.value(), core::mem::take(&mut source)),
-                Header::To => match tag.take() {
-                    Some(tag) => self.to(out, field, tag),
-                    None => copy(out, field.line()),
-                },
-                _ => copy(out, field.line()),
+                Header::Via if !source.is_empty() => {
+                    self.via(out, field.value(), core::mem::take(&mut source));
+                    continue;
+                }
+                Header::To => {
+                    if let Some(tag) = tag.take().filter(|_| !self.has_tag(field)) {
+                        self.to(out, field, tag);
+                        continue;
+                    }
+                }
+                _ => {}
             }
+            copy(out, field.line());
         }
         if let Some(seconds) = retry {
             print(out, format_args!("Retry-After: {seconds}\r\n"));
@@ -514,17 +531,19 @@ impl Response<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// Appends To with a tag, unless it has one.
-    #[inline(never)]
-    fn to(&self, out: &mut BytesMut, field: HeaderField<'_>, tag: Tag) {
-        let to = field.value();
+    /// Whether To has a tag.
+    #[inline(always)]
+    fn has_tag(&self, to: HeaderField<'_>) -> bool {
         // After a closing bracket nothing can stand but parameters.
-        if !to.ends_with(b">") && matches!(self.request.to().map(|to| to.tag()), Ok(Ok(Some(_)))) {
-            return copy(out, field.line());
-        }
+        !to.value().ends_with(b">") && matches!(self.request.to().map(|to| to.tag()), Ok(Ok(Some(_))))
+    }
+
+    /// Appends To with a tag.
+    #[inline(always)]
+    fn to(&self, out: &mut BytesMut, field: HeaderField<'_>, tag: Tag) {
         out.extend_from_slice(b"To: ");
-        out.extend_from_slice(to);
-        let [a, b, c, d, e, f, g, h, i, j] = tag.0;
+        out.extend_from_slice(field.value());
+        let [a, b, c, d, e, f, g, h, i, j, ..] = tag.0;
         out.extend_from_slice(&[b';', b't', b'a', b'g', b'=', a, b, c, d, e, f, g, h, i, j, b'\r']);
         out.extend_from_slice(b"\n");
     }

@@ -63,19 +63,26 @@ impl<I: Id, T> Slab<I, T> {
     /// Puts an object in. `None`, and the object is gone, if there are 2^32 - 1 already.
     #[inline]
     pub fn insert(&mut self, value: T) -> Option<I> {
-        if let Some(cell) = self.cells.get_mut(self.free as usize) {
-            let index = self.free;
-            if let Slot::Free(next) = cell.slot {
-                self.free = next;
-            }
-            cell.slot = Slot::Used(value);
-            self.len += 1;
-            return Some(I::from_key(Key::at(index, cell.generation)));
+        if self.free == NIL {
+            self.make_place()?;
         }
-        let index = u32::try_from(self.cells.len()).ok().filter(|&index| index != NIL)?;
-        self.cells.push(Cell { generation: self.first, slot: Slot::Used(value) });
+        let index = self.free;
+        let cell = self.cells.get_mut(index as usize)?;
+        // A place of the list is free: so that none has to be dropped there.
+        let Slot::Free(next) = cell.slot else { return None };
+        self.free = next;
+        cell.slot = Slot::Used(value);
         self.len += 1;
-        Some(I::from_key(Key::at(index, self.first)))
+        Some(I::from_key(Key::at(index, cell.generation)))
+    }
+
+    /// One more place, which is free.
+    #[inline(never)]
+    fn make_place(&mut self) -> Option<()> {
+        let index = u32::try_from(self.cells.len()).ok().filter(|&index| index != NIL)?;
+        self.cells.push(Cell { generation: self.first, slot: Slot::Free(self.free) });
+        self.free = index;
+        Some(())
     }
 
     /// Takes an object out. Its id names nothing from now on.

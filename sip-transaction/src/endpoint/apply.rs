@@ -41,16 +41,28 @@ impl Endpoint {
         }
     }
 
+    #[inline(always)]
     fn set(&mut self, index: u32, which: Which, set: Set, step: u8, noninvite: bool) {
         match set {
             Set::Keep => {}
             Set::Clear => self.timers.clear(index, which),
-            Set::Start(timer) => {
-                let class = self.class_of(timer, step, noninvite);
-                self.set_timer(index, which, timer, class);
-            }
+            Set::Start(timer) => self.start_timer(index, which, timer, step, noninvite),
             Set::AtT2(timer) => self.set_timer(index, which, timer, Class::T2),
         }
+    }
+
+    #[inline(never)]
+    fn start_timer(&mut self, index: u32, which: Which, timer: Timer, step: u8, noninvite: bool) {
+        let class = self.class_of(timer, step, noninvite);
+        self.set_timer(index, which, timer, class);
+    }
+
+    /// Sets the timers of a transaction that begins with this step.
+    #[inline(always)]
+    pub(super) fn set_timers(&mut self, index: u32, step: &Step<Machine>) {
+        let noninvite = matches!(step.next, Ok(Machine::NonInviteServer(_)));
+        self.set(index, Which::Retransmit, step.retransmit, 0, noninvite);
+        self.set(index, Which::State, step.state, 0, noninvite);
     }
 
     /// Carries out one step of a machine. `cause` is why, if it fails.

@@ -171,6 +171,13 @@ impl Endpoint {
             let Some((index, timer)) = self.timers.pop(self.now) else { break };
             self.on_timer(index, timer);
         }
+        if !self.chores.is_empty() {
+            self.do_chores();
+        }
+    }
+
+    #[inline(never)]
+    fn do_chores(&mut self) {
         for _ in 0..TIMERS_AT_ONCE {
             let Some(&(at, chore)) = self.chores.first() else { break };
             if at > self.now {
@@ -257,7 +264,7 @@ impl Endpoint {
     pub fn is_idle(&self) -> bool {
         self.txs.is_empty()
             && self.table.is_empty()
-            && self.timers.len() == 0
+            && self.timers.is_empty()
             && self.transmits.is_empty()
             && self.events.is_empty()
             && self.locator.is_idle()
@@ -282,13 +289,21 @@ impl Endpoint {
         self.now = self.now.max(now);
     }
 
+    #[inline]
     pub(crate) fn emit(&mut self, event: Event) {
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, ?event, "event");
-        if let Some(recording) = &mut self.recording {
-            recording.event(self.now, &event);
+        if self.recording.is_some() {
+            self.record_event(&event);
         }
         self.events.push_back(event);
+    }
+
+    #[cold]
+    fn record_event(&mut self, event: &Event) {
+        if let Some(recording) = &mut self.recording {
+            recording.event(self.now, event);
+        }
     }
 
     /// Queues bytes for a flow that can send them.
@@ -304,12 +319,19 @@ impl Endpoint {
         let transmit = Transmit { flow, transport: on.transport, local: on.local, remote, bytes, ttl, token };
         #[cfg(feature = "tracing")]
         tracing::trace!(at = %self.now, %flow, %remote, len = transmit.bytes.len(), "transmit");
-        if let Some(recording) = &mut self.recording {
-            recording.transmit(self.now, &transmit);
+        if self.recording.is_some() {
+            self.record_transmit(&transmit);
         }
         self.counters.transmits += 1;
         self.queued_bytes += transmit.bytes.len();
         self.transmits.push_back(transmit);
+    }
+
+    #[cold]
+    fn record_transmit(&mut self, transmit: &Transmit) {
+        if let Some(recording) = &mut self.recording {
+            recording.transmit(self.now, transmit);
+        }
     }
 
     /// Whether the queues have room for what a new request brings.
@@ -350,6 +372,7 @@ impl Endpoint {
     }
 
     /// Adds a transaction to the slab, in no table and on no flow.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, tx: Tx) -> Option<Key> {
         // What the table can tell apart.
         if self.txs.len() >= Table::MOST {
@@ -362,7 +385,8 @@ impl Endpoint {
 
     /// Takes every trace of a transaction away.
     pub(crate) fn erase(&mut self, index: u32) {
-        let Some(source) = self.txs.at(index).map(|tx| usize::from(tx.source)) else { return };
+        let Some(tx) = self.txs.at(index) else { return };
+        let source = usize::from(tx.source);
         self.withdraw(index);
         self.unlink(index);
         self.timers.clear(index, Which::Retransmit);
@@ -380,6 +404,12 @@ impl Endpoint {
     /// Binds a transaction to a flow, so that it learns of its end.
     pub(crate) fn link(&mut self, index: u32, flow: FlowId) {
         self.unlink(index);
+        self.link_first(index, flow);
+    }
+
+    /// The same for one that is not bound to any.
+    #[inline]
+    pub(crate) fn link_first(&mut self, index: u32, flow: FlowId) {
         let Some(on) = self.flows.get_mut(flow) else { return };
         let head = core::mem::replace(&mut on.head, index);
         if let Some(first) = self.txs.at_mut(head) {
@@ -411,6 +441,7 @@ impl Endpoint {
     }
 
     /// Sets a timer of a transaction.
+    #[inline]
     pub(crate) fn set_timer(&mut self, index: u32, which: Which, timer: Timer, class: Class) {
         let at = self.now.after_micros(self.micros.get(class as usize).copied().unwrap_or(0));
         self.timers.set(index, which, timer, class, at);

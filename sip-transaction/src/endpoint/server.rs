@@ -54,14 +54,14 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Whether a transaction can have a response of this status now.
-    fn check_response(&self, tx: ServerTxId, status: StatusCode) -> Result<(), SendErrorKind> {
+    /// The transaction, if it can have a response of this status now.
+    #[inline(always)]
+    fn check_response(&self, tx: ServerTxId, status: StatusCode) -> Result<&Tx, SendErrorKind> {
         let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_server() && !tx.flags.has(Flags::HIDDEN));
         let found = found.ok_or(SendErrorKind::UnknownTransaction)?;
-        let class = Status::of(status);
         match found.machine {
-            Machine::InviteServer(invite_server::State::Proceeding) => Ok(()),
-            Machine::InviteServer(invite_server::State::Accepted) if class == Status::Success => Ok(()),
+            Machine::InviteServer(invite_server::State::Proceeding) => Ok(found),
+            Machine::InviteServer(invite_server::State::Accepted) if Status::of(status) == Status::Success => Ok(found),
             Machine::NonInviteServer(noninvite_server::State::Trying | noninvite_server::State::Proceeding) => {
                 let e_is_at_t2 = matches!(found.machine, Machine::NonInviteServer(noninvite_server::State::Proceeding));
                 //= https://www.rfc-editor.org/rfc/rfc4320#section-4.1
@@ -79,9 +79,9 @@ impl Endpoint {
                 //# A transaction-stateful SIP element MUST NOT send a response with
                 //# Status-Code of 408 to a non-INVITE request.
                 match status.code() {
-                    100 if found.transport.is_reliable() || e_is_at_t2 => Ok(()),
+                    100 if found.transport.is_reliable() || e_is_at_t2 => Ok(found),
                     100..=199 | 408 => Err(SendErrorKind::Forbidden),
-                    _ => Ok(()),
+                    _ => Ok(found),
                 }
             }
             //= https://www.rfc-editor.org/rfc/rfc4320#section-4.2
@@ -167,24 +167,36 @@ impl Endpoint {
         if fields.iter().any(|(_, value)| value.bytes().fold(false, control)) {
             return Err(SendErrorKind::Malformed);
         }
-        let tag = self.local_tag(tx).ok_or(SendErrorKind::UnknownTransaction)?;
-        let tag = (status != StatusCode::TRYING).then_some(tag);
         if self.is_recording() {
-            let bytes = self.own_response(request, status, tag, fields).bytes();
-            if let Ok(response) = Message::parse_with(bytes, &self.config.parser) {
-                let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
-                self.note(now, "respond", arguments);
-            }
+            self.note_reply(now, tx, request, status, fields);
         }
         self.advance(now);
-        self.check_response(tx, status)?;
-        let stays = self.txs.get(tx.key()).is_some_and(|found| stays(found, status));
+        let found = self.check_response(tx, status)?;
+        let (stays, tag) = (stays(found, status), (status != StatusCode::TRYING).then(|| tag_of(found.tag)));
         let (live, product) = (self.txs.len(), &*self.config.product);
         let source = wire::Source::default();
         let response = wire::Response { request, status, tag, product, retry: None, source, fields };
         let bytes = if stays { self.kept.write(&response, live) } else { response.bytes() };
         self.set_response(tx, status, bytes);
         Ok(())
+    }
+
+    /// Records a reply, if its transaction lives, as the response it is.
+    #[cold]
+    fn note_reply(
+        &mut self,
+        now: Instant,
+        tx: ServerTxId,
+        request: &Message,
+        status: StatusCode,
+        fields: &[(Header, &str)],
+    ) {
+        let Some(tag) = self.local_tag(tx) else { return };
+        let bytes = self.own_response(request, status, (status != StatusCode::TRYING).then_some(tag), fields).bytes();
+        if let Ok(response) = Message::parse_with(bytes, &self.config.parser) {
+            let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
+            self.note(now, "respond", arguments);
+        }
     }
 
     /// Accepts an INVITE with a 2xx that the endpoint retransmits, at T1, then doubling up to T2, over any transport (RFC 3261 section
@@ -474,19 +486,13 @@ impl Endpoint {
         (tag, source): (u128, u16),
         (remote, ttl): (SocketAddr, Option<u8>),
     ) -> Result<(), InputError> {
-        let machine = if kind == Kind::Invite { start_invite() } else { start_other() };
-        let mut tx = Tx::new(match machine.next {
-            Ok(machine) => machine,
-            Err(_) => return Err(InputError::Unmatchable),
-        });
-        tx.transport = path.transport;
-        (tx.remote, tx.ttl) = (remote, ttl);
-        tx.message = raw;
-        tx.source = source;
+        let step = if kind == Kind::Invite { start_invite() } else { start_other() };
+        let Ok(machine) = step.next else { return Err(InputError::Unmatchable) };
+        let tx = Tx { transport: path.transport, remote, ttl, message: raw, source, ..Tx::new(machine) };
         let Some(key) = self.insert_server(tx, tag, path.flow) else { return Err(InputError::Overload) };
         self.counters.server_transactions += 1;
         self.emit(Event::Request { tx: ServerTxId::from_key(key), path: *path, message });
-        self.apply(key.index(), machine, None);
+        self.set_timers(key.index(), &step);
         Ok(())
     }
 
@@ -497,6 +503,7 @@ impl Endpoint {
         self.find(self.hash.server_tag(request, &via, ReadVia::branch(&via), method)).is_some()
     }
 
+    #[inline(always)]
     fn insert_server(&mut self, tx: Tx, tag: u128, flow: FlowId) -> Option<Key> {
         let source = usize::from(tx.source);
         let key = self.insert(tx)?;
@@ -504,7 +511,7 @@ impl Endpoint {
             *count += 1;
         }
         self.enter(key.index(), tag);
-        self.link(key.index(), flow);
+        self.link_first(key.index(), flow);
         Some(key)
     }
 
@@ -658,7 +665,7 @@ impl Endpoint {
         cancel.last = wire::message(response);
         cancel.source = source;
         let Some(made) = self.insert_server(cancel, tag, path.flow) else { return Err(InputError::Overload) };
-        self.apply(made.index(), step, None);
+        self.set_timers(made.index(), &step);
         self.server_respond(made.index(), Status::Success);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# If the original
