@@ -56,7 +56,7 @@ pub enum Event {
     },
     /// A server wants credentials that are not known, or those known were refused. Answer with
     /// [`UserAgentCore::authenticate`](crate::UserAgentCore::authenticate); what was asked waits, and ends by itself if no answer comes
-    /// in the configured [`answer`](crate::UserAgentConfig::answer) time.
+    /// in three times the configured [`answer`](crate::UserAgentConfig::answer) time: a person may have to be asked.
     Challenged {
         /// Whose request it was.
         owner: Owner,

@@ -190,6 +190,11 @@ fn sipfrag(code: StatusCode, dialog: Option<&Message>) -> Body {
 }
 
 /// Escapes what may not stand in a header of a URI.
+/// The Event value of the reports on the REFER of this number.
+fn numbered(number: u32) -> String {
+    format!("refer;id={number}")
+}
+
 fn escaped(text: &str, out: &mut String) {
     for byte in text.bytes() {
         match byte {
@@ -235,7 +240,7 @@ impl UserAgentCore {
         //# single Contact header field value.
         let builder = refer.on(self.dress_session(builder, &contact));
         let message = builder.build()?;
-        let mut sub = Subscription::new(Side::Subscriber, &format!("refer;id={number}"), REPORT, contact);
+        let mut sub = Subscription::new(Side::Subscriber, &numbered(number), REPORT, contact);
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
         //# A SUBSCRIBE sent to refresh or terminate this subscription MUST contain
         //# this id parameter.
@@ -251,6 +256,13 @@ impl UserAgentCore {
         }
         self.start_timer_n(ep, id);
         Ok(id)
+    }
+
+    /// A REFER of ours goes out again under another number: its reports are named by that one (RFC 3515 section 2.4.6).
+    pub(crate) fn refer_numbered(&mut self, id: SubscriptionId, number: u32) {
+        if let Some(sub) = self.subscriptions.get_mut(id).filter(|sub| sub.event.contains(';')) {
+            sub.event = numbered(number).into();
+        }
     }
 
     /// Asks whoever is at `target`, outside of any call, to call somebody.
@@ -401,7 +413,7 @@ impl UserAgentCore {
         let event = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => {
                 let more = core::mem::replace(&mut entry.referred, true);
-                if more { format!("refer;id={number}") } else { String::from("refer") }
+                if more { numbered(number) } else { String::from("refer") }
             }
             None => String::from("refer"),
         };

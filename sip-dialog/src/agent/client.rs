@@ -382,8 +382,12 @@ impl UserAgentCore {
     fn answer_challenge(&mut self, ep: &mut Endpoint, tx: ClientTxId, response: &Message) -> bool {
         let Some(client) = self.clients.get_mut(&tx) else { return false };
         let purpose = client.purpose;
-        // What nobody waits for is not worth another round, except a BYE: the peer must hear of it.
-        if client.request.is_none() || client.rounds >= self.config.limits.auth_rounds {
+        let Some(request) = client.request.as_deref() else { return false };
+        if client.rounds >= self.config.limits.auth_rounds {
+            return false;
+        }
+        // What nobody waits for is not worth another round, except a BYE and the last NOTIFY of a subscription: the peer must hear of it.
+        if purpose == Purpose::Nobody && !matches!(request.method(), Some(Method::Bye | Method::Notify)) {
             return false;
         }
         // Nor is a call that we have given up meanwhile: another INVITE would ring on.
@@ -462,10 +466,11 @@ impl UserAgentCore {
     fn retry(&mut self, ep: &mut Endpoint, mut client: Box<Client>) -> Result<(), Box<Client>> {
         // Whose dialog is gone meanwhile has no number to go on with; but the last NOTIFY of a subscription is worth another round.
         let gone = client.dialog.is_some_and(|id| !self.dialogs.contains(id));
-        if gone && !matches!(client.purpose, Purpose::Notify(_)) {
+        let Some(mut message) = client.request.take() else { return Err(client) };
+        if gone && message.method() != Some(Method::Notify) {
+            client.request = Some(message);
             return Err(client);
         }
-        let Some(mut message) = client.request.take() else { return Err(client) };
         let kept = message.clone();
         let number = match client.dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.next_cseq(),
@@ -490,6 +495,9 @@ impl UserAgentCore {
             client.request = Some(kept);
             return Err(client);
         };
+        if let (Purpose::Subscribe(id), Some(Method::Refer)) = (client.purpose, message.method()) {
+            self.refer_numbered(id, number);
+        }
         client.request = Some(message);
         if let Some(dialog) = client.dialog {
             self.note_used(dialog, number);

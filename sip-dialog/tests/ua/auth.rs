@@ -574,3 +574,118 @@ fn a_call_that_was_given_up_is_not_tried_with_credentials() {
     assert_eq!(world.sent().iter().filter(|what| *what == "1>2 INVITE").count(), 1);
     world.finish();
 }
+
+/// A call of ours to a raw endpoint that stands.
+fn standing(world: &mut World, alice: sim::NodeId, raw: sim::NodeId) -> (sip_dialog::CallHandle, Message) {
+    let call = world.call(alice, 1, 2);
+    let (tx, invite) = world.request_at(raw);
+    world.respond(raw, tx, &invite, 200, |builder| {
+        builder.header(Header::Contact, "<sip:2@192.0.2.2>").body("application/sdp", answer().bytes)
+    });
+    world.until_confirmed(alice, call);
+    (call, invite)
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
+//= type=test
+//# Thus, for the second and subsequent REFER requests a UA receives in a
+//# given dialog, it MUST include an id parameter[2] in the Event header
+//# field of each NOTIFY containing the sequence number (the number from
+//# the CSeq header field value) of the REFER this NOTIFY is associated
+//# with.
+#[test]
+fn the_reports_on_a_refer_that_was_challenged_have_the_number_it_was_accepted_under() {
+    let mut world = World::new(31);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let (call, invite) = standing(&mut world, alice, raw);
+    let refer = sip_dialog::Refer::new("sip:3@192.0.2.3");
+    world.tell(alice, |core, ep, now| core.refer(ep, now, call, refer)).unwrap();
+    let (tx, first) = world.request_at(raw);
+    world.respond(raw, tx, &first, 401, |builder| builder.header("WWW-Authenticate", challenge("MD5", "n", "")));
+    let (tx, again) = world.request_at(raw);
+    assert!(right(&again, Header::Authorization, "secret"));
+    world.respond(raw, tx, &again, 202, |builder| builder.header(Header::Contact, "<sip:2@192.0.2.2>"));
+    let report = Message::request(sip_message::Method::Notify, "sip:1@192.0.2.1")
+        .header(Header::From, format!("{};tag=raw", String::from_utf8_lossy(invite.field(Header::To).unwrap())))
+        .header(Header::To, String::from_utf8_lossy(invite.field(Header::From).unwrap()))
+        .header(Header::CallId, String::from_utf8_lossy(invite.field(Header::CallId).unwrap()))
+        .cseq(1)
+        .header(Header::Contact, "<sip:2@192.0.2.2>")
+        .header(Header::Event, format!("refer;id={}", again.cseq().unwrap().number))
+        .header(Header::SubscriptionState, "terminated;reason=noresource")
+        .body("message/sipfrag", "SIP/2.0 200 OK\r\n")
+        .build()
+        .unwrap();
+    let tx = world.send(raw, report);
+    assert_eq!(world.final_of(raw, tx).status(), Some(status(200)));
+    world.hang_up(alice, call);
+    let (tx, bye) = world.request_at(raw);
+    world.respond(raw, tx, &bye, 200, |builder| builder);
+    world.finish();
+}
+
+#[test]
+fn the_last_notify_of_a_subscription_is_said_again_with_credentials() {
+    let mut world = World::new(32);
+    let (raw, bob) = (world.raw(1), world.phone_with(2, |config| config.packages.push("presence".into())));
+    world.tell(bob, |core, _, _| core.add_credentials(password("atlanta")));
+    let subscribe = Message::request(sip_message::Method::Subscribe, "sip:2@192.0.2.2")
+        .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+        .header(Header::To, "<sip:2@192.0.2.2>")
+        .header(Header::CallId, "watch")
+        .cseq(1)
+        .header(Header::Contact, "<sip:1@192.0.2.1>")
+        .header(Header::Event, "presence")
+        .header(Header::Expires, 600)
+        .build()
+        .unwrap();
+    world.send(raw, subscribe);
+    let id = world.until(bob, |event| match event {
+        Event::Subscription { subscription, .. } => Some(*subscription),
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.accept_subscription(ep, now, id, false, None, None)).unwrap();
+    let (tx, state) = world.request_at(raw);
+    world.respond(raw, tx, &state, 200, |builder| builder);
+    world.run_for(std::time::Duration::from_secs(1));
+    world.tell(bob, |core, ep, now| core.terminate(ep, now, id, sip_dialog::Termination::default())).unwrap();
+    let (tx, last) = world.request_at(raw);
+    let refusal = challenge("MD5", "n", "");
+    world.respond(raw, tx, &last, 407, |builder| builder.header("Proxy-Authenticate", refusal));
+    let (tx, again) = world.request_at(raw);
+    assert!(right(&again, Header::ProxyAuthorization, "secret"));
+    assert_eq!(again.cseq().unwrap().number, last.cseq().unwrap().number + 1);
+    assert_eq!(again.field(Header::SubscriptionState), last.field(Header::SubscriptionState));
+    world.respond(raw, tx, &again, 200, |builder| builder);
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+//= type=test
+//# A UA MUST increment the CSeq value by one for each REGISTER request with
+//# the same Call-ID.
+#[test]
+fn a_register_that_another_has_taken_the_place_of_is_not_said_again() {
+    let mut world = World::new(33);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    world.tell(alice, |core, _, _| core.add_credentials(password("atlanta")));
+    let register = sip_dialog::Register::new(origin(1), "sip:192.0.2.2");
+    let id = world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    let (old, first) = world.request_at(raw);
+    let moved = Some("<sip:1@192.0.2.1:5070>".into());
+    world.tell(alice, |core, ep, now| core.rebind_registration(ep, now, id, None, moved)).unwrap();
+    let (tx, second) = world.request_at(raw);
+    let refusal = || challenge("MD5", "n", "");
+    world.respond(raw, old, &first, 401, |builder| builder.header("WWW-Authenticate", refusal()));
+    world.run_for(std::time::Duration::from_secs(1));
+    world.respond(raw, tx, &second, 401, |builder| builder.header("WWW-Authenticate", refusal()));
+    let (tx, third) = world.request_at(raw);
+    assert!(third.field(Header::Contact).unwrap().starts_with(b"<sip:1@192.0.2.1:5070>"));
+    assert_eq!(third.cseq().unwrap().number, first.cseq().unwrap().number + 2);
+    world.respond(raw, tx, &third, 200, |builder| builder.header(Header::Contact, "<sip:1@192.0.2.1:5070>;expires=60"));
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    world.respond(raw, tx, &last, 200, |builder| builder);
+    world.finish();
+}
