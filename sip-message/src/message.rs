@@ -331,6 +331,20 @@ impl Message {
         }
     }
 
+    /// Whether there is more than one field of `header`. For a header that is no list, From or Call-ID for example, two fields are two
+    /// meanings, and readers that differ in which one they take can be played against each other: refuse the message with 400.
+    ///
+    /// ```
+    /// # use sip_message::{Header, Message};
+    /// let forged = b"BYE sip:b@c SIP/2.0\r\nFrom: <sip:a@b>;tag=1\r\nf: <sip:x@y>;tag=1\r\n\r\n";
+    /// assert!(Message::parse(forged[..].into())?.is_repeated(Header::From));
+    /// # Ok::<(), sip_message::ParseError>(())
+    /// ```
+    #[inline]
+    pub fn is_repeated(&self, header: Header) -> bool {
+        self.index.is_repeated(header)
+    }
+
     /// The body; empty if there is none.
     pub fn body(&self) -> &[u8] {
         match &self.new_body {

@@ -266,7 +266,10 @@ fn validate(message: &Message) -> Result<(), Rejected> {
     //# Validation steps or the Request Forwarding section MUST be
     //# well-formed.  Any other components, well-formed or not, SHOULD
     //# be ignored and remain unchanged when the message is forwarded.
-    let well_formed = message.from().is_ok()
+    // A second one would leave open which of them those behind this proxy believe (RFC 4475 section 3.3.8).
+    let once = [Header::From, Header::To, Header::CallId, Header::CSeq, Header::MaxForwards];
+    let well_formed = !once.into_iter().any(|header| message.is_repeated(header))
+        && message.from().is_ok()
         && message.to().is_ok()
         && message.call_id().is_ok()
         && message.cseq().is_ok_and(|cseq| Some(cseq.method) == message.method())

@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
 use sip_message::uri::SipUri;
-use sip_message::{Contact, ContactParams, Header, Message, NameAddr, Param, StatusCode, Uri};
+use sip_message::{Contact, ContactParams, Header, Message, Method, NameAddr, Param, StatusCode, Uri};
 use sip_transaction::{Path, Transport};
 use smallvec::SmallVec;
 
@@ -36,6 +36,11 @@ pub(super) fn registration<'a>(
     message: &'a Message,
     to: Option<SipUri<'a>>,
 ) -> Result<Read<'a>, Refused> {
+    // Of two of them, whoever has checked who sends this may have read the other one (RFC 4475 section 3.3.8).
+    let once = [Header::From, Header::To, Header::CallId, Header::CSeq];
+    if !message.has(Header::From) || once.into_iter().any(|header| message.is_repeated(header)) {
+        return Err(BAD());
+    }
     require(message)?;
     let aor = match to {
         Some(to) => aor(config, message, &to)?,
@@ -45,7 +50,7 @@ pub(super) fn registration<'a>(
         }
     };
     let Ok(call_id) = message.call_id() else { return Err(BAD()) };
-    let Ok(cseq) = message.cseq() else { return Err(BAD()) };
+    let Some(cseq) = message.cseq().ok().filter(|cseq| cseq.method == Method::Register) else { return Err(BAD()) };
     let vector = path_vector(config, message)?;
     let asked = contacts(config, path, message, &aor)?;
     let registration = Registration { call_id, cseq: cseq.number, path: vector, asked };

@@ -675,13 +675,21 @@ fn a_request_without_the_parts_of_its_answer_is_refused_all_the_same() {
         ("From: <sip:alice@example.com>;tag=1\r\n", ""),
         ("Call-ID: c\r\n", ""),
         ("Call-ID: c\r\n", "Call-ID: c d\r\n"),
+        // RFC 4475 section 3.3.8: two values where one may stand.
+        ("Call-ID: c\r\n", "Call-ID: c\r\ni: d\r\n"),
+        ("CSeq: 1 INVITE\r\n", "CSeq: 1 INVITE\r\nCSeq: 1 INVITE\r\n"),
+        ("To: <sip:bob@example.com>\r\n", "To: <sip:bob@example.com>\r\nTo: <sip:carol@example.com>\r\n"),
+        ("Contact:", "f: <sip:bob@example.com>;tag=2\r\nContact:"),
     ] {
-        for asks in [false, true] {
+        for (asks, method) in [(false, "INVITE"), (true, "INVITE"), (false, "REGISTER"), (true, "REGISTER")] {
             let mut config = ServerConfig::for_domain("example.com");
             config.auth.requests = asks;
+            if !asks {
+                config.auth.domains.clear();
+            }
             let mut server = sip_server::Server::new(config, [3; 32]);
             let flow = server.endpoint_mut().bind(Transport::Udp, "192.0.2.10:5060".parse().unwrap()).unwrap();
-            let request = whole.replace(part, instead);
+            let request = whole.replace(part, instead).replace("INVITE", method);
             let remote = "192.0.2.1:5060".parse().unwrap();
             let input = Input::Datagram { flow, remote, bytes: request.as_bytes() };
             let mut now = Instant::ZERO;
@@ -695,7 +703,7 @@ fn a_request_without_the_parts_of_its_answer_is_refused_all_the_same() {
             }
             let first = Message::parse(answers[0].bytes.clone()).unwrap();
             let status = first.status().unwrap().code();
-            assert!(status == 400 || status == 407 && asks, "{instead:?}: {status}");
+            assert!(status == 400 || [401, 407].contains(&status) && asks, "{method} {instead:?}: {status}");
             assert!(answers.iter().all(|answer| answer.bytes == answers[0].bytes), "{instead:?}");
             assert!(now <= Instant::ZERO + core::time::Duration::from_secs(33), "{instead:?}");
             assert!(server.is_idle());
