@@ -8,8 +8,8 @@ use crate::{
     event::{Event, Open},
     frame::FrameHeader,
     http::{
-        Answer, AnswerError, BadAnswer, HeadFull, RequestError, RequestHead, ResponseHead, check_field, extensions,
-        is_token,
+        Answer, AnswerError, BadAnswer, Fields, HeadBuffer, HeadFull, RequestError, RequestHead, ResponseHead,
+        check_field, extensions, is_token, split_authority,
     },
     time::Instant,
 };
@@ -53,7 +53,12 @@ impl Waiting {
 #[derive(Debug)]
 pub(super) struct ClientHandshake {
     accept_key: String,
+    /// How many interim responses have come.
+    interim: u8,
 }
+
+/// The most interim responses (1xx other than 101) that a client passes over. Servers send one at most.
+const MOST_INTERIM: u8 = 16;
 
 /// How a host accepts an upgrade.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,7 +177,7 @@ impl Connection {
         random.fill_bytes(&mut nonce);
         let key = BASE64.encode(nonce);
         let head = request.head(&key, &config);
-        let client = ClientHandshake { accept_key: accept_key(&key) };
+        let client = ClientHandshake { accept_key: accept_key(&key), interim: 0 };
         //= https://www.rfc-editor.org/rfc/rfc6455#section-4.1
         //# it MUST open a connection, send an opening handshake, and read the
         //# server's handshake in response.
@@ -190,7 +195,8 @@ impl Connection {
         self.outbox.append(bytes.len()).extend_from_slice(bytes);
     }
 
-    /// Bytes before the connection is open. Says how many belong to the handshake; the rest are frames.
+    /// Bytes before the connection is open. Says how many belong to the head; the rest are frames, or another head after an interim
+    /// response.
     pub(super) fn take_head(&mut self, bytes: &[u8]) -> usize {
         match &mut self.phase {
             Phase::Waiting(waiting) => {
@@ -241,8 +247,19 @@ impl Connection {
                 Ok(()) => {}
                 Err(error) => self.refuse(error),
             },
-            Some(client) => {
-                let answer = ResponseHead::parse(head, max_fields).and_then(|head| self.take_response(&client, head));
+            Some(mut client) => {
+                let answer = ResponseHead::parse(head, max_fields).and_then(|head| {
+                    if !is_interim(head.status()) {
+                        return self.take_response(&client, head);
+                    }
+                    client.interim += 1;
+                    if client.interim > MOST_INTERIM {
+                        return Err(AnswerError::HeadTooLong);
+                    }
+                    let (buffer, client) = (HeadBuffer::default(), Some(client));
+                    self.phase = Phase::Head(Box::new(HeadPhase { buffer, client }));
+                    Ok(())
+                });
                 if let Err(error) = answer {
                     //= https://www.rfc-editor.org/rfc/rfc6455#section-4.1
                     //# If the server's response does not conform to the requirements for
@@ -263,7 +280,7 @@ impl Connection {
         let upgrade = if head.fields().has_token("upgrade", "websocket") {
             Some(check_upgrade(&head, &self.config)?)
         } else {
-            if head.minor_version() >= 1 && head.fields().count("host") != 1 {
+            if head.minor_version() >= 1 && !has_host(head.fields(), true) {
                 return Err(RequestError::Host);
             }
             if !self.config.serve_http {
@@ -505,11 +522,29 @@ impl Connection {
     }
 }
 
+/// Whether a response says only that the one that counts is still to come.
+fn is_interim(status: u16) -> bool {
+    matches!(status, 100 | 102..=199)
+}
+
 fn waiting_early(phase: &mut Phase) -> BytesMut {
     match phase {
         Phase::Waiting(waiting) => core::mem::take(&mut waiting.early),
         _ => BytesMut::new(),
     }
+}
+
+/// Whether there is one `Host`, with a host and perhaps a port. It may be empty where the target has no authority.
+//= https://www.rfc-editor.org/rfc/rfc7230#section-5.4
+//# A server MUST respond with a 400 (Bad Request) status code to any
+//# HTTP/1.1 request message that lacks a Host header field and to any
+//# request message that contains more than one Host header field or a
+//# Host header field with an invalid field-value.
+fn has_host(fields: &Fields, may_be_empty: bool) -> bool {
+    fields.only("host").map(str::trim).is_some_and(|host| match host {
+        "" => may_be_empty,
+        host => split_authority(host).is_ok(),
+    })
 }
 
 /// The checks of RFC 6455 section 4.2.1 on a request that has `Upgrade: websocket`.
@@ -521,11 +556,19 @@ fn check_upgrade(head: &RequestHead, config: &Config) -> Result<Upgrade, Request
     if head.minor_version() < 1 {
         return Err(RequestError::HttpVersion);
     }
-    if !head.resource().starts_with('/') {
+    //= https://www.rfc-editor.org/rfc/rfc6455#section-3
+    //# Fragment identifiers are meaningless in the context of WebSocket URIs
+    //# and MUST NOT be used on these URIs.
+    if !head.resource().starts_with('/') || head.target().contains('#') {
         return Err(RequestError::Target);
     }
-    if fields.only("host").is_none_or(|host| host.trim().is_empty()) {
+    if !has_host(fields, false) {
         return Err(RequestError::Host);
+    }
+    // Another reader of the same bytes, a proxy in front, would take the beginning of what follows for the body.
+    let is_empty = |length: &str| !length.is_empty() && length.bytes().all(|digit| digit == b'0');
+    if fields.count("transfer-encoding") > 0 || !fields.all("content-length").all(is_empty) {
+        return Err(RequestError::Body);
     }
     if !fields.has_token("connection", "upgrade") {
         return Err(RequestError::Connection);

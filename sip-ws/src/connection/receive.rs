@@ -266,7 +266,7 @@ impl Connection {
 
     /// All input that is bytes.
     pub(super) fn take_bytes(&mut self, source: &mut impl Source) {
-        if let Phase::Head(_) | Phase::Waiting(_) = self.phase {
+        while !source.peek().is_empty() && matches!(self.phase, Phase::Head(_) | Phase::Waiting(_)) {
             let used = self.take_head(source.peek());
             source.skip(used);
         }

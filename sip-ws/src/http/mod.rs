@@ -13,6 +13,7 @@ pub(crate) use head::{HeadBuffer, HeadFull};
 #[cfg(feature = "deflate")]
 pub(crate) use list::Extension;
 pub(crate) use list::{elements, extensions, is_token};
+pub(crate) use url::split_authority;
 pub use url::{Url, UrlError};
 
 /// Why a server refused a request by itself. Each is a violation of RFC 6455 section 4.2.1, or of a limit.
@@ -34,12 +35,15 @@ pub enum RequestError {
     /// An upgrade with an HTTP version before 1.1. Answered 400.
     #[error("HTTP version before 1.1")]
     HttpVersion,
-    /// The request target is neither a path nor an http(s) URI. Answered 400.
+    /// The request target is neither a path nor an http(s) URI, or has a fragment. Answered 400.
     #[error("bad request target")]
     Target,
-    /// No `Host`, or more than one. Answered 400.
+    /// No `Host`, more than one, or one that is no host and port. Answered 400.
     #[error("bad Host")]
     Host,
+    /// An upgrade with a body, whose bytes would be taken for frames. Answered 400.
+    #[error("an upgrade with a body")]
+    Body,
     /// `Connection` lacks the token `Upgrade`. Answered 400.
     #[error("Connection without Upgrade")]
     Connection,
@@ -87,6 +91,7 @@ impl RequestError {
             Self::HttpVersion => "bad-http-version",
             Self::Target => "bad-target",
             Self::Host => "bad-host",
+            Self::Body => "body",
             Self::Connection => "bad-connection-header",
             Self::Key => "bad-key",
             Self::Version => "bad-version",
@@ -130,6 +135,9 @@ pub enum AnswerError {
     /// No `Upgrade`, or not `websocket`.
     #[error("bad Upgrade")]
     Upgrade,
+    /// An upgrade with a body, whose bytes would be taken for frames. Answered 400.
+    #[error("an upgrade with a body")]
+    Body,
     /// `Connection` lacks the token `Upgrade`.
     #[error("bad Connection")]
     Connection,

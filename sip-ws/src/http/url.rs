@@ -85,6 +85,14 @@ impl Url {
     }
 }
 
+/// As it is parsed, the port left out where it is the default one.
+impl core::fmt::Display for Url {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.resource)
+    }
+}
+
 impl core::str::FromStr for Url {
     type Err = UrlError;
 
@@ -111,30 +119,7 @@ impl core::str::FromStr for Url {
         }
         let authority_end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, resource) = rest.split_at_checked(authority_end).ok_or(UrlError::Host)?;
-        let host_end = match (authority.starts_with('['), authority.find(']')) {
-            (true, Some(end)) => end + 1,
-            (true, None) => return Err(UrlError::Host),
-            (false, _) => authority.find(':').unwrap_or(authority.len()),
-        };
-        let (host, port) = authority.split_at_checked(host_end).ok_or(UrlError::Host)?;
-        let host_is_valid = if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            address.parse::<core::net::Ipv6Addr>().is_ok()
-        } else {
-            !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte))
-                && has_valid_escapes(host)
-        };
-        if !host_is_valid {
-            return Err(UrlError::Host);
-        }
-        let port = match port.strip_prefix(':') {
-            None if port.is_empty() => None,
-            Some("") => None,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(digits.parse().ok().filter(|&port| port != 0).ok_or(UrlError::Port)?)
-            }
-            _ => return Err(UrlError::Port),
-        };
+        let (host, port) = split_authority(authority)?;
         let is_uri_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?@!$&'()*+,;=%".contains(&byte);
         if !resource.bytes().all(is_uri_byte) || !has_valid_escapes(resource) {
             return Err(UrlError::Character);
@@ -143,6 +128,35 @@ impl core::str::FromStr for Url {
         let slash = if resource.starts_with('/') { "" } else { "/" };
         Ok(Self { secure, host: host.to_owned(), port, resource: alloc::format!("{slash}{resource}") })
     }
+}
+
+/// The host and the port of an authority without user information. The port may be left empty.
+pub(crate) fn split_authority(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
+    let host_end = match (authority.starts_with('['), authority.find(']')) {
+        (true, Some(end)) => end + 1,
+        (true, None) => return Err(UrlError::Host),
+        (false, _) => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at_checked(host_end).ok_or(UrlError::Host)?;
+    let host_is_valid = if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        address.parse::<core::net::Ipv6Addr>().is_ok()
+    } else {
+        !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte))
+            && has_valid_escapes(host)
+    };
+    if !host_is_valid {
+        return Err(UrlError::Host);
+    }
+    let port = match port.strip_prefix(':') {
+        None if port.is_empty() => None,
+        Some("") => None,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().ok().filter(|&port| port != 0).ok_or(UrlError::Port)?)
+        }
+        _ => return Err(UrlError::Port),
+    };
+    Ok((host, port))
 }
 
 fn has_valid_escapes(text: &str) -> bool {
@@ -199,6 +213,7 @@ mod tests {
         ] {
             let url: Url = text.parse().unwrap();
             assert_eq!((url.authority().as_str(), url.port(), url.resource()), (authority, port, resource), "{text}");
+            assert_eq!(alloc::format!("{url}").parse(), Ok(Url { port: url.port.filter(|_| port != url.default_port()), ..url }), "{text}");
         }
     }
 }

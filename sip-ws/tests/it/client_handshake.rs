@@ -302,6 +302,31 @@ fn frames_may_follow_the_answer_at_once() {
     assert!(matches!(events.as_slice(), [Event::Open(_), Event::Text(text)] if text == "now"));
 }
 
+// RFC 7231 section 6.2: a client parses 1xx responses before the final one, whether it expects them or not. 101 is final here.
+#[test]
+fn interim_responses_are_passed_over() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n";
+    for count in [1, 16, 17] {
+        for step in [1, 7, usize::MAX] {
+            let (mut client, head) = connect(Config::default(), &plain(), 1);
+            let answer = format!(
+                "{}HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+                interim.repeat(count),
+                accept_of(&head)
+            );
+            let bytes = [answer.as_bytes(), &frame(0x81, b"now")].concat();
+            bytes.chunks(step.min(bytes.len())).for_each(|chunk| feed(&mut client, chunk));
+            let events = events(&mut client);
+            if count <= 16 {
+                assert!(matches!(events.as_slice(), [Event::Open(_), Event::Text(text)] if text == "now"));
+            } else {
+                let [Event::Closed(closed)] = events.as_slice() else { panic!("{events:?}") };
+                assert_eq!(closed.cause, Cause::BadAnswer(AnswerError::HeadTooLong));
+            }
+        }
+    }
+}
+
 #[test]
 fn an_answer_that_does_not_come_times_out() {
     let (mut client, _) = connect(Config::default(), &plain(), 1);

@@ -140,6 +140,12 @@ fn the_target_may_be_an_absolute_uri() {
 //= type=test
 //# However, the |Sec-WebSocket-Version| header field MUST NOT
 //# appear more than once in an HTTP request.
+//= https://www.rfc-editor.org/rfc/rfc7230#section-5.4
+//= type=test
+//# A server MUST respond with a 400 (Bad Request) status code to any
+//# HTTP/1.1 request message that lacks a Host header field and to any
+//# request message that contains more than one Host header field or a
+//# Host header field with an invalid field-value.
 #[test]
 fn handshakes_that_break_a_rule_are_refused() {
     let more = |line: &str| REQUEST.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
@@ -157,6 +163,14 @@ fn handshakes_that_break_a_rule_are_refused() {
         (without("Host"), RequestError::Host, 400),
         (more("Host: other.example"), RequestError::Host, 400),
         (REQUEST.replace("server.example.com", ""), RequestError::Host, 400),
+        (REQUEST.replace("server.example.com", "server example"), RequestError::Host, 400),
+        (REQUEST.replace("server.example.com", "server.example.com:x"), RequestError::Host, 400),
+        (REQUEST.replace("server.example.com", "me@server.example.com"), RequestError::Host, 400),
+        (REQUEST.replace("/chat", "/chat#part"), RequestError::Target, 400),
+        (more("Content-Length: 2"), RequestError::Body, 400),
+        (more("Content-Length: 0\r\nContent-Length: 2"), RequestError::Body, 400),
+        (more("Transfer-Encoding: chunked"), RequestError::Body, 400),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n".into(), RequestError::Host, 400),
         (without("Connection"), RequestError::Connection, 400),
         (REQUEST.replace("Connection: Upgrade", "Connection: keep-alive"), RequestError::Connection, 400),
         (without("Sec-WebSocket-Key"), RequestError::Key, 400),
