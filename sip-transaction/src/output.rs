@@ -180,7 +180,8 @@ pub enum Event {
         kind: RecordKind,
     },
     /// A flow is over and its id stale: everything bound to it has learned it. Close the connection if it is still
-    /// open. Comes once for each flow.
+    /// open, after what [`poll_transmit`](crate::Endpoint::poll_transmit) still has for it: the answer to a message that broke the framing is
+    /// the last thing sent. Comes once for each flow.
     FlowEnded {
         /// The flow.
         flow: FlowId,

@@ -413,6 +413,10 @@ impl Phone {
                 });
             }
             Below::FlowEnded { flow, .. } => {
+                // What was written to it before it ended.
+                while let Some(transmit) = self.ua.poll_transmit() {
+                    self.send(transmit);
+                }
                 self.legs.remove(&flow);
             }
             _ => {}

@@ -11,9 +11,9 @@ use sip_dialog::{
     SubscriptionId, UserAgentConfig, UserAgentCore,
 };
 use sip_message::headers::Event as EventValue;
-use sip_message::{Header, Message, Method, ResponseBuilder, StatusCode, Uri};
+use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode, Uri};
 use sip_server::aor_key;
-use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, ServerTxId, Transport};
+use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, SendErrorKind, ServerTxId, Transport};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -27,7 +27,12 @@ const MAX_WATCHERS: usize = 100_000;
 /// A call without a BYE is ended after this long, so that those of callers who vanished do not stay.
 const LONGEST_CALL: Duration = Duration::from_secs(4 * 3600);
 
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, PRACK, SUBSCRIBE, PUBLISH";
+const METHODS: [&str; 10] =
+    ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "PRACK", "SUBSCRIBE", "PUBLISH"];
+/// The extensions of the server itself, and those of the numbers it answers.
+const OF_SERVER: [&str; 3] = ["path", "outbound", "gruu"];
+const OF_NUMBERS: [&str; 8] = ["100rel", "timer", "replaces", "join", "norefersub", "tdialog", "199", "gruu"];
+const BODIES: &str = "application/sdp";
 
 /// The numbers this server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +120,9 @@ impl Services {
         if let Some(number) = self.number(&message) {
             self.called(endpoint, now, tx, path, message, number);
         } else if self.is_for_server(&message) {
-            options(endpoint, now, tx, &message);
+            if !is_refused(endpoint, now, tx, &message, &OF_SERVER) {
+                options(endpoint, now, tx, &message, &OF_SERVER);
+            }
         } else if let Some(aor) = self.presentity(&message) {
             let user = aor.strip_prefix("sip:").and_then(|rest| rest.split('@').next()).unwrap_or_default();
             let plainly = |endpoint: &mut Endpoint, status| {
@@ -187,16 +194,20 @@ impl Services {
         message: Box<Message>,
         number: Number,
     ) {
+        let method = message.method();
+        if method == Some(Method::Invite) && number != Number::Busy && !in_dialog(&message) {
+            return self.agent.take(endpoint, now, tx, path, message);
+        }
+        if is_refused(endpoint, now, tx, &message, &OF_NUMBERS) {
+            return;
+        }
         let mut plainly = |status| answer(endpoint, now, tx, &message, status, |response| response);
-        match (message.method(), number) {
+        match method {
             _ if in_dialog(&message) => plainly(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
-            (Some(Method::Options), _) => options(endpoint, now, tx, &message),
-            (Some(Method::Invite), Number::Busy) => plainly(StatusCode::BUSY_HERE),
-            (Some(Method::Invite), _) => self.agent.take(endpoint, now, tx, path, message),
-            (Some(Method::Cancel | Method::Bye), _) => plainly(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
-            _ => answer(endpoint, now, tx, &message, StatusCode::METHOD_NOT_ALLOWED, |response| {
-                response.header(Header::Allow, ALLOW)
-            }),
+            Some(Method::Options) => options(endpoint, now, tx, &message, &OF_NUMBERS),
+            Some(Method::Invite) => plainly(StatusCode::BUSY_HERE),
+            Some(Method::Cancel | Method::Bye) => plainly(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
+            _ => answer(endpoint, now, tx, &message, StatusCode::METHOD_NOT_ALLOWED, allowing),
         }
     }
 
@@ -476,13 +487,41 @@ pub(crate) fn in_dialog(message: &Message) -> bool {
     message.to().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()))
 }
 
-fn options(endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, message: &Message) {
+fn options(endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, message: &Message, extensions: &[&str]) {
     answer(endpoint, now, tx, message, StatusCode::OK, |response| {
-        response
-            .header(Header::Allow, ALLOW)
-            .header(Header::Accept, "application/sdp")
-            .header(Header::Supported, "path, outbound, gruu")
+        allowing(response).header(Header::Accept, BODIES).header(Header::Supported, extensions.join(", "))
     });
+}
+
+fn allowing(response: ResponseBuilder) -> ResponseBuilder {
+    response.header(Header::Allow, METHODS.join(", "))
+}
+
+/// Inspects a request that is answered here as a user agent server does (RFC 3261 section 8.2), and answers it if something is wrong.
+fn is_refused(endpoint: &mut Endpoint, now: Instant, tx: ServerTxId, message: &Message, extensions: &[&str]) -> bool {
+    let accepts = Capabilities {
+        schemes: &["sip", "sips"],
+        methods: Some(&METHODS),
+        extensions,
+        proxy_extensions: None,
+        content_types: &[BODIES],
+        content_encodings: &[],
+    };
+    let Err(fault) = message.check_semantics(&accepts) else { return false };
+    let status = fault.status.unwrap_or(StatusCode::BAD_REQUEST);
+    answer(endpoint, now, tx, message, status, |response| match fault.kind {
+        FaultKind::Extension => {
+            let asked = message.require().flatten();
+            let unknown = asked.filter(|tag| !extensions.iter().any(|known| tag == known));
+            let unknown: Vec<_> = unknown.map(|tag| tag.to_string()).collect();
+            response.header(Header::Unsupported, unknown.join(", "))
+        }
+        FaultKind::MethodNotAllowed => allowing(response),
+        FaultKind::ContentType => response.header(Header::Accept, BODIES),
+        FaultKind::ContentEncoding => response.header(Header::AcceptEncoding, "identity"),
+        _ => response,
+    });
+    true
 }
 
 /// Answers, with what `add` adds if that can be built.
@@ -496,9 +535,12 @@ pub(crate) fn answer(
 ) {
     let Some(tag) = endpoint.local_tag(tx) else { return };
     let start = || Message::response(request, status).to_tag(tag.as_str());
-    match add(start()).build().or_else(|_| start().build()) {
-        // Refused only if the transaction is over: then nothing is owed.
-        Ok(response) => drop(endpoint.respond(now, tx, response)),
-        Err(_) => drop(endpoint.abandon(now, tx)),
+    let answered = match add(start()).build().or_else(|_| start().build()) {
+        Ok(response) => endpoint.respond(now, tx, response).map_err(|error| error.kind),
+        Err(_) => Err(SendErrorKind::Malformed),
+    };
+    // The request lacks what every response repeats, or its CSeq names another method. Else the transaction is over: nothing is owed.
+    if matches!(answered, Err(SendErrorKind::Malformed | SendErrorKind::Mismatched)) {
+        let _ = endpoint.reply(now, tx, request, status);
     }
 }

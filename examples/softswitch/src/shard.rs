@@ -475,6 +475,10 @@ impl<H: Host> Shard<H> {
             Event::FlowEnded { flow, cause } => {
                 self.cores.handle(&mut self.endpoint, now, Event::FlowEnded { flow, cause });
                 self.cores.flows.remove(flow);
+                // What was written to it before it ended: the 400 to what broke the framing.
+                while let Some(transmit) = self.endpoint.poll_transmit() {
+                    self.send(now, transmit);
+                }
                 if let Some(Leg::Conn(conn, outlet)) = self.legs.remove(&flow) {
                     self.conns.remove(&conn);
                     // What is queued is still written when the last shard lets go; a peer that broke the framing has

@@ -31,6 +31,9 @@ pub(crate) struct Hall {
     pub(crate) web_config: Arc<sip_ws::Config>,
 }
 
+/// How long a connection stays open behind a message that could not be framed, for the answer to it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 thread_local! {
     /// Where this thread reads to. What is read is taken at once, so that one buffer does for all connections, and those
     /// that are idle have none.
@@ -192,6 +195,8 @@ async fn read(mut reader: impl AsyncRead + Unpin, conn: ConnId, shard: Option<us
             None => !share(&mut decoder, bytes, conn, hall).await,
         };
         if lost {
+            // Its answer is still to be written.
+            tokio::time::sleep(LAST_WORDS).await;
             return CloseCause::Framing;
         }
     }

@@ -213,7 +213,11 @@ mod tests {
         ] {
             let url: Url = text.parse().unwrap();
             assert_eq!((url.authority().as_str(), url.port(), url.resource()), (authority, port, resource), "{text}");
-            assert_eq!(alloc::format!("{url}").parse(), Ok(Url { port: url.port.filter(|_| port != url.default_port()), ..url }), "{text}");
+            assert_eq!(
+                alloc::format!("{url}").parse(),
+                Ok(Url { port: url.port.filter(|_| port != url.default_port()), ..url }),
+                "{text}"
+            );
         }
     }
 }

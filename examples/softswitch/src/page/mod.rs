@@ -47,7 +47,9 @@ impl Page {
     /// The answer to a request.
     pub(crate) fn answer(&self, head: &RequestHead) -> Answer {
         if head.method() != "GET" && head.method() != "HEAD" {
-            return plain(405, "Only GET and HEAD are for this page.");
+            let refusal = plain(405, "Only GET and HEAD are for this page.");
+            // RFC 7231 section 6.5.5: the methods there are must be told.
+            return refusal.clone().header("Allow", "GET, HEAD").unwrap_or(refusal);
         }
         self.find(head.path()).unwrap_or_else(|| plain(404, "There is no such page."))
     }

@@ -3,6 +3,7 @@
 mod common;
 mod limits;
 mod location;
+mod own_requests;
 mod presence;
 mod routing;
 mod settings;
