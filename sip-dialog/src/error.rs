@@ -40,7 +40,7 @@ pub enum CommandError {
     /// The peer does not support what this needs.
     #[error("the peer does not support this")]
     NotSupported,
-    /// The status is not one this command sends.
+    /// The status is not one this command sends, or lacks what it must have: a 199 its Reason, a 421 its Require.
     #[error("the status is not one that can be sent here")]
     BadStatus,
     /// A value is malformed, such as a URI or a header field given by the host.

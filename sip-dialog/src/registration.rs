@@ -775,6 +775,9 @@ impl UserAgentCore {
     //# trying another registration to form a new flow for that URI (a 503
     //# response to an earlier failed registration attempt with a Retry-After
     //# header field value may cause the UA to wait longer).
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.4
+    //# If no Retry-After is given, the client MUST act as if it had received a
+    //# 500 (Server Internal Error) response.
     fn back_off(&mut self, id: RegistrationId, message: Option<&Message>) -> Duration {
         let config = self.config.registration;
         let random = self.random();

@@ -618,3 +618,9 @@
 //# Registrars returning a Service-Route MUST implement end-to-
 //# end protection using S/MIME and SHOULD use S/MIME to protect all such
 //# responses.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.23
+//= type=exception
+//= reason=nobody is answered 485 but by a decision of the host's, which lists what it wants
+//# It MUST be possible to configure a server to respond with status 404
+//# (Not Found) or to suppress the listing of possible choices for
+//# ambiguous Request-URIs.

@@ -375,6 +375,9 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-22.2
     //# When the originating UAC receives the 401 (Unauthorized), it SHOULD, if
     //# it is able, re-originate the request with the proper credentials.
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.8
+    //# This code is similar to 401 (Unauthorized), but indicates that the
+    //# client MUST first authenticate itself with the proxy.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-22.3
     //# When the originating UAC receives the 407 (Proxy Authentication
     //# Required) it SHOULD, if it is able, re-originate the request with the

@@ -112,6 +112,12 @@ impl UserAgentCore {
         code: StatusCode,
         reply: Reply,
     ) -> Result<(), CommandError> {
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.16
+        //# Responses with this status code MUST contain a Require header field
+        //# listing the required extensions.
+        if code.code() == 421 && !reply.headers.has(Header::Require) {
+            return Err(CommandError::BadStatus);
+        }
         let response = reply.on_response(self.response(ep, tx, request, code)).build()?;
         ep.respond(self.now, tx, response).map_err(|error| error.kind)?;
         Ok(())

@@ -799,6 +799,11 @@
 //# in a manner that will generate the same tag for the same request
 //# consistently.
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-27.1
+//= type=exception
+//= reason=a rule for those who register option tags, most of which have other characters, too
+//# The name MUST consist of alphanum (Section 25) characters only.
+
 // What cannot happen here, or is done by whoever answers.
 //= https://www.rfc-editor.org/rfc/rfc4028#section-7.4
 //= type=exception

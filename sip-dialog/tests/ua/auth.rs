@@ -58,6 +58,10 @@ fn ended(world: &mut World, alice: sim::NodeId, id: sip_dialog::RequestId) -> u1
 //# If a 401 (Unauthorized) or 407 (Proxy Authentication Required) response
 //# is received, the UAC SHOULD follow the authorization procedures of
 //# Section 22.2 and Section 22.3 to retry the request with credentials.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.8
+//= type=test
+//# This code is similar to 401 (Unauthorized), but indicates that the
+//# client MUST first authenticate itself with the proxy.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-22.4
 //= type=test
 //# If a client receives a "qop" parameter in a challenge header field, it

@@ -343,6 +343,25 @@ fn refused(world: &mut World, rings: bool, code: u16) {
     settle(world);
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.4.16
+//= type=test
+//# Responses with this status code MUST contain a Require header field
+//# listing the required extensions.
+#[test]
+fn who_needs_an_extension_says_which() {
+    let mut world = World::new(30);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let a = world.call(alice, 1, 2);
+    let b = world.incoming(bob);
+    let nothing = world.tell(bob, |core, ep, now| core.reject(ep, now, b, status(421), Reply::new()));
+    assert_eq!(nothing, Err(sip_dialog::CommandError::BadStatus));
+    let which = Reply::new().header("Require", "100rel");
+    world.tell(bob, |core, ep, now| core.reject(ep, now, b, status(421), which)).unwrap();
+    assert_eq!(world.end_of(alice, a), EndCause::PeerRejected(status(421)));
+    assert_eq!(world.last("421").field(Header::Require), Some(&b"100rel"[..]));
+    world.finish();
+}
+
 #[test]
 fn s3_9_unsuccessful_busy() {
     let mut world = World::new(14);

@@ -262,6 +262,33 @@ fn failures_back_off_and_recover() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.4
+//= type=test
+//# If no Retry-After is given, the client MUST act as if it had received a
+//# 500 (Server Internal Error) response.
+#[test]
+fn a_503_that_says_nothing_more_is_a_500() {
+    let after = |code| {
+        let mut world = World::new(23);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        let id = register(&mut world, alice, |register| register);
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, code, |builder| builder);
+        let failed = until(&mut world, alice, |event| matches!(event, RegistrationEvent::Failed { .. }));
+        let RegistrationEvent::Failed { retry, .. } = failed else { unreachable!() };
+        let (tx, request) = world.request_at(raw);
+        let again = world.now();
+        ok(&mut world, raw, tx, &request, &[]);
+        until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
+        world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+        let (tx, last) = world.request_at(raw);
+        ok(&mut world, raw, tx, &last, &[]);
+        world.finish();
+        (retry, again)
+    };
+    assert_eq!(after(503), after(500));
+}
+
 #[test]
 fn a_refusal_is_final_and_credentials_are_shown_from_then_on() {
     let mut world = World::new(4);

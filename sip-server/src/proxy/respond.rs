@@ -95,6 +95,9 @@ impl Proxy {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7
     //# Until a final response has been sent on the server transaction, the following
     //# responses MUST be forwarded immediately:
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-28.1
+    //# o  In RFC 2543, a proxy was not required to forward provisional
+    //# responses from 101 to 199 upstream.  This was changed to MUST.
     fn provisional(&mut self, endpoint: &mut Endpoint, key: ProxyId, status: StatusCode, response: Box<Message>) {
         let Some(context) = self.contexts.get(key) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-16.7

@@ -288,6 +288,24 @@ fn the_caller_cancels_and_no_branch_is_left_ringing() {
     scene.end();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-28.1
+//= type=test
+//# o  In RFC 2543, a proxy was not required to forward provisional
+//# responses from 101 to 199 upstream.  This was changed to MUST.
+#[test]
+fn all_that_is_provisional_goes_back() {
+    let mut scene = scene(&["1"], false);
+    scene.call();
+    let ringing = scene.ring(0);
+    for status in [101, 181, 182, 183, 198, 199] {
+        scene.refuse(0, &ringing, status);
+        scene.world.response(&scene.alice, status);
+    }
+    scene.refuse(0, &ringing, 486);
+    scene.world.response(&scene.alice, 486);
+    scene.end();
+}
+
 #[test]
 fn a_branch_that_ignores_the_cancel_does_not_hold_the_caller() {
     let mut scene = scene(&["1"], false);
