@@ -4,7 +4,8 @@
 //! for cargo-fuzz, a `[[bin]]` in `Cargo.toml`, and seeds in `corpus/<target>/`. A target panics when a promise is
 //! broken: an input that only is refused is a good run.
 //!
-//! - `cargo run --manifest-path fuzz/Cargo.toml` replays all corpora, on stable Rust; see `src/replay.rs`.
+//! - `cargo run --manifest-path fuzz/Cargo.toml --example replay` replays all corpora, on stable Rust. It is an example
+//!   because cargo-fuzz takes each binary for a target.
 //! - `cargo +nightly fuzz run <target>` explores.
 
 pub mod body;
