@@ -87,6 +87,7 @@ mod destination;
 mod endpoint;
 mod error;
 mod flow;
+mod held;
 mod id;
 mod input;
 mod locate;

@@ -2,6 +2,7 @@
 
 use crate::cores::NIL;
 use crate::destination::Target;
+use crate::held::Held;
 use crate::id::FlowId;
 use crate::machine::{invite_client, invite_server, noninvite_client, noninvite_server};
 use crate::output::FailCause;
@@ -101,7 +102,7 @@ pub(crate) struct Tx {
     pub(crate) next: u32,
     pub(crate) remote: SocketAddr,
     /// Client: the request as sent. Server: the request as it came, until it has its final response.
-    pub(crate) message: Bytes,
+    pub(crate) message: Held,
     /// Client INVITE: the ACK. Server: the last response.
     pub(crate) last: Bytes,
     /// What most transactions do not need.
@@ -142,7 +143,7 @@ impl Tx {
             prev: NIL,
             next: NIL,
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-            message: Bytes::new(),
+            message: Held::NOTHING,
             last: Bytes::new(),
             more: None,
         }

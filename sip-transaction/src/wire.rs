@@ -3,7 +3,6 @@
 //! Each is written in one pass into one allocation. Lines of parsed messages are copied as they are.
 
 use crate::transport::Transport;
-use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::fmt::{self, Write as _};
 use core::net::{IpAddr, SocketAddr};
@@ -170,26 +169,6 @@ impl fmt::Write for Out<'_> {
 fn print(out: &mut BytesMut, text: fmt::Arguments<'_>) {
     // Appending to a vector cannot fail.
     let _ = Out(out).write_fmt(text);
-}
-
-/// Up to how many bytes what is both sent and kept is copied. A count of references that threads may share costs memory of its own and
-/// several locked instructions, a copy of a datagram less.
-const COPIED: usize = 1500;
-
-/// What is kept to be sent again, to be sent now.
-pub(crate) fn again(kept: &Bytes) -> Bytes {
-    if kept.len() <= COPIED { Bytes::copy_from_slice(kept) } else { kept.clone() }
-}
-
-/// A request to be kept until it is answered, which is soon.
-pub(crate) fn kept(request: &Message) -> Bytes {
-    let len = request.encoded_len();
-    if len > COPIED {
-        return request.to_bytes();
-    }
-    let mut out = Vec::with_capacity(len);
-    request.write_to(&mut out);
-    out.into()
 }
 
 /// The request with `via` on top.

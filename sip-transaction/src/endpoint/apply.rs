@@ -2,13 +2,13 @@
 
 use super::Endpoint;
 use crate::cores::Id;
+use crate::held::Held;
 use crate::id::{ClientTxId, ServerTxId};
 use crate::machine::{Actions, End, Set, Step, invite_client, invite_server, noninvite_client, noninvite_server};
 use crate::output::{Event, FailCause, Outcome, Path, SendId};
 use crate::timers::{Class, Timer, Which};
 use crate::tx::{Flags, Machine};
 use alloc::boxed::Box;
-use bytes::Bytes;
 use sip_message::{Message, StatusCode};
 
 impl Endpoint {
@@ -66,6 +66,7 @@ impl Endpoint {
     }
 
     /// Carries out one step of a machine. `cause` is why, if it fails.
+    #[inline(always)]
     pub(super) fn apply(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
         let Step { next, retransmit, state, .. } = step;
         let machine = match next {
@@ -80,7 +81,7 @@ impl Endpoint {
             Machine::InviteClient(invite_client::State::Accepted)
                 | Machine::NonInviteClient(noninvite_client::State::Completed)
         ) {
-            tx.message = Bytes::new();
+            self.spare.give(core::mem::replace(&mut tx.message, Held::NOTHING));
         }
         let fired = tx.step;
         match retransmit {
@@ -179,16 +180,14 @@ impl Endpoint {
                 }
                 self.client_step(index, step.map(Machine::NonInviteClient), None);
             }
+            Machine::InviteServer(_) if timer == Timer::Answer => self.answer_for_user(index),
             Machine::InviteServer(state) => {
                 let step = invite_server::on(state, invite_server::Occurrence::Timer(timer), reliable);
-                if timer == Timer::Answer {
-                    return self.answer_for_user(index);
-                }
                 self.server_step(index, step.map(Machine::InviteServer), None);
             }
             Machine::NonInviteServer(state) => {
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Timer(timer), reliable);
-                self.server_step(index, step.map(Machine::NonInviteServer), None);
+                self.usual_server_step(index, step.map(Machine::NonInviteServer), None);
             }
             Machine::Locating { .. } | Machine::Sending => {}
         }
@@ -200,7 +199,7 @@ impl Endpoint {
             if self.txs.at(index).is_some_and(|tx| tx.step > 0) {
                 self.counters.retransmissions += 1;
             }
-            self.send_request(index);
+            self.send_request(index, None);
         }
         if step.actions.has(Actions::INFORM) {
             if let Some(key) = self.txs.id_at(index) {
@@ -229,6 +228,12 @@ impl Endpoint {
 
     /// A step of a server machine.
     pub(super) fn server_step(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
+        self.usual_server_step(index, step, cause);
+    }
+
+    /// The same where most steps are taken.
+    #[inline(always)]
+    pub(super) fn usual_server_step(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
         if step.actions.has(Actions::TRYING) {
             self.make_response(index, StatusCode::TRYING);
         }

@@ -5,6 +5,7 @@ use crate::cores::{Id, Key};
 use crate::destination::{Destination, Target, To, Wanted};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
 use crate::flow::FlowState;
+use crate::held::Held;
 use crate::id::{ClientTxId, FlowId};
 use crate::input::{CloseCause, SendCause};
 use crate::locate::Located;
@@ -19,6 +20,7 @@ use crate::tx::{Flags, Machine, Tx};
 use crate::wire::{self, Branch};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use bytes::Bytes;
 use core::net::SocketAddr;
 use rand_chacha::rand_core::RngCore;
 use sip_message::{Header, Message, Method, StatusCode};
@@ -371,12 +373,10 @@ impl Endpoint {
         let method = message.method().unwrap_or(Method::Invite);
         let tag = self.hash.client_tag(branch, method.as_str().as_bytes());
         let reliable = on.transport.is_reliable();
-        tx.message = bytes;
         tx.step = 0;
         match tx.machine {
             Machine::Sending => {
                 let (flow, remote, ttl, send) = (tx.flow, tx.remote, tx.ttl, tx.send);
-                let bytes = core::mem::take(&mut tx.message);
                 if let Some(flow) = flow {
                     self.send_over(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send)));
                 }
@@ -391,19 +391,22 @@ impl Endpoint {
                 {
                     tx.more = None;
                 }
+                tx.message = self.spare.keep(&bytes);
                 self.enter(index, tag);
                 let step = if invite {
                     invite_client::start(reliable).map(Machine::InviteClient)
                 } else {
                     noninvite_client::start(reliable).map(Machine::NonInviteClient)
                 };
-                self.client_step(index, step, None);
+                self.send_request(index, Some(bytes));
+                self.apply(index, step, None);
             }
             _ => {}
         }
     }
 
-    pub(super) fn send_request(&mut self, index: u32) {
+    /// Sends the request, for the first time as it has been made.
+    pub(super) fn send_request(&mut self, index: u32, made: Option<Bytes>) {
         let Some(tx) = self.txs.at(index) else { return };
         if let Some(flow) = tx.flow {
             //= https://www.rfc-editor.org/rfc/rfc3263#section-4.4
@@ -414,7 +417,7 @@ impl Endpoint {
             //# That is, once a SIP server has successfully been contacted (success
             //# is defined below), all retransmissions of the SIP request and the ACK
             //# for non-2xx SIP responses to INVITE MUST be sent to the same host.
-            let (remote, ttl, bytes) = (tx.remote, tx.ttl, wire::again(&tx.message));
+            let (remote, ttl, bytes) = (tx.remote, tx.ttl, made.unwrap_or_else(|| tx.message.to_bytes()));
             let token = self.token(index);
             self.send_over(flow, remote, bytes, ttl, token);
         }
@@ -428,7 +431,7 @@ impl Endpoint {
     pub(super) fn send_ack(&mut self, index: u32, response: &Message) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if tx.last.is_empty() {
-            let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+            let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
             tx.last = wire::ack(&request, response);
         } else {
             self.counters.retransmissions += 1;
@@ -447,7 +450,7 @@ impl Endpoint {
         tx.flags.clear(Flags::CANCEL_WAITS);
         tx.flags.set(Flags::CANCELLED);
         let (flow, remote, transport) = (tx.flow, tx.remote, tx.transport);
-        let request = Message::parse_with(tx.message.clone(), &self.config.parser);
+        let request = Message::parse_with(tx.message.to_bytes(), &self.config.parser);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.1
         //# If
         //# there is no final response for the original request in 64*T1 seconds
@@ -466,7 +469,7 @@ impl Endpoint {
         //# the same SIP server that the SIP request was delivered to.
         cancel.remote = remote;
         cancel.transport = transport;
-        cancel.message = wire::cancel(&request, reason);
+        cancel.message = Held::Shared(wire::cancel(&request, reason));
         let Some(key) = self.insert(cancel) else { return };
         self.link(key.index(), flow);
         self.enter(key.index(), tag);
@@ -622,7 +625,7 @@ impl Endpoint {
     fn leave_behind(&mut self, index: u32, response: &Message) {
         let Some(tx) = self.txs.at(index) else { return };
         let (Machine::InviteClient(_), Some(flow)) = (tx.machine, tx.flow) else { return };
-        let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+        let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
         let ack = wire::ack(&request, response);
         let (remote, transport, tag) = (tx.remote, tx.transport, tx.tag);
         if transport.is_reliable() {
@@ -681,7 +684,7 @@ impl Endpoint {
         let message = match unsent {
             Some(message) => *message,
             None => {
-                let Ok(mut message) = Message::parse_with(tx.message.clone(), &self.config.parser) else {
+                let Ok(mut message) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else {
                     return false;
                 };
                 message.pop_via();
@@ -690,8 +693,8 @@ impl Endpoint {
         };
         let Some(tx) = self.txs.at_mut(index) else { return false };
         tx.machine = machine;
-        tx.message = bytes::Bytes::new();
-        tx.last = bytes::Bytes::new();
+        tx.message = Held::NOTHING;
+        tx.last = Bytes::new();
         tx.flags.clear(Flags::HEARD);
         tx.step = 0;
         self.withdraw(index);

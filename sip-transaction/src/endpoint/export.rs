@@ -4,6 +4,7 @@
 use super::Endpoint;
 use crate::cores::{HashKey, Id, Key, NIL, Reader, Slab, Writer};
 use crate::destination::{Target, Wanted, WantedHost};
+use crate::held::Held;
 use crate::id::FlowId;
 use crate::input::CloseCause;
 use crate::locate::Located;
@@ -217,7 +218,7 @@ fn write_tx(out: &mut Writer, tx: &Tx) {
     out.option(tx.ttl, Writer::u8);
     out.option(tx.flow, |out, flow| out.u32(flow.key().index()));
     out.address(tx.remote);
-    out.bytes(&tx.message);
+    out.bytes(tx.message.as_slice());
     out.bytes(&tx.last);
     out.option(tx.more.as_deref(), |out, more| {
         out.option(more.unsent.as_deref(), |out, message| out.bytes(&message.to_bytes()));
@@ -280,7 +281,7 @@ fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Op
     tx.ttl = input.option(Reader::u8)?;
     let flow = input.option(Reader::u32)?;
     tx.remote = input.address()?;
-    tx.message = Bytes::copy_from_slice(input.bytes()?);
+    tx.message = Held::Own(input.bytes()?.to_vec());
     tx.last = Bytes::copy_from_slice(input.bytes()?);
     if input.bool()? {
         let more = tx.more();

@@ -17,6 +17,7 @@ use crate::cores::{HashKey, Key, NIL, Slab};
 use crate::counters::Counters;
 use crate::error::InputError;
 use crate::flow::Flow;
+use crate::held::Spare;
 use crate::id::FlowId;
 use crate::input::Input;
 use crate::locate::Locator;
@@ -88,6 +89,7 @@ pub struct Endpoint {
     next_send: u64,
     pub(crate) recording: Option<Box<Recording>>,
     kept: Kept,
+    spare: Spare,
     /// None before the first request is turned away.
     refusals: Option<Box<refuse::Refusals>>,
     /// The name for Via over WebSocket: RFC 7118 section 5.
@@ -128,6 +130,7 @@ impl Endpoint {
             next_send: 0,
             recording: None,
             kept: Kept::default(),
+            spare: Spare::default(),
             refusals: None,
             invalid_host,
         }
@@ -384,11 +387,16 @@ impl Endpoint {
     }
 
     /// Takes every trace of a transaction away.
+    #[inline]
     pub(crate) fn erase(&mut self, index: u32) {
         let Some(tx) = self.txs.at(index) else { return };
-        let source = usize::from(tx.source);
-        self.withdraw(index);
-        self.unlink(index);
+        let (tag, source, flow, neighbours) = (tx.tag, usize::from(tx.source), tx.flow, (tx.prev, tx.next));
+        if tag != 0 {
+            self.table.remove(tag as u64, index);
+        }
+        if let Some(flow) = flow {
+            self.close_gap(flow, neighbours);
+        }
         self.timers.clear(index, Which::Retransmit);
         self.timers.clear(index, Which::State);
         self.txs.drop_at(index);
@@ -398,6 +406,7 @@ impl Endpoint {
         if self.txs.is_empty() {
             self.timers.release();
             self.table.release();
+            self.spare.release();
         }
     }
 
@@ -425,8 +434,14 @@ impl Endpoint {
     pub(crate) fn unlink(&mut self, index: u32) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let Some(flow) = tx.flow.take() else { return };
-        let (prev, next) = (tx.prev, tx.next);
+        let neighbours = (tx.prev, tx.next);
         (tx.prev, tx.next) = (NIL, NIL);
+        self.close_gap(flow, neighbours);
+    }
+
+    /// What was between these two uses the flow no more.
+    #[inline(always)]
+    fn close_gap(&mut self, flow: FlowId, (prev, next): (u32, u32)) {
         match self.txs.at_mut(prev) {
             Some(before) => before.next = next,
             None => {

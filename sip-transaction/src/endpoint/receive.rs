@@ -1,5 +1,6 @@
 //! What comes in: which flow it is for, where one message ends, what is a keepalive.
 
+use super::server::Kind;
 use super::{Chore, Endpoint};
 use crate::error::InputError;
 use crate::flow::FlowState;
@@ -22,11 +23,13 @@ pub(super) struct Read<'a> {
     /// What it is matched by, and the transaction it belongs to.
     pub(super) tag: u128,
     pub(super) found: Option<u32>,
+    pub(super) kind: Kind,
     /// Which counter of live transactions its source has.
     pub(super) source: u16,
 }
 
 impl Endpoint {
+    #[inline(always)]
     pub(super) fn receive(&mut self, input: Input<'_>) -> Result<(), InputError> {
         match input {
             Input::Datagram { flow, remote, bytes } => self.datagram(flow, remote, bytes),
@@ -64,7 +67,7 @@ impl Endpoint {
         Ok(Path { flow, transport: on.transport, local: on.local, remote: on.remote })
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn datagram(&mut self, flow: FlowId, remote: SocketAddr, bytes: &[u8]) -> Result<(), InputError> {
         let on = self.flows.get(flow).ok_or(InputError::UnknownFlow)?;
         if on.state != FlowState::Socket {
@@ -125,7 +128,10 @@ impl Endpoint {
             None => (Bytes::copy_from_slice(bytes), None),
         };
         match Message::parse_boxed(copy, &self.config.parser) {
-            Ok(message) => self.message(path, message, read.as_ref()),
+            Ok(message) => match read {
+                Some(read) if message.is_request() => self.on_read_request(path, message, &read),
+                _ => self.message(path, message),
+            },
             Err(error) => {
                 self.refuse(*path, bytes, &error);
                 Err(InputError::Malformed(error))
@@ -137,17 +143,18 @@ impl Endpoint {
     /// table's line has come from memory.
     fn look_up<'a>(&self, bytes: &'a [u8], via: Matched<'a>, source: u16) -> Read<'a> {
         let method = stamp::find(bytes, b' ').and_then(|end| bytes.get(..end)).unwrap_or_default();
-        let method = if method == b"ACK" { b"INVITE" } else { method };
+        let kind = Kind::of(method);
+        let method = if kind == Kind::Ack { b"INVITE" } else { method };
         let tag = self.hash.branch_tag(via.branch, via.sent_by, method);
-        Read { tag, found: self.find(tag), via, source }
+        Read { tag, found: self.find(tag), kind, via, source }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     //# Therefore, the client transport MUST be prepared to receive the response on the same connection used
     //# to send the request.
     #[inline]
-    fn message(&mut self, path: &Path, message: Box<Message>, read: Option<&Read<'_>>) -> Result<(), InputError> {
-        if message.is_request() { self.on_request(path, message, read) } else { self.on_response(*path, message) }
+    fn message(&mut self, path: &Path, message: Box<Message>) -> Result<(), InputError> {
+        if message.is_request() { self.on_request(path, message) } else { self.on_response(*path, message) }
     }
 
     /// Answers what cannot be parsed, if enough of it can be read.
@@ -185,7 +192,7 @@ impl Endpoint {
                     let refused = self.refused_whole(&path, &message);
                     result = result.and(match refused {
                         Some(refusal) => Err(refusal),
-                        None => self.message(&path, Box::new(message), None),
+                        None => self.message(&path, Box::new(message)),
                     });
                 }
                 Ok(StreamItem::Crlf { run }) => result = result.and(self.crlf(path, run)),
@@ -217,6 +224,7 @@ impl Endpoint {
         Ok(())
     }
 
+    #[inline(never)]
     fn stun_in(&mut self, path: Path, bytes: &[u8]) -> Result<(), InputError> {
         match stun::read(bytes) {
             Some(stun::Packet::Request { id, unknown }) => {

@@ -176,7 +176,9 @@ impl Endpoint {
         request: &Message,
         memory: Option<&mut BytesMut>,
     ) -> Option<InputError> {
-        if self.has_server(request) || !self.turns_away(source, request, Kind::of(request.method()?)) {
+        if self.has_server(request)
+            || !self.turns_away(source, request, Kind::of(request.method()?.as_str().as_bytes()))
+        {
             return None;
         }
         self.counters.requests_received += 1;

@@ -6,6 +6,7 @@ use super::via::{ReadVia, tag_of, via_target};
 use crate::cores::{HashKey, Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
+use crate::held::{Held, again};
 use crate::id::{FlowId, ServerTxId};
 use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
@@ -381,33 +382,51 @@ impl Endpoint {
 
     // What comes in.
 
-    /// A request came in that is not turned away. Its Via has been stamped if it has been read before: then it has an `rport`, and
-    /// nothing else that says where a response goes.
+    /// A request came in that is not turned away.
+    pub(super) fn on_request(&mut self, path: &Path, message: Box<Message>) -> Result<(), InputError> {
+        self.note_request(path, &message)?;
+        let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
+        let kind = Kind::of(method.as_str().as_bytes());
+        self.on_other_request(path, message, kind, None)
+    }
+
+    /// The same for one whose Via has been read before it was parsed, and stamped: it has an `rport`, and nothing else that says where a
+    /// response goes.
     #[inline]
-    pub(super) fn on_request(
+    pub(super) fn on_read_request(
         &mut self,
         path: &Path,
         message: Box<Message>,
-        read_before: Option<&Read<'_>>,
+        read: &Read<'_>,
     ) -> Result<(), InputError> {
-        self.counters.requests_received += 1;
-        let Some(method) = message.method() else { return Err(InputError::Unmatchable) };
-        // RFC 3261 section 21.5.6: what another version means by it is not known.
-        if !message.is_version_2() {
-            self.answer_stateless(path, &message, StatusCode::VERSION_NOT_SUPPORTED);
-            return Err(InputError::Version);
-        }
-        let kind = Kind::of(method);
-        match read_before {
-            Some(&Read { tag, found: None, source, .. }) if matches!(kind, Kind::Invite | Kind::Other) => {
-                let raw = if kind == Kind::Invite { message.to_bytes() } else { wire::kept(&message) };
-                self.begin_server(path, message, raw, kind, (tag, source), (path.remote, None))
+        self.note_request(path, &message)?;
+        match read.kind {
+            kind @ (Kind::Invite | Kind::Other) if read.found.is_none() => {
+                // An INVITE may ring for long: it is kept together with the message, as long as that lives.
+                let raw = match kind {
+                    Kind::Invite => Held::Shared(message.to_bytes()),
+                    _ => self.spare.keep_message(&message),
+                };
+                self.begin_server(path, message, raw, kind, (read.tag, read.source), (path.remote, None))
             }
-            _ => self.on_other_request(path, message, kind, read_before),
+            kind => self.on_other_request(path, message, kind, Some(read)),
         }
     }
 
+    /// Counts a request, and answers one of another version.
+    #[inline(always)]
+    fn note_request(&mut self, path: &Path, request: &Message) -> Result<(), InputError> {
+        self.counters.requests_received += 1;
+        if request.is_version_2() {
+            return Ok(());
+        }
+        // RFC 3261 section 21.5.6: what another version means by it is not known.
+        self.answer_stateless(path, request, StatusCode::VERSION_NOT_SUPPORTED);
+        Err(InputError::Version)
+    }
+
     /// A request that is not stamped yet, or does not begin a transaction of its own.
+    #[inline(never)]
     fn on_other_request(
         &mut self,
         path: &Path,
@@ -461,7 +480,7 @@ impl Endpoint {
         let kept_whole = read.maddr.is_some() || read.received.is_some();
         let raw = if kept_whole { Bytes::new() } else { message.to_bytes() };
         self.stamp(&mut message, path, differs, rport);
-        let raw = if kept_whole { message.to_bytes() } else { raw };
+        let raw = Held::Shared(if kept_whole { message.to_bytes() } else { raw });
         if alias {
             self.know_alias(path, port);
         }
@@ -481,7 +500,7 @@ impl Endpoint {
         &mut self,
         path: &Path,
         message: Box<Message>,
-        raw: Bytes,
+        raw: Held,
         kind: Kind,
         (tag, source): (u128, u16),
         (remote, ttl): (SocketAddr, Option<u8>),
@@ -685,7 +704,7 @@ impl Endpoint {
     pub(super) fn server_respond(&mut self, index: u32, class: Status) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if class != Status::Provisional {
-            tx.message = Bytes::new();
+            self.spare.give(core::mem::replace(&mut tx.message, Held::NOTHING));
         }
         let reliable = tx.transport.is_reliable();
         match tx.machine {
@@ -697,7 +716,7 @@ impl Endpoint {
                 // Without its connection the response has a way to find first: the transaction must outlive that.
                 let done_when_sent = reliable && tx.flow.is_some();
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Respond(class), done_when_sent);
-                self.server_step(index, step.map(Machine::NonInviteServer), None);
+                self.usual_server_step(index, step.map(Machine::NonInviteServer), None);
             }
             _ => {}
         }
@@ -706,7 +725,7 @@ impl Endpoint {
     /// Makes a response of the endpoint's own from the request of a transaction.
     pub(super) fn make_response(&mut self, index: u32, status: StatusCode) {
         let Some(tx) = self.txs.at(index) else { return };
-        let Ok(request) = Message::parse_with(tx.message.clone(), &self.config.parser) else { return };
+        let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
         let path = tx.flow.and_then(|flow| self.path_of(flow, tx.remote));
         let source = match (path, request.top_via().as_ref().map(ReadVia::of)) {
             // With `received` or `maddr` it was kept as it was handed on; without, responses go to where it came from.
@@ -749,7 +768,7 @@ impl Endpoint {
             Some(flow) => {
                 // Those of other requests lie in blocks, which are shared as it is.
                 let invite = matches!(tx.machine, Machine::InviteServer(_));
-                let bytes = if invite { wire::again(&tx.last) } else { tx.last.clone() };
+                let bytes = if invite { again(&tx.last) } else { tx.last.clone() };
                 let (remote, ttl) = (tx.remote, tx.ttl);
                 let token = self.token(index);
                 self.send_over(flow, remote, bytes, ttl, token);
@@ -901,11 +920,12 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(method: Method<'_>) -> Kind {
+    #[inline(always)]
+    pub(super) fn of(method: &[u8]) -> Kind {
         match method {
-            Method::Invite => Kind::Invite,
-            Method::Ack => Kind::Ack,
-            Method::Cancel => Kind::Cancel,
+            b"INVITE" => Kind::Invite,
+            b"ACK" => Kind::Ack,
+            b"CANCEL" => Kind::Cancel,
             _ => Kind::Other,
         }
     }
