@@ -55,18 +55,18 @@ macro_rules! methods {
             /// The method that the first `len` bytes of `line` are.
             #[inline]
             pub(crate) fn lookup_prefix(line: &[u8], len: usize) -> Self {
-                match line.first_chunk::<16>() {
-                    Some(chunk) if len <= 15 => {
-                        let text = u128::from_le_bytes(*chunk) & ((1 << (len * 8)) - 1);
-                        MethodTag::of_packed(text | (len as u128) << (len * 8))
+                match line.first_chunk() {
+                    Some(chunk) if len < 8 => {
+                        let text = u64::from_le_bytes(*chunk) & ((1 << (len * 8)) - 1);
+                        MethodTag::of_packed([text | (len as u64) << (len * 8), 0])
                     }
                     _ => MethodTag::lookup(line.get(..len).unwrap_or_default()),
                 }
             }
 
             #[inline]
-            fn of_packed(packed: u128) -> Self {
-                $(const $variant: u128 = pack($text.as_bytes());)*
+            fn of_packed(packed: [u64; 2]) -> Self {
+                $(const $variant: [u64; 2] = pack($text.as_bytes());)*
                 #[allow(non_upper_case_globals)]
                 match packed {
                     $($variant => MethodTag::$variant,)*
@@ -77,34 +77,36 @@ macro_rules! methods {
     };
 }
 
-/// Up to 15 bytes and their length as one number, so that a method is found by integer comparison.
-const fn pack(text: &[u8]) -> u128 {
+/// Up to 15 bytes and their length as two numbers, so that a method is found by integer comparison.
+const fn pack(text: &[u8]) -> [u64; 2] {
     let mut n = text.len() as u128;
     let mut i = text.len();
     while i > 0 {
         i -= 1;
         n = n << 8 | text[i] as u128;
     }
-    n
+    [n as u64, (n >> 64) as u64]
 }
 
 /// What [`pack`] makes of a text that comes in, in a few steps; `None` if it is too long.
 #[inline]
-fn packed(text: &[u8]) -> Option<u128> {
+fn packed(text: &[u8]) -> Option<[u64; 2]> {
     let len = text.len();
-    let low = if len >= 8 {
-        let (first, last) = (text.first_chunk::<8>()?, text.last_chunk::<8>()?);
+    if len >= 8 {
+        let (first, last) = (text.first_chunk()?, text.last_chunk()?);
         if len > 15 {
             return None;
         }
         // What both hold is the same bytes.
-        u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << ((len - 8) * 8)
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        u128::from(u32::from_le_bytes(*first)) | u128::from(u32::from_le_bytes(*last)) << ((len - 4) * 8)
+        let behind = u64::from_le_bytes(*last).checked_shr(8 * (16 - len as u32)).unwrap_or(0);
+        return Some([u64::from_le_bytes(*first), behind | (len as u64) << ((len - 8) * 8)]);
+    }
+    let low = if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << ((len - 4) * 8)
     } else {
-        text.iter().rev().fold(0, |n, &b| n << 8 | u128::from(b))
+        text.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b))
     };
-    Some(low | (len as u128) << (len * 8))
+    Some([low | (len as u64) << (len * 8), 0])
 }
 
 #[allow(non_upper_case_globals)]
