@@ -1,12 +1,14 @@
-//! What softswitch and softphone share of being a host on tokio: a stub resolver for the questions an endpoint asks, and
-//! connections over TCP and TLS, opened as it asks for them. Owns no socket for longer than a question, and no connection.
+//! What softswitch and softphone share of being a host on tokio: a stub resolver for the questions an endpoint asks,
+//! connections over TCP and TLS, opened as it asks for them, and what ICMP says of datagrams. Owns no socket for longer than a question, and no connection.
 
 mod connect;
 mod dns;
+mod icmp;
 mod tls;
 
 pub use connect::{Failed, Opened, open};
 pub use dns::resolve;
+pub use icmp::{Undelivered, keep_undelivered, undelivered};
 pub use tls::{Connector, certificates, connector, provider, random_seed, server_name};
 
 use std::future::poll_fn;

@@ -1,9 +1,10 @@
 //! Sockets and connections: bytes and facts in, bytes out. Knows nothing of SIP but where a WebSocket message ends.
 
 use bytes::{Buf, Bytes, BytesMut};
-use hosting::{Failed, Opened, connector, open};
-use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
+use hosting::{Failed, Opened, Undelivered, connector, keep_undelivered, open, undelivered};
+use sip_transaction::{CloseCause, FlowId, QueryId, Record, SendToken, Transport};
 use sip_ws::{ClientRequest, Connection};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,12 +24,36 @@ const QUEUE: usize = 256;
 #[derive(Debug)]
 pub(crate) enum FromNet {
     Datagram { remote: SocketAddr, bytes: Bytes },
+    Undelivered(Undelivered),
     Accepted { stream: TcpStream, remote: SocketAddr },
     Opened { flow: FlowId, local: SocketAddr, outlet: mpsc::Sender<Bytes> },
     Stream { flow: FlowId, bytes: Bytes },
     Message { flow: FlowId, bytes: Bytes },
     Closed { flow: FlowId, cause: CloseCause },
     Resolved { query: QueryId, records: Option<Vec<Record>> },
+}
+
+/// The datagrams sent last that something waits for.
+#[derive(Default)]
+pub(crate) struct Sent(VecDeque<(SocketAddr, SendToken, Bytes)>);
+
+impl Sent {
+    /// Keeps one in mind. What is sent again takes the place of what was sent before.
+    pub(crate) fn note(&mut self, remote: SocketAddr, token: SendToken, bytes: Bytes) {
+        self.0.retain(|(_, known, _)| *known != token);
+        if self.0.len() == QUEUE {
+            self.0.pop_front();
+        }
+        self.0.push_back((remote, token, bytes));
+    }
+
+    /// What waits for a datagram that did not arrive: all that were sent there, if nothing of it came back.
+    pub(crate) fn lost(&mut self, datagram: &Undelivered) -> Vec<SendToken> {
+        let is = |remote: &SocketAddr, bytes: &[u8]| *remote == datagram.remote && bytes.starts_with(&datagram.start);
+        let lost = self.0.iter().filter(|(remote, _, bytes)| is(remote, bytes)).map(|(_, token, _)| *token).collect();
+        self.0.retain(|(remote, _, bytes)| !is(remote, bytes));
+        lost
+    }
 }
 
 /// Opens connections and reports what comes in.
@@ -49,8 +74,19 @@ impl Net {
         self.out.clone()
     }
 
-    /// Reads datagrams.
+    /// Reads datagrams, and what ICMP says of those that were sent.
     pub(crate) fn read_datagrams(&self, socket: Arc<UdpSocket>) {
+        // Without it, whoever is not there is found out by waiting.
+        if keep_undelivered(&socket).is_ok() {
+            let (out, socket) = (self.out.clone(), socket.clone());
+            tokio::spawn(async move {
+                while let Ok(lost) = undelivered(&socket).await {
+                    if out.send(FromNet::Undelivered(lost)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
         let out = self.out.clone();
         tokio::spawn(async move {
             let mut buffer = vec![0; 65_536];
@@ -338,5 +374,29 @@ mod tests {
         assert_eq!(at_once(carried.as_mut()).await, None, "waits for more");
         let mut read = [0; 3];
         assert_eq!(at_once(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
+    }
+
+    #[test]
+    fn what_was_lost_is_known_by_where_it_went_and_how_it_began() {
+        let (here, there) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let token = SendToken::from_bits;
+        let mut sent = Sent::default();
+        for (n, (remote, text)) in
+            [(here, "INVITE a"), (here, "OPTIONS b"), (there, "OPTIONS b"), (here, "BYE c")].into_iter().enumerate()
+        {
+            sent.note(remote, token(n as u64), text.into());
+        }
+        sent.note(here, token(3), "BYE c again".into());
+        let mut lost = |start: &str| {
+            let cause = sip_transaction::SendCause::Unreachable;
+            sent.lost(&Undelivered { remote: here, cause, start: start.into() })
+        };
+        assert_eq!(lost("OPTIONS"), [token(1)]);
+        assert_eq!(lost("OPTIONS"), [], "once");
+        assert_eq!(lost(""), [token(0), token(3)]);
+        for n in 0..2 * QUEUE as u64 {
+            sent.note(here, token(n), Bytes::new());
+        }
+        assert_eq!(sent.0.len(), QUEUE);
     }
 }

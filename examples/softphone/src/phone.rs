@@ -4,7 +4,7 @@ mod calls;
 mod setup;
 
 use crate::media::Media;
-use crate::net::{FromNet, Net};
+use crate::net::{FromNet, Net, Sent};
 use crate::options::{Command, Options};
 use crate::report::{Report, Value};
 use bytes::Bytes;
@@ -101,6 +101,7 @@ struct Phone {
     socket: StdUdpSocket,
     /// The flow of the socket.
     datagrams: FlowId,
+    sent: Sent,
     local: SocketAddr,
     legs: HashMap<FlowId, mpsc::Sender<Bytes>>,
     domain: String,
@@ -167,6 +168,7 @@ impl Phone {
             net,
             socket,
             datagrams,
+            sent: Sent::default(),
             local,
             legs: HashMap::new(),
             domain,
@@ -350,6 +352,17 @@ impl Phone {
             FromNet::Datagram { remote, bytes } => {
                 self.input(Input::Datagram { flow: self.datagrams, remote, bytes: &bytes });
             }
+            FromNet::Undelivered(datagram) if datagram.cause == SendCause::Transient => {}
+            FromNet::Undelivered(datagram) => {
+                let lost = self.sent.lost(&datagram);
+                if !lost.is_empty() {
+                    let remote = datagram.remote.to_string();
+                    self.tell("not delivered", &[("to", (&remote).into())], &format!("nobody at {remote}"));
+                }
+                for token in lost {
+                    self.input(Input::SendFailed { token, cause: datagram.cause });
+                }
+            }
             FromNet::Accepted { stream, remote } => {
                 let Ok(local) = stream.local_addr() else { return };
                 if let Ok(flow) = self.ua.parts().1.accept(Transport::Tcp, local, remote) {
@@ -381,12 +394,19 @@ impl Phone {
     fn send(&mut self, transmit: Transmit) {
         let Transmit { flow, remote, bytes, token, .. } = transmit;
         if flow == self.datagrams {
+            let blocks = |error: &std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
             let sent = self.socket.send_to(&bytes, remote);
-            // A full buffer is a loss like any other: it is sent again. What the system refuses is told.
-            if let (Err(error), Some(token)) = (sent, token) {
-                if error.kind() != std::io::ErrorKind::WouldBlock {
-                    self.input(Input::SendFailed { token, cause: SendCause::Unreachable });
-                }
+            // It may have failed for a datagram that was sent before (`keep_undelivered`): then it does so once.
+            let sent = if sent.as_ref().is_err_and(|error| !blocks(error)) {
+                self.socket.send_to(&bytes, remote)
+            } else {
+                sent
+            };
+            let Some(token) = token else { return };
+            match sent {
+                // A full buffer is a loss like any other: it is sent again. What the system refuses is told.
+                Err(error) if !blocks(&error) => self.input(Input::SendFailed { token, cause: SendCause::Unreachable }),
+                _ => self.sent.note(remote, token, bytes),
             }
         } else if let Some(outlet) = self.legs.get(&flow) {
             if outlet.try_send(bytes).is_err() {

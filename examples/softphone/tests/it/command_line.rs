@@ -50,3 +50,20 @@ fn what_is_wrong_with_this_host_is_named_with_code_1() {
         assert!(err.starts_with("softphone: ") && err.contains(said), "{option} {value}: {err}");
     }
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-18.4
+//= type=test
+//# Host, network, port or protocol unreachable errors, or parameter problem
+//# errors SHOULD cause the transport layer to inform the transport user of
+//# a failure in sending.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_port_where_nobody_listens_is_not_waited_for() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let who = format!("sip:bob@{nobody}");
+    for command in [&["options", who.as_str()][..], &["call", &who], &["message", &who, "hello"]] {
+        // One that nobody answers is 6.
+        let (code, out, err) = run(&[&["--bind", "127.0.0.1:0"], command].concat());
+        assert!(code == Some(7) && out.contains(&format!("nobody at {nobody}")), "{command:?} {code:?}: {out}{err}");
+    }
+}
