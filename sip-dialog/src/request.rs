@@ -213,7 +213,7 @@ impl UserAgentCore {
         Ok(())
     }
 
-    /// Answers a request whose method the host does not know: 405 with Allow.
+    /// Answers a request whose method the host does not serve, with Allow: 405, or 501 if it is none this crate has ever heard of.
     ///
     /// # Errors
     ///
@@ -222,7 +222,15 @@ impl UserAgentCore {
     //# If the UAS recognizes but does not support the method of a request, it
     //# MUST generate a 405 (Method Not Allowed) response.
     pub fn unknown_method(&mut self, ep: &mut Endpoint, now: Instant, id: RequestId) -> Result<(), CommandError> {
-        self.respond(ep, now, id, StatusCode::METHOD_NOT_ALLOWED, Reply::new().header("Allow", ALLOW))
+        let asked = self.requests.get(id).and_then(|found| found.incoming.as_ref()?.1.method());
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.2
+        //# This is the appropriate response when a UAS does not recognize the
+        //# request method and is not capable of supporting it for any user.
+        let code = match asked {
+            Some(Method::Other(_)) => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::METHOD_NOT_ALLOWED,
+        };
+        self.respond(ep, now, id, code, Reply::new().header("Allow", ALLOW))
     }
 
     /// The transaction of a request that waits for the host ended.

@@ -31,7 +31,7 @@ pub(crate) fn mirror(offer: &str, session_id: u32, version: u32) -> Option<Strin
         while let Some(line) = lines.next_if(|line| !line.starts_with("m=")) {
             body.push(line);
         }
-        let first_port = port.split('/').next()?;
+        let first_port = port.split('/').next().filter(|port| port.parse::<u16>().is_ok())?;
         let plain = protocol == "RTP/AVP" || protocol == "RTP/AVPF";
         let encrypted = body.iter().any(|line| line.starts_with("a=crypto:") || line.starts_with("a=fingerprint:"));
         let connection = body.iter().copied().find(|line| line.starts_with("c=")).or(session);
@@ -115,6 +115,7 @@ mod tests {
     fn what_cannot_be_mirrored_is_refused() {
         assert_eq!(mirror(&OFFER.replace("49170 RTP/AVP", "49170 UDP/TLS/RTP/SAVPF"), 7, 1), None);
         assert_eq!(mirror(&OFFER.replace("a=secret:x", "a=fingerprint:sha-256 x"), 7, 1), None);
+        assert_eq!(mirror(&OFFER.replace("49170", "99999"), 7, 1), None, "no port");
         for junk in ["", "v=0", "v=1\r\nm=audio 1 RTP/AVP 0", "v=0\r\nm=audio", "v=0\r\n\u{e9}\r\n", "v=0\r\nx"] {
             assert_eq!(mirror(junk, 7, 1), None, "{junk}");
         }

@@ -199,6 +199,14 @@ impl UserAgentCore {
         let Ok(ids) = message.dialog_ids() else {
             return self.reply(ep, tx, &message, StatusCode::BAD_REQUEST);
         };
+        // One that matches comes from the transaction layer as an event of its own.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+        //# If the UAS did not find a matching transaction for the CANCEL
+        //# according to the procedure above, it SHOULD respond to the CANCEL
+        //# with a 481 (Call Leg/Transaction Does Not Exist).
+        if method == Method::Cancel {
+            return self.reply(ep, tx, &message, status(481));
+        }
         if ids.to_tag.is_some() {
             match self.dialog_of_ids(&ids) {
                 Some(dialog) => self.in_dialog(ep, tx, path, dialog, message),
@@ -247,7 +255,7 @@ impl UserAgentCore {
             Method::Notify => self.on_notify_outside(ep, tx, path, message),
             Method::Options => self.on_options(ep, tx, message),
             // Outside of a dialog these mean nothing.
-            Method::Bye | Method::Update | Method::Prack | Method::Info | Method::Cancel => {
+            Method::Bye | Method::Update | Method::Prack | Method::Info => {
                 self.reply(ep, tx, &message, status(481));
             }
             _ => self.on_standalone(ep, tx, message, None),

@@ -3,7 +3,7 @@
 use crate::common::*;
 use sim::Fate;
 use sip_dialog::{CallEvent, CommandError, EndCause, Progress, Reply};
-use sip_message::Header;
+use sip_message::{Header, Message, Method};
 use std::time::Duration;
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
@@ -39,7 +39,7 @@ fn a_ringing_call_is_cancelled() {
     assert_eq!(world.last("CANCEL").field(Header::Reason), Some(&b"SIP;cause=200;text=\"Done\""[..]));
     assert_eq!(world.sent(), ["1>2 INVITE", "2>1 180", "1>2 CANCEL", "2>1 200", "2>1 487", "1>2 ACK"]);
     let (invite, cancel) = (world.last("INVITE"), world.last("CANCEL"));
-    assert_eq!(cancel.cseq().unwrap().method, sip_message::Method::Cancel);
+    assert_eq!(cancel.cseq().unwrap().method, Method::Cancel);
     assert_eq!(cancel.cseq().unwrap().number, invite.cseq().unwrap().number);
     assert!(invite.has(Header::Require) && !cancel.has(Header::Require) && !cancel.has(Header::ProxyRequire));
     let way = |what: &str| {
@@ -255,5 +255,34 @@ fn who_hangs_up_instead_of_an_answer_acknowledges_first() {
     let sent = world.sent();
     let ack = sent.iter().position(|what| what == "1>2 ACK").expect("an ACK");
     assert_eq!(sent[ack + 1], "1>2 BYE");
+    world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+//= type=test
+//# If the UAS did not find a matching transaction for the CANCEL
+//# according to the procedure above, it SHOULD respond to the CANCEL
+//# with a 481 (Call Leg/Transaction Does Not Exist).
+#[test]
+fn a_cancel_of_nothing_is_481_in_a_dialog_too() {
+    let mut world = World::new(21);
+    let (alice, bob) = (world.phone(1), world.phone(2));
+    let (ours, theirs) = world.established(alice, bob, 1, 2);
+    let raw = world.raw(3);
+    let invite = world.last("INVITE");
+    let accepted = world.last("200");
+    for (call_id, code) in [("nothing", 481), (accepted.call_id().unwrap(), 481)] {
+        let cancel = Message::request(Method::Cancel, "sip:2@192.0.2.2")
+            .copy_all(&invite, Header::From)
+            .copy_all(&accepted, Header::To)
+            .header(Header::CallId, call_id)
+            .cseq(99)
+            .build()
+            .unwrap();
+        let tx = world.send(raw, cancel);
+        assert_eq!(world.final_of(raw, tx).status(), Some(status(code)), "{call_id}");
+    }
+    world.hang_up(alice, ours);
+    assert_eq!(world.end_of(bob, theirs), EndCause::PeerHungUp);
     world.finish();
 }

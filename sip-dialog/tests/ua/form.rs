@@ -555,28 +555,34 @@ fn registrations_look_as_they_should() {
 //= type=test
 //# The response MUST include an Allow header field containing a list of
 //# valid methods for the indicated address.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-21.5.2
+//= type=test
+//# This is the appropriate response when a UAS does not recognize the
+//# request method and is not capable of supporting it for any user.
 #[test]
-fn a_method_the_host_does_not_know_is_405() {
+fn a_method_the_host_does_not_serve_is_405_or_501() {
     let mut world = World::new(9);
     let (raw, bob) = (world.raw(1), world.phone(2));
-    let strange = Message::request(Method::Other("DANCE"), "sip:2@192.0.2.2")
-        .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
-        .header(Header::To, "<sip:2@192.0.2.2>")
-        .header(Header::CallId, "dance")
-        .cseq(1)
-        .build()
-        .unwrap();
-    let tx = world.send(raw, strange);
-    let id = world.until(bob, |event| match event {
-        Event::Request { request, event: RequestEvent::Incoming { .. } } => Some(*request),
-        _ => None,
-    });
-    world.tell(bob, |core, ep, now| core.unknown_method(ep, now, id)).unwrap();
-    let refused = world.final_of(raw, tx);
-    assert_eq!(refused.status(), Some(status(405)));
-    assert!(refused.field(Header::Allow).is_some_and(|allow| allow.starts_with(b"INVITE, ")));
-    let late = world.tell(bob, |core, ep, now| core.respond(ep, now, id, status(200), Reply::new()));
-    assert_eq!(late, Err(sip_dialog::CommandError::Unknown));
+    for (method, code) in [(Method::Publish, 405), (Method::Other("DANCE"), 501)] {
+        let strange = Message::request(method, "sip:2@192.0.2.2")
+            .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+            .header(Header::To, "<sip:2@192.0.2.2>")
+            .header(Header::CallId, method.as_str())
+            .cseq(1)
+            .build()
+            .unwrap();
+        let tx = world.send(raw, strange);
+        let id = world.until(bob, |event| match event {
+            Event::Request { request, event: RequestEvent::Incoming { .. } } => Some(*request),
+            _ => None,
+        });
+        world.tell(bob, |core, ep, now| core.unknown_method(ep, now, id)).unwrap();
+        let refused = world.final_of(raw, tx);
+        assert_eq!(refused.status(), Some(status(code)));
+        assert!(refused.field(Header::Allow).is_some_and(|allow| allow.starts_with(b"INVITE, ")));
+        let late = world.tell(bob, |core, ep, now| core.respond(ep, now, id, status(200), Reply::new()));
+        assert_eq!(late, Err(sip_dialog::CommandError::Unknown));
+    }
     world.finish();
 }
 
