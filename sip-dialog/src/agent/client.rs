@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use sip_message::{Header, HeaderName, Lines, Message, Method, RequestBuilder, ResponseBuilder, StatusCode};
 use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
 
@@ -74,8 +75,8 @@ pub(crate) struct Client {
     pub(crate) answered: bool,
     /// Its Request-URI is a strict router's.
     pub(crate) strict: bool,
-    /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is.
-    pub(crate) acks: Vec<(Box<str>, Box<Message>, Over)>,
+    /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is. As bytes, for that is seldom, and they are kept for long.
+    pub(crate) acks: Vec<(Box<str>, Bytes, Over)>,
 }
 
 impl Client {

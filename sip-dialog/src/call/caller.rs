@@ -499,7 +499,9 @@ impl UserAgentCore {
         let Some((_, ack, over)) = client.acks.iter().find(|(known, _, _)| known.as_bytes() == tag) else {
             return false;
         };
-        send_ack(ep, self.now, (**ack).clone(), *over);
+        if let Ok(ack) = Message::parse(ack.clone()) {
+            send_ack(ep, self.now, ack, *over);
+        }
         true
     }
 
@@ -740,7 +742,7 @@ impl UserAgentCore {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
         }
         let Ok(ack) = builder.build() else { return };
-        client.acks.push((tag, Box::new(ack.clone()), over));
+        client.acks.push((tag, ack.to_bytes(), over));
         send_ack(ep, self.now, ack, over);
     }
 
