@@ -81,6 +81,8 @@ impl fmt::Display for Tag {
     }
 }
 
+const RPORT: &[u8] = b";rport";
+
 /// The parts of a Via this endpoint writes.
 pub(crate) struct Via<'a> {
     pub(crate) transport: Transport,
@@ -94,14 +96,20 @@ pub(crate) struct Via<'a> {
 }
 
 impl Via<'_> {
-    /// How many bytes it comes to, or a few more.
+    /// How many bytes it comes to: just as many, in most cases, so that none are left over.
     fn len(&self) -> usize {
         let rare = if self.maddr.is_some() || self.alias { 64 } else { 0 };
-        "Via: SIP/2.0/ ;branch=;rport\r\n".len()
+        let rport = if self.has_rport() { RPORT.len() } else { 0 };
+        "Via: SIP/2.0/ ;branch=\r\n".len()
             + self.transport.via().len()
             + self.sent_by.len()
             + self.branch.len()
+            + rport
             + rare
+    }
+
+    fn has_rport(&self) -> bool {
+        self.transport == Transport::Udp && self.maddr.is_none()
     }
 
     fn write(&self, out: &mut BytesMut) {
@@ -147,8 +155,8 @@ impl Via<'_> {
         //# This parameter MUST have no
         //# value; it serves as a flag to indicate to the server that this
         //# extension is supported and requested for the transaction.
-        if self.transport == Transport::Udp && self.maddr.is_none() {
-            out.extend_from_slice(b";rport");
+        if self.has_rport() {
+            out.extend_from_slice(RPORT);
         }
         if self.alias {
             out.extend_from_slice(b";alias");
@@ -171,10 +179,36 @@ fn print(out: &mut BytesMut, text: fmt::Arguments<'_>) {
     let _ = Out(out).write_fmt(text);
 }
 
+/// Appends a number.
+fn decimal(out: &mut BytesMut, mut number: u64) {
+    // From the last digit to the first.
+    let mut digits = [0; 20];
+    let mut from = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        from -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+}
+
+/// How many bytes a Content-Length field has at most, of messages that fit into a datagram.
+const CONTENT_LENGTH: usize = "Content-Length: 65535\r\n".len();
+
+fn write_content_length(out: &mut BytesMut, len: usize) {
+    out.extend_from_slice(b"Content-Length: ");
+    decimal(out, len as u64);
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The request with `via` on top.
 pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     let mut slices = message.slices();
-    let mut out = BytesMut::with_capacity(message.encoded_len() + via.len() + 8);
+    let content_length = if message.has(Header::ContentLength) { 0 } else { CONTENT_LENGTH };
+    let mut out = BytesMut::with_capacity(message.encoded_len() + via.len() + content_length);
     let first = slices.next().unwrap_or_default();
     // The first slice begins with the start line.
     let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
@@ -183,8 +217,8 @@ pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     via.write(&mut out);
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
     //# The Content-Length header field MUST be used with stream oriented transports.
-    if !message.has(Header::ContentLength) {
-        print(&mut out, format_args!("Content-Length: {}\r\n", message.body().len()));
+    if content_length > 0 {
+        write_content_length(&mut out, message.body().len());
     }
     out.extend_from_slice(rest);
     for slice in slices {
@@ -313,7 +347,11 @@ fn in_transaction(request: &Message, method: &str, to: Option<&[u8]>, reason: Op
     //# value for the sequence number as was present in the original request,
     //# but the method parameter MUST be equal to "ACK".
     let number = request.cseq().map_or(0, |cseq| cseq.number);
-    print(&mut out, format_args!("CSeq: {number} {method}\r\n"));
+    out.extend_from_slice(b"CSeq: ");
+    decimal(&mut out, number.into());
+    out.extend_from_slice(b" ");
+    out.extend_from_slice(method.as_bytes());
+    out.extend_from_slice(b"\r\n");
     if let Some(reason) = reason {
         print(&mut out, format_args!("Reason: {reason}\r\n"));
     }
@@ -467,8 +505,7 @@ impl Response<'_> {
 
     /// Appends the response.
     pub(crate) fn write(&self, out: &mut BytesMut) {
-        let Response { status, tag, product, retry, mut source, fields, .. } = *self;
-        let mut tag = tag;
+        let Response { status, mut tag, mut source, .. } = *self;
         let code = status.code();
         let [a, b, c] = [code / 100, code / 10 % 10, code % 10].map(|digit| b'0' + digit as u8);
         out.extend_from_slice(&[b'S', b'I', b'P', b'/', b'2', b'.', b'0', b' ', a, b, c, b' ']);
@@ -491,16 +528,26 @@ impl Response<'_> {
             }
             copy(out, field.line());
         }
-        if let Some(seconds) = retry {
-            print(out, format_args!("Retry-After: {seconds}\r\n"));
-        }
-        for (header, value) in fields {
-            line(out, *header, value.as_bytes());
-        }
-        if !product.is_empty() {
-            line(out, Header::Server, product.as_bytes());
+        if self.retry.is_some() || !self.fields.is_empty() || !self.product.is_empty() {
+            self.more(out);
         }
         out.extend_from_slice(NO_BODY);
+    }
+
+    /// Appends the fields that are not the request's.
+    #[inline(never)]
+    fn more(&self, out: &mut BytesMut) {
+        if let Some(seconds) = self.retry {
+            out.extend_from_slice(b"Retry-After: ");
+            decimal(out, seconds.into());
+            out.extend_from_slice(b"\r\n");
+        }
+        for (header, value) in self.fields {
+            line(out, *header, value.as_bytes());
+        }
+        if !self.product.is_empty() {
+            line(out, Header::Server, self.product.as_bytes());
+        }
     }
 
     #[cold]
@@ -539,13 +586,13 @@ pub(crate) fn message(message: Message) -> Bytes {
     if message.has(Header::ContentLength) {
         return message.into_bytes();
     }
-    let mut out = BytesMut::with_capacity(message.encoded_len() + 32);
+    let mut out = BytesMut::with_capacity(message.encoded_len() + CONTENT_LENGTH);
     let mut slices = message.slices();
     let first = slices.next().unwrap_or_default();
     let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
     let (start, rest) = first.split_at(line_end);
     out.extend_from_slice(start);
-    print(&mut out, format_args!("Content-Length: {}\r\n", message.body().len()));
+    write_content_length(&mut out, message.body().len());
     out.extend_from_slice(rest);
     for slice in slices {
         out.extend_from_slice(slice);
@@ -556,6 +603,15 @@ pub(crate) fn message(message: Message) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 9, 10, 65_535, 1 << 31, u64::MAX] {
+            let mut out = BytesMut::new();
+            decimal(&mut out, number);
+            assert_eq!(out, alloc::format!("{number}").as_bytes());
+        }
+    }
 
     #[test]
     fn each_digit_has_five_bits_of_its_own() {

@@ -34,6 +34,17 @@ impl Kept {
         self.0.split().freeze()
     }
 
+    /// The response in memory of its own, of just its length: put together in the block, and copied from there.
+    pub(crate) fn write_apart(&mut self, response: &Response<'_>, live: usize) -> Bytes {
+        if !self.has_room(response.most(), live) {
+            return response.bytes();
+        }
+        response.write(&mut self.0);
+        let bytes = Bytes::copy_from_slice(&self.0);
+        self.0.clear();
+        bytes
+    }
+
     /// Whether the block has room for so many bytes, if need be a new one. What would waste much of a block has none.
     #[inline]
     fn has_room(&mut self, len: usize, live: usize) -> bool {

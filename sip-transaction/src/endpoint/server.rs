@@ -177,7 +177,7 @@ impl Endpoint {
         let (live, product) = (self.txs.len(), &*self.config.product);
         let source = wire::Source::default();
         let response = wire::Response { request, status, tag, product, retry: None, source, fields };
-        let bytes = if stays { self.kept.write(&response, live) } else { response.bytes() };
+        let bytes = if stays { self.kept.write(&response, live) } else { self.kept.write_apart(&response, live) };
         self.set_response(tx, status, bytes);
         Ok(())
     }
@@ -409,7 +409,10 @@ impl Endpoint {
                 };
                 self.begin_server(path, message, raw, kind, (read.tag, read.source), (path.remote, None))
             }
-            kind => self.on_other_request(path, message, kind, Some(read)),
+            kind => match read.found {
+                Some(index) => self.retransmission(index, *path, message, true),
+                None => self.on_other_request(path, message, kind, Some(read)),
+            },
         }
     }
 
@@ -450,7 +453,7 @@ impl Endpoint {
             }
         };
         if let Some(index) = found {
-            return self.retransmission(index, *path, message);
+            return self.retransmission(index, *path, message, false);
         }
         let cancelled = match kind {
             Kind::Cancel => CANCELLED.iter().find_map(|method| self.find(of(self.hash, *method).ok()?)),
@@ -586,8 +589,15 @@ impl Endpoint {
         wire::Source { received, rport: rport.then(|| path.remote.port()) }
     }
 
-    /// A request that belongs to a live transaction: sent again, or an ACK.
-    fn retransmission(&mut self, index: u32, path: Path, mut message: Box<Message>) -> Result<(), InputError> {
+    /// A request that belongs to a live transaction: sent again, or an ACK. `unique`: its branch is known to be one of RFC 3261, so that
+    /// an ACK is for no other transaction.
+    fn retransmission(
+        &mut self,
+        index: u32,
+        path: Path,
+        mut message: Box<Message>,
+        unique: bool,
+    ) -> Result<(), InputError> {
         let ack = message.method() == Some(Method::Ack);
         let Some(key) = self.txs.id_at(index) else { return Err(InputError::Stray) };
         let Some(tx) = self.txs.at_mut(index) else { return Err(InputError::Stray) };
@@ -601,7 +611,7 @@ impl Endpoint {
         match tx.machine {
             Machine::InviteServer(state) => {
                 let what = if ack { invite_server::Occurrence::Ack } else { invite_server::Occurrence::Invite };
-                if ack && !self.ack_fits(index, &message) {
+                if ack && !unique && !self.ack_fits(index, &message) {
                     self.emit(Event::Ack { tx: None, path, message });
                     return Ok(());
                 }
@@ -741,7 +751,9 @@ impl Endpoint {
         //# field of the response (when none was present in the request) is
         //# downgraded from MAY to SHOULD NOT.
         let tag = (status != StatusCode::TRYING).then(|| tag_of(tx.tag));
-        let bytes = wire::Response { source, ..self.own_response(&request, status, tag, &[]) }.bytes();
+        let (live, product) = (self.txs.len(), &*self.config.product);
+        let response = wire::Response { request: &request, status, tag, product, retry: None, source, fields: &[] };
+        let bytes = self.kept.write_apart(&response, live);
         if let Some(tx) = self.txs.at_mut(index) {
             tx.last = bytes;
         }
