@@ -1,5 +1,6 @@
 //! What was asked for on the command line, and the text that explains it.
 
+use sip_message::UriBuf;
 use sip_transaction::Transport;
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -159,11 +160,18 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
                     }
                     None => options.user = given,
                 }
-                if options.user.is_empty() {
-                    return Err("--user: it is NAME or NAME:PASSWORD".into());
+                // The password is not repeated.
+                if UriBuf::parse(address(&options.user, "localhost")).is_err() || options.user.contains('@') {
+                    return Err("--user: it is NAME or NAME:PASSWORD, and NAME can be the user of a SIP URI".into());
                 }
             }
-            "domain" => options.domain = Some(text()?),
+            "domain" => {
+                let given = text()?;
+                if given.contains('@') || UriBuf::parse(format!("sip:{given}")).is_err() {
+                    return Err(format!("--domain {given}: not the name of a host"));
+                }
+                options.domain = Some(given);
+            }
             "display" => options.display = Some(text()?),
             "server" => options.server = Some(host_port(&text()?)?),
             "transport" => {
@@ -216,10 +224,28 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Inv
     if let Some(more) = words.next() {
         return Err(format!("{more:?} is one word too many; a text with spaces needs quotes"));
     }
+    match &options.command {
+        Command::Call(who) | Command::Message(who, _) | Command::Options(who) | Command::Subscribe(who)
+            if UriBuf::parse(address(who, "localhost")).is_err() =>
+        {
+            return Err(format!("{who}: neither a SIP URI nor a name"));
+        }
+        _ => {}
+    }
     if options.server.is_none() && (options.register || options.command == Command::Register) {
         return Err("to register, name a server: --server HOST".into());
     }
     Ok(Invocation::Run(Box::new(options)))
+}
+
+/// The URI of whom a name or a URI of the command line means.
+pub(crate) fn address(who: &str, domain: &str) -> String {
+    let scheme = who.split_once(':').map_or("", |(scheme, _)| scheme);
+    match ["sip", "sips", "tel"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        true => who.to_owned(),
+        false if who.contains('@') => format!("sip:{who}"),
+        false => format!("sip:{who}@{domain}"),
+    }
 }
 
 fn number<T: std::str::FromStr>(name: &str, text: &str) -> Result<T, String> {
@@ -313,9 +339,27 @@ mod tests {
             (&["-x", "answer"], "'-x'; --help"),
             (&["--user", ":secret", "answer"], "NAME:PASSWORD"),
             (&["--calls", "0", "answer"], "--calls 0: not a number"),
+            (&["--user", "a b", "answer"], "--user"),
+            (&["--user", "a@b", "answer"], "--user"),
+            (&["--domain", "a b", "answer"], "--domain a b"),
+            (&["call", "sip:a b@c"], "sip:a b@c: neither"),
+            (&["call", "a b"], "a b: neither"),
+            (&["message", "tel:x", "hi"], "tel:x: neither"),
         ] {
             let error = run(words).unwrap_err();
             assert!(error.contains(part), "{words:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_at_the_domain() {
+        for (who, uri) in [
+            ("bob", "sip:bob@example.com"),
+            ("bob@biloxi.com", "sip:bob@biloxi.com"),
+            ("SIP:bob@biloxi.com", "SIP:bob@biloxi.com"),
+            ("tel:+1-201-555-0123", "tel:+1-201-555-0123"),
+        ] {
+            assert_eq!(address(who, "example.com"), uri);
         }
     }
 

@@ -217,11 +217,7 @@ impl Phone {
 
     /// What was typed as a URI.
     fn uri(&self, who: &str) -> String {
-        match who {
-            who if who.starts_with("sip:") || who.starts_with("sips:") || who.starts_with("tel:") => who.to_owned(),
-            who if who.contains('@') => format!("sip:{who}"),
-            who => format!("sip:{who}@{}", self.domain),
-        }
+        crate::options::address(who, &self.domain)
     }
 
     fn end_with(&mut self, code: u8) {
@@ -549,7 +545,14 @@ impl Phone {
                 let agent = message
                     .as_ref()
                     .and_then(|message| text(message, Header::UserAgent).or_else(|| text(message, Header::Server)));
-                let mut line = if status < 300 { "done".to_owned() } else { "refused".to_owned() };
+                // Without a message nobody has said it: the request has not arrived.
+                let outcome = match (status, &message) {
+                    (..300, _) => "done",
+                    (408, None) => "no answer",
+                    (_, None) => "not reached",
+                    _ => "refused",
+                };
+                let mut line = outcome.to_owned();
                 line.push_str(&format!(": {status}"));
                 for (name, value) in [("allow", &allow), ("product", &agent)] {
                     if let Some(value) = value {

@@ -2,7 +2,7 @@
 //! the exit code of the help.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
 /// Runs it to its end: the exit code, and what it said on either output.
@@ -66,4 +66,14 @@ fn a_port_where_nobody_listens_is_not_waited_for() {
         let (code, out, err) = run(&[&["--bind", "127.0.0.1:0"], command].concat());
         assert!(code == Some(7) && out.contains(&format!("nobody at {nobody}")), "{command:?} {code:?}: {out}{err}");
     }
+}
+
+#[test]
+fn what_no_message_has_said_is_no_refusal() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (code, out, err) = run(&["--server", &nobody, "--transport", "tcp", "options", "bob"]);
+    assert!(
+        code == Some(7) && out.contains("cannot connect") && out.contains("not reached: 503"),
+        "{code:?} {out}{err}"
+    );
 }
