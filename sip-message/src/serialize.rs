@@ -44,7 +44,8 @@ impl Message {
 
     /// Like [`to_bytes`](Message::to_bytes), giving up the message.
     pub fn into_bytes(self) -> Bytes {
-        self.to_bytes()
+        let whole = self.start.line == 0 && self.body.1 as usize == self.bytes.len();
+        if !self.edited && whole { self.bytes } else { self.to_bytes() }
     }
 }
 

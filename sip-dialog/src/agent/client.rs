@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use sip_message::{Header, HeaderName, Lines, Message, Method, RequestBuilder, ResponseBuilder, StatusCode};
-use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendError, SendErrorKind};
+use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendErrorKind};
 
 use super::sips::is_sips_value;
 use super::way::is_sips;
@@ -167,20 +167,17 @@ impl UserAgentCore {
         //# Finally, once the new request has been constructed, it is sent using a
         //# new client transaction, and therefore MUST have a new branch ID in the
         //# top Via field as discussed in Section 8.1.1.7.
-        let kept = Box::new(message.clone());
-        let to = destination(over, &message);
-        let tx = match (ep.request(self.now, message, to), dialog) {
-            (Ok(tx), _) => tx,
+        let message = Box::new(message);
+        let tx = match (ep.request_ref(self.now, &message, destination(over, &message)), dialog) {
             // The flow of a dialog has just ended; nobody has told us yet. The dialog has a route set all the same.
-            (Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }), Some(_)) => {
-                let to = destination(Over { pin: None, ..over }, &message);
-                ep.request(self.now, *message, to).map_err(|error| error.kind)?
+            (Err(SendErrorKind::UnknownFlow(_)), Some(_)) => {
+                ep.request_ref(self.now, &message, destination(Over { pin: None, ..over }, &message))?
             }
-            (Err(error), _) => return Err(error.kind.into()),
+            (sent, _) => sent?,
         };
         let client = Client {
             purpose,
-            request: Some(kept),
+            request: Some(message),
             pin: over.pin,
             dialog,
             auth,
@@ -492,7 +489,7 @@ impl UserAgentCore {
         });
         let over = Over { pin: client.pin, strict: client.strict };
         let sent = match applied {
-            Ok(()) => ep.request(self.now, (*message).clone(), destination(over, &message)).ok(),
+            Ok(()) => ep.request_ref(self.now, &message, destination(over, &message)).ok(),
             Err(_) => None,
         };
         let Some(tx) = sent else {
@@ -528,8 +525,7 @@ impl UserAgentCore {
             context.begin();
             context.apply(&mut message, &cnonce)?;
         }
-        let to = destination(over, &message);
-        let tx = ep.request(self.now, (*message).clone(), to).map_err(|error| error.kind)?;
+        let tx = ep.request_ref(self.now, &message, destination(over, &message))?;
         let client = Client {
             purpose,
             request: Some(message),
@@ -674,11 +670,9 @@ impl Over {
 
 /// Sends the ACK for a 2xx over the flow of its dialog, or by its route set if that flow has just ended. If that fails too, it is
 /// as if the ACK were lost: the next 2xx asks for it again.
-pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: Message, over: Over) {
-    let to = destination(over, &ack);
-    if let Err(SendError { kind: SendErrorKind::UnknownFlow(_), message }) = ep.send(now, ack, to) {
-        let to = destination(Over { pin: None, ..over }, &message);
-        let _ = ep.send(now, *message, to);
+pub(crate) fn send_ack(ep: &mut Endpoint, now: Instant, ack: &Message, over: Over) {
+    if let Err(SendErrorKind::UnknownFlow(_)) = ep.send_ref(now, ack, destination(over, ack)) {
+        let _ = ep.send_ref(now, ack, destination(Over { pin: None, ..over }, ack));
     }
 }
 

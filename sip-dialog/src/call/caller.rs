@@ -500,7 +500,7 @@ impl UserAgentCore {
             return false;
         };
         if let Ok(ack) = Message::parse(ack.clone()) {
-            send_ack(ep, self.now, ack, *over);
+            send_ack(ep, self.now, &ack, *over);
         }
         true
     }
@@ -742,8 +742,8 @@ impl UserAgentCore {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
         }
         let Ok(ack) = builder.build() else { return };
-        client.acks.push((tag, ack.to_bytes(), over));
-        send_ack(ep, self.now, ack, over);
+        send_ack(ep, self.now, &ack, over);
+        client.acks.push((tag, ack.into_bytes(), over));
     }
 
     /// A 2xx nobody wants: ACK, then BYE. An offer in it is answered all the same, with nothing taken.

@@ -46,14 +46,28 @@ impl Endpoint {
     /// [`SendError`] hands the message back: it is no request, or an ACK (see [`send`](Endpoint::send)); its CSeq
     /// is missing or names another method; its destination cannot be; a limit is reached.
     pub fn request(&mut self, now: Instant, message: Message, to: Destination) -> Result<ClientTxId, SendError> {
+        self.request_ref(now, &message, to).map_err(|kind| SendError::new(kind, message))
+    }
+
+    /// As [`request`](Endpoint::request), for a user that keeps the message: to send it again with credentials, say. It is copied only
+    /// where it has to wait, for the name of its target to be resolved or for a connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Endpoint::request).
+    pub fn request_ref(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        to: Destination,
+    ) -> Result<ClientTxId, SendErrorKind> {
         if self.is_recording() {
-            self.note(now, "request", [("to", Argument::Destination(&to)), ("message", Argument::Message(&message))]);
+            self.note(now, "request", [("to", Argument::Destination(&to)), ("message", Argument::Message(message))]);
         }
         self.advance(now);
-        let invite = match check_request(&message) {
-            Ok(Method::Ack) => return Err(SendError::new(SendErrorKind::WrongKind, message)),
-            Ok(method) => method == Method::Invite,
-            Err(kind) => return Err(SendError::new(kind, message)),
+        let invite = match check_request(message)? {
+            Method::Ack => return Err(SendErrorKind::WrongKind),
+            method => method == Method::Invite,
         };
         let key = self.start(Machine::Locating { invite }, 0, message, to)?;
         self.counters.client_transactions += 1;
@@ -67,13 +81,21 @@ impl Endpoint {
     ///
     /// As [`request`](Endpoint::request).
     pub fn send(&mut self, now: Instant, message: Message, to: Destination) -> Result<SendId, SendError> {
+        self.send_ref(now, &message, to).map_err(|kind| SendError::new(kind, message))
+    }
+
+    /// As [`send`](Endpoint::send), for a user that keeps the message, as [`request_ref`](Endpoint::request_ref) is of
+    /// [`request`](Endpoint::request).
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Endpoint::request).
+    pub fn send_ref(&mut self, now: Instant, message: &Message, to: Destination) -> Result<SendId, SendErrorKind> {
         if self.is_recording() {
-            self.note(now, "send", [("to", Argument::Destination(&to)), ("message", Argument::Message(&message))]);
+            self.note(now, "send", [("to", Argument::Destination(&to)), ("message", Argument::Message(message))]);
         }
         self.advance(now);
-        if let Err(kind) = check_request(&message) {
-            return Err(SendError::new(kind, message));
-        }
+        check_request(message)?;
         let send = SendId(self.new_send_id());
         self.start(Machine::Sending, send.0, message, to)?;
         Ok(send)
@@ -175,21 +197,18 @@ impl Endpoint {
     }
 
     #[inline]
-    fn start(&mut self, machine: Machine, send: u64, message: Message, to: Destination) -> Result<Key, SendError> {
+    fn start(&mut self, machine: Machine, send: u64, message: &Message, to: Destination) -> Result<Key, SendErrorKind> {
         if self.config.limits.transactions.is_some_and(|limit| self.txs.len() >= limit) {
-            return Err(SendError::new(SendErrorKind::Full, message));
+            return Err(SendErrorKind::Full);
         }
         let Destination { to, branch } = to;
-        let plan = match self.plan(&message, to) {
-            Ok(plan) => plan,
-            Err(kind) => return Err(SendError::new(kind, message)),
-        };
+        let plan = self.plan(message, to)?;
         let mut tx = Tx::new(machine);
         tx.send = send;
         if branch.is_some() {
             tx.more().branch = branch;
         }
-        let Some(key) = self.insert(tx) else { return Err(SendError::new(SendErrorKind::Full, message)) };
+        let key = self.insert(tx).ok_or(SendErrorKind::Full)?;
         match plan {
             Plan::Flow(flow, remote) => {
                 if let Some(tx) = self.txs.at_mut(key.index()) {
@@ -208,7 +227,7 @@ impl Endpoint {
                     Located::Now(targets) => self.begin(key.index(), message, targets),
                     Located::Later => {
                         if let Some(tx) = self.txs.at_mut(key.index()) {
-                            tx.more().unsent = Some(Box::new(message));
+                            tx.more().unsent = Some(Box::new(message.clone()));
                         }
                     }
                 }
@@ -246,10 +265,10 @@ impl Endpoint {
     }
 
     /// Tries the first of `targets`.
-    fn begin(&mut self, index: u32, message: Message, mut targets: VecDeque<Target>) {
+    fn begin(&mut self, index: u32, message: &Message, mut targets: VecDeque<Target>) {
         self.locator.prefer_live(&mut targets, self.now);
         let Some(first) = targets.pop_front() else { return self.give_up(index, FailCause::Unresolvable) };
-        let smaller = self.larger_transport(&message, &first);
+        let smaller = self.larger_transport(message, &first);
         if !targets.is_empty() || smaller.is_some() || first.transport.is_connected() {
             let Some(tx) = self.txs.at_mut(index) else { return };
             tx.more().targets = targets;
@@ -288,7 +307,7 @@ impl Endpoint {
     }
 
     /// Finds a flow to the target and sends, now or when it opens.
-    fn attempt(&mut self, index: u32, message: Message, target: Target) {
+    fn attempt(&mut self, index: u32, message: &Message, target: Target) {
         match self.flow_to(&target) {
             Some(flow) => {
                 if let Some(tx) = self.txs.at_mut(index) {
@@ -300,7 +319,7 @@ impl Endpoint {
             None => {
                 // No socket of that family, or no room for a connection: the next one, or the end.
                 if let Some(tx) = self.txs.at_mut(index) {
-                    tx.more().unsent = Some(Box::new(message));
+                    tx.more().unsent = Some(Box::new(message.clone()));
                 }
                 let cause = FailCause::Flow(CloseCause::Local);
                 if !self.fail_over(index, Some(cause)) {
@@ -311,13 +330,13 @@ impl Endpoint {
     }
 
     #[inline]
-    fn launch_or_wait(&mut self, index: u32, message: Message) {
+    fn launch_or_wait(&mut self, index: u32, message: &Message) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         let open = tx.flow.and_then(|flow| self.flows.get(flow)).is_some_and(|on| on.state != FlowState::Connecting);
         if open {
-            self.launch_message(index, &message);
+            self.launch_message(index, message);
         } else {
-            tx.more().unsent = Some(Box::new(message));
+            tx.more().unsent = Some(Box::new(message.clone()));
         }
     }
 
@@ -682,9 +701,9 @@ impl Endpoint {
         let Some(target) = back_to_udp.or_else(|| more.targets.pop_front()) else { return false };
         let unsent = more.unsent.take();
         let message = match unsent {
-            Some(message) => *message,
+            Some(message) => message,
             None => {
-                let Ok(mut message) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else {
+                let Ok(mut message) = Message::parse_boxed(tx.message.to_bytes(), &self.config.parser) else {
                     return false;
                 };
                 message.pop_via();
@@ -707,7 +726,7 @@ impl Endpoint {
             tx.more().target = Some(target.clone());
             tx.more().smaller = larger.is_some().then(|| target.clone());
         }
-        self.attempt(index, message, larger.unwrap_or(target));
+        self.attempt(index, &message, larger.unwrap_or(target));
         true
     }
 
@@ -795,7 +814,7 @@ impl Endpoint {
             return self.response_located(index, targets);
         }
         let Some(message) = tx.more.as_mut().and_then(|more| more.unsent.take()) else { return };
-        self.begin(index, *message, targets);
+        self.begin(index, &message, targets);
     }
 }
 
