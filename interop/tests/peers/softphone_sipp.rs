@@ -3,6 +3,7 @@
 
 use crate::softphone::Phone;
 use interop::{Scratch, Sipp, free_udp_port, own_program, program, wait_until};
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
@@ -31,11 +32,10 @@ fn it_calls_sipp() {
             let peer = SocketAddr::from(([127, 0, 0, 1], own));
             let run = Sipp::new(&sipp, scenario, peer).with(&["-t", flag, "-s", "bob"]).port(port).calls(1, 1);
             let callee = run.start(&scratch);
-            if transport == "tcp" {
-                wait_until("SIPp to listen", Duration::from_secs(20), || {
-                    TcpListener::bind(("127.0.0.1", port)).is_err()
-                });
-            }
+            wait_until("SIPp to listen", Duration::from_secs(20), || match transport {
+                "tcp" => TcpListener::bind(("127.0.0.1", port)).is_err(),
+                _ => fs::read_to_string("/proc/net/udp").is_ok_and(|all| all.contains(&format!(":{port:04X} "))),
+            });
             let (uri, bind) = (format!("sip:bob@127.0.0.1:{port};transport={transport}"), peer.to_string());
             let mut all = vec!["--bind", &bind, "--transport", transport];
             all.extend(arguments);
