@@ -10,7 +10,7 @@ use crate::agent::{Bound, UserAgentCore};
 use crate::codec::{Reader, Wire, Writer};
 
 const MAGIC: &[u8] = b"sip-dialog";
-const VERSION: u8 = 10;
+const VERSION: u8 = 11;
 /// Places each table may have in an import, whatever the limits: bytes made up cost no more memory than that.
 const PLACES: usize = 1 << 20;
 
@@ -104,7 +104,12 @@ impl UserAgentCore {
         let mut input = Reader::new(bytes, MAGIC, VERSION, &mut new_path)?;
         self.advance(now);
         match self.read_all(&mut input) {
-            Some(()) if input.is_empty() => Ok(()),
+            Some(()) if input.is_empty() => {
+                for (path, interval) in self.registrations.iter().filter_map(|(_, found)| found.keepalive()) {
+                    let _ = ep.keep_alive(now, path.flow, Some(path.remote), Some(interval));
+                }
+                Ok(())
+            }
             _ => {
                 self.clear();
                 Err(ImportError::Malformed)

@@ -97,8 +97,8 @@ impl Register {
         self
     }
 
-    /// Adds a Contact parameter: `q=0.5`, a capability of RFC 3840, or such as `pn-provider` of RFC 8599, which belong to the
-    /// URI of the Contact instead.
+    /// Adds a Contact parameter: `q=0.5`, or a capability of RFC 3840. Those of RFC 8599, `pn-provider` and its kin, belong to the
+    /// URI of the Contact, and go there: in REGISTER alone, and without `pn-prid` where the binding is removed.
     pub fn contact_param(mut self, param: impl Into<String>) -> Self {
         self.contact_params.push(param.into());
         self
@@ -206,19 +206,42 @@ pub(crate) struct Registration {
     up: bool,
     /// What is to be removed when the REGISTER under way has its answer: all bindings, or our own.
     removal: Option<bool>,
-    kept_alive: bool,
+    /// How often its flow is kept alive.
+    kept_alive: Option<Duration>,
 }
 
 impl Registration {
-    /// The Contact for dialogs: the GRUU if there is one.
+    /// The Contact for dialogs: the GRUU if there is one, and the registration that gave it is up.
     //= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
     //# A UA SHOULD use a GRUU when populating the Contact header field of
     //# dialog-forming and target refresh requests and responses.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+    //# When using a GRUU obtained through registrations, a UA MUST have an
+    //# active registration prior to using a GRUU, and MUST use a GRUU
+    //# learned through that registration.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+    //# It MUST NOT reuse a GRUU learned
+    //# through a previous registration that has lapsed (in other words, one
+    //# obtained when registering a contact that has expired).
     pub(crate) fn dialog_contact(&self) -> Arc<str> {
-        match &self.public_gruu {
+        match self.gruu() {
             Some(gruu) => format!("<{gruu}>").into(),
             None => self.contact.clone(),
         }
+    }
+
+    fn gruu(&self) -> Option<&str> {
+        self.public_gruu.as_deref().filter(|_| self.up)
+    }
+
+    /// Whether a request to this URI was sent to what was registered, or to the GRUU.
+    pub(crate) fn is_asked(&self, uri: &Uri<'_>) -> bool {
+        let of_contact = || {
+            let contact = NameAddr::parse_value(self.contact.as_bytes()).ok()?;
+            Some(contact.uri().ok()?.equivalent(uri))
+        };
+        let of_gruu = || Some(Uri::parse(self.gruu()?.as_bytes()).ok()?.equivalent(uri));
+        of_contact() == Some(true) || of_gruu() == Some(true)
     }
 
     pub(crate) fn service_route(&self) -> &str {
@@ -240,9 +263,9 @@ impl Registration {
 pub struct RegistrationInfo {
     /// Whether it is up.
     pub registered: bool,
-    /// The public GRUU, if the registrar gave one.
+    /// The public GRUU, if the registrar gave one and the registration is up.
     pub public_gruu: Option<String>,
-    /// The temporary GRUU, if the registrar gave one.
+    /// The temporary GRUU, if the registrar gave one and the registration is up.
     pub temporary_gruu: Option<String>,
     /// The service route: Route values with commas between them.
     pub service_route: String,
@@ -260,8 +283,8 @@ impl UserAgentCore {
         let found = self.registrations.get(id)?;
         Some(RegistrationInfo {
             registered: found.up && matches!(found.state, State::Registered | State::Trying),
-            public_gruu: found.public_gruu.as_deref().map(String::from),
-            temporary_gruu: found.temporary_gruu.as_deref().map(String::from),
+            public_gruu: found.gruu().map(String::from),
+            temporary_gruu: found.temporary_gruu.as_deref().filter(|_| found.up).map(String::from),
             service_route: String::from(&*found.service_route),
             path: found.path,
         })
@@ -314,7 +337,7 @@ impl UserAgentCore {
             failures: 0,
             up: false,
             removal: None,
-            kept_alive: false,
+            kept_alive: None,
             wanted: Box::new(register),
         };
         let id = self.registrations.insert(registration).ok_or(CommandError::Full)?;
@@ -496,8 +519,18 @@ impl UserAgentCore {
                 //# Contact header field parameter and AOR.
                 let mut contact = String::from(&*found.contact);
                 for param in &wanted.contact_params {
-                    contact.push(';');
-                    contact.push_str(param);
+                    let named = |name: &str| param.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name));
+                    //= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.2
+                    //# When the UA sends the REGISTER request for removing the
+                    //# binding, the UA MUST NOT insert the 'pn-prid' SIP URI parameter in
+                    //# the Contact header field URI of the REGISTER request.
+                    if expires == 0 && named("pn-prid") {
+                        continue;
+                    }
+                    match contact.find('>').filter(|_| named("pn-")) {
+                        Some(end) => contact.insert_str(end, &format!(";{param}")),
+                        None => contact.push_str(&format!(";{param}")),
+                    }
                 }
                 if let Some(instance) = &wanted.instance {
                     contact.push_str(&format!(";+sip.instance=\"<{instance}>\""));
@@ -562,8 +595,13 @@ impl UserAgentCore {
         self.deadlines.clear(Deadline::Register(id));
         self.unpark(Owner::Registration(id));
         if let Some(found) = self.registrations.remove(id) {
-            if let (true, Some(path)) = (found.kept_alive, found.path) {
-                let _ = ep.keep_alive(self.now, path.flow, Some(path.remote), None);
+            if let (Some(_), Some(path)) = (found.kept_alive, found.path) {
+                // Another registration over the same flow goes on with it.
+                let others = self.bound_to(path.flow).into_iter().find_map(|bound| match bound {
+                    Bound::Registration(id) => self.registrations.get(id)?.kept_alive,
+                    Bound::Dialog(_) => None,
+                });
+                let _ = ep.keep_alive(self.now, path.flow, Some(path.remote), others);
             }
             self.reg_event(id, RegistrationEvent::Ended { cause, message });
         }
@@ -731,7 +769,7 @@ impl UserAgentCore {
             //# support this specification.
             let kept = ep.keep_alive(self.now, path.flow, Some(path.remote), Some(interval)).is_ok();
             if let Some(found) = self.registrations.get_mut(id) {
-                found.kept_alive = kept;
+                found.kept_alive = kept.then_some(interval);
                 found.path = Some(path);
             }
         }
@@ -816,7 +854,7 @@ impl UserAgentCore {
         let Some(found) = self.registrations.get_mut(id) else { return };
         found.bound = None;
         found.path = None;
-        found.kept_alive = false;
+        found.kept_alive = None;
         if found.state == State::Leaving || found.tx.is_some() {
             return self.reg_event(id, RegistrationEvent::FlowLost { flow });
         }
@@ -890,13 +928,18 @@ wire!(
 wire!(struct Register { origin, registrar, expires, instance, reg_id, contact_params, also, keepalive, headers });
 wire!(struct Registration {
     wanted, state, contact, call_id, tag, cseq, outbound, tx, service_route, public_gruu, temporary_gruu, failures, up,
-    removal,
-} skip { auth, bound, kept_alive } pin { path });
+    removal, kept_alive,
+} skip { auth, bound } pin { path });
 
 impl Registration {
     /// Binds it to its flow again after it was read.
     pub(crate) fn rebound(&mut self) -> Option<FlowId> {
         self.bound = self.path.filter(|_| self.up).map(|path| path.flow);
         self.bound
+    }
+
+    /// What keeps its flow alive, if it is kept alive.
+    pub(crate) fn keepalive(&self) -> Option<(Path, Duration)> {
+        Some((self.path?, self.kept_alive?))
     }
 }

@@ -133,7 +133,7 @@ impl UserAgentCore {
     //# Route header field, the Contact header field in the response MUST
     //# be a SIPS URI.
     pub(crate) fn contact_to(&self, path: Path, request: &Message) -> Arc<str> {
-        schemed(&self.contact_for(path), wants_sips(request))
+        schemed(&self.contact_for(path, request), wants_sips(request))
     }
 
     /// Refuses a request outside of any dialog whose scheme is not ours. Whether it did.

@@ -15,6 +15,11 @@ use crate::dialog;
 use crate::error::{CommandError, DialogError};
 use crate::id::RegistrationId;
 use crate::origin::Origin;
+use crate::registration::Registration;
+
+/// How many registrations are looked at for the one a request was sent to: those of a telephone, not those of a gateway, which says its
+/// Contact itself.
+const LOOKED_AT: usize = 32;
 
 /// Contact, route set, flow and credentials of a request.
 pub(crate) struct Way {
@@ -93,19 +98,31 @@ impl UserAgentCore {
         Way { contact, routes, path, auth }
     }
 
-    /// The Contact to answer with to a request that came over a flow: that of the registration over it, if there is one, else that
-    /// of the transport.
-    pub(crate) fn contact_for(&self, path: Path) -> Arc<str> {
-        let next = self.flows.range((path.flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)))..).next();
-        match next {
-            Some((&(flow, Bound::Registration(id)), ())) if flow == path.flow => {
-                self.registrations.get(id).map_or_else(|| self.contact.clone(), |found| found.dialog_contact())
-            }
-            _ => {
-                let own = self.contacts.iter().find(|(on, _)| *on == path.transport);
-                own.map_or_else(|| self.contact.clone(), |(_, contact)| contact.clone())
-            }
+    /// The Contact to answer with to a request that came over a flow: that of the registration it was sent to, of those over the flow, or of
+    /// the first of them; else that of the transport.
+    //= https://www.rfc-editor.org/rfc/rfc5627#section-4.4.1
+    //# When a UA receives a request, the GRUU placed into the Contact header
+    //# field of a 2xx response SHOULD be the one associated with the AOR or
+    //# GRUU to which the request was most recently targeted.
+    pub(crate) fn contact_for(&self, path: Path, request: &Message) -> Arc<str> {
+        let uri = request.request_uri().filter(|_| !self.registrations.is_empty()).and_then(Result::ok);
+        let asked = |found: &&Registration| uri.as_ref().is_some_and(|uri| found.is_asked(uri));
+        let first = (path.flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)));
+        let bound = self.flows.range(first..).map_while(|(&(flow, bound), ())| match bound {
+            Bound::Registration(id) if flow == path.flow => self.registrations.get(id),
+            _ => None,
+        });
+        let mut bound = bound.take(LOOKED_AT).peekable();
+        if let Some(&first) = bound.peek() {
+            return bound.find(asked).unwrap_or(first).dialog_contact();
         }
+        // A socket is for many, and nobody is bound to it.
+        let mut all = self.registrations.iter().take(LOOKED_AT).map(|(_, found)| found);
+        if let Some(found) = all.find(asked) {
+            return found.dialog_contact();
+        }
+        let own = self.contacts.iter().find(|(on, _)| *on == path.transport);
+        own.map_or_else(|| self.contact.clone(), |(_, contact)| contact.clone())
     }
 }
 

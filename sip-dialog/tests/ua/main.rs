@@ -20,6 +20,7 @@ mod forks;
 mod form;
 mod hold;
 mod info;
+mod kept;
 mod notify;
 mod past;
 mod persist;

@@ -445,3 +445,98 @@ fn of_two_flows_each_fails_by_itself() {
     ok(&mut world, raw, tx, &last, &[]);
     world.finish();
 }
+
+/// A call from the raw endpoint to a contact of ours, and the Contact of its answer.
+fn answered_from(world: &mut World, alice: sim::NodeId, raw: sim::NodeId, to: &str) -> String {
+    let invite = Message::request(sip_message::Method::Invite, to)
+        .header(Header::From, "<sip:2@192.0.2.2>;tag=b")
+        .header(Header::To, format!("<{to}>"))
+        .header(Header::CallId, to.replace(';', "-"))
+        .cseq(1)
+        .header(Header::Contact, "<sip:2@192.0.2.2>")
+        .body("application/sdp", offer().bytes)
+        .build()
+        .unwrap();
+    let tx = world.send(raw, invite);
+    let call = world.incoming(alice);
+    world.accept(alice, call).unwrap();
+    let ok = world.final_of(raw, tx);
+    String::from_utf8(ok.field(Header::Contact).unwrap().to_vec()).unwrap()
+}
+
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+//= type=test
+//# When using a GRUU obtained through registrations, a UA MUST have an
+//# active registration prior to using a GRUU, and MUST use a GRUU
+//# learned through that registration.
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.4
+//= type=test
+//# It MUST NOT reuse a GRUU learned
+//# through a previous registration that has lapsed (in other words, one
+//# obtained when registering a contact that has expired).
+//= https://www.rfc-editor.org/rfc/rfc5627#section-4.4.1
+//= type=test
+//# When a UA receives a request, the GRUU placed into the Contact header
+//# field of a 2xx response SHOULD be the one associated with the AOR or
+//# GRUU to which the request was most recently targeted.
+#[test]
+fn a_gruu_is_that_of_who_was_called_and_of_a_registration_that_is_up() {
+    let mut world = World::new(51);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let mut ids = Vec::new();
+    for who in ["work", "home"] {
+        let origin =
+            sip_dialog::Origin::new(format!("<sip:{who}@192.0.2.2>")).contact(format!("<sip:{who}@192.0.2.1>"));
+        let register = Register::new(origin, "sip:192.0.2.2").expires(60).instance("urn:uuid:1", None);
+        ids.push(world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap());
+        let (tx, request) = world.request_at(raw);
+        world.respond(raw, tx, &request, 200, |builder| {
+            let gruu = format!("<sip:{who}@192.0.2.1>;pub-gruu=\"sip:{who}@192.0.2.2;gr=1\";expires=60");
+            builder.header(Header::Contact, gruu)
+        });
+        until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
+    }
+    assert_eq!(answered_from(&mut world, alice, raw, "sip:home@192.0.2.1"), "<sip:home@192.0.2.2;gr=1>");
+    assert_eq!(answered_from(&mut world, alice, raw, "sip:work@192.0.2.1"), "<sip:work@192.0.2.2;gr=1>");
+    // The registrar falls silent.
+    for _ in &ids {
+        until(&mut world, alice, |event| matches!(event, RegistrationEvent::Failed { .. }));
+    }
+    assert_eq!(answered_from(&mut world, alice, raw, "sip:home@192.0.2.1;x"), "<sip:home@192.0.2.1>");
+    let info = world.tell(alice, |core, _, _| core.registration(ids[0])).unwrap();
+    assert_eq!((info.registered, info.public_gruu), (false, None));
+    let invite = sip_dialog::Invite::new(origin(1).registration(ids[1]), "sip:2@192.0.2.2").body(offer());
+    world.invite(alice, invite);
+    world.run_for(Duration::from_millis(100));
+    assert_eq!(world.last("INVITE sip:2@").field(Header::Contact), Some(&b"<sip:home@192.0.2.1>"[..]));
+}
+
+//= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.2
+//= type=test
+//# When the UA sends the REGISTER request for removing the
+//# binding, the UA MUST NOT insert the 'pn-prid' SIP URI parameter in
+//# the Contact header field URI of the REGISTER request.
+#[test]
+fn parameters_of_push_stand_in_the_uri_of_a_register_alone() {
+    let mut world = World::new(52);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let id = register(&mut world, alice, |register| {
+        register.contact_param("q=0.5").contact_param("pn-provider=acme").contact_param("pn-prid=Z1")
+    });
+    let (tx, request) = world.request_at(raw);
+    let contact = request.field(Header::Contact).unwrap();
+    assert_eq!(contact, b"<sip:1@192.0.2.1;pn-provider=acme;pn-prid=Z1>;q=0.5;expires=600");
+    ok(&mut world, raw, tx, &request, &[]);
+    until(&mut world, alice, |event| matches!(event, RegistrationEvent::Registered { .. }));
+    let invite = sip_dialog::Invite::new(origin(1).registration(id), "sip:2@192.0.2.2").body(offer());
+    let call = world.invite(alice, invite);
+    let (tx, invite) = world.request_at(raw);
+    assert_eq!(invite.field(Header::Contact), Some(&b"<sip:1@192.0.2.1>"[..]));
+    world.respond(raw, tx, &invite, 486, |builder| builder);
+    world.end_of(alice, call);
+    world.tell(alice, |core, ep, now| core.unregister(ep, now, id, false)).unwrap();
+    let (tx, last) = world.request_at(raw);
+    assert_eq!(last.field(Header::Contact).unwrap(), b"<sip:1@192.0.2.1;pn-provider=acme>;q=0.5;expires=0");
+    ok(&mut world, raw, tx, &last, &[]);
+    world.finish();
+}

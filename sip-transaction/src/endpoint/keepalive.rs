@@ -19,6 +19,9 @@ use rand_chacha::rand_core::RngCore;
 const SENDS: u8 = 7;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
+/// The shortest interval of keepalives: it may be a peer's word (Flow-Timer), which must not make us send without end.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Endpoint {
     //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
     //# Clients MUST support this CRLF keep-alive.
@@ -42,7 +45,7 @@ impl Endpoint {
     /// A keepalive goes out at random times between 80 % and 100 % of `interval`: CRLF CRLF on a connection, a STUN Binding
     /// request to `remote` over a datagram socket. [`Event::KeepaliveAnswered`] tells of each answer. Without one, a connection ends
     /// with [`CloseCause::Keepalive`], a datagram flow with [`Event::KeepaliveFailed`]; also when the peer sees this endpoint at another
-    /// address than before, since the NAT in between has lost the binding.
+    /// address than before, since the NAT in between has lost the binding. An interval of less than a second counts as a second.
     ///
     /// # Errors
     ///
@@ -62,6 +65,7 @@ impl Endpoint {
             self.note(now, "keep-alive", [flow, ("remote", remote), ("interval", interval)]);
         }
         self.advance(now);
+        let interval = interval.map(|interval| interval.max(LEAST_INTERVAL));
         let on = self.flows.get(flow).ok_or(CommandError::Unknown)?;
         //= https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
         //# This approach MUST only be used with connection oriented transports

@@ -168,3 +168,13 @@ fn an_address_that_changes_behind_a_nat_is_a_failure_of_the_flow() {
     assert_eq!(events.len(), 3);
     assert_eq!(endpoint.poll_timeout(), None, "no more keepalives");
 }
+
+#[test]
+fn an_interval_of_nothing_is_a_second() {
+    let (mut pair, flow) = connected(Transport::Tcp, 5060);
+    let alice = pair.alice;
+    pair.net.host(alice).keep_alive(ms(100), flow, None, Some(secs(0))).unwrap();
+    pair.until(ms(10_100));
+    let pongs = pair.when(alice, "pong").len();
+    assert!((9..=13).contains(&pongs), "{pongs}");
+}
