@@ -227,10 +227,16 @@ impl<'a> FieldValue<'a> for Via<'a> {
             Some(_) => 8,
             None => protocol(v)?,
         };
-        let transport_end = scan::skip(v, transport_at, scan::TOKEN);
-        let transport = v.get(transport_at..transport_end).unwrap_or_default();
+        let mut transport_end = scan::skip(v, transport_at, scan::TOKEN);
+        let mut transport = v.get(transport_at..transport_end).unwrap_or_default();
         if transport.is_empty() {
-            return Err(ValueError::new(ValueFault::Incomplete, transport_at));
+            // White space behind the slash (`SLASH` of the grammar), or nothing.
+            let at = scan::skip(v, transport_at, scan::LWS);
+            transport_end = scan::skip(v, at, scan::TOKEN);
+            transport = v.get(at..transport_end).unwrap_or_default();
+            if transport.is_empty() {
+                return Err(ValueError::new(ValueFault::Incomplete, at));
+            }
         }
         let at = scan::skip(v, transport_end, scan::LWS);
         if at == transport_end {
@@ -319,6 +325,9 @@ mod tests {
         assert_eq!(via.branch(), Ok(Some("z9hG4bK1")));
         assert_eq!(via.rport(), Ok(Some(None)));
         assert_eq!(via.sent_by().unwrap().1, Some(5060));
+        for v in ["SIP/2.0/ UDP a", "SIP/2.0/\r\n UDP a", "SIP/2.0 /UDP a", "SIP/ 2.0/UDP a", "SIP/2.0/UDP\ta"] {
+            assert_eq!(read(v).unwrap().transport(), ViaTransport::Udp, "{v:?}");
+        }
     }
 
     #[test]
@@ -336,6 +345,8 @@ mod tests {
             "",
             "SIP/2.0/UDP",
             "SIP/2.0/UDP ",
+            "SIP/2.0/ ",
+            "SIP/2.0/ ;a",
             "SIP/2.0 UDP a",
             "SIP/3.0/UDP a",
             "HTTP/2.0/UDP a",
