@@ -21,22 +21,30 @@ use core::fmt::Display;
 /// What a draft holds before it grows: most messages without their body.
 const HEAD: usize = 768;
 
-/// A message being written.
+/// A message being written: its lines are in its arena until it is finished, its body stands by itself.
 #[derive(Clone, Debug)]
 struct Draft {
-    out: Vec<u8>,
-    start: Start,
-    index: Index,
+    message: Box<Message>,
     error: Option<BuildError>,
-    body: Bytes,
     /// CSeq was written here, with the method of the request line.
     numbered: bool,
 }
 
 impl Draft {
-    /// On the heap: a builder is handed from call to call, and a draft is some hundred bytes.
-    fn new(start: Start, out: Vec<u8>, error: Option<BuildError>) -> Box<Self> {
-        Box::new(Draft { out, start, index: Index::new(), error, body: Bytes::new(), numbered: false })
+    fn new(start: Start, out: Vec<u8>, error: Option<BuildError>) -> Self {
+        let mut message = Message::boxed();
+        (message.start, message.arena) = (start, out);
+        Draft { message, error, numbered: false }
+    }
+
+    #[inline]
+    fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.message.arena
+    }
+
+    #[inline]
+    fn index(&self) -> &Index {
+        &self.message.index
     }
 
     fn fail(&mut self, error: BuildError) {
@@ -45,7 +53,7 @@ impl Draft {
 
     fn take(&mut self, line: Result<Entry, BuildError>) {
         match line {
-            Ok(entry) => self.index.push(entry),
+            Ok(entry) => self.message.index.push(entry),
             Err(error) => self.fail(error),
         }
     }
@@ -55,7 +63,7 @@ impl Draft {
         if name.known() == Some(Header::ContentLength) {
             return self.fail(fault(BuildFault::Repeated, Header::ContentLength));
         }
-        let line = compose::line(&mut self.out, name, value);
+        let line = compose::line(self.out(), name, value);
         self.take(line);
     }
 
@@ -64,7 +72,7 @@ impl Draft {
         if entry.header() == Some(Header::ContentLength) {
             return self.fail(fault(BuildFault::Repeated, Header::ContentLength));
         }
-        let copied = compose::copied_line(&mut self.out, entry, line);
+        let copied = compose::copied_line(self.out(), entry, line);
         self.take(copied);
     }
 
@@ -85,12 +93,12 @@ impl Draft {
     /// Appends lines that were checked when they were made.
     fn lines(&mut self, lines: &Lines) {
         let (bytes, entries) = lines.parts();
-        let Ok(from) = u32::try_from(self.out.len()) else {
+        let Ok(from) = u32::try_from(self.out().len()) else {
             return self.fail(BuildError::new(BuildFault::TooLong, None));
         };
-        self.out.extend_from_slice(bytes);
+        self.out().extend_from_slice(bytes);
         for entry in entries {
-            self.index.push(Entry { line: from + entry.line, ..*entry });
+            self.message.index.push(Entry { line: from + entry.line, ..*entry });
         }
     }
 
@@ -101,15 +109,15 @@ impl Draft {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20.15
         //# The Content-Type header field MUST be present if the body is
         //# not empty.
-        if self.index.has(Header::ContentType) {
+        if self.index().has(Header::ContentType) {
             return self.fail(fault(BuildFault::Repeated, Header::ContentType));
         }
         self.header(HeaderName::Known(Header::ContentType), content_type);
-        self.body = body;
+        self.message.new_body = Some(body);
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Message, BuildError> {
-        if let Some(header) = self.index.repeated_single() {
+    fn finish(mut self) -> Result<Box<Message>, BuildError> {
+        if let Some(header) = self.index().repeated_single() {
             self.fail(fault(BuildFault::Repeated, header));
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20
@@ -117,14 +125,16 @@ impl Draft {
         //# response, and the header field MUST be understood by the UAC
         //# processing the response.
         for header in [Header::From, Header::To, Header::CallId, Header::CSeq] {
-            if !self.index.has(header) {
+            if !self.index().has(header) {
                 self.fail(fault(BuildFault::Missing, header));
             }
         }
         if let Some(error) = self.error {
             return Err(error);
         }
-        let Draft { mut out, start, mut index, body, .. } = *self;
+        let mut message = self.message;
+        let mut out = core::mem::take(&mut message.arena);
+        let body = message.new_body.take().unwrap_or_default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-20
         //# If a stream-based protocol (such as TCP) is used as a
         //# transport, then the header field MUST be sent.
@@ -138,7 +148,7 @@ impl Draft {
         let too_long = |_| BuildError::new(BuildFault::TooLong, None);
         let body_len = u32::try_from(body.len()).map_err(too_long)?;
         let entry = compose::number_line(&mut out, Header::ContentLength, body_len)?;
-        index.push(entry);
+        message.index.push(entry);
         out.extend_from_slice(b"\r\n");
         let head = out.len();
         out.extend_from_slice(&body);
@@ -146,7 +156,10 @@ impl Draft {
             return Err(BuildError::new(BuildFault::TooLong, None));
         }
         let end = out.len();
-        Ok(Message::assemble(out.into(), start, index, head, end))
+        message.bytes = out.into();
+        let start = message.start;
+        message.complete(start, head, end);
+        Ok(message)
     }
 }
 
@@ -175,7 +188,7 @@ impl Draft {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RequestBuilder {
-    draft: Box<Draft>,
+    draft: Draft,
 }
 
 impl RequestBuilder {
@@ -224,7 +237,7 @@ impl RequestBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn address(mut self, header: Header, address: &NameAddr<'_>, tag: Option<&str>) -> Self {
-        let line = compose::address_line(&mut self.draft.out, header, address, tag);
+        let line = compose::address_line(self.draft.out(), header, address, tag);
         self.draft.take(line);
         self
     }
@@ -245,8 +258,8 @@ impl RequestBuilder {
     /// Adds CSeq with the number of another request, whatever it is.
     #[inline]
     fn same_cseq(mut self, number: u32) -> Self {
-        let method = 0..usize::from(self.draft.start.span.0).saturating_sub(1);
-        let line = compose::cseq_line(&mut self.draft.out, number, method);
+        let method = 0..usize::from(self.draft.message.start.span.0).saturating_sub(1);
+        let line = compose::cseq_line(self.draft.out(), number, method);
         self.draft.numbered = line.is_ok();
         self.draft.take(line);
         self
@@ -286,12 +299,21 @@ impl RequestBuilder {
     ///
     /// The first thing that was wrong: a value that is not of its header's form, a mandatory field that is missing
     /// (RFC 3261 section 8.1.1), a field that stands twice, a CSeq with another method.
-    pub fn build(mut self) -> Result<Message, BuildError> {
+    pub fn build(self) -> Result<Message, BuildError> {
+        self.build_boxed().map(|message| *message)
+    }
+
+    /// As [`build`](RequestBuilder::build), without moving the message from where it was built.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](RequestBuilder::build).
+    pub fn build_boxed(mut self) -> Result<Box<Message>, BuildError> {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.6
         //# A UAC MUST insert a Max-Forwards header field into each request it
         //# originates with a value that SHOULD be 70.
-        if !self.draft.index.has(Header::MaxForwards) {
-            let line = compose::number_line(&mut self.draft.out, Header::MaxForwards, 70);
+        if !self.draft.index().has(Header::MaxForwards) {
+            let line = compose::number_line(self.draft.out(), Header::MaxForwards, 70);
             self.draft.take(line);
         }
         let numbered = self.draft.numbered;
@@ -328,7 +350,7 @@ impl RequestBuilder {
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ResponseBuilder {
-    draft: Box<Draft>,
+    draft: Draft,
     /// The To field of the request has a tag, or none is needed.
     tagged: bool,
 }
@@ -374,17 +396,17 @@ impl ResponseBuilder {
             self.draft.fail(BuildError::new(BuildFault::Control { offset }, None));
             return self;
         }
-        let (from, end) = self.draft.start.span;
+        let (from, end) = self.draft.message.start.span;
         let grown = reason.len() as i64 - i64::from(end - from);
-        let line_len = i64::from(self.draft.start.line_len) + grown;
+        let line_len = i64::from(self.draft.message.start.line_len) + grown;
         let Ok(line_len) = u16::try_from(line_len) else {
             self.draft.fail(BuildError::new(BuildFault::TooLong, None));
             return self;
         };
-        self.draft.out.splice(usize::from(from)..usize::from(end), reason.bytes());
-        self.draft.start.line_len = line_len;
-        self.draft.start.span.1 = line_len - 2;
-        self.draft.index.shift(grown);
+        self.draft.out().splice(usize::from(from)..usize::from(end), reason.bytes());
+        self.draft.message.start.line_len = line_len;
+        self.draft.message.start.span.1 = line_len - 2;
+        self.draft.message.index.shift(grown);
         self
     }
 
@@ -400,8 +422,8 @@ impl ResponseBuilder {
             self.draft.fail(fault(compose::of_value(ValueFault::Param), Header::To));
             return self;
         }
-        let Some(at) = self.draft.index.first(Header::To) else { return self };
-        let Some(entry) = self.draft.index.entries().get(at).copied() else { return self };
+        let Some(at) = self.draft.index().first(Header::To) else { return self };
+        let Some(entry) = self.draft.index().entries().get(at).copied() else { return self };
         let end = entry.line as usize + usize::from(entry.value_end);
         let grown = 5 + tag.len();
         let Ok(line_len) = u16::try_from(usize::from(entry.line_len) + grown) else {
@@ -409,13 +431,13 @@ impl ResponseBuilder {
             return self;
         };
         // Behind what follows To, and then in front of it: a splice would go byte by byte.
-        let out = &mut self.draft.out;
+        let out = self.draft.out();
         out.extend_from_slice(b";tag=");
         out.extend_from_slice(tag.as_bytes());
         if let Some(rest) = out.get_mut(end..) {
             rest.rotate_right(grown);
         }
-        self.draft.index.grow(at, line_len, grown as u16);
+        self.draft.message.index.grow(at, line_len, grown as u16);
         self.tagged = true;
         self
     }
@@ -463,6 +485,15 @@ impl ResponseBuilder {
     /// The first thing that was wrong: a value that is not of its header's form, a field that stands twice or that
     /// the request lacked, a missing tag.
     pub fn build(self) -> Result<Message, BuildError> {
+        self.build_boxed().map(|message| *message)
+    }
+
+    /// As [`build`](ResponseBuilder::build), without moving the message from where it was built.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](ResponseBuilder::build).
+    pub fn build_boxed(self) -> Result<Box<Message>, BuildError> {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
         //# However, if the To header field in the request did not
         //# contain a tag, the URI in the To header field in the response MUST
@@ -550,7 +581,7 @@ impl Message {
         //# cancelled.
         let via = self.top_via_raw().ok_or(fault(BuildFault::NotApplicable, Header::Via))?;
         let mut builder = RequestBuilder::new(method, |out| compose::copied_request_uri(out, compose::Raw(uri)));
-        let via = compose::unfolded_line(&mut builder.draft.out, Header::Via, via);
+        let via = compose::unfolded_line(builder.draft.out(), Header::Via, via);
         builder.draft.take(via);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
         //# If the INVITE request whose response is being acknowledged had Route

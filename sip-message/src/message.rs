@@ -156,8 +156,7 @@ impl Message {
     ///
     /// As [`parse`](Message::parse).
     pub fn parse_boxed(bytes: Bytes, config: &ParserConfig) -> Result<Box<Message>, ParseError> {
-        // From a constant, so that nothing is put together elsewhere and moved.
-        let mut message = Box::new(const { Message::blank() });
+        let mut message = Message::boxed();
         message.bytes = bytes;
         let Message { bytes, index, .. } = &mut *message;
         let (head, end) = parse_parts(bytes, config, index)?;
@@ -187,6 +186,13 @@ impl Message {
                 Err(error)
             }
         }
+    }
+
+    /// A message without anything, on the heap.
+    #[inline(always)]
+    pub(crate) fn boxed() -> Box<Message> {
+        // From a constant, so that nothing is put together elsewhere and moved.
+        Box::new(const { Message::blank() })
     }
 
     /// A message without anything.
@@ -221,7 +227,7 @@ impl Message {
     }
 
     #[inline(always)]
-    fn complete(&mut self, start: Start, body: usize, end: usize) {
+    pub(crate) fn complete(&mut self, start: Start, body: usize, end: usize) {
         self.start = start;
         let start_end = start.line + u32::from(start.line_len);
         self.head_end = self.index.entries().last().map_or(start_end, Entry::line_end);
