@@ -233,7 +233,7 @@ impl UserAgentCore {
         if (with_body || initial) && !leaving {
             builder = wanted.body.on_request(builder);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         self.send(ep, message, way.over(), Purpose::Publish(id), None, own_auth.or(way.auth))?;
         if let Some(found) = self.publications.get_mut(id) {
             found.auth = None;

@@ -239,7 +239,7 @@ impl UserAgentCore {
         //# REFER creates a dialog, and MAY be Record-Routed, hence MUST contain a
         //# single Contact header field value.
         let builder = refer.on(self.dress_session(builder, &contact));
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         let mut sub = Subscription::new(Side::Subscriber, &numbered(number), REPORT, contact);
         //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
         //# A SUBSCRIBE sent to refresh or terminate this subscription MUST contain
@@ -284,7 +284,7 @@ impl UserAgentCore {
         }
         let way = self.way_to(origin, target);
         let (builder, tag) = self.outside(Method::Refer, origin, &way, target, None)?;
-        let message = refer.on(self.dress_session(builder, &way.contact)).build()?;
+        let message = refer.on(self.dress_session(builder, &way.contact)).build_boxed()?;
         let mut sub = Subscription::new(Side::Subscriber, "refer", REPORT, way.contact.clone());
         sub.refer = true;
         self.send_subscribing(ep, sub, message, tag, way)

@@ -564,7 +564,7 @@ impl UserAgentCore {
         let supported = if found.outbound { "path, outbound, gruu" } else { "path, gruu" };
         builder = builder.header(Header::Supported, supported).lines(&self.allow_line);
         builder = wanted.headers.on_request(builder);
-        let message = builder.lines(&self.agent_line).build()?;
+        let message = builder.lines(&self.agent_line).build_boxed()?;
         let (path, auth) = (found.path, found.auth.clone());
         let tx = self.send(ep, message, Over { pin: path, strict }, Purpose::Register(id), None, auth)?;
         if let Some(found) = self.registrations.get_mut(id) {

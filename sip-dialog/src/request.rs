@@ -130,7 +130,7 @@ impl UserAgentCore {
         if let Some(body) = request.body {
             builder = body.on_request(builder);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         let id = self.requests.insert(Standalone::out()).ok_or(CommandError::Full)?;
         match self.send(ep, message, way.over(), Purpose::Request(id), None, way.auth) {
             Ok(_) => Ok(id),

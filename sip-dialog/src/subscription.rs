@@ -260,7 +260,7 @@ impl UserAgentCore {
         if let Some(body) = subscribe.body {
             builder = body.on_request(builder);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         let mut sub = Subscription::new(Side::Subscriber, &subscribe.event, subscribe.expires, way.contact.clone());
         sub.accept = subscribe.accept.map(String::into_boxed_str);
         self.send_subscribing(ep, sub, message, tag, way)
@@ -271,12 +271,12 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         mut sub: Subscription,
-        message: Message,
+        message: Box<Message>,
         tag: String,
         way: crate::agent::way::Way,
     ) -> Result<SubscriptionId, CommandError> {
         sub.tag = Some(tag.as_str().into());
-        sub.request = Some(Box::new(message.clone()));
+        sub.request = Some(message.clone());
         sub.pin = way.path;
         let id = self.subscriptions.insert(sub).ok_or(CommandError::Full)?;
         if let Err(error) = self.send(ep, message, way.over(), Purpose::Subscribe(id), None, way.auth) {
@@ -351,7 +351,7 @@ impl UserAgentCore {
         if let Some(accept) = accept {
             builder = builder.header(Header::Accept, accept);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         self.send_in_dialog(ep, dialog, message, Purpose::Subscribe(id))?;
         Ok(())
     }

@@ -131,7 +131,7 @@ impl UserAgentCore {
     pub(crate) fn send(
         &mut self,
         ep: &mut Endpoint,
-        mut message: Message,
+        mut message: Box<Message>,
         over: Over,
         purpose: Purpose,
         dialog: Option<DialogId>,
@@ -167,7 +167,6 @@ impl UserAgentCore {
         //# Finally, once the new request has been constructed, it is sent using a
         //# new client transaction, and therefore MUST have a new branch ID in the
         //# top Via field as discussed in Section 8.1.1.7.
-        let message = Box::new(message);
         let tx = match (ep.request_ref(self.now, &message, destination(over, &message)), dialog) {
             // The flow of a dialog has just ended; nobody has told us yet. The dialog has a route set all the same.
             (Err(SendErrorKind::UnknownFlow(_)), Some(_)) => {
@@ -211,7 +210,7 @@ impl UserAgentCore {
         &mut self,
         ep: &mut Endpoint,
         dialog: DialogId,
-        message: Message,
+        message: Box<Message>,
         purpose: Purpose,
     ) -> Result<ClientTxId, CommandError> {
         let entry = self.dialogs.get(dialog).ok_or(CommandError::Unknown)?;

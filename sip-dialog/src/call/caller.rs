@@ -307,7 +307,7 @@ impl UserAgentCore {
         if let Some(body) = body {
             builder = body.on_request(builder);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         let mut call = Call::new(Role::Caller, CallState::Calling);
         let over = way.over();
         call.session = session;
@@ -776,7 +776,7 @@ impl UserAgentCore {
         }
         self.finish_ack(ep, tx, tag.into(), ack, over);
         let bye = self.dress(dialog.request(Method::Bye));
-        if let Ok(bye) = bye.build() {
+        if let Ok(bye) = bye.build_boxed() {
             let _ = self.send(ep, bye, over, Purpose::Nobody, None, auth);
         }
     }

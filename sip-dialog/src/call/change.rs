@@ -273,7 +273,7 @@ impl UserAgentCore {
         if let Some(body) = &change.body {
             builder = (**body).clone().on_request(builder);
         }
-        let request = builder.build()?;
+        let request = builder.build_boxed()?;
         let tx = self.send_in_dialog(ep, dialog, request, Purpose::Change(call, dialog))?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;

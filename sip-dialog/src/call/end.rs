@@ -115,7 +115,7 @@ impl UserAgentCore {
         if let Some(reason) = reason {
             builder = builder.header(Header::Reason, reason);
         }
-        let bye = self.dress(builder).build()?;
+        let bye = self.dress(builder).build_boxed()?;
         self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog))?;
         self.note_gone(call, dialog);
         self.leave_fork(ep, call, dialog);
@@ -277,15 +277,15 @@ impl UserAgentCore {
         }
     }
 
-    fn with_farewell(&self, builder: RequestBuilder, reply: Reply) -> Result<Message, BuildError> {
+    fn with_farewell(&self, builder: RequestBuilder, reply: Reply) -> Result<Box<Message>, BuildError> {
         let builder = reply.headers.on_request(self.dress(builder));
         match reply.body {
-            Some(body) => body.on_request(builder).build(),
-            None => builder.build(),
+            Some(body) => body.on_request(builder).build_boxed(),
+            None => builder.build_boxed(),
         }
     }
 
-    fn send_bye(&mut self, ep: &mut Endpoint, dialog: DialogId, bye: Message) {
+    fn send_bye(&mut self, ep: &mut Endpoint, dialog: DialogId, bye: Box<Message>) {
         let sent = self.send_in_dialog(ep, dialog, bye, Purpose::Bye(dialog)).is_ok();
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.dying = sent;
@@ -308,7 +308,7 @@ impl UserAgentCore {
             if outcome.response.is_some() && overtaken && entry.byes_again < BYES_AGAIN {
                 entry.byes_again += 1;
                 if renumber(&mut bye, entry.dialog.upcoming_cseq()).is_ok() {
-                    self.send_bye(ep, dialog, *bye);
+                    self.send_bye(ep, dialog, bye);
                 }
                 let Some(entry) = self.dialogs.get(dialog) else { return };
                 if entry.dying {
@@ -373,7 +373,7 @@ impl UserAgentCore {
         // After a 481 there is nobody to hear a BYE.
         if code.code() != 481 {
             let builder = entry.dialog.upcoming(Method::Bye);
-            if let Ok(bye) = self.dress(builder).build() {
+            if let Ok(bye) = self.dress(builder).build_boxed() {
                 self.send_bye(ep, dialog, bye);
             }
         }

@@ -181,7 +181,7 @@ impl UserAgentCore {
         if let Some(body) = body {
             builder = body.on_request(builder);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         let id = self.requests.insert(Standalone::out()).ok_or(CommandError::Full)?;
         match self.send_in_dialog(ep, dialog, message, Purpose::Info(id, dialog)) {
             Ok(_) => Ok(id),

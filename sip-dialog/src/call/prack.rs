@@ -221,7 +221,7 @@ impl UserAgentCore {
             answer = (!offers).then(|| body.clone());
             builder = body.on_request(builder);
         }
-        let prack = self.dress(builder).build()?;
+        let prack = self.dress(builder).build_boxed()?;
         self.send_in_dialog(ep, dialog, prack, Purpose::Prack(call, dialog, offers))?;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;

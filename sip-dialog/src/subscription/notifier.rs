@@ -414,7 +414,7 @@ impl UserAgentCore {
         if let Some(body) = body {
             builder = body.on_request(builder);
         }
-        let message = builder.build()?;
+        let message = builder.build_boxed()?;
         let purpose = if end.is_some() { Purpose::Nobody } else { Purpose::Notify(id) };
         self.send_in_dialog(ep, dialog, message, purpose)?;
         if let (Some(last), Some(sub)) = (last, self.subscriptions.get_mut(id)) {
