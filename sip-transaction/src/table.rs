@@ -162,12 +162,12 @@ impl Table {
         let leaving = self.leaving;
         let leaving = leaving.get(..core::mem::take(&mut self.left)).unwrap_or_default();
         // Nothing here waits for anything else: the processor asks for all lines before it has the first.
-        let first: [usize; TOGETHER] = core::array::from_fn(|n| {
-            let Some(&(hash, place)) = leaving.get(n) else { return WORDS };
+        let mut first = [WORDS; TOGETHER];
+        for (found, &(hash, place)) in first.iter_mut().zip(leaving) {
             let word = self.mark(hash) << self.bits | place;
             let bucket = self.buckets.get(self.home(hash));
-            Bucket::first(bucket.map_or(0, |bucket| bucket.mask(|held| held == word)))
-        });
+            *found = Bucket::first(bucket.map_or(0, |bucket| bucket.mask(|held| held == word)));
+        }
         for (&(hash, place), found) in leaving.iter().zip(first) {
             let home = self.home(hash);
             let word = self.mark(hash) << self.bits | place;

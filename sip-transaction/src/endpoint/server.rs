@@ -114,13 +114,6 @@ impl Endpoint {
         self.server_respond(tx.key().index(), Status::of(status));
     }
 
-    fn set_response(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
-        if let Some(found) = self.txs.get_mut(tx.key()) {
-            found.last = bytes;
-        }
-        self.server_respond(tx.key().index(), Status::of(status));
-    }
-
     /// A response of the endpoint's own.
     pub(super) fn own_response<'a>(
         &'a self,
@@ -178,7 +171,10 @@ impl Endpoint {
         let source = wire::Source::default();
         let response = wire::Response { request, status, tag, product, retry: None, source, fields };
         let bytes = if stays { self.kept.write(&response, live) } else { self.kept.write_apart(&response, live) };
-        self.set_response(tx, status, bytes);
+        if let Some(found) = self.txs.get_mut(tx.key()) {
+            found.last = bytes;
+        }
+        self.server_respond(tx.key().index(), Status::of(status));
         Ok(())
     }
 
