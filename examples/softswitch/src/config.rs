@@ -169,9 +169,9 @@ impl Config {
             digest: digest(values.one("digest").unwrap_or("md5"))?,
             advertise,
             domains: domains(values)?,
-            users: values.all("user").unwrap_or_default().iter().map(|text| user(text)).collect::<Result<_, _>>()?,
+            users: once(values, "user", user, |user| &user.name)?,
             users_file: values.one("users").map(PathBuf::from),
-            routes: values.all("route").unwrap_or_default().iter().map(|text| route(text)).collect::<Result<_, _>>()?,
+            routes: once(values, "route", route, |route| &route.prefix)?,
             redirect: values.is_on("redirect"),
             over_connection: values.is_on("over-connection"),
             presence: match values.one("presence") {
@@ -240,6 +240,24 @@ fn domains(values: &Values) -> Result<Vec<String>, BadOptions> {
         domains.push("localhost".into());
     }
     Ok(domains)
+}
+
+/// The values of an option, each for something else.
+fn once<T>(
+    values: &Values,
+    name: &str,
+    read: impl Fn(&str) -> Result<T, BadOptions>,
+    what: impl Fn(&T) -> &str,
+) -> Result<Vec<T>, BadOptions> {
+    let mut list: Vec<T> = Vec::new();
+    for text in values.all(name).unwrap_or_default() {
+        let value = read(text)?;
+        if list.iter().any(|before| what(before) == what(&value)) {
+            return Err(bad(format!("--{name}: {:?} stands twice", what(&value))));
+        }
+        list.push(value);
+    }
+    Ok(list)
 }
 
 fn user(text: &str) -> Result<User, BadOptions> {
@@ -349,7 +367,9 @@ mod tests {
             ("--cert x", "--cert needs --key"),
             ("--udp none --tcp none --ws none", "all listeners are switched off"),
             ("--user alice", "--user: not NAME:PASSWORD"),
+            ("--user alice:a --user alice:b", "--user: \"alice\" stands twice"),
             ("--route 00", "--route 00: not PREFIX=URI"),
+            ("--route 00=sip:a --route 00=sip:b", "--route: \"00\" stands twice"),
             ("--route 00=tel:1", "is no SIP URI"),
             ("--workers 0", "--workers 0: not a number from 1 to 64"),
             ("--location oracle", "--location: not memory"),

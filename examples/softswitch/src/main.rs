@@ -386,14 +386,17 @@ fn greet(config: &Config, listening: &[(Transport, SocketAddr)], metrics: Option
         say!("warning: there are no users, so everybody on this machine may register any name (--user NAME:PASSWORD)");
     }
     say!("softswitch ready");
+    let mut begin = "try:";
     if let Some((_, address)) = listening.iter().find(|(transport, _)| *transport == Transport::Ws) {
+        begin = "    ";
         say!("try: open http://{}/ in two windows, register alice and bob, and call each other", browsable(*address));
         if page.modules().is_none() {
             say!("     (without `npm ci` in examples/softswitch, the page loads JsSIP from the network)");
         }
     }
     if let Some((_, address)) = listening.iter().find(|(transport, _)| *transport == Transport::Udp) {
-        say!("     or register a phone at {address} and call sip:echo@{}", config.realm());
+        let word = if begin == "try:" { "register" } else { "or register" };
+        say!("{begin} {word} a phone at {address} and call sip:echo@{}", config.realm());
     }
     let _ = std::io::stdout().flush();
 }

@@ -1,6 +1,7 @@
 //! Who may use the server: the users of the command line and of an htdigest file. Owns secrets, never passwords.
 
 use crate::config::Config;
+use crate::log::log;
 use sip_message::digest::{DigestAlgorithm, DigestSecret};
 use std::path::Path;
 
@@ -25,7 +26,13 @@ impl Users {
         }
         if let Some(file) = &config.users_file {
             let text = std::fs::read_to_string(file).map_err(|error| format!("--users {}: {error}", file.display()))?;
-            list.extend(htdigest(&text, file)?);
+            let read = htdigest(&text, file)?;
+            let strangers = read.iter().filter(|(theirs, ..)| theirs != realm).count();
+            if strangers > 0 {
+                let file = file.display();
+                log!(Warn, "--users {file}: users of another realm than {realm} cannot log in: {strangers}");
+            }
+            list.extend(read);
         }
         Ok(Users { list })
     }
