@@ -5,7 +5,7 @@
 //! peer sends. In what a client is sent, `@` stands for the right `Sec-WebSocket-Accept`.
 
 use crate::ws_frames::{assert_ended, cuts};
-use sip_ws::{Accept, Answer, ClientRequest, Config, Connection, Deflate, Event, Input, Instant};
+use sip_ws::{Accept, AcceptError, Answer, ClientRequest, Config, Connection, Deflate, Event, Input, Instant, Misuse};
 use std::time::Duration;
 
 /// Runs the target.
@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     config.serve_http = switches & 4 == 0;
     config.deflate = (switches & 8 != 0).then(Deflate::default);
     let is_client = switches & 1 != 0;
-    let mut outcomes = cuts(sent, *cut).into_iter().map(|pieces| {
+    let mut outcomes = cuts(sent, *cut).into_iter().filter_map(|pieces| {
         let connection = if is_client { client(&config) } else { Connection::server(Instant::ZERO, config.clone()) };
         drive(connection, &pieces, switches & 16 != 0)
     });
@@ -32,19 +32,29 @@ fn client(config: &Config) -> Connection {
     Connection::client(Instant::ZERO, config.clone(), &ClientRequest::new(url), [7; 32]).expect("valid protocols")
 }
 
-fn drive(mut connection: Connection, pieces: &[&[u8]], accepts: bool) -> Vec<Event> {
+/// The events; `None` if more came behind a request than may wait for its answer: then it depends on the cut whether the answer was in
+/// time.
+fn drive(mut connection: Connection, pieces: &[&[u8]], accepts: bool) -> Option<Vec<Event>> {
     let accept = accept_key(&connection);
-    let mut events = Vec::new();
+    let (mut events, mut late) = (Vec::new(), false);
+    let mut answered = |answered: Result<(), Misuse>| match answered {
+        Ok(()) => {}
+        Err(Misuse::Ended) => late = true,
+        Err(error) => panic!("it waits: {error}"),
+    };
+    let ended = |error| if error == AcceptError::NothingToAccept { Misuse::Ended } else { panic!("it waits: {error}") };
     for piece in pieces {
         let piece = replace(piece, &accept);
         connection.handle_input(Instant::ZERO, &piece[..]).expect("events are taken");
         while let Some(event) = connection.poll_event() {
             match &event {
-                Event::Upgrade(_) if accepts => connection.accept(Instant::ZERO, Accept::new()).expect("it waits"),
-                Event::Upgrade(_) => connection.answer(Instant::ZERO, Answer::forbidden()).expect("it waits"),
+                Event::Upgrade(_) if accepts => {
+                    answered(connection.accept(Instant::ZERO, Accept::new()).map_err(ended));
+                }
+                Event::Upgrade(_) => answered(connection.answer(Instant::ZERO, Answer::forbidden())),
                 Event::Http(head) => {
                     let _ = (head.path(), head.query(), head.cookies().count(), head.content_length());
-                    connection.answer(Instant::ZERO, Answer::not_found()).expect("it waits");
+                    answered(connection.answer(Instant::ZERO, Answer::not_found()));
                 }
                 _ => {}
             }
@@ -57,7 +67,7 @@ fn drive(mut connection: Connection, pieces: &[&[u8]], accepts: bool) -> Vec<Eve
     connection.handle_timeout(Instant::ZERO + Duration::from_secs(3600));
     events.extend(std::iter::from_fn(|| connection.poll_event()));
     assert_ended(&mut connection, &events);
-    events
+    (!late).then_some(events)
 }
 
 /// What a client with our seed expects; found by letting a server answer it.
