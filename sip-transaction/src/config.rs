@@ -105,7 +105,7 @@ pub struct SentBy {
 pub struct Timers {
     /// The round-trip time estimate: 500 ms.
     pub t1: Duration,
-    /// The longest interval between retransmissions of a non-INVITE request and of an INVITE response: 4 s.
+    /// The longest interval between retransmissions of a non-INVITE request and of an INVITE response: 4 s. One below T1 counts as T1.
     pub t2: Duration,
     /// How long a message can stay in the network: 5 s.
     pub t4: Duration,
@@ -164,7 +164,8 @@ impl Timers {
                 Class::T1x16 => self.t1.saturating_mul(16),
                 Class::T1x32 => self.t1.saturating_mul(32),
                 Class::T1x64 => self.t1x64(),
-                Class::T2 => self.t2,
+                // Else what is sent again would be so without end.
+                Class::T2 => self.t2.max(self.t1),
                 Class::T4 => self.t4,
                 Class::C => self.c,
                 Class::D => self.d,

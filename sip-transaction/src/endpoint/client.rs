@@ -268,7 +268,7 @@ impl Endpoint {
     fn begin(&mut self, index: u32, message: &Message, mut targets: VecDeque<Target>) {
         self.locator.prefer_live(&mut targets, self.now);
         let Some(first) = targets.pop_front() else { return self.give_up(index, FailCause::Unresolvable) };
-        let smaller = self.larger_transport(message, &first);
+        let smaller = self.larger_transport(index, message, &first);
         if !targets.is_empty() || smaller.is_some() || first.transport.is_connected() {
             let Some(tx) = self.txs.at_mut(index) else { return };
             tx.more().targets = targets;
@@ -296,11 +296,21 @@ impl Endpoint {
     //# than 1300 bytes and the path MTU is unknown, the request MUST be sent
     //# using an RFC 2914 [43] congestion controlled transport protocol, such
     //# as TCP.
-    fn larger_transport(&self, message: &Message, target: &Target) -> Option<Target> {
-        // Via: its text, sent-by and branch.
-        const VIA: usize = 90;
-        let fits = message.encoded_len() + VIA <= self.config.udp_request_len();
-        if target.transport != Transport::Udp || fits || !self.config.supports(Transport::Tcp) {
+    fn larger_transport(&self, index: u32, message: &Message, target: &Target) -> Option<Target> {
+        if target.transport != Transport::Udp {
+            return None;
+        }
+        // All of a Via but sent-by and a branch of the user's.
+        const VIA: usize = "Via: SIP/2.0/UDP ;branch=z9hG4bK00000000000000000000;rport\r\n".len();
+        let (len, most) = (message.encoded_len() + VIA, self.config.udp_request_len());
+        let sent_by = || {
+            let on = self.sockets.first(target.transport, target.address).and_then(|flow| self.flows.get(flow));
+            on.map_or(0, |on| on.sent_by.len())
+        };
+        let branch = self.txs.at(index).and_then(|tx| tx.more.as_ref()?.branch.as_deref()).map_or(0, str::len);
+        // Most are so small that nobody need look at a name.
+        let fits = len + branch + 300 <= most || len + branch + sent_by() <= most;
+        if fits || !self.config.supports(Transport::Tcp) {
             return None;
         }
         Some(Target { transport: Transport::Tcp, ..target.clone() })
@@ -721,7 +731,7 @@ impl Endpoint {
         self.timers.clear(index, Which::Retransmit);
         self.timers.clear(index, Which::State);
         self.counters.failovers += 1;
-        let larger = if fallback { None } else { self.larger_transport(&message, &target) };
+        let larger = if fallback { None } else { self.larger_transport(index, &message, &target) };
         if let Some(tx) = self.txs.at_mut(index) {
             tx.more().target = Some(target.clone());
             tx.more().smaller = larger.is_some().then(|| target.clone());

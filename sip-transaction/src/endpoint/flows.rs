@@ -69,7 +69,7 @@ pub(crate) struct Sockets([Vec<(Transport, FlowId)>; 2]);
 
 impl Sockets {
     /// The first that can send to `address`.
-    fn first(&self, transport: Transport, address: SocketAddr) -> Option<FlowId> {
+    pub(super) fn first(&self, transport: Transport, address: SocketAddr) -> Option<FlowId> {
         let [v4, v6] = &self.0;
         let family = if address.is_ipv4() { v4 } else { v6 };
         family.iter().find(|(on, _)| *on == transport).map(|&(_, id)| id)

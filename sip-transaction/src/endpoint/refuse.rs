@@ -239,7 +239,11 @@ impl Endpoint {
         let tag = tag_of(self.hash.server_tag(request, &via, read.branch, method));
         let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| self.retry_after());
         // The copy of the request that is at hand has not been told where it came from.
-        let source = self.source_for_via(path, read.ip != Some(path.remote.ip()), read.rport == Some(None));
+        let source = self.source_for_via(
+            path,
+            read.received.is_some() || read.ip != Some(path.remote.ip()),
+            read.rport == Some(None),
+        );
         let bytes = write(&wire::Response { retry, source, ..self.own_response(request, status, Some(tag), &[]) });
         self.send_over(path.flow, remote, bytes, ttl, None);
     }

@@ -469,7 +469,8 @@ impl Endpoint {
         //# When the server transport receives a request over any transport, it
         //# MUST examine the value of the "sent-by" parameter in the top Via
         //# header field value.
-        let differs = !stamped && read.ip != Some(path.remote.ip());
+        // A `received` that is there already is the sender's word.
+        let differs = !stamped && (read.received.is_some() || read.ip != Some(path.remote.ip()));
         let rport = read.rport == Some(None);
         let source = match read_before {
             Some(read) => read.source,

@@ -218,3 +218,15 @@ fn rfc_4320_forbids_some_responses() {
     assert_eq!(pair.sent(BOB, "200"), [4_000]);
     pair.assert_empty();
 }
+
+#[test]
+fn a_t2_below_t1_sends_nothing_without_end() {
+    let mut config = sip_transaction::EndpointConfig::default();
+    config.timers.t2 = std::time::Duration::ZERO;
+    let mut pair = Pair::with(config);
+    pair.lose(ALICE, "OPTIONS", usize::MAX);
+    pair.request(request(Method::Options));
+    pair.finish();
+    assert_eq!(pair.heard(pair.alice), ["client TimedOut"]);
+    assert_eq!(pair.sent(ALICE, "OPTIONS").len(), 64);
+}

@@ -5,7 +5,8 @@ use crate::common::{ALICE, BOB, Pair, ack_for, ms, request, request_to, response
 use sim::Fate;
 use sip_message::{Message, Method};
 use sip_transaction::{
-    CloseCause, Destination, EndpointConfig, Event, FailCause, Input, Outcome, SendErrorKind, Target, Transport,
+    CloseCause, Destination, Endpoint, EndpointConfig, Event, FailCause, Input, Outcome, SendErrorKind, Target,
+    Transport,
 };
 
 fn config() -> EndpointConfig {
@@ -518,7 +519,7 @@ fn alias_lets_an_authenticated_peer_be_reached_over_its_connection() {
 #[test]
 fn an_alias_lasts_as_long_as_its_connection() {
     for (sent_by, port) in [("192.0.2.1:5071", 5071), ("192.0.2.1", 5061)] {
-        let mut endpoint = sip_transaction::Endpoint::new(config().into(), [4; 32]);
+        let mut endpoint = Endpoint::new(config().into(), [4; 32]);
         let (local, remote) = ("192.0.2.2:5061".parse().unwrap(), "192.0.2.1:40000".parse().unwrap());
         let flow = endpoint.accept(Transport::Tls, local, remote).unwrap();
         endpoint.set_identities(flow, ["Atlanta.example.com.", "b.example.com"]).unwrap();
@@ -530,7 +531,7 @@ fn an_alias_lasts_as_long_as_its_connection() {
         endpoint.handle_input(ms(0), Input::Stream { flow, bytes: text.as_bytes() }).unwrap();
         let Some(Event::Request { tx, message, .. }) = endpoint.poll_event() else { panic!("it is let in") };
         endpoint.respond(ms(0), tx, response(&message, 200)).unwrap();
-        let back = |endpoint: &mut sip_transaction::Endpoint, name: &str| {
+        let back = |endpoint: &mut Endpoint, name: &str| {
             let address = format!("192.0.2.1:{port}").parse().unwrap();
             let target = Target { transport: Transport::Tls, address, server_name: Some(name.into()) };
             let request = request_to(Method::Options, "sips:alice@atlanta.example.com", 1);
@@ -586,7 +587,7 @@ fn alias_is_ignored_without_an_identity_for_another_domain_and_without_tls() {
         (Transport::Wss, &["atlanta.example.com"]),
     ];
     for (transport, identities) in cases {
-        let mut endpoint = sip_transaction::Endpoint::new(config().into(), [4; 32]);
+        let mut endpoint = Endpoint::new(config().into(), [4; 32]);
         let (local, remote) = ("192.0.2.2:5061".parse().unwrap(), "192.0.2.1:40000".parse().unwrap());
         let flow = endpoint.accept(transport, local, remote).unwrap();
         endpoint.set_identities(flow, identities.iter().copied()).unwrap();
@@ -656,7 +657,7 @@ fn a_response_that_finds_no_connection_asks_dns() {
     config.sent_by.push(name);
     let mut pair = Pair::with(config);
     let (alice, bob) = (pair.alice, pair.bob);
-    let spare = pair.net.add("192.0.2.50", sip_transaction::Endpoint::new(Default::default(), [50; 32]));
+    let spare = pair.net.add("192.0.2.50", Endpoint::new(Default::default(), [50; 32]));
     pair.net.listen(spare, Transport::Tcp, 5080, &[]);
     pair.net.dns.srv("_sip._tcp.atlanta.example.com", 1, 1, 5080, "spare.example.com");
     pair.net.dns.address("spare.example.com", "192.0.2.50");
@@ -696,4 +697,34 @@ fn websocket_transactions_follow_reliable_timers() {
     pair.finish();
     assert_eq!(pair.sent(BOB, "603").len(), 1);
     pair.assert_empty();
+}
+
+#[test]
+fn thirteen_hundred_bytes_are_the_most_whatever_the_via() {
+    let name = format!("{}.example.com", "long".repeat(15));
+    for host in [None, Some(name)] {
+        // What it comes to with the smallest body.
+        let sent = |body: usize| {
+            let mut config = EndpointConfig::default();
+            if let Some(host) = &host {
+                let host = host.clone();
+                config.sent_by.push(sip_transaction::SentBy { transport: Transport::Udp, host, port: None });
+            }
+            let mut endpoint = Endpoint::new(config.into(), [3; 32]);
+            endpoint.bind(Transport::Udp, "192.0.2.1:5060".parse().unwrap()).unwrap();
+            let mut big = request(Method::Message);
+            big.set_body("text/plain", vec![b'x'; body]).unwrap();
+            endpoint.request(ms(0), big, Destination::route()).unwrap();
+            endpoint.poll_transmit().map(|transmit| transmit.bytes.len())
+        };
+        let room = 1300 - (sent(100).unwrap() - 100);
+        assert_eq!(sent(room), Some(1300), "{host:?}");
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
+        //= type=test
+        //# If a request is within 200 bytes of the path MTU, or if it is larger
+        //# than 1300 bytes and the path MTU is unknown, the request MUST be sent
+        //# using an RFC 2914 [43] congestion controlled transport protocol, such
+        //# as TCP.
+        assert_eq!(sent(room + 1), None, "{host:?}: a connection is to be opened");
+    }
 }

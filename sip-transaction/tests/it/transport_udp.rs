@@ -672,3 +672,21 @@ fn a_response_with_more_vias_than_one_is_for_a_proxy() {
         }
     }
 }
+
+#[test]
+fn what_a_sender_says_of_where_it_is_does_not_stay() {
+    let mut endpoint = Endpoint::new(Default::default(), [3; 32]);
+    let flow = endpoint.bind(Transport::Udp, "192.0.2.2:5060".parse().unwrap()).unwrap();
+    let bytes = b"OPTIONS sip:bob@192.0.2.2 SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx;received=203.0.113.1\r\n\
+        From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    let remote = "192.0.2.9:5060".parse().unwrap();
+    endpoint.handle_input(ms(0), Input::Datagram { flow, remote, bytes }).unwrap();
+    let Some(Event::Request { message, .. }) = endpoint.poll_event() else { panic!("no request") };
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.1
+    //= type=test
+    //# This parameter MUST contain
+    //# the source address from which the packet was received.
+    let via = message.vias().next().unwrap().unwrap();
+    assert_eq!(via.received().unwrap(), Some("192.0.2.9".parse().unwrap()));
+}
