@@ -582,9 +582,14 @@ const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
 const LEAST: usize = "SIP/2.0 200 \r\nTo: \r\n".len() + NO_BODY.len();
 
 /// A response as the transaction user made it, with Content-Length.
-pub(crate) fn message(message: Message) -> Bytes {
+pub(crate) fn into_response(message: Message) -> Bytes {
+    if message.has(Header::ContentLength) { message.into_bytes() } else { response(&message) }
+}
+
+/// The same of one that its user keeps.
+pub(crate) fn response(message: &Message) -> Bytes {
     if message.has(Header::ContentLength) {
-        return message.into_bytes();
+        return message.to_bytes();
     }
     let mut out = BytesMut::with_capacity(message.encoded_len() + CONTENT_LENGTH);
     let mut slices = message.slices();

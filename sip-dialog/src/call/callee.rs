@@ -399,11 +399,11 @@ impl UserAgentCore {
         if let Some(body) = progress.body {
             builder = body.on_response(builder);
         }
-        let response = builder.build()?;
-        ep.respond(self.now, tx, response.clone()).map_err(|error| error.kind)?;
+        let response = builder.build_boxed()?;
+        ep.respond_ref(self.now, tx, &response)?;
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.terminated |= response.status().is_some_and(|status| status.code() == 199);
-            ringing.last = Some(Box::new(response));
+            ringing.last = Some(response);
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# To prevent cancellation, the UAS MUST send a non-100 provisional
@@ -427,8 +427,8 @@ impl UserAgentCore {
             }
             return;
         }
-        if let Some(last) = ringing.last.clone() {
-            let _ = ep.respond(self.now, tx, *last);
+        if let Some(last) = &ringing.last {
+            let _ = ep.respond_ref(self.now, tx, last);
             self.deadlines.after(Deadline::Progress(call), self.now, Duration::from_secs(60));
         }
     }

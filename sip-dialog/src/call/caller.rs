@@ -741,7 +741,7 @@ impl UserAgentCore {
         if let Some(request) = &client.request {
             builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
         }
-        let Ok(ack) = builder.build() else { return };
+        let Ok(ack) = builder.build_boxed() else { return };
         send_ack(ep, self.now, &ack, over);
         client.acks.push((tag, ack.into_bytes(), over));
     }

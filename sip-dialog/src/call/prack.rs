@@ -313,8 +313,8 @@ impl UserAgentCore {
         if let Some(body) = progress.body {
             builder = body.on_response(builder);
         }
-        let response = builder.build()?;
-        ep.respond(self.now, tx, response.clone()).map_err(|error| error.kind)?;
+        let response = builder.build_boxed()?;
+        ep.respond_ref(self.now, tx, &response)?;
         let t1 = ep.config().timers.t1;
         if let Some(entry) = self.dialogs.get_mut(dialog) {
             entry.oa = oa;
@@ -323,7 +323,7 @@ impl UserAgentCore {
         if let Some(ringing) = self.calls.get_mut(call).and_then(|found| found.ringing.as_mut()) {
             ringing.rseq = rseq;
             ringing.terminated |= response.status().is_some_and(|status| status.code() == 199);
-            ringing.pending = Some(Pending { response: Box::new(response), interval: t1, session });
+            ringing.pending = Some(Pending { response, interval: t1, session });
         }
         self.deadlines.clear(Deadline::Progress(call));
         self.deadlines.after(Deadline::Reliable(call), self.now, t1);
@@ -337,9 +337,8 @@ impl UserAgentCore {
         let (Some(tx), Some(ringing)) = (found.server, found.ringing.as_mut()) else { return };
         let Some(pending) = ringing.pending.as_mut() else { return };
         pending.interval = pending.interval.saturating_mul(2);
-        let (response, interval) = (pending.response.clone(), pending.interval);
-        let _ = ep.respond(self.now, tx, *response);
-        self.deadlines.after(Deadline::Reliable(call), self.now, interval);
+        let _ = ep.respond_ref(self.now, tx, &pending.response);
+        self.deadlines.after(Deadline::Reliable(call), self.now, pending.interval);
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3262#section-3

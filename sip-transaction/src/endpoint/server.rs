@@ -42,17 +42,36 @@ impl Endpoint {
         self.respond_in(now, tx, response)
     }
 
+    /// As [`respond`](Endpoint::respond), for a user that keeps the response: to send it again, say.
+    ///
+    /// # Errors
+    ///
+    /// As [`respond`](Endpoint::respond).
+    pub fn respond_ref(&mut self, now: Instant, tx: ServerTxId, response: &Message) -> Result<(), SendErrorKind> {
+        if self.is_recording() {
+            let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(response))];
+            self.note(now, "respond", arguments);
+        }
+        self.advance(now);
+        let status = self.status_to_send(tx, response)?;
+        self.respond_bytes(tx, status, wire::response(response));
+        Ok(())
+    }
+
     fn respond_in(&mut self, now: Instant, tx: ServerTxId, response: Message) -> Result<(), SendError> {
         self.advance(now);
-        let Some(status) = response.status() else { return Err(SendError::new(SendErrorKind::WrongKind, response)) };
-        if let Err(kind) = self.check_response(tx, status) {
-            return Err(SendError::new(kind, response));
+        match self.status_to_send(tx, &response) {
+            Ok(status) => self.respond_bytes(tx, status, wire::into_response(response)),
+            Err(kind) => return Err(SendError::new(kind, response)),
         }
-        if !self.answers(tx, &response) {
-            return Err(SendError::new(SendErrorKind::Mismatched, response));
-        }
-        self.respond_bytes(tx, status, wire::message(response));
         Ok(())
+    }
+
+    /// The status of a response, if the transaction can have it now.
+    fn status_to_send(&self, tx: ServerTxId, response: &Message) -> Result<StatusCode, SendErrorKind> {
+        let status = response.status().ok_or(SendErrorKind::WrongKind)?;
+        self.check_response(tx, status)?;
+        if self.answers(tx, response) { Ok(status) } else { Err(SendErrorKind::Mismatched) }
     }
 
     /// The transaction, if it can have a response of this status now.
@@ -308,7 +327,7 @@ impl Endpoint {
         let remote = if on.transport.is_connected() { on.remote } else { remote };
         let send = SendId(self.new_send_id());
         let token = Some(SendToken(super::client::SEND_TOKEN | send.0));
-        self.send_over(path.flow, remote, wire::message(response), ttl, token);
+        self.send_over(path.flow, remote, wire::into_response(response), ttl, token);
         Ok(send)
     }
 
@@ -336,7 +355,7 @@ impl Endpoint {
         };
         let send = SendId(self.new_send_id());
         let token = Some(SendToken(super::client::SEND_TOKEN | send.0));
-        if !self.send_over(flow, target.address, wire::message(response.clone()), None, token) {
+        if !self.send_over(flow, target.address, wire::response(&response), None, token) {
             return Err(SendError::new(SendErrorKind::Full, response));
         }
         Ok(send)
@@ -688,7 +707,7 @@ impl Endpoint {
         cancel.flags.set(Flags::HIDDEN);
         (cancel.transport, cancel.remote) = (path.transport, remote);
         let Ok(response) = response else { return Err(InputError::Unmatchable) };
-        cancel.last = wire::message(response);
+        cancel.last = wire::into_response(response);
         cancel.source = source;
         let Some(made) = self.insert_server(cancel, tag, path.flow) else { return Err(InputError::Overload) };
         self.set_timers(made.index(), &step);
