@@ -27,12 +27,17 @@ impl<'a> NameAddr<'a> {
         self.display
     }
 
-    /// The display name, unquoted; `None` if there is none. Bytes that are not UTF-8 are replaced by U+FFFD.
+    /// The display name, unquoted and with each fold as one space; `None` if there is none. Bytes that are not UTF-8 are replaced by
+    /// U+FFFD.
     pub fn display_name(&self) -> Option<Cow<'a, str>> {
         if self.display.is_empty() {
             return None;
         }
-        Some(match params::unquote(self.display) {
+        let name = match self.display {
+            [b'"', inner @ .., b'"'] => inner,
+            tokens => tokens,
+        };
+        Some(match params::unescape(name) {
             Cow::Borrowed(v) => alloc::string::String::from_utf8_lossy(v),
             Cow::Owned(v) => Cow::Owned(alloc::string::String::from_utf8_lossy(&v).into_owned()),
         })
@@ -351,6 +356,21 @@ mod tests {
         //# MUST be enclosed in angle brackets (< and >).
         for v in ["sip:user@example.com?Route=%3Csip:sip.example.com%3E", "sip:a,b@example.com"] {
             assert_eq!(read(v).unwrap_err().kind, ValueFault::Brackets, "{v}");
+        }
+    }
+
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    //= type=test
+    //# The line break and the whitespace at the beginning of the next line
+    //# are treated as a single SP character.
+    #[test]
+    fn a_fold_in_a_display_name_is_a_space() {
+        for (v, name) in [
+            ("Bob\r\n\t The Builder <sip:b@c>", "Bob The Builder"),
+            ("\"Bob\r\n The \\\"Builder\\\"\" <sip:b@c>", "Bob The \"Builder\""),
+            ("\"Bob \" <sip:b@c>", "Bob "),
+        ] {
+            assert_eq!(read(v).unwrap().display_name().as_deref(), Some(name), "{v:?}");
         }
     }
 

@@ -353,7 +353,8 @@ impl<'a> ParamValue<'a> {
         }
     }
 
-    /// The value without quotes and with its `\` escapes resolved, what Digest calls `unq()`. Borrowed unless there are escapes.
+    /// The value without quotes, with its `\` escapes resolved and each fold as one space: what Digest calls `unq()`. Borrowed unless there
+    /// are escapes or folds.
     pub fn unquoted(self) -> Cow<'a, [u8]> {
         unquote(self.0)
     }
@@ -364,7 +365,7 @@ impl<'a> ParamValue<'a> {
     }
 }
 
-/// The contents of a quoted string, escapes resolved; anything else as it is.
+/// The contents of a quoted string, escapes and folds resolved; anything else as it is.
 pub(crate) fn unquote(v: &[u8]) -> Cow<'_, [u8]> {
     match v {
         [b'"', inner @ .., b'"'] => unescape(inner),
@@ -386,15 +387,23 @@ pub fn unescaped(inner: &str) -> Cow<'_, str> {
     }
 }
 
-fn unescape(inner: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'\\', inner).is_none() {
+/// What a piece of a value means: escapes resolved, folds as spaces.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+//# The line break and the whitespace at the beginning of the next line
+//# are treated as a single SP character.
+pub(crate) fn unescape(inner: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr3(b'\\', b'\r', b'\n', inner).is_none() {
         return Cow::Borrowed(inner);
     }
     let mut out = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter();
+    let mut bytes = inner.iter().peekable();
     while let Some(&b) = bytes.next() {
         match b {
             b'\\' => out.extend(bytes.next()),
+            b'\r' | b'\n' => {
+                while bytes.next_if(|&&b| scan::is(b, scan::LWS)).is_some() {}
+                out.push(b' ');
+            }
             _ => out.push(b),
         }
     }
