@@ -1,7 +1,7 @@
 //! Completing the Via of a request while its datagram is copied: `received` and `rport` (RFC 3261 section 18.2.1, RFC 3581 section 4).
 //!
-//! Takes the usual form alone, in which nothing can be mistaken: one Via value on the first header line, no folds, no quotes, an empty `rport`,
-//! no `received`. All other requests are parsed first and edited then, to the same end.
+//! Takes the usual form alone, in which nothing can be mistaken: one Via value on the first header line, no folds, no quotes, no `received`,
+//! and an empty `rport` or none. All other requests are parsed first and edited then, to the same end.
 
 use crate::matching::is_rfc3261;
 use crate::transport::Transport;
@@ -99,8 +99,19 @@ fn begins<const N: usize>(start: u64, prefix: &[u8; N]) -> bool {
     (start | letters) & of == word
 }
 
-/// The datagram with `received` and `rport` in its topmost Via, and what that says; `None` if it is not of the usual form.
-pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Matched<'_>)> {
+/// A datagram that has been told where it came from.
+pub(crate) struct Stamped<'a> {
+    pub(crate) bytes: Bytes,
+    pub(crate) matched: Matched<'a>,
+    /// To which port of the source address the response goes.
+    pub(crate) port: u16,
+}
+
+const RECEIVED: &[u8; 10] = b";received=";
+
+/// The datagram with what its topmost Via lacks of `received` and `rport`, and what that says; `None` if it is not of the usual form.
+/// `port`: where responses go if the Via names none.
+pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr, port: u16) -> Option<Stamped<'_>> {
     let first = find(bytes, b'\n')? + 1;
     if first < 3 {
         return None;
@@ -110,37 +121,73 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr) -> Option<(Bytes, Matche
     if !matches!(value.get(via.end..)?, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
         return None;
     }
-    let at = first + VIA.len() + via.rport?;
-    let (before, after) = (bytes.get(..at)?, bytes.get(at..)?);
-    const RECEIVED: &[u8; 10] = b";received=";
-    let (port, port_len) = decimal(b'=', remote.port());
-    let mut out;
-    match remote.ip() {
-        IpAddr::V4(ip) => {
-            let [(one, one_len), (other, other_len)] = dotted(ip);
-            // Without the last dot.
-            let len = port_len + RECEIVED.len() + one_len + other_len - 1;
-            // Each as a whole, which is one move; what is too much of it is written over.
-            let mut text = [0; 32];
-            put(&mut text, 0, &port);
-            put(&mut text, port_len, RECEIVED);
-            put(&mut text, port_len + RECEIVED.len(), &one);
-            put(&mut text, port_len + RECEIVED.len() + one_len, &other);
-            out = Vec::with_capacity(bytes.len() + len);
-            out.extend_from_slice(before);
-            out.extend_from_slice(text.get(..len)?);
+    let start = first + VIA.len();
+    let IpAddr::V4(ip) = remote.ip() else { return stamped_v6(bytes, start, &via, remote) };
+    let [(one, one_len), (other, other_len)] = dotted(ip);
+    // Each as a whole, which is one move; what is too much of it is written over.
+    let mut text = [0; 32];
+    let (at, port, len) = match via.rport {
+        Some(end) => {
+            let (number, len) = decimal(b'=', remote.port());
+            put(&mut text, 0, &number);
+            (start + end, remote.port(), len)
         }
-        IpAddr::V6(ip) => {
-            let address = alloc::format!("{ip}");
-            out = Vec::with_capacity(bytes.len() + port_len + RECEIVED.len() + address.len());
-            out.extend_from_slice(before);
-            out.extend_from_slice(port.get(..port_len)?);
-            out.extend_from_slice(RECEIVED);
-            out.extend_from_slice(address.as_bytes());
+        None => {
+            let (host, port) = host_port(via.matched.sent_by, port)?;
+            put(&mut text, 0, &one);
+            put(&mut text, one_len, &other);
+            if text.get(..one_len + other_len - 1)? == host {
+                return Some(Stamped { bytes: Bytes::copy_from_slice(bytes), matched: via.matched, port });
+            }
+            if !is_host(host) {
+                return None;
+            }
+            (start + via.end, port, 0)
         }
-    }
+    };
+    put(&mut text, len, RECEIVED);
+    put(&mut text, len + RECEIVED.len(), &one);
+    put(&mut text, len + RECEIVED.len() + one_len, &other);
+    // Without the last dot.
+    let text = text.get(..len + RECEIVED.len() + one_len + other_len - 1)?;
+    Some(Stamped { bytes: with(bytes, at, [text])?, matched: via.matched, port })
+}
+
+/// The same for what came from an IPv6 address.
+#[cold]
+fn stamped_v6<'a>(bytes: &[u8], start: usize, via: &Usual<'a>, remote: SocketAddr) -> Option<Stamped<'a>> {
+    let address = alloc::format!("{}", remote.ip());
+    let (number, len) = decimal(b'=', remote.port());
+    let bytes = with(bytes, start + via.rport?, [number.get(..len)?, RECEIVED, address.as_bytes()])?;
+    Some(Stamped { bytes, matched: via.matched, port: remote.port() })
+}
+
+/// The datagram with some texts more at a place.
+#[inline(always)]
+fn with<const N: usize>(bytes: &[u8], at: usize, texts: [&[u8]; N]) -> Option<Bytes> {
+    let (before, after) = bytes.split_at_checked(at)?;
+    let mut out = Vec::with_capacity(bytes.len() + texts.iter().map(|text| text.len()).sum::<usize>());
+    out.extend_from_slice(before);
+    texts.iter().for_each(|text| out.extend_from_slice(text));
     out.extend_from_slice(after);
-    Some((out.into(), via.matched))
+    Some(out.into())
+}
+
+/// The host of a sent-by, and its port, or else `port`. `None` if there is no telling.
+#[inline(always)]
+fn host_port(sent_by: &[u8], port: u16) -> Option<(&[u8], u16)> {
+    let Some(end) = find(sent_by, b':') else { return Some((sent_by, port)) };
+    let (host, digits) = (sent_by.get(..end)?, sent_by.get(end + 1..)?);
+    if !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let port = digits.iter().fold(0, |port, digit| port * 10 + u32::from(digit - b'0'));
+    Some((host, u16::try_from(port).ok()?))
+}
+
+/// Whether this looks like a name, or an IPv4 address.
+fn is_host(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'))
 }
 
 /// Puts bytes into a text at a place. There must be room.
@@ -265,11 +312,13 @@ mod tests {
 
     fn stamp(head: &str) -> Option<String> {
         let text = request(head);
-        let (bytes, read) = stamped(text.as_bytes(), REMOTE.parse().unwrap())?;
+        let Stamped { bytes, matched, port } = stamped(text.as_bytes(), REMOTE.parse().unwrap(), 5060)?;
         let message = Message::parse(bytes.clone()).unwrap();
         let via = message.top_via().unwrap();
-        assert_eq!(via.branch().unwrap().unwrap().as_bytes(), read.branch);
-        assert_eq!(via.sent_by_bytes(), read.sent_by);
+        assert_eq!(via.branch().unwrap().unwrap().as_bytes(), matched.branch);
+        assert_eq!(via.sent_by_bytes(), matched.sent_by);
+        let expected = via.rport().unwrap().flatten().or(via.sent_by().unwrap().1).unwrap_or(5060);
+        assert_eq!(port, expected);
         Some(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
@@ -290,6 +339,23 @@ mod tests {
             assert_eq!(fast.rport(), Ok(Some(Some(5070))), "{head}");
             assert_eq!(fast.branch(), slow.branch());
             assert_eq!(fast.sent_by(), slow.sent_by());
+        }
+    }
+
+    #[test]
+    fn without_rport_the_source_is_told_if_it_is_another() {
+        for (sent_by, told) in [
+            ("192.0.2.7", false),
+            ("192.0.2.7:5060", false),
+            ("192.0.2.7:1", false),
+            ("192.0.2.77:5060", true),
+            ("10.0.0.1:65535", true),
+            ("a.example.com", true),
+            ("A-1.example.com:5070", true),
+        ] {
+            let via = format!("Via: SIP/2.0/UDP {sent_by};branch=z9hG4bK1;x=y");
+            let expected = if told { format!("{via};received=192.0.2.7") } else { via.clone() };
+            assert_eq!(stamp(&via), Some(request(&expected)), "{sent_by}");
         }
     }
 
@@ -323,26 +389,32 @@ mod tests {
             for n in (0..=255u8).chain([7]) {
                 for ip in [[n, 0, 10, 255], [1, n, 100, 9], [255, 255, 255, n]] {
                     let remote = SocketAddr::from((ip, port));
-                    let (bytes, _) = stamped(request(via).as_bytes(), remote).unwrap();
+                    let bytes = stamped(request(via).as_bytes(), remote, 5060).unwrap().bytes;
                     let expected = format!("{via}={port};received={}", remote.ip());
                     assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), request(&expected));
                 }
             }
         }
         let remote: SocketAddr = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().unwrap();
-        let (bytes, _) = stamped(request(via).as_bytes(), remote).unwrap();
+        let bytes = stamped(request(via).as_bytes(), remote, 5060).unwrap().bytes;
         let expected = format!("{via}=65535;received={}", remote.ip());
         assert_eq!(String::from_utf8(bytes.to_vec()).unwrap(), request(&expected));
         // With nothing behind it there is no room for more than is written.
         let bare = format!("O s SIP/2.0\r\n{via}\r\nx");
-        let (bytes, _) = stamped(bare.as_bytes(), "1.2.3.4:5".parse().unwrap()).unwrap();
+        let bytes = stamped(bare.as_bytes(), "1.2.3.4:5".parse().unwrap(), 5060).unwrap().bytes;
         assert_eq!(bytes, format!("O s SIP/2.0\r\n{via}=5;received=1.2.3.4\r\nx").as_bytes());
     }
 
     #[test]
     fn anything_else_is_left_to_the_parser() {
         for head in [
-            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP a_b.example.com;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP [2001:db8::1];branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP :5060;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP 192.0.2.7:;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP 192.0.2.7:+5060;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP 192.0.2.7:65536;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP 192.0.2.7:005060;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=1",
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport;rport",
             "Via: SIP/2.0/UDP a.example.com;rport;Received=1.2.3.4",
@@ -365,7 +437,7 @@ mod tests {
         ] {
             assert_eq!(stamp(head), None, "{head}");
         }
-        assert!(stamped(b"", REMOTE.parse().unwrap()).is_none());
-        assert!(stamped(b"\r\nVia: SIP/2.0/UDP a;rport\r\n\r\n", REMOTE.parse().unwrap()).is_none());
+        assert!(stamped(b"", REMOTE.parse().unwrap(), 5060).is_none());
+        assert!(stamped(b"\r\nVia: SIP/2.0/UDP a;rport\r\n\r\n", REMOTE.parse().unwrap(), 5060).is_none());
     }
 }

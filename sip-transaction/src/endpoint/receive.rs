@@ -7,7 +7,7 @@ use crate::flow::FlowState;
 use crate::id::{FlowId, QueryId};
 use crate::input::{Answer, CloseCause, Input};
 use crate::output::{Event, Path};
-use crate::stamp::{self, Matched};
+use crate::stamp::{self, Matched, Stamped};
 use crate::stun;
 use crate::time::Instant;
 use crate::transport::Transport;
@@ -18,14 +18,22 @@ use sip_message::{FramingFault, Message, ParseError, StatusCode, StreamItem, sal
 
 /// What is known of a request before it is parsed.
 pub(super) struct Read<'a> {
-    /// Its topmost Via.
+    /// Its topmost Via, and to which port of the source address it has responses go.
     pub(super) via: Matched<'a>,
+    pub(super) port: u16,
     /// What it is matched by, and the transaction it belongs to.
     pub(super) tag: u128,
     pub(super) found: Option<u32>,
     pub(super) kind: Kind,
     /// Which counter of live transactions its source has.
     pub(super) source: u16,
+}
+
+impl Read<'_> {
+    /// Where the response goes: RFC 3261 section 18.2.2, RFC 3581 section 4.
+    pub(super) fn response_address(&self, path: &Path) -> SocketAddr {
+        SocketAddr::new(path.remote.ip(), self.port)
+    }
 }
 
 impl Endpoint {
@@ -122,9 +130,10 @@ impl Endpoint {
         }
         // Most requests have their Via where it can be completed while they are copied.
         let usual = !is_response && !path.transport.is_connected();
-        let stamped = usual.then(|| stamp::stamped(bytes, path.remote)).flatten();
+        let port = path.transport.default_port();
+        let stamped = usual.then(|| stamp::stamped(bytes, path.remote, port)).flatten();
         let (copy, read) = match stamped {
-            Some((copy, via)) => (copy, Some(self.look_up(bytes, via, source))),
+            Some(Stamped { bytes: copy, matched, port }) => (copy, Some(self.look_up(bytes, matched, port, source))),
             None => (Bytes::copy_from_slice(bytes), None),
         };
         match Message::parse_boxed(copy, &self.config.parser) {
@@ -141,12 +150,12 @@ impl Endpoint {
 
     /// The transaction of a request whose Via has been read. Looked up before the request is parsed: by the time that is done, the
     /// table's line has come from memory.
-    fn look_up<'a>(&self, bytes: &'a [u8], via: Matched<'a>, source: u16) -> Read<'a> {
+    fn look_up<'a>(&self, bytes: &'a [u8], via: Matched<'a>, port: u16, source: u16) -> Read<'a> {
         let method = stamp::find(bytes, b' ').and_then(|end| bytes.get(..end)).unwrap_or_default();
         let kind = Kind::of(method);
         let method = if kind == Kind::Ack { b"INVITE" } else { method };
         let tag = self.hash.branch_tag(via.branch, via.sent_by, method);
-        Read { tag, found: self.find(tag), kind, via, source }
+        Read { tag, found: self.find(tag), kind, via, port, source }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1

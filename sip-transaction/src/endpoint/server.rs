@@ -405,8 +405,7 @@ impl Endpoint {
         self.on_other_request(path, message, kind, None)
     }
 
-    /// The same for one whose Via has been read before it was parsed, and stamped: it has an `rport`, and nothing else that says where a
-    /// response goes.
+    /// The same for one whose Via has been read before it was parsed, and stamped: responses go to the source address.
     #[inline]
     pub(super) fn on_read_request(
         &mut self,
@@ -422,7 +421,14 @@ impl Endpoint {
                     Kind::Invite => Held::Shared(message.to_bytes()),
                     _ => self.spare.keep_message(&message),
                 };
-                self.begin_server(path, message, raw, kind, (read.tag, read.source), (path.remote, None))
+                self.begin_server(
+                    path,
+                    message,
+                    raw,
+                    kind,
+                    (read.tag, read.source),
+                    (read.response_address(path), None),
+                )
             }
             kind => match read.found {
                 Some(index) => self.retransmission(index, *path, message, true),
@@ -478,7 +484,7 @@ impl Endpoint {
         let via = if stamped { None } else { message.top_via().ok() };
         let read = match &via {
             Some(via) => ReadVia::of(via),
-            None => ReadVia { rport: Some(Some(path.remote.port())), ..ReadVia::default() },
+            None => ReadVia { port: read_before.map(|read| read.port), ..ReadVia::default() },
         };
         // The rest of what Via says, before the message is changed.
         let to = read.response_address(path);
