@@ -51,6 +51,7 @@ impl Draft {
         self.error.get_or_insert(error);
     }
 
+    #[inline]
     fn take(&mut self, line: Result<Entry, BuildError>) {
         match line {
             Ok(entry) => self.message.index.push(entry),

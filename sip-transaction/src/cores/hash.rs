@@ -131,7 +131,7 @@ impl SipHasher {
     /// its bytes count, so that parts cannot run together and the next one begins with a word. That is what makes it the fastest way to
     /// hash a few short texts together; but all that is taken in before must be such parts, too.
     #[inline(always)]
-    pub(crate) fn part(&mut self, bytes: &[u8]) {
+    pub fn part(&mut self, bytes: &[u8]) {
         self.words(bytes, |word| word);
     }
 
