@@ -336,11 +336,18 @@ fn is_own_contact(config: &RegistrarConfig, uri: &Uri<'_>, reg_id: u32, message:
     if as_it_says && !unsaid || uri.host().ip().is_none() {
         return false;
     }
-    let Some((Some(sent_by), _)) = message.top_via().ok().and_then(|via| via.sent_by().ok()).map(|(h, p)| (h.ip(), p))
-    else {
+    let Ok(via) = message.top_via() else { return false };
+    let Some((Some(sent_by), sent_by_port)) = via.sent_by().ok().map(|(host, port)| (host.ip(), port)) else {
         return false;
     };
-    let elsewhere = sent_by != path.remote.ip() || !path.transport.is_connected() && port != path.remote.port();
+    let sent_by_port = sent_by_port.unwrap_or(path.transport.default_port());
+    // A NAT gives another address. Another port alone may be one that is only sent from: it is where its client listens, too, if that says so
+    // (RFC 3581) and believes to be where its contact is.
+    let other_port = !path.transport.is_connected()
+        && sent_by_port != path.remote.port()
+        && sent_by_port == port
+        && via.rport().is_ok_and(|rport| rport.is_some());
+    let elsewhere = sent_by != path.remote.ip() || other_port;
     uri.host().ip() == Some(sent_by) && (elsewhere || unsaid) && is_first_hop(message)
 }
 

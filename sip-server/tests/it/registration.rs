@@ -6,7 +6,7 @@ use core::time::Duration;
 use sip_message::headers::Challenge;
 use sip_message::{Header, Message, StatusCode};
 use sip_server::{AuthEvent, Binding, Change, LocationTable, RegistrarEvent, ServerEvent};
-use sip_transaction::{Destination, Instant, Transport};
+use sip_transaction::{Destination, Input, Instant, Transport};
 
 const SERVER: &str = "192.0.2.10";
 const BOB: &str = "sip:bob@biloxi.example.com";
@@ -537,5 +537,44 @@ fn refreshes_are_told_if_that_is_asked_for() {
         assert_eq!((binding.call_id(), binding.cseq()), ("other", 1));
         world.run(Duration::from_secs(1801));
         assert!(world.srv(server).registrar().table().unwrap().is_empty(), "it ends when the last of them says");
+    }
+}
+
+// RFC 3261 section 10.2: a contact is where requests are to go, whoever registers it. Only a client behind a NAT is not where it says.
+#[test]
+fn where_a_contact_is_called() {
+    let cases = [
+        // As it says.
+        ("192.0.2.201:5060;rport", "192.0.2.201:5060", "sip:bob@192.0.2.201", "192.0.2.201:5060"),
+        // Behind a NAT, with and without RFC 3581; the latter cannot be reached otherwise either.
+        ("10.0.0.1:5060;rport", "192.0.2.201:40000", "sip:bob@10.0.0.1", "192.0.2.201:40000"),
+        ("10.0.0.1:5060", "192.0.2.201:40000", "sip:bob@10.0.0.1", "192.0.2.201:40000"),
+        // The port alone is another: of a client that listens where it sends from, or of one that does not.
+        ("192.0.2.201:5060;rport", "192.0.2.201:40000", "sip:bob@192.0.2.201", "192.0.2.201:40000"),
+        ("192.0.2.201:5060", "192.0.2.201:40000", "sip:bob@192.0.2.201", "192.0.2.201:5060"),
+        // Of somebody else, at the same address or at another one.
+        ("192.0.2.201:40000;rport", "192.0.2.201:40000", "sip:bob@192.0.2.201:5080", "192.0.2.201:5080"),
+        ("192.0.2.201:5060;rport", "192.0.2.201:5060", "sip:bob@192.0.2.202", "192.0.2.202:5060"),
+    ];
+    for (sent_by, remote, contact, called) in cases {
+        let mut config = sip_server::ServerConfig::for_domain("biloxi.example.com");
+        config.auth.domains.clear();
+        let mut server = sip_server::Server::new(config, [3; 32]);
+        let flow = server.endpoint_mut().bind(Transport::Udp, "192.0.2.10:5060".parse().unwrap()).unwrap();
+        for (method, uri, contact) in [
+            ("REGISTER", "sip:biloxi.example.com", format!("Contact: <{contact}>\r\n")),
+            ("MESSAGE", "sip:bob@biloxi.example.com", String::new()),
+        ] {
+            let text = format!(
+                "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {sent_by};branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\n\
+                 From: <{BOB}>;tag=1\r\nTo: <{BOB}>\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n{contact}Content-Length: 0\r\n\r\n"
+            );
+            let input = Input::Datagram { flow, remote: remote.parse().unwrap(), bytes: text.as_bytes() };
+            server.handle_input(Instant::ZERO, input).unwrap();
+        }
+        let sent: Vec<_> = std::iter::from_fn(|| server.poll_transmit()).collect();
+        assert!(sent[0].bytes.starts_with(b"SIP/2.0 200"), "{sent_by} {contact}");
+        assert!(sent[1].bytes.starts_with(b"MESSAGE sip:bob@"), "{sent_by} {contact}");
+        assert_eq!(sent[1].remote, called.parse().unwrap(), "{sent_by} {remote} {contact}");
     }
 }
