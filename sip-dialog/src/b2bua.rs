@@ -27,6 +27,9 @@ use crate::origin::ExtraHeaders;
 #[derive(Debug, Default)]
 pub struct B2bua {
     other: BTreeMap<CallHandle, CallHandle>,
+    /// The answers that the early dialogs of a call have given for good, in reliable responses, until it is accepted or over: to a caller without
+    /// them they have not gone, and are owed in the 2xx.
+    early: BTreeMap<CallHandle, Vec<(DialogId, Body)>>,
     /// Calls with a change under way that the other side asked for.
     passed: BTreeSet<CallHandle>,
     /// Transfers under way, by the call with whomever the far end is to go on with.
@@ -99,7 +102,7 @@ impl B2bua {
 
     /// Whether there is no couple left.
     pub fn is_empty(&self) -> bool {
-        self.other.is_empty() && self.moves.is_empty()
+        self.other.is_empty() && self.moves.is_empty() && self.early.is_empty()
     }
 
     /// Answers a call that came in by placing another, with the same offer. `incoming` is the INVITE of the event, `invite` says whom to call as who;
@@ -257,6 +260,8 @@ impl B2bua {
     fn leave_couple(&mut self, call: CallHandle) -> Option<CallHandle> {
         let other = self.other.remove(&call)?;
         self.other.remove(&other);
+        self.early.remove(&call);
+        self.early.remove(&other);
         Some(other)
     }
 
@@ -467,8 +472,14 @@ impl B2bua {
         let passed = if over { self.passed.remove(&call) } else { self.passed.contains(&call) };
         let Some(other) = self.other.get(&call).copied() else { return false };
         match event {
-            CallEvent::Progress { message, session, .. } => {
+            CallEvent::Progress { dialog, message, session } => {
                 let Some(code) = message.status() else { return false };
+                let rings = core.call(other).is_some_and(|info| info.state == CallState::Ringing);
+                if let (true, Some(dialog), Some(Meaning::Answer), Some(body)) =
+                    (rings, dialog, session, session_of(message))
+                {
+                    self.early.entry(call).or_default().push((*dialog, body));
+                }
                 let mut progress = Progress::new(code);
                 if let (Some(_), Some(body)) = (session, session_of(message)) {
                     progress = progress.body(body);
@@ -485,8 +496,10 @@ impl B2bua {
                     }
                 }
             }
-            CallEvent::Accepted { message: Some(message), .. } => {
-                let reply = match session_of(message) {
+            CallEvent::Accepted { dialog, message: Some(message), .. } => {
+                let early = self.early.remove(&call).unwrap_or_default();
+                let early = early.into_iter().find_map(|(of, body)| (of == *dialog).then_some(body));
+                let reply = match session_of(message).or(early) {
                     Some(body) => Reply::new().body(body),
                     None => Reply::new(),
                 };

@@ -719,3 +719,34 @@ fn nothing_is_left_of_what_goes_through_at_random() {
         assert!(m.b2bua.is_empty() && left == 0, "seed {seed}: {:?}, {left} calls\n{}", m.b2bua, m.world.ladder());
     }
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+//= type=test
+//# If the initial offer is in an INVITE, the answer MUST be in a reliable
+//# non-failure message from UAS back to UAC which is correlated to that
+//# INVITE.
+#[test]
+fn an_answer_that_came_reliably_is_in_the_200_to_a_caller_without_reliable_responses() {
+    let mut world = World::new(91);
+    let never = |config: &mut sip_dialog::UserAgentConfig| config.reliable = sip_dialog::Reliable::Never;
+    let (alice, node, carol) = (world.phone_with(1, never), world.phone(2), world.phone(3));
+    let mut m = Middle { world, node, b2bua: B2bua::new(), seen: 0, to: 3 };
+    let ours = m.world.call(alice, 1, 2);
+    m.run();
+    let theirs = m.world.incoming(carol);
+    let early = Progress::new(status(183)).reliable().body(answer());
+    m.world.tell(carol, |core, ep, now| core.progress(ep, now, theirs, early)).unwrap();
+    m.run();
+    m.world.tell(carol, |core, ep, now| core.accept(ep, now, theirs, Reply::new())).unwrap();
+    m.run();
+    let session = m.world.until_call(alice, ours, |event| match event {
+        CallEvent::Accepted { message: Some(message), session, .. } => Some((message.body().to_vec(), *session)),
+        _ => None,
+    });
+    assert_eq!(session, (ANSWER.to_vec(), Some(Meaning::Answer)));
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
