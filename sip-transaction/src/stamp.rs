@@ -1,7 +1,7 @@
 //! Completing the Via of a request while its datagram is copied: `received` and `rport` (RFC 3261 section 18.2.1, RFC 3581 section 4).
 //!
-//! Takes the usual form alone, in which nothing can be mistaken: one Via value on the first header line, no folds, no quotes, no `received`,
-//! and an empty `rport` or none. All other requests are parsed first and edited then, to the same end.
+//! Takes the usual form alone, in which nothing can be mistaken: one Via value on the line, no folds, no quotes, no `received`, and an empty
+//! `rport` or none. All other requests are parsed first and edited then, to the same end.
 
 use crate::matching::is_rfc3261;
 use crate::transport::Transport;
@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+const UDP: &[u8] = b"SIP/2.0/UDP ";
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
 
 /// What a request is matched by, as it came: the branch, which has the magic cookie and is a token, and the sent-by.
@@ -116,12 +117,12 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr, port: u16) -> Option<Sta
     if first < 3 {
         return None;
     }
-    let value = bytes.get(first..)?.strip_prefix(VIA)?;
+    let value = top_via(bytes.get(first..)?)?;
     let via = usual(value).filter(|via| !via.more)?;
     if !matches!(value.get(via.end..)?, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
         return None;
     }
-    let start = first + VIA.len();
+    let start = bytes.len() - value.len();
     let IpAddr::V4(ip) = remote.ip() else { return stamped_v6(bytes, start, &via, remote) };
     let [(one, one_len), (other, other_len)] = dotted(ip);
     // Each as a whole, which is one move; what is too much of it is written over.
@@ -151,6 +152,35 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr, port: u16) -> Option<Sta
     // Without the last dot.
     let text = text.get(..len + RECEIVED.len() + one_len + other_len - 1)?;
     Some(Stamped { bytes: with(bytes, at, [text])?, matched: via.matched, port })
+}
+
+/// The value of the topmost Via from its sent-by on, and all behind it. Most have it on the first line of the header.
+#[inline(always)]
+fn top_via(header: &[u8]) -> Option<&[u8]> {
+    header.strip_prefix(VIA).or_else(|| find_via(header))
+}
+
+#[inline(never)]
+fn find_via(header: &[u8]) -> Option<&[u8]> {
+    let mut rest = header;
+    loop {
+        match rest {
+            [] | [b'\r' | b'\n', ..] => return None,
+            [b'V' | b'v', b'I' | b'i', b'A' | b'a', field @ ..] | [b'V' | b'v', field @ ..] => {
+                if let Some(value) = skip_blanks(field).strip_prefix(b":") {
+                    return skip_blanks(value).strip_prefix(UDP);
+                }
+            }
+            _ => {}
+        }
+        // What is folded begins with white space.
+        rest = rest.get(find(rest, b'\n')? + 1..)?;
+    }
+}
+
+fn skip_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    text.get(blanks..).unwrap_or_default()
 }
 
 /// The same for what came from an IPv6 address.
@@ -329,6 +359,11 @@ mod tests {
             "Via: SIP/2.0/UDP 192.0.2.7:5070;rport;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP [2001:db8::1]:5060;RPORT;branch=z9hG4bK1;x=y",
             "Via: SIP/2.0/UDP a.example.com;x;BRANCH=Z9hg4bK1;y=[::1];rport",
+            "v: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
+            "VIA \t:\t SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
+            "Call-ID: 1\r\nVia:SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
+            "Subject: a\r\n Via: SIP/2.0/UDP x;branch=z9hG4bK2\r\nvia: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport",
+            "Vary: 1\r\nvi: 2\r\nV:SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport\r\nVia: SIP/2.0/UDP b;branch=z9hG4bK2;rport",
         ] {
             let fast = Message::parse(stamp(head).unwrap().into()).unwrap();
             let mut slow = Message::parse(request(head).into()).unwrap();
@@ -432,7 +467,10 @@ mod tests {
             "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1;branch=z9hG4bK2",
             "Via: SIP/2.0/UDP a.example.com;rport;branch=z9hG4bK1;maddr=224.0.1.75",
             "Via: SIP/2.0/TCP a.example.com;rport",
-            "v: SIP/2.0/UDP a.example.com;rport",
+            "v: SIP/2.0/TCP a.example.com;rport\r\nVia: SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+            "Via:\r\n SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+            "Via:\r\nVia: SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
+            "\r\nVia: SIP/2.0/UDP a.example.com;branch=z9hG4bK1",
             "Max-Forwards: 70",
         ] {
             assert_eq!(stamp(head), None, "{head}");
