@@ -10,7 +10,7 @@ use sip_message::{DialogIds, Header, Message, Method, NameAddr, Uri};
 use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 
 use super::prack::Order;
-use super::redirect::redirect_target;
+use super::redirect::{harmless_headers, redirect_target};
 use super::{Call, CallState, Entry, Role};
 use crate::agent::client::{Final, Over, Purpose, send_ack};
 use crate::agent::server::Served;
@@ -124,22 +124,8 @@ impl Invite {
     /// ```
     pub fn of_uri(origin: Origin, uri: &Uri<'_>) -> Option<Self> {
         let mut invite = Invite::new(origin, redirect_target(uri)?);
-        if let Some(sip) = uri.as_sip() {
-            for pair in sip.headers().as_str().trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
-                let (name, _) = pair.split_once('=')?;
-                let value = sip.headers().get(name)?.decoded_str()?;
-                // Fields that say who we are, or where the request goes, are not for others to write.
-                //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
-                //# An implementation SHOULD NOT honor these obviously dangerous header
-                //# fields: From, Call-ID, CSeq, Via, and Record-Route.
-                let harmless =
-                    ["replaces", "join", "accept-contact", "reject-contact", "subject", "call-info", "user-to-user"];
-                // What is named there must be taken notice of, or the request refused: nothing more.
-                let requires = name.eq_ignore_ascii_case("require") && matches!(&*value, "replaces" | "join");
-                if requires || harmless.iter().any(|known| name.eq_ignore_ascii_case(known)) {
-                    invite = invite.header(name, value.into_owned());
-                }
-            }
+        for (name, value) in harmless_headers(uri)? {
+            invite = invite.header(name, value);
         }
         Some(invite)
     }
@@ -209,6 +195,8 @@ pub(crate) struct Calling {
     pub(super) through: bool,
     /// The Route as it was before a redirection to a SIPS URI made it secure.
     pub(super) plain_routes: Option<String>,
+    /// The header fields that the URI it went to has put in place of others, with these.
+    pub(super) replaced: Vec<(String, Option<String>)>,
     /// The number of the INVITE whose 2xx waits for the answer.
     pub(crate) cseq: u32,
     /// What answers the offer in that 2xx if the host does not.
@@ -323,6 +311,7 @@ impl UserAgentCore {
             seen: Vec::new(),
             through: false,
             plain_routes: None,
+            replaced: Vec::new(),
             cseq: 0,
             refusal: None,
             prack_by_host: invite.prack_by_host,
@@ -918,4 +907,6 @@ impl Fields {
     }
 }
 
-wire!(struct Calling { oa, contact, timer, longer, targets, seen, through, plain_routes, cseq, refusal, prack_by_host, hung_up } pin { pin });
+wire!(struct Calling {
+    oa, contact, timer, longer, targets, seen, through, plain_routes, replaced, cseq, refusal, prack_by_host, hung_up,
+} pin { pin });

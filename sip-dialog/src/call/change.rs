@@ -106,7 +106,8 @@ impl UserAgentCore {
     }
 
     /// Sends an UPDATE (RFC 3311): with an offer to change the session, early or confirmed, or without one to refresh
-    /// it. An offer that [holds](crate::sdp::is_hold) puts the peer on hold as [`hold`](UserAgentCore::hold) does.
+    /// it. An offer that [holds](crate::sdp::is_hold) puts the peer on hold as [`hold`](UserAgentCore::hold) does; of a call that is not accepted
+    /// yet that is told with its acceptance.
     ///
     /// # Errors
     ///

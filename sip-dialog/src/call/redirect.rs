@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use sip_message::{Header, Message, NameAddr, Uri};
+use sip_message::{BuildError, Header, Message, NameAddr, Uri};
 use sip_transaction::Endpoint;
 
 use super::caller::Calling;
@@ -30,22 +30,22 @@ impl UserAgentCore {
     pub(super) fn redirected(&mut self, call: CallHandle, response: Box<Message>, asked: &[u8]) -> bool {
         let secure = is_sips(asked);
         let asked = core::str::from_utf8(asked).unwrap_or_default();
-        let mut targets: Vec<(u16, String)> = Vec::new();
+        let mut targets: Vec<(u16, String, String)> = Vec::new();
         for contact in response.contacts().take(32) {
             let Ok(contact) = contact else { continue };
             let Some(Ok(uri)) = contact.address().map(NameAddr::uri) else { continue };
             let Some(cleaned) = redirect_target(&uri) else { continue };
-            targets.push((contact.q().ok().flatten().unwrap_or(1000), cleaned));
+            let with = uri.as_sip().map_or(String::new(), |sip| sip.headers().as_str().into());
+            targets.push((contact.q().ok().flatten().unwrap_or(1000), cleaned, with));
         }
-        targets.sort_by_key(|(q, _)| core::cmp::Reverse(*q));
-        let targets: Vec<String> = targets.into_iter().map(|(_, uri)| uri).collect();
+        targets.sort_by_key(|(q, ..)| core::cmp::Reverse(*q));
         let follow = match self.config.redirect {
             Redirect::Follow(most) => usize::from(most),
             Redirect::Report => 0,
         };
         let Some(calling) = self.calls.get_mut(call).and_then(|found| found.calling.as_mut()) else { return false };
         let through = response.status().is_some_and(|status| status.code() == 305);
-        for target in &targets {
+        for (_, target, with) in &targets {
             // What is secure goes on securely, or the host says otherwise with a call of its own (RFC 5630 section 5.1.1.3).
             let safe = !secure || through || is_sips(target.as_bytes());
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
@@ -54,10 +54,13 @@ impl UserAgentCore {
             let tried = !through && is_same(asked, target) || calling.seen.iter().any(|seen| is_same(seen, target));
             if safe && calling.seen.len() < follow && !tried {
                 calling.seen.push(target.clone());
-                calling.targets.push_back((target.clone(), through));
+                let with = if through { "" } else { with.trim_start_matches('?') };
+                let end = if with.is_empty() { "" } else { "?" };
+                calling.targets.push_back((alloc::format!("{target}{end}{with}"), through));
             }
         }
         let more = !calling.targets.is_empty();
+        let targets = targets.into_iter().map(|(_, uri, _)| uri).collect();
         self.call_event(call, CallEvent::Redirected { message: response, targets });
         more
     }
@@ -82,6 +85,9 @@ impl UserAgentCore {
             // That proxy is not the way to the next target.
             request.pop_route();
         }
+        if next.is_some() && restore_headers(calling, &mut request).is_err() {
+            return false;
+        }
         if let Some((proxy, true)) = &next {
             let loose = if proxy.split(';').any(|param| param.eq_ignore_ascii_case("lr")) { "" } else { ";lr" };
             let mut route = alloc::format!("<{proxy}{loose}>");
@@ -98,7 +104,11 @@ impl UserAgentCore {
             //# response, a UAC MUST copy the entire URI from the target set into the
             //# Request-URI, except for the "method-param" and "header" URI parameters
             //# (see Section 19.1.1 for a definition of these parameters).
-            if request.set_request_uri(&target).is_err() || secure_target(calling, &mut request).is_err() {
+            let (uri, _) = target.split_once('?').unwrap_or((&target, ""));
+            if request.set_request_uri(uri).is_err()
+                || secure_target(calling, &mut request).is_err()
+                || overwrite_headers(calling, &mut request, &target).is_err()
+            {
                 return false;
             }
         }
@@ -115,8 +125,67 @@ impl UserAgentCore {
     }
 }
 
+/// Gives a request the header fields that the URI it goes to now asks for.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+//# It uses the "header" parameters to create header field values for the
+//# new request, overwriting header field values associated with the
+//# redirected request in accordance with the guidelines in Section 19.1.5.
+fn overwrite_headers(calling: &mut Calling, request: &mut Message, target: &str) -> Result<(), BuildError> {
+    let Some(asked) = Uri::parse(target.as_bytes()).ok().and_then(|uri| harmless_headers(&uri)) else { return Ok(()) };
+    for (name, value) in asked {
+        let name = name.to_ascii_lowercase();
+        let before =
+            request.field(name.as_str()).and_then(|before| core::str::from_utf8(before).ok()).map(String::from);
+        // What is required is so beside what else is.
+        let value = match &before {
+            Some(before) if name == "require" => alloc::format!("{before}, {value}"),
+            _ => value,
+        };
+        request.set(name.as_str(), value)?;
+        calling.replaced.push((name, before));
+    }
+    Ok(())
+}
+
+/// Takes back what [`overwrite_headers`] did for the target before.
+fn restore_headers(calling: &mut Calling, request: &mut Message) -> Result<(), BuildError> {
+    for (name, before) in core::mem::take(&mut calling.replaced).into_iter().rev() {
+        match before {
+            Some(before) => request.set(name.as_str(), before)?,
+            None => drop(request.remove(name.as_str())),
+        }
+    }
+    Ok(())
+}
+
+/// The header fields in a URI that may go into a request to it; `None` if they cannot be read.
+pub(super) fn harmless_headers(uri: &Uri<'_>) -> Option<Vec<(String, String)>> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let Some(sip) = uri.as_sip() else { return Some(found) };
+    for pair in sip.headers().as_str().trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
+        let (name, _) = pair.split_once('=')?;
+        // Fields that say who we are, or where the request goes, are not for others to write.
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+        //# An implementation SHOULD NOT honor these obviously dangerous header
+        //# fields: From, Call-ID, CSeq, Via, and Record-Route.
+        let harmless = ["replaces", "join", "accept-contact", "reject-contact", "subject", "call-info", "user-to-user"];
+        let known = harmless.iter().any(|known| name.eq_ignore_ascii_case(known));
+        let requires = name.eq_ignore_ascii_case("require");
+        // Each once, and so looked up but a few times.
+        if !(known || requires) || found.iter().any(|(seen, _)| seen.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let value = sip.headers().get(name)?.decoded_str()?;
+        // What is named there must be taken notice of, or the request refused: nothing more.
+        if known || matches!(&*value, "replaces" | "join") {
+            found.push((name.into(), value.into_owned()));
+        }
+    }
+    Some(found)
+}
+
 /// Makes Contact and Route those of a request to the URI it goes to now, which may be a SIPS URI where the one before was none.
-fn secure_target(calling: &mut Calling, request: &mut Message) -> Result<(), sip_message::BuildError> {
+fn secure_target(calling: &mut Calling, request: &mut Message) -> Result<(), BuildError> {
     let secure = request.request_uri_bytes().is_some_and(is_sips);
     if secure {
         if let Some(routes) = request.field(Header::Route).and_then(|routes| core::str::from_utf8(routes).ok()) {

@@ -229,6 +229,37 @@ fn redirections_are_followed_best_first_and_never_twice() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+//= type=test
+//# It uses the "header" parameters to create header field values for the
+//# new request, overwriting header field values associated with the
+//# redirected request in accordance with the guidelines in Section 19.1.5.
+#[test]
+fn a_redirection_may_bring_header_fields_for_its_own_target_alone() {
+    let mut world = World::new(16);
+    let alice = world.phone_with(1, |config| config.redirect = sip_dialog::Redirect::Follow(5));
+    let raw = world.raw(2);
+    let ours = world.invite(alice, invite(1, 2).header("Subject", "lunch").require_reliable());
+    let (tx, first) = world.request_at(raw);
+    world.respond(raw, tx, &first, 302, |builder| {
+        builder
+            .header(Header::Contact, "<sip:a@192.0.2.2?Subject=dinner&Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>;q=0.9")
+            .header(Header::Contact, "<sip:b@192.0.2.2?From=%3Csip%3Aeve%40x%3E&Require=replaces>;q=0.5")
+            .header(Header::Contact, "<sip:c@192.0.2.2>;q=0.1")
+    });
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let (tx, again) = world.request_at(raw);
+        let text = |name: &str| again.field(name).map(|value| String::from_utf8(value.to_vec()).unwrap());
+        assert_eq!(text("From"), first.field("From").map(|value| String::from_utf8(value.to_vec()).unwrap()));
+        seen.push([text("Subject"), text("Replaces"), text("Require")].map(Option::unwrap_or_default).join("|"));
+        world.respond(raw, tx, &again, 486, |builder| builder);
+    }
+    assert_eq!(seen, ["dinner|x;to-tag=1;from-tag=2|100rel", "lunch||100rel, replaces", "lunch||100rel"]);
+    assert_eq!(world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    world.finish();
+}
+
 #[test]
 fn a_redirection_is_reported_if_it_is_not_followed() {
     let mut world = World::new(6);
