@@ -6,6 +6,8 @@ use sip_transaction::{Endpoint, Instant};
 
 use super::UserAgentCore;
 use crate::call::callee::Reply;
+use crate::error::CommandError;
+use crate::event::SubscriptionEnd;
 use crate::id::{CallHandle, PublicationId, RegistrationId, SubscriptionId};
 
 impl UserAgentCore {
@@ -38,8 +40,13 @@ impl UserAgentCore {
             let _ = self.hang_up(ep, now, call, None);
         }
         for id in self.live_subscriptions().collect::<Vec<_>>() {
-            if self.unsubscribe(ep, now, id).is_err() {
-                let _ = self.reject_subscription(ep, now, id, StatusCode::SERVICE_UNAVAILABLE, Reply::new());
+            match self.unsubscribe(ep, now, id) {
+                Ok(()) => {}
+                Err(CommandError::WrongState) => {
+                    let _ = self.reject_subscription(ep, now, id, StatusCode::SERVICE_UNAVAILABLE, Reply::new());
+                }
+                // Nobody can be told.
+                Err(_) => self.end_sub(id, SubscriptionEnd::Unsubscribed, None),
             }
         }
         for id in self.live_publications().collect::<Vec<_>>() {

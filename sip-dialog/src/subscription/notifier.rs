@@ -436,8 +436,11 @@ impl UserAgentCore {
         let code = outcome.status;
         match outcome.response {
             Some(message) if code.is_success() => self.sub_event(id, SubscriptionEvent::Notified { message }),
-            // RFC 6665 section 4.2.2: 481, and no answer at all, end it; so do the others of RFC 5057.
-            response if matches!(code.code(), 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 503 | 604) => {
+            // RFC 6665 section 4.2.2: no answer at all ends it, and so do these, with 408 among them (RFC 5057 section 5.1 note 4).
+            response
+                if response.is_none()
+                    || matches!(code.code(), 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604) =>
+            {
                 self.end_sub(id, SubscriptionEnd::Lost(code), response);
             }
             _ => {}

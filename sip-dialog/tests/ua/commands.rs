@@ -141,3 +141,32 @@ fn a_reinvite_that_is_never_answered_does_not_outlive_its_call_for_ever() {
     world.run_for(Duration::from_secs(250));
     world.tell(alice, |core, ep, _| assert!(core.is_idle() && ep.is_idle(), "left: {}", core.census()));
 }
+
+#[test]
+fn everything_ends_also_where_nothing_can_be_sent() {
+    let mut config = sip_transaction::EndpointConfig::default();
+    config.limits.transactions = Some(1);
+    let agent = sip_dialog::UserAgentConfig::new("<sip:1@192.0.2.1>");
+    let mut agent = sip_dialog::UserAgent::new(config.into(), agent.into(), [1; 32]);
+    let (core, endpoint) = agent.parts();
+    let now = Instant::ZERO;
+    let flow = endpoint.bind(sip_transaction::Transport::Udp, "192.0.2.1:5060".parse().unwrap()).unwrap();
+    core.subscribe(endpoint, now, Subscribe::new(origin(1), "sip:2@192.0.2.2", "presence")).unwrap();
+    let request = sip_message::Message::parse(agent.poll_transmit().unwrap().bytes).unwrap();
+    let response = sip_message::Message::response(&request, status(200)).to_tag("b");
+    let response = response.header("Contact", "<sip:2@192.0.2.2>").header("Expires", 600).build().unwrap();
+    let remote = "192.0.2.2:5060".parse().unwrap();
+    let bytes = &response.to_bytes();
+    agent.handle_input(now, sip_transaction::Input::Datagram { flow, remote, bytes }).unwrap();
+    assert_eq!(agent.live_subscriptions().count(), 1);
+    // The transaction of the SUBSCRIBE is not over yet, and there is room for no other.
+    let (core, endpoint) = agent.parts();
+    core.end_all(endpoint, now);
+    let mut ended = 0;
+    while let Some(event) = agent.poll_event() {
+        use sip_dialog::Output::UserAgent;
+        ended +=
+            usize::from(matches!(event, UserAgent(Event::Subscription { event: SubscriptionEvent::Ended { .. }, .. })));
+    }
+    assert_eq!((ended, agent.live_subscriptions().count()), (1, 0));
+}

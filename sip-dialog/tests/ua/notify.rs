@@ -339,3 +339,34 @@ fn a_cancel_of_a_subscribe_is_answered_and_nothing_more() {
     ended(&mut world, alice, sub);
     world.finish();
 }
+
+#[test]
+fn a_503_to_a_notify_ends_nothing() {
+    let mut world = World::new(21);
+    let (raw, bob) = (world.raw(1), world.phone_with(2, presence));
+    let subscribe = Message::request(Method::Subscribe, "sip:2@192.0.2.2")
+        .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
+        .header(Header::To, "<sip:2@192.0.2.2>")
+        .header(Header::CallId, "watch")
+        .cseq(1)
+        .header(Header::Contact, "<sip:1@192.0.2.1>")
+        .header(Header::Event, "presence")
+        .header(Header::Expires, 600)
+        .build()
+        .unwrap();
+    world.send(raw, subscribe);
+    let id = world.until(bob, |event| match event {
+        Event::Subscription { subscription, .. } => Some(*subscription),
+        _ => None,
+    });
+    world.tell(bob, |core, ep, now| core.accept_subscription(ep, now, id, false, None, None)).unwrap();
+    let (tx, state) = world.request_at(raw);
+    // Not among those of RFC 6665 section 4.2.2: the subscriber is there, and will be told the next state.
+    world.respond(raw, tx, &state, 503, |builder| builder.header(Header::RetryAfter, 5));
+    world.run_for(Duration::from_secs(10));
+    world.tell(bob, |core, ep, now| core.notify(ep, now, id, None)).unwrap();
+    let (tx, state) = world.request_at(raw);
+    world.respond(raw, tx, &state, 410, |builder| builder);
+    assert_eq!(ended(&mut world, bob, id), SubscriptionEnd::Lost(status(410)));
+    world.finish();
+}
