@@ -19,6 +19,7 @@ use crate::agent::UserAgentCore;
 use crate::agent::client::Purpose;
 use crate::agent::status;
 use crate::body::Body;
+use crate::call::caller::without_headers;
 use crate::call::{CallState, Peer};
 use crate::deadlines::Deadline;
 use crate::error::CommandError;
@@ -310,7 +311,7 @@ impl UserAgentCore {
             return None;
         }
         let dialog = &entry.dialog;
-        let mut out = String::from(target.split_once('?').map_or(target, |(uri, _)| uri));
+        let mut out = String::from(without_headers(target));
         out.push_str("?Replaces=");
         // As the peer sees it: to-tag is its own.
         escaped(dialog.call_id(), &mut out);

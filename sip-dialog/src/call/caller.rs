@@ -221,12 +221,23 @@ impl Calling {
     }
 }
 
+/// A URI without its headers; what is no SIP URI has none.
+pub(crate) fn without_headers(target: &str) -> &str {
+    if !target.contains('?') {
+        return target;
+    }
+    match Uri::parse(target.as_bytes()) {
+        Ok(Uri::Sip(uri)) => uri.without_headers(),
+        _ => target,
+    }
+}
+
 /// A target as To has it.
 pub(crate) fn bracketed(target: &str) -> String {
     let mut out = String::with_capacity(target.len() + 2);
     out.push('<');
     // Headers of a URI have no place in To (RFC 3261 section 19.1.1 table 1).
-    out.push_str(target.split_once('?').map_or(target, |(uri, _)| uri));
+    out.push_str(without_headers(target));
     out.push('>');
     out
 }
@@ -910,3 +921,20 @@ impl Fields {
 wire!(struct Calling {
     oa, contact, timer, longer, targets, seen, through, plain_routes, replaced, cseq, refusal, prack_by_host, hung_up,
 } pin { pin });
+
+#[cfg(test)]
+mod tests {
+    use super::bracketed;
+
+    #[test]
+    fn headers_are_left_out_and_users_are_whole() {
+        for (target, to) in [
+            ("sip:bob@biloxi.com", "<sip:bob@biloxi.com>"),
+            ("sip:bob@biloxi.com;x=y?Subject=hi", "<sip:bob@biloxi.com;x=y>"),
+            ("sip:who?@biloxi.com?Subject=hi", "<sip:who?@biloxi.com>"),
+            ("sip:who?@biloxi.com", "<sip:who?@biloxi.com>"),
+        ] {
+            assert_eq!(bracketed(target), to);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use sip_message::{BuildError, Header, Message, NameAddr, Uri};
 use sip_transaction::Endpoint;
 
-use super::caller::Calling;
+use super::caller::{Calling, without_headers};
 use crate::agent::UserAgentCore;
 use crate::agent::client::{Final, Over, Purpose};
 use crate::agent::sips::{is_sips_value, schemed, secure_routes, turned};
@@ -104,8 +104,7 @@ impl UserAgentCore {
             //# response, a UAC MUST copy the entire URI from the target set into the
             //# Request-URI, except for the "method-param" and "header" URI parameters
             //# (see Section 19.1.1 for a definition of these parameters).
-            let (uri, _) = target.split_once('?').unwrap_or((&target, ""));
-            if request.set_request_uri(uri).is_err()
+            if request.set_request_uri(without_headers(&target)).is_err()
                 || secure_target(calling, &mut request).is_err()
                 || overwrite_headers(calling, &mut request, &target).is_err()
             {

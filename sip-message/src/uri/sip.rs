@@ -142,6 +142,20 @@ impl<'a> SipUri<'a> {
         scan::text(self.bytes)
     }
 
+    /// The URI as it was written, but without its headers, which have no place in a Request-URI or in To. A `?` may stand in the user too, so
+    /// the first one is no place to cut.
+    ///
+    /// ```
+    /// # use sip_message::Uri;
+    /// let uri = Uri::parse(b"sip:who?@example.com;lr?Subject=hi")?;
+    /// assert_eq!(uri.as_sip().map(|sip| sip.without_headers()), Some("sip:who?@example.com;lr"));
+    /// # Ok::<(), sip_message::uri::UriError>(())
+    /// ```
+    pub fn without_headers(&self) -> &'a str {
+        let uri = self.as_str();
+        uri.strip_suffix(self.headers().as_str()).unwrap_or(uri)
+    }
+
     /// Whether the scheme is `sips`.
     #[inline]
     pub fn is_sips(&self) -> bool {

@@ -228,7 +228,7 @@ impl Proxy {
         //# The Request-URI in the copy's start line MUST be replaced with
         //# the URI for this target.
         let mut over_tls = None;
-        if request.request_uri_bytes() != Some(target.uri.as_bytes()) {
+        if request.request_uri_bytes() != Some(target.uri.as_bytes()) || may_have_more(&target.uri) {
             let uri = Uri::parse(target.uri.as_bytes()).map_err(|_| StatusCode::BAD_GATEWAY)?;
             let (uri, secure) = request_uri(&uri, routing.sips)?;
             message.set_request_uri(&uri).map_err(|_| failed)?;
@@ -651,6 +651,11 @@ pub(super) fn next_hop(message: &Message) -> Option<Uri<'_>> {
     }
 }
 
+/// Whether a URI may have something that a Request-URI must not have: headers, or the `method` parameter.
+fn may_have_more(uri: &str) -> bool {
+    uri.contains('?') || uri.as_bytes().windows(8).any(|part| part.eq_ignore_ascii_case(b";method="))
+}
+
 /// The Request-URI for a target, and whether it must be reached over TLS though it is no `sips:` URI.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
 //# If the URI contains any parameters
@@ -676,9 +681,8 @@ fn request_uri(uri: &Uri<'_>, was_sips: bool) -> Result<(String, bool), StatusCo
     //# request.
     let lowered = sip.is_sips() && !was_sips;
     let has_method = sip.params().has("method");
-    let full = sip.as_str();
-    let bare = full.split_once('?').map_or(full, |(bare, _)| bare);
-    let mut out = String::with_capacity(full.len());
+    let bare = sip.without_headers();
+    let mut out = String::with_capacity(bare.len());
     out.push_str(if sip.is_sips() && !lowered { "sips:" } else { "sip:" });
     let rest = bare.split_once(':').map_or(bare, |(_, rest)| rest);
     if !has_method {

@@ -711,6 +711,37 @@ fn a_request_without_the_parts_of_its_answer_is_refused_all_the_same() {
     }
 }
 
+// RFC 4475 section 3.1.2.11, too: what steers a request that is formed from a URI is no part of a Request-URI.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.6
+//= type=test
+//# If the URI contains any parameters
+//# not allowed in a Request-URI, they MUST be removed.
+#[test]
+fn what_a_request_uri_must_not_have_is_not_passed_on() {
+    for (asked, passed_on) in [
+        ("sip:x@192.0.2.2?Route=%3Csip:evil.example.net%3E", "sip:x@192.0.2.2"),
+        ("sip:x@192.0.2.2;a=b;Method=BYE;c?Subject=x", "sip:x@192.0.2.2;a=b;c"),
+        ("sip:who?@192.0.2.2?Subject=x", "sip:who?@192.0.2.2"),
+        ("sip:who?x=y@192.0.2.2;method=BYE", "sip:who?x=y@192.0.2.2"),
+        ("sip:who?@192.0.2.2", "sip:who?@192.0.2.2"),
+    ] {
+        let mut config = ServerConfig::for_domain("example.com");
+        config.policy = RoutePolicy::Open;
+        config.auth.domains.clear();
+        let mut server = sip_server::Server::new(config, [3; 32]);
+        let flow = server.endpoint_mut().bind(Transport::Udp, "192.0.2.10:5060".parse().unwrap()).unwrap();
+        let text = format!(
+            "OPTIONS {asked} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+             From: <sip:alice@example.com>;tag=1\r\nTo: <sip:bob@example.net>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        let input = Input::Datagram { flow, remote: "192.0.2.1:5060".parse().unwrap(), bytes: text.as_bytes() };
+        server.handle_input(Instant::ZERO, input).unwrap();
+        let sent = Message::parse(server.poll_transmit().unwrap().bytes).unwrap();
+        assert_eq!(sent.request_uri_bytes(), Some(passed_on.as_bytes()), "{asked}");
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3261#section-11
 //= type=test
 //# If the OPTIONS is
