@@ -478,7 +478,10 @@ impl B2bua {
                 if let (true, Some(dialog), Some(Meaning::Answer), Some(body)) =
                     (rings, dialog, session, session_of(message))
                 {
-                    self.early.entry(call).or_default().push((*dialog, body));
+                    let early = self.early.entry(call).or_default();
+                    // There are as many as the call has early dialogs, not as many as it has had.
+                    early.retain(|(of, _)| core.dialogs.contains(*of));
+                    early.push((*dialog, body));
                 }
                 let mut progress = Progress::new(code);
                 if let (Some(_), Some(body)) = (session, session_of(message)) {

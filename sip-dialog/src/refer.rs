@@ -190,12 +190,12 @@ fn sipfrag(code: StatusCode, dialog: Option<&Message>) -> Body {
     Body::new("message/sipfrag;version=2.0", out)
 }
 
-/// Escapes what may not stand in a header of a URI.
 /// The Event value of the reports on the REFER of this number.
 fn numbered(number: u32) -> String {
     format!("refer;id={number}")
 }
 
+/// Escapes what may not stand in a header of a URI.
 fn escaped(text: &str, out: &mut String) {
     for byte in text.bytes() {
         match byte {

@@ -417,6 +417,7 @@ impl UserAgentCore {
         }
         contact.as_deref().map_or(Ok(()), check_contact)?;
         let before = (found.tx.take(), found.path, found.contact.clone(), found.state);
+        let kept = found.keepalive().map(|(kept, _)| kept).filter(|kept| Some(*kept) != path);
         found.path = path;
         if let Some(contact) = contact {
             // The address-of-record stays, and with it the scheme.
@@ -434,6 +435,10 @@ impl UserAgentCore {
             }
             self.unbind(id);
             self.unpark(Owner::Registration(id));
+            if let (Some(kept), Some(found)) = (kept, self.registrations.get_mut(id)) {
+                found.kept_alive = None;
+                self.let_go(ep, kept);
+            }
         } else if let Some(found) = self.registrations.get_mut(id) {
             (found.tx, found.path, found.contact, found.state) = before;
         }
@@ -595,16 +600,23 @@ impl UserAgentCore {
         self.deadlines.clear(Deadline::Register(id));
         self.unpark(Owner::Registration(id));
         if let Some(found) = self.registrations.remove(id) {
-            if let (Some(_), Some(path)) = (found.kept_alive, found.path) {
-                // Another registration over the same flow goes on with it.
-                let others = self.bound_to(path.flow).into_iter().find_map(|bound| match bound {
-                    Bound::Registration(id) => self.registrations.get(id)?.kept_alive,
-                    Bound::Dialog(_) => None,
-                });
-                let _ = ep.keep_alive(self.now, path.flow, Some(path.remote), others);
+            if let Some((path, _)) = found.keepalive() {
+                self.let_go(ep, path);
             }
             self.reg_event(id, RegistrationEvent::Ended { cause, message });
         }
+    }
+
+    /// A registration keeps this flow alive no more. Another one over it, to the same place, goes on with it.
+    fn let_go(&self, ep: &mut Endpoint, path: Path) {
+        let others = self.bound_to(path.flow).into_iter().find_map(|bound| match bound {
+            Bound::Registration(id) => {
+                let (other, interval) = self.registrations.get(id)?.keepalive()?;
+                (other.remote == path.remote).then_some(interval)
+            }
+            Bound::Dialog(_) => None,
+        });
+        let _ = ep.keep_alive(self.now, path.flow, Some(path.remote), others);
     }
 
     /// The CSeq of a REGISTER that was sent again with credentials.

@@ -204,6 +204,15 @@ fn write_content_length(out: &mut BytesMut, len: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// How many bytes [`request`] adds beside the Via: a Content-Length that is not there.
+pub(crate) fn added_len(message: &Message) -> usize {
+    if message.has(Header::ContentLength) {
+        return 0;
+    }
+    let digits = message.body().len().checked_ilog10().map_or(1, |log| log as usize + 1);
+    "Content-Length: \r\n".len() + digits
+}
+
 /// The request with `via` on top.
 pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
     let mut slices = message.slices();

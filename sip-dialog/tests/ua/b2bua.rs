@@ -750,3 +750,37 @@ fn an_answer_that_came_reliably_is_in_the_200_to_a_caller_without_reliable_respo
     assert!(m.b2bua.is_empty());
     m.world.finish();
 }
+
+#[test]
+fn early_dialogs_that_come_and_go_do_not_pile_up() {
+    let (mut m, alice, _) = middle(92);
+    let raw = m.world.raw(4);
+    m.to = 4;
+    let ours = m.world.call(alice, 1, 2);
+    m.run();
+    let (tx, invite) = m.world.request_at(raw);
+    let mut kept = Vec::new();
+    for n in 0..8 {
+        let tag = format!("fork{n}");
+        m.world.respond(raw, tx, &invite, 183, |builder| {
+            let builder = builder.to_tag(&tag).header(Header::Contact, format!("<sip:{tag}@192.0.2.4>"));
+            let builder = builder.header(Header::Require, "100rel").header(Header::RSeq, 1);
+            builder.body("application/sdp", ANSWER)
+        });
+        m.run();
+        let (prack_tx, prack) = m.world.request_at(raw);
+        assert_eq!(prack.method(), Some(Method::Prack));
+        m.world.respond(raw, prack_tx, &prack, 200, |builder| builder);
+        m.world.respond(raw, tx, &invite, 199, |builder| {
+            builder.to_tag(&tag).header(Header::Contact, format!("<sip:{tag}@192.0.2.4>"))
+        });
+        m.run();
+        kept.push(format!("{:?}", m.b2bua).matches("content_type").count());
+    }
+    assert!(kept.iter().all(|kept| *kept <= 1), "{kept:?}");
+    m.world.respond(raw, tx, &invite, 486, |builder| builder.to_tag("busy"));
+    m.run();
+    assert_eq!(m.world.end_of(alice, ours), EndCause::PeerRejected(status(486)));
+    assert!(m.b2bua.is_empty());
+    m.world.finish();
+}

@@ -92,3 +92,64 @@ fn whatever_the_registrar_asks_for() {
     let pings = pings(&mut agent);
     assert!((120..=152).contains(&pings), "{pings}");
 }
+
+#[test]
+fn not_for_a_registrar_that_no_registration_over_the_socket_has_any_more() {
+    let config = UserAgentConfig::new("<sip:alice@192.0.2.1>");
+    let mut agent = UserAgent::new(Arc::new(EndpointConfig::default()), Arc::new(config), [1; 32]);
+    let flow = agent.parts().1.bind(Transport::Udp, "192.0.2.1:5060".parse().unwrap()).unwrap();
+    let mut ids = Vec::new();
+    let registered = |agent: &mut UserAgent| {
+        let sent = agent.poll_transmit().expect("a REGISTER");
+        let request = Message::parse(sent.bytes).unwrap();
+        let contact = String::from_utf8(request.field(Header::Contact).unwrap().to_vec()).unwrap();
+        let response = Message::response(&request, StatusCode::OK).to_tag("r").header(Header::Contact, contact);
+        let response = response.header(Header::Require, "outbound").header(Header::FlowTimer, "30").build().unwrap();
+        let bytes = response.to_bytes();
+        agent.handle_input(Instant::ZERO, Input::Datagram { flow, remote: sent.remote, bytes: &bytes }).unwrap();
+        while agent.poll_event().is_some() {}
+    };
+    for registrar in ["sip:192.0.2.8", "sip:192.0.2.9"] {
+        let register = Register::new(Origin::new("<sip:alice@example.org>"), registrar);
+        let register = register.instance("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", Some(1));
+        let (core, endpoint) = agent.parts();
+        ids.push(core.register(endpoint, Instant::ZERO, register).unwrap());
+        registered(&mut agent);
+    }
+    let (core, endpoint) = agent.parts();
+    core.unregister(endpoint, Instant::ZERO, ids[0], false).unwrap();
+    registered(&mut agent);
+    let mut pinged = Vec::new();
+    let (mut now, end) = (Instant::ZERO, Instant::ZERO + Duration::from_secs(30));
+    while let Some(at) = agent.poll_timeout().filter(|at| *at <= end) {
+        now = now.max(at);
+        agent.handle_timeout(now);
+        while let Some(sent) = agent.poll_transmit() {
+            pinged.push(sent.remote.to_string());
+        }
+        while agent.poll_event().is_some() {}
+    }
+    pinged.dedup();
+    assert_eq!(pinged, [REGISTRAR]);
+}
+
+#[test]
+fn not_the_flow_before_once_the_registration_has_another() {
+    let (mut agent, old) = agent(1);
+    let alice = registered(&mut agent, "alice", "30");
+    let (local, remote) = ("192.0.2.1:40001".parse().unwrap(), REGISTRAR.parse().unwrap());
+    let (core, endpoint) = agent.parts();
+    let flow = endpoint.attach(Transport::Tcp, local, remote, None).unwrap();
+    let path = endpoint.flow_path(flow).unwrap();
+    core.rebind_registration(endpoint, Instant::ZERO, alice, Some(path), None).unwrap();
+    answered(&mut agent, Some("30"));
+    let mut now = Instant::ZERO;
+    let mut pinged = Vec::new();
+    while let Some(at) = agent.poll_timeout().filter(|at| *at <= Instant::ZERO + Duration::from_secs(30)) {
+        now = now.max(at);
+        agent.handle_timeout(now);
+        pinged.extend(std::iter::from_fn(|| agent.poll_transmit()).map(|sent| sent.flow));
+        while agent.poll_event().is_some() {}
+    }
+    assert_eq!(pinged, [flow], "not {old}");
+}

@@ -302,7 +302,7 @@ impl Endpoint {
         }
         // All of a Via but sent-by and a branch of the user's.
         const VIA: usize = "Via: SIP/2.0/UDP ;branch=z9hG4bK00000000000000000000;rport\r\n".len();
-        let (len, most) = (message.encoded_len() + VIA, self.config.udp_request_len());
+        let (len, most) = (message.encoded_len() + wire::added_len(message) + VIA, self.config.udp_request_len());
         let sent_by = || {
             let on = self.sockets.first(target.transport, target.address).and_then(|flow| self.flows.get(flow));
             on.map_or(0, |on| on.sent_by.len())

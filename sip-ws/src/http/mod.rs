@@ -135,9 +135,6 @@ pub enum AnswerError {
     /// No `Upgrade`, or not `websocket`.
     #[error("bad Upgrade")]
     Upgrade,
-    /// An upgrade with a body, whose bytes would be taken for frames. Answered 400.
-    #[error("an upgrade with a body")]
-    Body,
     /// `Connection` lacks the token `Upgrade`.
     #[error("bad Connection")]
     Connection,
