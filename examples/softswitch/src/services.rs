@@ -11,7 +11,7 @@ use sip_dialog::{
     SubscriptionId, UserAgentConfig, UserAgentCore,
 };
 use sip_message::headers::Event as EventValue;
-use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode, Uri};
+use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, SipUri, StatusCode, Uri};
 use sip_server::aor_key;
 use sip_transaction::{Endpoint, Event, FlowId, Instant, Path, SendErrorKind, ServerTxId, Transport};
 use std::collections::{BTreeSet, HashMap};
@@ -165,7 +165,9 @@ impl Services {
         }
         let uri = message.request_uri().and_then(Result::ok);
         let own = uri.as_ref().and_then(|uri| uri.as_sip());
-        own.is_some_and(|uri| uri.user().is_none() && self.is_own(uri.host_str()))
+        // What a strict router sends has our Record-Route there, and the URI that is meant at the end of its Route: RFC 3261 section 16.4.
+        let is_route = |uri: &SipUri<'_>| uri.lr() && message.has(Header::Route);
+        own.is_some_and(|uri| uri.user().is_none() && self.is_own(uri.host_str()) && !is_route(uri))
     }
 
     /// The user of this server whose presence a request is about.

@@ -80,3 +80,24 @@ fn figures_are_told() {
     assert!(text.starts_with("HTTP/1.1 200") && text.contains("\nsoftswitch_bindings 1\n"), "{text}");
     assert!(text.contains("\nsoftswitch_requests_received_total 1\n"), "{text}");
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.4
+//= type=test
+//# If the
+//# Request-URI of the request contains a value this proxy previously
+//# placed into a Record-Route header field (see Section 16.6 item 4),
+//# the proxy MUST replace the Request-URI in the request with the last
+//# value from the Route header field, and remove that value from the
+//# Route header field.
+#[test]
+fn options_that_a_strict_router_sends_go_on() {
+    let (peer, far) = (Peer::new(), Peer::new());
+    let server = start(&[]);
+    let udp = server.address("udp");
+    let route = format!("Route: <sip:bob@{}>\r\n", far.at);
+    peer.send(udp, "OPTIONS", &format!("sip:{udp};lr"), "alice@localhost", &route);
+    let request = far.receive();
+    assert!(request.starts_with(&format!("OPTIONS sip:bob@{} SIP/2.0\r\n", far.at)), "{request}");
+    // Without such a Route it is for the server.
+    assert!(peer.ask(udp, "OPTIONS", &format!("sip:{udp};lr"), "alice@localhost", "").starts_with("SIP/2.0 200"));
+}
