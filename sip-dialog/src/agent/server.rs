@@ -264,6 +264,7 @@ impl UserAgentCore {
 
     fn merge_key(&self, message: &Message, ids: &DialogIds<'_>) -> u64 {
         let cseq = message.cseq().map_or((0, ""), |cseq| (cseq.number, cseq.method.as_str()));
+        // The number is less than a word, so that small bytes in it end no part.
         let key = self.hash(&[ids.call_id, ids.from_tag.unwrap_or_default(), &cseq.0.to_be_bytes(), cseq.1.as_bytes()]);
         key.max(1)
     }

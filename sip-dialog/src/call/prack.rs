@@ -371,7 +371,7 @@ impl UserAgentCore {
         //# If a PRACK request is received by the UA core that does not match any
         //# unacknowledged reliable provisional response, the UAS MUST respond to
         //# the PRACK with a 481 response.
-        if matches(self).is_none() && self.take_late(&message).is_none() {
+        if matches(self).is_none() && !self.awaits_late(&message) {
             return self.reply(ep, tx, &message, status(481));
         }
         let mut session = None;
@@ -397,6 +397,8 @@ impl UserAgentCore {
             ringing.pending = None;
             ringing.unpracked = false;
         }
+        // The ACK may have come before it, and the 2xx be done with.
+        self.take_late(&message);
         if session == Some(Meaning::Offer) {
             //= https://www.rfc-editor.org/rfc/rfc3262#section-5
             //# If the UAS receives a PRACK with an offer, it MUST place the answer in

@@ -57,8 +57,12 @@ impl Invited {
 
     /// What PRACK with these values of RAck get, one after the other.
     fn pracks(&mut self, racks: &[&str]) -> Vec<u16> {
-        let answer = |(n, rack): (usize, &&str)| self.prack(2 + n as u32, rack, None).status().unwrap().code();
-        racks.iter().enumerate().map(answer).collect()
+        self.pracks_from(2, racks)
+    }
+
+    fn pracks_from(&mut self, cseq: u32, racks: &[&str]) -> Vec<u16> {
+        let answer = |(n, rack): (u32, &&str)| self.prack(n, rack, None).status().unwrap().code();
+        (cseq..).zip(racks).map(answer).collect()
     }
 
     fn reject(&mut self) {
@@ -141,6 +145,30 @@ fn a_prack_after_ack_and_bye_is_answered_200() {
         at.world.respond(at.raw, tx, &bye, 200, |response| response);
         at.world.finish();
     }
+}
+
+/// One whose offer comes while ours waits for its answer is refused for now, and has its 200 when it comes again.
+#[test]
+fn a_prack_that_was_told_to_come_later_may_come_later() {
+    let mut at = Invited::new(11, 100);
+    let call = at.call;
+    at.world.accept(at.bob, call).unwrap();
+    settle(&mut at.world);
+    let (now, ack) = (at.world.now(), request(Method::Ack, &at.to, 1).build().unwrap());
+    at.world.net.host(at.raw).endpoint().send(now, ack, Destination::route()).unwrap();
+    at.world.until_confirmed(at.bob, call);
+    let headers = sip_dialog::ExtraHeaders::new();
+    at.world.tell(at.bob, |core, ep, now| core.reinvite(ep, now, call, Some(offer()), headers)).unwrap();
+    let (tx, reinvite) = at.world.request_at(at.raw);
+    let rack = at.rack.clone();
+    assert_eq!(at.prack(2, &rack, Some(OFFER)).status(), Some(status(491)));
+    at.world.respond(at.raw, tx, &reinvite, 488, |response| response);
+    settle(&mut at.world);
+    assert_eq!(at.pracks_from(3, &[&rack, &rack]), [200, 481]);
+    at.world.hang_up(at.bob, call);
+    let (tx, bye) = at.world.request_at(at.raw);
+    at.world.respond(at.raw, tx, &bye, 200, |response| response);
+    at.world.finish();
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3262#section-5
