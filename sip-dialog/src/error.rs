@@ -34,7 +34,8 @@ pub enum CommandError {
     /// No session description may be sent here.
     #[error("no session description may be sent here")]
     BodyNotAllowed,
-    /// A header field was given that may not stand in this message.
+    /// A header field was given that may not stand in this message: such as a second Contact, where the one there is has a command or an
+    /// option of its own.
     #[error("a header field may not stand here")]
     HeaderNotAllowed,
     /// The peer does not support what this needs.

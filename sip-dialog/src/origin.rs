@@ -2,10 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use sip_message::{Header, HeaderName, RequestBuilder, ResponseBuilder};
+use sip_message::{BuildError, Header, HeaderName, Lines, RequestBuilder, ResponseBuilder};
 use sip_transaction::Path;
 
 use crate::codec::{Reader, Wire, wire};
+use crate::error::CommandError;
 use crate::id::RegistrationId;
 
 /// The sender of a request outside of a dialog, and the way it takes.
@@ -108,6 +109,17 @@ impl ExtraHeaders {
     /// Whether one of them is this header.
     pub fn has(&self, header: Header) -> bool {
         self.iter().any(|(name, _)| HeaderName::from(name) == HeaderName::Known(header))
+    }
+
+    /// Whether they may stand in a message that has a Contact of ours: exactly one is allowed.
+    pub(crate) fn without_contact(&self) -> Result<(), CommandError> {
+        if self.has(Header::Contact) { Err(CommandError::HeaderNotAllowed) } else { Ok(()) }
+    }
+
+    /// Whether they can be written, for what is sent later.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        let mut trial = Lines::new();
+        self.iter().try_for_each(|(name, value)| trial.push(name, value))
     }
 
     pub(crate) fn on_request(&self, mut builder: RequestBuilder) -> RequestBuilder {

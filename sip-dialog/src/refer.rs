@@ -222,6 +222,7 @@ impl UserAgentCore {
         refer: Refer,
     ) -> Result<SubscriptionId, CommandError> {
         self.advance(now);
+        refer.headers.without_contact()?;
         let found = self.command_call(call)?;
         let (CallState::Confirmed, Some(dialog)) = (found.state, found.dialog) else {
             return Err(CommandError::WrongState);
@@ -284,6 +285,8 @@ impl UserAgentCore {
             return Err(CommandError::Full);
         }
         let way = self.way_to(origin, target);
+        self.check_way(&way)?;
+        refer.headers.without_contact()?;
         let (builder, tag) = self.outside(Method::Refer, origin, &way, target, None)?;
         let message = refer.on(self.dress_session(builder, &way.contact)).build_boxed()?;
         let mut sub = Subscription::new(Side::Subscriber, "refer", REPORT, way.contact.clone());

@@ -241,6 +241,8 @@ impl UserAgentCore {
             return Err(CommandError::Full);
         }
         let way = self.way_to(&subscribe.origin, &subscribe.target);
+        self.check_way(&way)?;
+        subscribe.headers.without_contact()?;
         let (mut builder, tag) = self.outside(Method::Subscribe, &subscribe.origin, &way, &subscribe.target, None)?;
         //= https://www.rfc-editor.org/rfc/rfc6665#section-3.1.2
         //# Subscribers MUST include exactly one "Event" header field in SUBSCRIBE

@@ -37,7 +37,11 @@ pub(crate) fn address(value: &str) -> Result<NameAddr<'_>, CommandError> {
 /// Whether this can be a Contact value: what is not must not get into a call that could then neither be answered nor changed.
 pub(crate) fn check_contact(value: &str) -> Result<(), CommandError> {
     Lines::new().push(Header::Contact, value)?;
-    address(value).map(drop)
+    let malformed = CommandError::Dialog(DialogError::Malformed);
+    match address(value)?.uri() {
+        Ok(uri) if uri.as_sip().is_some() => Ok(()),
+        _ => Err(malformed),
+    }
 }
 
 /// Whether a request calls for a `sips:` Contact in its answer.
@@ -96,6 +100,11 @@ impl UserAgentCore {
             auth = registration.credentials();
         }
         Way { contact, routes, path, auth }
+    }
+
+    /// Checks the Contact of a request that makes a dialog, unless it is the configured one.
+    pub(crate) fn check_way(&self, way: &Way) -> Result<(), CommandError> {
+        if Arc::ptr_eq(&way.contact, &self.contact) { Ok(()) } else { check_contact(&way.contact) }
     }
 
     /// The Contact to answer with to a request that came over a flow: that of the registration it was sent to, of those over the flow, or of

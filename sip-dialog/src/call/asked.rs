@@ -293,7 +293,7 @@ impl UserAgentCore {
     ///
     /// # Errors
     ///
-    /// As [`answer`](UserAgentCore::answer); a header field is malformed.
+    /// As [`answer`](UserAgentCore::answer); a header field is malformed, or it is Contact ([`set_contact`](UserAgentCore::set_contact)).
     pub fn answer_with(
         &mut self,
         ep: &mut Endpoint,
@@ -303,6 +303,7 @@ impl UserAgentCore {
         headers: ExtraHeaders,
     ) -> Result<(), CommandError> {
         self.advance(now);
+        headers.without_contact()?;
         let asked_in = self.dialog_of_asked(call);
         let found = self.calls.get_mut(call).ok_or(CommandError::Unknown)?;
         if let (Some(dialog), Some(asked)) = (asked_in, found.asked.take()) {

@@ -322,6 +322,7 @@ impl UserAgentCore {
         //# However, it MUST NOT attempt to do so for any request that contains a
         //# tag in the To field.
         let (tx, dialog) = self.ringing_call(call)?;
+        progress.headers.without_contact()?;
         //= https://www.rfc-editor.org/rfc/rfc3262#section-3
         //# A UAS MUST NOT attempt to send a 100 (Trying) response reliably.
         if !progress.status.is_provisional() || progress.status.code() == 100 {
@@ -450,6 +451,7 @@ impl UserAgentCore {
     ) -> Result<(), CommandError> {
         self.advance(now);
         let (_, dialog) = self.ringing_call(call)?;
+        reply.headers.without_contact()?;
         let Some(entry) = self.dialogs.get(dialog) else { return Err(CommandError::Unknown) };
         let may = entry.oa.may_send(Place::InviteOk);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
@@ -474,6 +476,9 @@ impl UserAgentCore {
         //# In that case, it MUST NOT send a final response until those provisional
         //# responses are acknowledged.
         if ringing.pending.as_ref().is_some_and(|pending| pending.session) {
+            // What cannot be said must be told now.
+            reply.headers.check()?;
+            reply.body.as_ref().map_or(Ok(()), Body::check)?;
             ringing.deferred = Some(reply);
             found.state = CallState::Accepting;
             return Ok(());

@@ -256,6 +256,8 @@ impl UserAgentCore {
         }
         self.check_derived(&invite)?;
         let way = self.way_to(&invite.origin, &invite.target);
+        self.check_way(&way)?;
+        invite.headers.without_contact()?;
         let timer = SessionTimer::default();
         let fields = timer.request(&self.config.session_timer);
         let (mut builder, _) =

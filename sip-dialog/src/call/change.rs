@@ -205,6 +205,7 @@ impl UserAgentCore {
         change: Change,
     ) -> Result<(), CommandError> {
         let found = self.command_call(call)?;
+        change.headers.without_contact()?;
         let dialog = match dialog {
             Some(dialog) => found.dialog_of(dialog),
             None => Self::change_dialog(found),
