@@ -523,6 +523,9 @@ impl UserAgentCore {
                 //# parameters used in other registrations that use the same "+sip.instance"
                 //# Contact header field parameter and AOR.
                 let mut contact = String::from(&*found.contact);
+                // Where the URI ends, or the last parameter put into it: there may be a `>` in the display name, too.
+                let begin = address(&contact)?.display_bytes().len();
+                let mut end = contact.get(begin..).and_then(|uri| uri.find('>')).map(|len| begin + len);
                 for param in &wanted.contact_params {
                     let named = |name: &str| param.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name));
                     //= https://www.rfc-editor.org/rfc/rfc8599#section-4.1.2
@@ -532,8 +535,11 @@ impl UserAgentCore {
                     if expires == 0 && named("pn-prid") {
                         continue;
                     }
-                    match contact.find('>').filter(|_| named("pn-")) {
-                        Some(end) => contact.insert_str(end, &format!(";{param}")),
+                    match end.as_mut().filter(|_| named("pn-")) {
+                        Some(end) => {
+                            contact.insert_str(*end, &format!(";{param}"));
+                            *end += 1 + param.len();
+                        }
                         None => contact.push_str(&format!(";{param}")),
                     }
                 }

@@ -540,3 +540,15 @@ fn parameters_of_push_stand_in_the_uri_of_a_register_alone() {
     ok(&mut world, raw, tx, &last, &[]);
     world.finish();
 }
+
+#[test]
+fn parameters_of_push_stay_out_of_a_display_name() {
+    let mut world = World::new(53);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let origin = sip_dialog::Origin::new("<sip:1@192.0.2.2>").contact("\"1 > 2\" <sip:1@192.0.2.1>");
+    let register = Register::new(origin, "sip:192.0.2.2").contact_param("pn-provider=acme");
+    world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    let (_, request) = world.request_at(raw);
+    let contact = core::str::from_utf8(request.field(Header::Contact).unwrap()).unwrap();
+    assert!(contact.starts_with("\"1 > 2\" <sip:1@192.0.2.1;pn-provider=acme>"), "{contact}");
+}
