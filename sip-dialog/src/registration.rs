@@ -314,6 +314,14 @@ impl UserAgentCore {
         if register.reg_id.is_some_and(|id| !(1..1 << 31).contains(&id)) {
             return Err(malformed());
         }
+        // It stands in a quoted string, and within angle brackets there.
+        let is_urn = |urn: &str| {
+            urn.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"))
+                && urn.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\'))
+        };
+        if register.instance.as_deref().is_some_and(|urn| !is_urn(urn)) {
+            return Err(malformed());
+        }
         let contact: Arc<str> = match &register.origin.contact {
             Some(contact) => contact.as_str().into(),
             None => self.contact.clone(),

@@ -228,3 +228,14 @@ fn an_acceptance_that_waits_is_checked_at_once() {
     world.end_of(bob, theirs);
     world.finish();
 }
+
+#[test]
+fn an_instance_id_is_a_urn() {
+    let mut world = World::new(7);
+    let alice = world.phone(1);
+    for instance in ["", "urn", "sip:1@192.0.2.1", "urn:a\";q=\"1", "urn:a>", "urn:a\\", "urn:a b"] {
+        let register = Register::new(origin(1), "sip:192.0.2.2").instance(instance, None);
+        world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap_err();
+    }
+    world.finish();
+}
