@@ -530,6 +530,5 @@ mod size {
         // What one costs beyond the bytes of its messages: the record, its timers, its place in the table.
         let slab = size_of::<crate::tx::Tx>() + 16;
         assert!(slab <= 256, "{slab}");
-        std::println!("tx {} event {} message {}", slab, size_of::<crate::Event>(), size_of::<sip_message::Message>());
     }
 }

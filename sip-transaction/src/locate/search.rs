@@ -183,7 +183,8 @@ impl Search {
             let RecordData::Naptr { order, preference, flags, service, replacement, .. } = &record.data else {
                 continue;
             };
-            if !flags.eq_ignore_ascii_case("s") {
+            // "." is no replacement (RFC 3403 section 4.1), and there is nothing to ask for.
+            if !flags.eq_ignore_ascii_case("s") || replacement.trim_end_matches('.').is_empty() {
                 continue;
             }
             if let Some(transport) = self.service(config, service) {

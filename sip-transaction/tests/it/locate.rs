@@ -528,6 +528,21 @@ fn an_ack_to_a_name_waits_for_dns_too() {
     pair.assert_empty();
 }
 
+#[test]
+fn a_naptr_record_without_a_replacement_is_passed_over() {
+    for replacement in [".", ""] {
+        let mut pair = Pair::new();
+        pair.net.dns.naptr("example.com", 1, 1, "SIP+D2U", replacement);
+        pair.net.dns.naptr("example.com", 2, 1, "SIP+D2U", "_sip._udp.example.com");
+        pair.net.dns.srv("_sip._udp.example.com", 0, 0, 5060, "server.example.com").address("server.example.com", BOB);
+        pair.request(options("sip:example.com"));
+        pair.finish();
+        assert!(pair.net.trace().iter().any(|sent| sent.what() == "OPTIONS"), "{replacement:?}");
+        assert_eq!(pair.net.dns.times_asked(replacement, RecordKind::Srv), 0, "{replacement:?}");
+        pair.assert_empty();
+    }
+}
+
 // RFC 2782: "." as the target "means that the service is decidedly not available at this domain". Only "if no SRV records were found" is the
 // domain's own address asked for: neither then nor when the hosts they name have none.
 #[test]
