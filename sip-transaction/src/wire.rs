@@ -2,6 +2,7 @@
 //!
 //! Each is written in one pass into one allocation. Lines of parsed messages are copied as they are.
 
+use crate::cores;
 use crate::transport::Transport;
 use bytes::{Bytes, BytesMut};
 use core::fmt::{self, Write as _};
@@ -180,31 +181,11 @@ fn print(out: &mut BytesMut, text: fmt::Arguments<'_>) {
 }
 
 /// Appends a number.
-fn decimal(out: &mut BytesMut, mut number: u64) {
-    // From the last digit to the first.
-    let mut digits = [0; 20];
-    let mut from = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        from -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+fn decimal(out: &mut BytesMut, number: u64) {
+    out.extend_from_slice(cores::decimal(number, &mut [0; 20]));
 }
 
-/// How many bytes a Content-Length field has at most, of messages that fit into a datagram.
-const CONTENT_LENGTH: usize = "Content-Length: 65535\r\n".len();
-
-fn write_content_length(out: &mut BytesMut, len: usize) {
-    out.extend_from_slice(b"Content-Length: ");
-    decimal(out, len as u64);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// How many bytes [`request`] adds beside the Via: a Content-Length that is not there.
+/// How many bytes [`copy_with`] adds by itself: a Content-Length that is not there.
 pub(crate) fn added_len(message: &Message) -> usize {
     if message.has(Header::ContentLength) {
         return 0;
@@ -215,19 +196,26 @@ pub(crate) fn added_len(message: &Message) -> usize {
 
 /// The request with `via` on top.
 pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
+    copy_with(message, via.len(), |out| via.write(out))
+}
+
+/// The message with some `more` bytes behind its start line, those that `write` writes, and with Content-Length.
+#[inline(always)]
+fn copy_with(message: &Message, more: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut slices = message.slices();
-    let content_length = if message.has(Header::ContentLength) { 0 } else { CONTENT_LENGTH };
-    let mut out = BytesMut::with_capacity(message.encoded_len() + via.len() + content_length);
+    let mut out = BytesMut::with_capacity(message.encoded_len() + more + added_len(message));
     let first = slices.next().unwrap_or_default();
     // The first slice begins with the start line.
     let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
     let (start, rest) = first.split_at(line_end);
     out.extend_from_slice(start);
-    via.write(&mut out);
+    write(&mut out);
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
     //# The Content-Length header field MUST be used with stream oriented transports.
-    if content_length > 0 {
-        write_content_length(&mut out, message.body().len());
+    if !message.has(Header::ContentLength) {
+        out.extend_from_slice(b"Content-Length: ");
+        decimal(&mut out, message.body().len() as u64);
+        out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(rest);
     for slice in slices {
@@ -597,21 +585,7 @@ pub(crate) fn into_response(message: Message) -> Bytes {
 
 /// The same of one that its user keeps.
 pub(crate) fn response(message: &Message) -> Bytes {
-    if message.has(Header::ContentLength) {
-        return message.to_bytes();
-    }
-    let mut out = BytesMut::with_capacity(message.encoded_len() + CONTENT_LENGTH);
-    let mut slices = message.slices();
-    let first = slices.next().unwrap_or_default();
-    let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
-    let (start, rest) = first.split_at(line_end);
-    out.extend_from_slice(start);
-    write_content_length(&mut out, message.body().len());
-    out.extend_from_slice(rest);
-    for slice in slices {
-        out.extend_from_slice(slice);
-    }
-    out.freeze()
+    if message.has(Header::ContentLength) { message.to_bytes() } else { copy_with(message, 0, |_| {}) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use alloc::string::String;
 use core::fmt::Write;
 use sip_message::headers::Date;
 use sip_message::{Header, StatusCode};
+use sip_transaction::cores::decimal;
 use sip_transaction::{Endpoint, Instant};
 use smallvec::SmallVec;
 
@@ -118,22 +119,7 @@ fn write_contact(line: &mut String, binding: &Binding, now: Instant) {
         let _ = write!(line, ";q=0.{:03}", binding.q());
     }
     line.push_str(";expires=");
-    push_number(line, seconds);
-}
-
-/// Appends a number in decimal.
-fn push_number(out: &mut String, mut number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut from = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        from -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    out.push_str(digits.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("0"));
+    line.push_str(core::str::from_utf8(decimal(seconds, &mut [0; 20])).unwrap_or("0"));
 }
 
 //= https://www.rfc-editor.org/rfc/rfc5627#section-5.2

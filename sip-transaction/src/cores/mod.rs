@@ -2,7 +2,8 @@
 //!
 //! A core keeps things of its own beside the endpoint's transactions (dialogs, response contexts, bindings) and gives its user ids for
 //! them. [`declare_ids`] makes the types of such ids, [`Slab`] holds what they name, [`HashKey`] hashes what peers choose and
-//! [`IdHash`] what the core has chosen itself. [`Writer`] and [`Reader`] are how its state leaves and comes back. [`escape_xml`] is for those that write documents.
+//! [`IdHash`] what the core has chosen itself. [`Writer`] and [`Reader`] are how its state leaves and comes back. [`escape_xml`] is for those that write documents,
+//! [`decimal`] for numbers in header fields.
 //!
 //! ```
 //! use sip_transaction::cores::{HashKey, Id, Slab};
@@ -25,6 +26,7 @@
 //! What is here owns no protocol and knows no message.
 
 mod codec;
+mod decimal;
 mod hash;
 mod id;
 mod slab;
@@ -32,6 +34,7 @@ mod xml;
 
 pub use crate::declare_ids;
 pub use codec::{Reader, Writer};
+pub use decimal::decimal;
 pub use hash::{HashKey, IdHash, IdHasher, SipHasher};
 pub use id::{Id, Key};
 pub use slab::Slab;
