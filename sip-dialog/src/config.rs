@@ -183,7 +183,8 @@ impl Default for RegistrationConfig {
 pub struct Limits {
     /// Calls. At the limit, invitations are answered 486 and commands refused.
     pub calls: Option<usize>,
-    /// Subscriptions, as subscriber and notifier together. At the limit, requests are answered 503.
+    /// Subscriptions, as subscriber and notifier together. At the limit, requests are answered 503, with a Retry-After
+    /// ([`sip_transaction::Limits::retry_after`]) as below.
     pub subscriptions: Option<usize>,
     /// Requests of their own, in and out. At the limit, requests are answered 503.
     pub requests: Option<usize>,
@@ -201,8 +202,8 @@ pub struct Limits {
     /// How often a re-INVITE or UPDATE that met another is tried again, and how often an INVITE, re-INVITE or UPDATE whose session interval
     /// was too small (422).
     pub glare_rounds: u8,
-    /// Events waiting for [`poll_event`](crate::UserAgentCore::poll_event). At the limit new invitations and requests are
-    /// refused.
+    /// Events waiting for [`poll_event`](crate::UserAgentCore::poll_event). At the limit new invitations and requests are answered
+    /// 503.
     pub queued_events: Option<usize>,
 }
 

@@ -351,14 +351,14 @@ pub enum SubscriptionEvent {
     Incoming {
         /// The SUBSCRIBE.
         message: Box<Message>,
-        /// How long it is for.
+        /// How long it is to be for.
         expires: Duration,
     },
     /// The subscriber refreshed it, and it has been answered 200: send the state with `notify`.
     Refreshed {
         /// The SUBSCRIBE.
         message: Box<Message>,
-        /// How long it is for.
+        /// How long it is for from now on: what the SUBSCRIBE asks for, or less if `accept_subscription` has granted less.
         expires: Duration,
     },
     /// Our SUBSCRIBE or REFER was accepted. A REFER whose 2xx says that there will be no reports ends as
@@ -366,6 +366,9 @@ pub enum SubscriptionEvent {
     Accepted {
         /// The 2xx.
         message: Box<Message>,
+        /// How long the notifier has granted it, which may be less than what was asked for; a NOTIFY may say less again. `None` after a
+        /// REFER: the first NOTIFY says it.
+        expires: Option<Duration>,
     },
     /// The notifier told the state; it has been answered 200.
     Notify {

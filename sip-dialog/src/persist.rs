@@ -10,7 +10,7 @@ use crate::agent::{Bound, UserAgentCore};
 use crate::codec::{Reader, Wire, Writer};
 
 const MAGIC: &[u8] = b"sip-dialog";
-const VERSION: u8 = 12;
+const VERSION: u8 = 13;
 /// Places each table may have in an import, whatever the limits: bytes made up cost no more memory than that.
 const PLACES: usize = 1 << 20;
 

@@ -381,7 +381,7 @@ impl UserAgentCore {
         if value.is_some_and(|value| !value.wanted()) {
             return self.end_sub(id, SubscriptionEnd::Suppressed, Some(response));
         }
-        self.sub_event(id, SubscriptionEvent::Accepted { message: response });
+        self.sub_event(id, SubscriptionEvent::Accepted { message: response, expires: None });
     }
 
     /// REFER came.

@@ -59,6 +59,8 @@ pub(crate) struct Subscription {
     pub(crate) event: Box<str>,
     /// Seconds asked for, or granted.
     pub(crate) expires: u32,
+    /// A notifier's: the most seconds that its host grants, if it has said so.
+    pub(crate) most: Option<u32>,
     /// A subscriber's: when it ends, if it is not refreshed.
     pub(crate) until: Option<Instant>,
     /// What the request that began it has learned to show, until there is a dialog.
@@ -171,6 +173,7 @@ impl Subscription {
             dialog: None,
             event: event.into(),
             expires,
+            most: None,
             until: None,
             auth: None,
             tag: None,
@@ -441,6 +444,7 @@ impl UserAgentCore {
                 return self.end_sub(id, SubscriptionEnd::Suppressed, Some(response));
             }
             let (leaving, dialog) = (sub.state == State::Leaving, sub.dialog);
+            let expires = if leaving { Duration::ZERO } else { Duration::from_secs(u64::from(granted)) };
             if !leaving {
                 sub.expires = granted.max(1);
                 if granted > 0 {
@@ -450,7 +454,7 @@ impl UserAgentCore {
             if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
                 let _ = entry.dialog.refresh_target(&response);
             }
-            return self.sub_event(id, SubscriptionEvent::Accepted { message: response });
+            return self.sub_event(id, SubscriptionEvent::Accepted { message: response, expires: Some(expires) });
         }
         let state = sub.state;
         // 423: longer, then.
@@ -742,5 +746,5 @@ wire!(
     }
 );
 wire!(struct Subscription {
-    side, state, dialog, event, expires, tag, request, contact, accept, asked, pending, last, refer, silent,
+    side, state, dialog, event, expires, most, tag, request, contact, accept, asked, pending, last, refer, silent,
 } skip { auth, until } pin { pin });

@@ -123,7 +123,7 @@ impl UserAgentCore {
         Ok(())
     }
 
-    /// Answers with a status and nothing more.
+    /// Answers with a status and nothing more, but for the Retry-After of a 503.
     pub(crate) fn reply(&mut self, ep: &mut Endpoint, tx: ServerTxId, request: &Message, status: StatusCode) {
         let product = self.config.product.as_str();
         let theirs = ep.config().product.as_str();
@@ -132,7 +132,12 @@ impl UserAgentCore {
         } else if theirs.is_empty() {
             let _ = ep.reply_with(self.now, tx, request, status, &[(Header::Server, product)]);
         } else {
-            let builder = self.response(ep, tx, request, status);
+            let mut builder = self.response(ep, tx, request, status);
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                let (least, most) = ep.config().limits.retry_after;
+                let range = most.saturating_sub(least).saturating_add(1).max(1);
+                builder = builder.header(Header::RetryAfter, least.saturating_add(self.random() % range));
+            }
             if !self.finish(ep, tx, builder) {
                 // A field that is wrong is wrong in the response, too: a builder takes none, as it came it is what the peer can match.
                 let _ = ep.reply(self.now, tx, request, status);

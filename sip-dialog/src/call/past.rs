@@ -79,6 +79,17 @@ impl PastDialogs {
         self.unpracked.insert(ids, (until, unpracked));
     }
 
+    /// The PRACK has come: nothing more does.
+    fn take(&mut self, ids: u64) -> Option<OfferAnswer> {
+        let (until, Unpracked { oa, .. }) = self.unpracked.remove(&ids)?;
+        let first = self.order.partition_point(|(at, _)| *at < until);
+        let place = self.order.iter().skip(first).position(|entry| *entry == (until, ids));
+        if let Some(place) = place {
+            self.order.remove(first + place);
+        }
+        Some(oa)
+    }
+
     fn forget_first(&mut self) {
         let Some((until, ids)) = self.order.pop_front() else { return };
         // One that was put in again stays until its second time.
@@ -114,7 +125,7 @@ impl UserAgentCore {
         self.past.is_over(self.hash(&ids), self.now)
     }
 
-    fn unpracked_by(&self, prack: &Message) -> Option<(u64, OfferAnswer)> {
+    fn unpracked_by(&self, prack: &Message) -> Option<u64> {
         if self.past.len() == 0 {
             return None;
         }
@@ -123,7 +134,7 @@ impl UserAgentCore {
         let (_, waits) = self.past.unpracked.get(&key).filter(|(until, _)| *until > self.now)?;
         let rack = prack.value::<RAck<'_>>(Header::RAck).ok().flatten()?;
         let same = rack.rseq == waits.rseq && rack.cseq.number == waits.cseq && rack.cseq.method == Method::Invite;
-        same.then_some((key, waits.oa))
+        same.then_some(key)
     }
 
     /// Whether a request is a PRACK that is still owed its 2xx.
@@ -133,9 +144,8 @@ impl UserAgentCore {
 
     /// The offer and answer of an INVITE that is answered for good, if this is the PRACK for what was sent before; once.
     pub(crate) fn take_late(&mut self, prack: &Message) -> Option<OfferAnswer> {
-        let (key, oa) = self.unpracked_by(prack)?;
-        self.past.unpracked.remove(&key);
-        Some(oa)
+        let key = self.unpracked_by(prack)?;
+        self.past.take(key)
     }
 
     /// A PRACK came for a call that is over.

@@ -162,6 +162,10 @@ impl UserAgentCore {
         if sub.state != State::Live {
             return self.reply_later(ep, tx, &message);
         }
+        //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.1.4
+        //# As with the initial subscription, the server MAY shorten the amount of
+        //# time until expiration but MUST NOT increase it.
+        let expires = sub.most.map_or(expires, |most| expires.min(most));
         sub.expires = expires;
         let (contact, dialog) = (sub.contact.clone(), sub.dialog);
         if let Some(entry) = dialog.and_then(|dialog| self.dialogs.get_mut(dialog)) {
@@ -184,7 +188,7 @@ impl UserAgentCore {
     /// Accepts a subscription: 200, and the state at once in a NOTIFY.
     ///
     /// `pending` says that somebody must still approve of it; [`notify`](UserAgentCore::notify) makes it active. `expires` shortens
-    /// what was asked for.
+    /// what was asked for, in seconds; so it does for each refresh ([`SubscriptionEvent::Refreshed`]).
     ///
     /// # Errors
     ///
@@ -203,9 +207,6 @@ impl UserAgentCore {
     //# Upon successfully accepting or refreshing a subscription, notifiers MUST
     //# send a NOTIFY request immediately to communicate the current resource
     //# state to the subscriber.
-    //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.1.4
-    //# As with the initial subscription, the server MAY shorten the amount of
-    //# time until expiration but MUST NOT increase it.
     //= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.2
     //# When a SUBSCRIBE request is answered with a 200-class response, the
     //# notifier MUST immediately construct and send a NOTIFY request to the
@@ -237,6 +238,7 @@ impl UserAgentCore {
         self.accept_asked(ep, id, false, StatusCode::OK, |builder| builder.header(Header::Expires, granted))?;
         if let Some(sub) = self.subscriptions.get_mut(id) {
             sub.expires = granted;
+            sub.most = expires;
             sub.pending = pending;
         }
         if granted == 0 {

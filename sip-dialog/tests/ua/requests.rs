@@ -4,7 +4,9 @@ use crate::common::*;
 use sip_dialog::{
     Body, CallEvent, CommandError, Event, ExtraHeaders, OutgoingRequest, Reply, RequestEvent, RequestId, Tone,
 };
+use sip_message::headers::RetryAfter;
 use sip_message::{Header, Message, Method};
+use sip_transaction::EndpointConfig;
 use std::time::Duration;
 
 fn ended(world: &mut World, node: sim::NodeId, id: RequestId) -> (u16, Option<Box<Message>>) {
@@ -112,6 +114,35 @@ fn options_tells_what_a_call_would_meet() {
     world.hang_up(alice, ours);
     world.end_of(bob, theirs);
     world.finish();
+}
+
+/// Without it, a 503 is a 500 to whoever gets it (RFC 3261 section 21.5.4).
+#[test]
+fn a_503_for_a_limit_says_when_to_come_again() {
+    for (seed, products) in [(21, ["", ""]), (22, ["phone/1", ""]), (23, ["phone/1", "stack/1"])] {
+        let mut world = World::new(seed);
+        let raw = world.raw(1);
+        let mut below = EndpointConfig::default();
+        below.product = products[1].into();
+        let _bob = world.phone_on(2, below, |config| {
+            config.product = products[0].into();
+            config.limits.requests = Some(0);
+            config.limits.subscriptions = Some(0);
+            config.packages = vec!["presence".into()];
+        });
+        for method in [Method::Message, Method::Subscribe] {
+            let request = Message::request(method, "sip:2@192.0.2.2").header(Header::From, "<sip:1@192.0.2.1>;tag=a");
+            let request =
+                request.header(Header::To, "<sip:2@192.0.2.2>").header(Header::CallId, method.as_str()).cseq(1);
+            let request = request.header(Header::Contact, "<sip:1@192.0.2.1>").header(Header::Event, "presence");
+            let tx = world.send(raw, request.build().unwrap());
+            let refused = world.final_of(raw, tx);
+            assert_eq!(refused.status(), Some(status(503)), "{method}");
+            let after = refused.value::<RetryAfter<'_>>(Header::RetryAfter).unwrap().unwrap();
+            assert!((5..=15).contains(&after.seconds()), "{method}");
+        }
+        world.finish();
+    }
 }
 
 //= https://www.rfc-editor.org/rfc/rfc6086#section-4.2.2

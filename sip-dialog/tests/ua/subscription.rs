@@ -61,6 +61,63 @@ fn state(text: &'static str) -> Option<Body> {
 //= type=test
 //# If the "Subscription-State" value is "terminated", the subscriber MUST
 //# consider the subscription terminated.
+//= https://www.rfc-editor.org/rfc/rfc6665#section-4.2.1.4
+//= type=test
+//# As with the initial subscription, the server MAY shorten the amount of
+//# time until expiration but MUST NOT increase it.
+#[test]
+fn both_ends_know_what_was_granted_and_a_refresh_gets_no_more() {
+    let mut world = World::new(30);
+    let (raw, bob) = (world.raw(1), world.phone_with(2, presence));
+    let asking = |to: &str, cseq: u32, expires: u32| {
+        let request = Message::request(Method::Subscribe, "sip:2@192.0.2.2").header(Header::To, to).cseq(cseq);
+        let request = request.header(Header::From, "<sip:1@192.0.2.1>;tag=a").header(Header::CallId, "granted");
+        let request = request.header(Header::Contact, "<sip:1@192.0.2.1>").header(Header::Event, "presence");
+        request.header(Header::Expires, expires).build().unwrap()
+    };
+    let tx = world.send(raw, asking("<sip:2@192.0.2.2>", 1, 600));
+    let theirs = incoming(&mut world, bob);
+    world.tell(bob, |core, ep, now| core.accept_subscription(ep, now, theirs, false, Some(60), state("one"))).unwrap();
+    let to = String::from_utf8(world.final_of(raw, tx).field(Header::To).unwrap().to_vec()).unwrap();
+    let state = |world: &mut World| {
+        let (tx, notify) = world.request_at(raw);
+        world.respond(raw, tx, &notify, 200, |builder| builder);
+        String::from_utf8(notify.field(Header::SubscriptionState).unwrap().to_vec()).unwrap()
+    };
+    assert_eq!(state(&mut world), "active;expires=60");
+    for (cseq, asked, granted) in [(2, 7200, 60), (3, 20, 20), (4, 60, 60)] {
+        let tx = world.send(raw, asking(&to, cseq, asked));
+        let expires = until(&mut world, bob, |_, event| match event {
+            SubscriptionEvent::Refreshed { expires, .. } => Some(expires.as_secs()),
+            _ => None,
+        });
+        assert_eq!(expires, granted);
+        let shown = world.final_of(raw, tx).field(Header::Expires).map(<[u8]>::to_vec);
+        assert_eq!(shown, Some(granted.to_string().into_bytes()));
+        assert_eq!(state(&mut world), format!("active;expires={granted}"));
+    }
+    world.run_for(Duration::from_secs(61));
+    assert!(state(&mut world).starts_with("terminated"));
+    world.finish();
+
+    // And as the subscriber hears it.
+    let mut world = World::new(31);
+    let (alice, bob) = (world.phone(1), world.phone_with(2, presence));
+    let ours = subscribe(&mut world, alice, 600);
+    let theirs = incoming(&mut world, bob);
+    world.tell(bob, |core, ep, now| core.accept_subscription(ep, now, theirs, false, Some(60), None)).unwrap();
+    let granted = |world: &mut World| {
+        until(world, alice, |_, event| match event {
+            SubscriptionEvent::Accepted { expires, .. } => Some(expires.map(|time| time.as_secs())),
+            _ => None,
+        })
+    };
+    assert_eq!([granted(&mut world), granted(&mut world)], [Some(60); 2]);
+    world.tell(alice, |core, ep, now| core.unsubscribe(ep, now, ours)).unwrap();
+    assert_eq!(granted(&mut world), Some(0));
+    world.finish();
+}
+
 #[test]
 fn subscribed_notified_refreshed_ended() {
     let mut world = World::new(1);

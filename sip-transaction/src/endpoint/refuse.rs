@@ -13,7 +13,7 @@ use alloc::boxed::Box;
 use bytes::{Bytes, BytesMut};
 use core::net::IpAddr;
 use rand_chacha::rand_core::RngCore;
-use sip_message::{Message, Method, StatusCode};
+use sip_message::{Header, Message, Method, StatusCode};
 
 /// Memory for answers, used again when the host has let go of all that lie in it. An answer that does not fit has memory
 /// of its own.
@@ -200,10 +200,18 @@ impl Endpoint {
     }
 
     /// The seconds in the Retry-After of a 503.
-    fn retry_after(&mut self) -> u32 {
+    fn retry_after(&self, random: u32) -> u32 {
         let (least, most) = self.config.limits.retry_after;
         let range = most.saturating_sub(least).saturating_add(1);
-        least.saturating_add(self.rng.next_u32() % range.max(1))
+        least.saturating_add(random % range.max(1))
+    }
+
+    /// The seconds in the Retry-After of a 503 that a layer above answers with, if its fields have none. They come from the tag: a replay,
+    /// which is told the whole response, draws no number for it. Without one, a 503 is a 500 to its client (RFC 3261 section 21.5.4).
+    pub(super) fn retry_of(&self, status: StatusCode, tag: u128, fields: &[(Header, &str)]) -> Option<u32> {
+        let owed = status == StatusCode::SERVICE_UNAVAILABLE
+            && !fields.iter().any(|(header, _)| *header == Header::RetryAfter);
+        owed.then(|| self.retry_after(tag as u32))
     }
 
     /// Whether one more answer may be queued of which nothing is kept: these may wait to be polled beyond the limit of queued bytes, which
@@ -237,7 +245,9 @@ impl Endpoint {
         let (remote, ttl) = read.response_address(path);
         let method = request.method().unwrap_or(Method::Options);
         let tag = tag_of(self.hash.server_tag(request, &via, read.branch, method));
-        let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then(|| self.retry_after());
+        let retry = (status == StatusCode::SERVICE_UNAVAILABLE)
+            .then(|| self.rng.next_u32())
+            .map(|random| self.retry_after(random));
         // The copy of the request that is at hand has not been told where it came from.
         let source = self.source_for_via(
             path,

@@ -146,7 +146,8 @@ impl Endpoint {
     }
 
     /// Answers a request with a response that has no more to say than its status: no Contact, no body, and the tag of
-    /// [`local_tag`](Endpoint::local_tag). `request` is the one the transaction began with.
+    /// [`local_tag`](Endpoint::local_tag). `request` is the one the transaction began with. A 503 has a Retry-After, as those that the
+    /// endpoint sends for itself ([`Limits::retry_after`](crate::Limits::retry_after)).
     ///
     /// # Errors
     ///
@@ -161,8 +162,9 @@ impl Endpoint {
         self.reply_with(now, tx, request, status, &[])
     }
 
-    /// As [`reply`](Endpoint::reply), with further header fields: each a header and its value. For a server that answers much, this costs
-    /// a fraction of what a [`Message`] costs that is built, read and taken apart again.
+    /// As [`reply`](Endpoint::reply), with further header fields: each a header and its value; a Retry-After among them takes the place of
+    /// that of a 503. For a server that answers much, this costs a fraction of what a [`Message`] costs that is built, read and taken apart
+    /// again.
     ///
     /// # Errors
     ///
@@ -186,9 +188,10 @@ impl Endpoint {
         self.advance(now);
         let found = self.check_response(tx, status)?;
         let (stays, tag) = (stays(found, status), (status != StatusCode::TRYING).then(|| tag_of(found.tag)));
+        let retry = self.retry_of(status, found.tag, fields);
         let (live, product) = (self.txs.len(), &*self.config.product);
         let source = wire::Source::default();
-        let response = wire::Response { request, status, tag, product, retry: None, source, fields };
+        let response = wire::Response { request, status, tag, product, retry, source, fields };
         let bytes = if stays { self.kept.write(&response, live) } else { self.kept.write_apart(&response, live) };
         if let Some(found) = self.txs.get_mut(tx.key()) {
             found.last = bytes;
@@ -207,8 +210,10 @@ impl Endpoint {
         status: StatusCode,
         fields: &[(Header, &str)],
     ) {
-        let Some(tag) = self.local_tag(tx) else { return };
-        let bytes = self.own_response(request, status, (status != StatusCode::TRYING).then_some(tag), fields).bytes();
+        let Some(tag) = self.txs.get(tx.key()).map(|found| found.tag) else { return };
+        let retry = self.retry_of(status, tag, fields);
+        let tag = (status != StatusCode::TRYING).then(|| tag_of(tag));
+        let bytes = wire::Response { retry, ..self.own_response(request, status, tag, fields) }.bytes();
         if let Ok(response) = Message::parse_with(bytes, &self.config.parser) {
             let arguments = [("tx", Argument::Number(tx.to_bits())), ("message", Argument::Message(&response))];
             self.note(now, "respond", arguments);

@@ -174,12 +174,17 @@ impl World {
     }
 
     pub fn phone_with(&mut self, n: u8, change: impl FnOnce(&mut UserAgentConfig)) -> NodeId {
-        self.phone_as(n, change, Phone::Agent)
+        self.phone_on(n, EndpointConfig::default(), change)
+    }
+
+    /// A telephone on an endpoint with this configuration.
+    pub fn phone_on(&mut self, n: u8, below: EndpointConfig, change: impl FnOnce(&mut UserAgentConfig)) -> NodeId {
+        self.phone_as(n, below, change, Phone::Agent)
     }
 
     /// A telephone of which all that it says and hears is kept.
     pub fn taped(&mut self, n: u8, change: impl FnOnce(&mut UserAgentConfig)) -> NodeId {
-        self.phone_as(n, change, |agent| Phone::Taped(agent, Vec::new()))
+        self.phone_as(n, EndpointConfig::default(), change, |agent| Phone::Taped(agent, Vec::new()))
     }
 
     /// What a taped telephone has said and heard.
@@ -193,6 +198,7 @@ impl World {
     fn phone_as(
         &mut self,
         n: u8,
+        below: EndpointConfig,
         change: impl FnOnce(&mut UserAgentConfig),
         phone: impl FnOnce(Box<UserAgent>) -> Phone,
     ) -> NodeId {
@@ -200,7 +206,7 @@ impl World {
         let mut config = UserAgentConfig::new(format!("<sip:{n}@{ip}>"));
         config.session_timer.interval = None;
         change(&mut config);
-        let ua = UserAgent::new(Arc::new(EndpointConfig::default()), Arc::new(config), [n; 32]);
+        let ua = UserAgent::new(Arc::new(below), Arc::new(config), [n; 32]);
         let node = self.net.add(&ip, phone(Box::new(ua)));
         let socket = self.net.bind(node, Transport::Udp, 5060);
         self.sockets.push((node, socket));
