@@ -611,6 +611,9 @@ impl UserAgentCore {
             self.keyring.insert(credentials);
         }
         if given && self.challenge_verdict(&mut client, &response) == Verdict::Retry {
+            if self.resume_change(client.purpose) {
+                return Ok(());
+            }
             match self.retry(ep, client) {
                 Ok(()) => return Ok(()),
                 Err(back) => client = back,

@@ -74,6 +74,7 @@ impl UserAgentCore {
         if let Some(unacked) = self.calls.get_mut(call).and_then(|found| found.unacked.as_mut()) {
             unacked.overtaken = true;
         }
+        self.yield_change(call);
         let Some(found) = self.calls.get(call) else { return };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-14.2
         //# A UAS that receives an INVITE on a dialog while an INVITE it had sent on
@@ -113,6 +114,7 @@ impl UserAgentCore {
         if asked {
             return self.reply_later(ep, tx, &message);
         }
+        self.yield_change(call);
         self.receive_change(ep, tx, dialog, call, Kind::Update, message);
     }
 

@@ -13,7 +13,7 @@ use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::{Damage, damage};
 use crate::error::CommandError;
-use crate::event::CallEvent;
+use crate::event::{CallEvent, Owner};
 use crate::glare;
 use crate::id::{CallHandle, DialogId};
 use crate::offer_answer::{Meaning, Place};
@@ -435,8 +435,8 @@ impl UserAgentCore {
     //# If a UA receives a non-2xx final response to a UPDATE, the session
     //# parameters MUST remain unchanged, as if no UPDATE had been issued.
     pub(crate) fn on_change_done(&mut self, ep: &mut Endpoint, call: CallHandle, dialog: DialogId, outcome: Final) {
-        let kind = match self.calls.get(call).and_then(|found| found.change.as_ref()) {
-            Some(change) => change.kind,
+        let (kind, under_way) = match self.calls.get(call).and_then(|found| found.change.as_ref()) {
+            Some(change) => (change.kind, change.tx.is_some()),
             None => return,
         };
         if kind == Kind::Invite {
@@ -457,11 +457,8 @@ impl UserAgentCore {
             self.tell_moved(call, moved);
             return self.tell_move(ep, call);
         }
-        entry.oa.failed(kind.place());
-        if kind == Kind::Invite {
-            // With it goes what was to be said to its provisional responses.
-            entry.unpracked = false;
-            self.roll_back(call);
+        if under_way {
+            self.undo_change(call, dialog, kind);
         }
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let again = match (code.code(), &outcome.response) {
@@ -505,6 +502,42 @@ impl UserAgentCore {
         }
         self.call_event(call, CallEvent::ChangeFailed { message: outcome.response, status: code });
         self.tell_move(ep, call);
+    }
+
+    /// A change of ours has failed: all is as if it had not been asked for.
+    fn undo_change(&mut self, call: CallHandle, dialog: DialogId, kind: Kind) {
+        let Some(entry) = self.dialogs.get_mut(dialog) else { return };
+        entry.oa.failed(kind.place());
+        if kind == Kind::Invite {
+            // With it goes what was to be said to its provisional responses.
+            entry.unpracked = false;
+            self.roll_back(call);
+        }
+    }
+
+    /// The peer asks for a change. One of ours that waits for credentials is not in progress: its transaction has ended with the challenge. It
+    /// stands back, and is asked for anew when there are credentials.
+    pub(super) fn yield_change(&mut self, call: CallHandle) {
+        let Some(Purpose::Change(_, dialog)) = self.parked_of(Owner::Call(call)) else { return };
+        let change = self.calls.get_mut(call).and_then(|found| found.change.as_mut());
+        let Some(change) = change.filter(|change| change.tx.is_some()) else { return };
+        change.tx = None;
+        let kind = change.kind;
+        self.deadlines.clear(Deadline::NoAnswer(call));
+        self.undo_change(call, dialog, kind);
+        self.settle_answer(call);
+    }
+
+    /// There are credentials for what waited for them. Whether it was a change that has stood back for one of the peer's: that goes out anew, when
+    /// theirs is through.
+    pub(crate) fn resume_change(&mut self, purpose: Purpose) -> bool {
+        let Purpose::Change(call, _) = purpose else { return false };
+        let change = self.calls.get(call).and_then(|found| found.change.as_ref());
+        let yielded = change.is_some_and(|change| change.tx.is_none());
+        if yielded {
+            self.deadlines.after(Deadline::Glare(call), self.now, core::time::Duration::ZERO);
+        }
+        yielded
     }
 
     /// A re-INVITE has failed: what its reliable responses, and other requests meanwhile, have changed is as it was before.

@@ -1,10 +1,11 @@
 //! Digest and bearer authentication of what we send (RFC 3261 section 22, RFC 7616, RFC 8760, RFC 8898).
 
 use crate::common::*;
-use sip_dialog::{Credentials, EndCause, Event, OutgoingRequest, Owner, RequestEvent, ServerProof};
+use sip_dialog::{Body, CallEvent, Credentials, EndCause, Event, OutgoingRequest, Owner, RequestEvent, ServerProof};
 use sip_message::digest::{DigestAlgorithm, DigestInput, DigestSecret, Qop};
 use sip_message::headers::Credentials as Shown;
-use sip_message::{Header, Message};
+use sip_message::{Header, Message, Method};
+use sip_transaction::Destination;
 
 fn challenge(algorithm: &str, nonce: &str, more: &str) -> String {
     format!("Digest realm=\"atlanta\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{more}")
@@ -36,7 +37,7 @@ fn right(request: &Message, header: Header, password: &str) -> bool {
 }
 
 fn message(world: &mut World, alice: sim::NodeId) -> sip_dialog::RequestId {
-    let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", sip_dialog::Body::new("text/plain", "hello"));
+    let hello = OutgoingRequest::message(origin(1), "sip:2@192.0.2.2", Body::new("text/plain", "hello"));
     world.tell(alice, |core, ep, now| core.request(ep, now, hello)).unwrap()
 }
 
@@ -154,7 +155,7 @@ fn a_person_may_be_asked_and_take_their_time() {
     world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, Some(password("atlanta")))).unwrap();
     let (tx, request) = loop {
         let (tx, request) = world.request_at(raw);
-        if request.method() == Some(sip_message::Method::Invite) {
+        if request.method() == Some(Method::Invite) {
             break (tx, request);
         }
     };
@@ -165,7 +166,7 @@ fn a_person_may_be_asked_and_take_their_time() {
     let ours = world.call(bob, 3, 2);
     let (tx, request) = loop {
         let (tx, request) = world.request_at(raw);
-        if request.method() == Some(sip_message::Method::Invite) {
+        if request.method() == Some(Method::Invite) {
             break (tx, request);
         }
     };
@@ -550,7 +551,7 @@ fn a_proof_that_cannot_be_compared_shows_nothing_and_the_next_nonce_is_taken() {
     world.hang_up(alice, call);
     let bye = loop {
         let (tx, request) = world.request_at(raw);
-        if request.method() == Some(sip_message::Method::Bye) {
+        if request.method() == Some(Method::Bye) {
             world.respond(raw, tx, &request, 200, |builder| builder);
             break request;
         }
@@ -590,6 +591,86 @@ fn standing(world: &mut World, alice: sim::NodeId, raw: sim::NodeId) -> (sip_dia
     (call, invite)
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-14.1
+//= type=test
+//# If a UA receives a non-2xx final response to a re-INVITE, the session
+//# parameters MUST remain unchanged, as if no re-INVITE had been issued.
+#[test]
+fn a_change_that_waits_for_credentials_lets_those_of_the_peer_pass() {
+    // The peer asks with a re-INVITE, with an UPDATE; the host has credentials, or none; its own answer is late, or not.
+    for (n, method) in [(0, Method::Invite), (1, Method::Update)] {
+        for (given, late) in [(true, false), (true, true), (false, true)] {
+            let mut world = World::new(40 + n);
+            let (alice, raw) = (world.phone(1), world.raw(2));
+            let (call, invite) = standing(&mut world, alice, raw);
+            let hold = sip_dialog::sdp::with_direction(OFFER, sip_dialog::sdp::Direction::SendOnly).unwrap();
+            world.tell(alice, |core, ep, now| core.hold(ep, now, call, Body::sdp(hold))).unwrap();
+            let (tx, ours) = world.request_at(raw);
+            world.respond(raw, tx, &ours, 401, |builder| {
+                builder.header(Header::WwwAuthenticate, challenge("MD5", "n", ""))
+            });
+            let owner = world.until(alice, |event| match event {
+                Event::Challenged { owner, .. } => Some(*owner),
+                _ => None,
+            });
+            let from = String::from_utf8(invite.field(Header::From).unwrap().to_vec()).unwrap();
+            let theirs = |method: Method<'_>, cseq: u32| {
+                Message::request(method, "sip:1@192.0.2.1")
+                    .header(Header::From, "<sip:2@192.0.2.2>;tag=raw")
+                    .header(Header::To, &from)
+                    .header(Header::CallId, invite.call_id().unwrap())
+                    .cseq(cseq)
+            };
+            let asking = theirs(method, 1).header(Header::Contact, "<sip:raw@192.0.2.2>");
+            let asking = world.send(raw, asking.body("application/sdp", OFFER).build().unwrap());
+            world.until_call(alice, call, |event| matches!(event, CallEvent::Offer { .. }).then_some(()));
+            let answer_it = |world: &mut World| {
+                world.tell(alice, |core, ep, now| core.answer(ep, now, call, answer())).unwrap();
+                assert_eq!(world.final_of(raw, asking).status(), Some(status(200)));
+                if method == Method::Invite {
+                    let now = world.now();
+                    let ack = theirs(Method::Ack, 1).build().unwrap();
+                    sim::Host::endpoint(world.net.host(raw)).send(now, ack, Destination::route()).unwrap();
+                    settle(world);
+                }
+            };
+            if !late {
+                answer_it(&mut world);
+            }
+            let credentials = given.then(|| password("atlanta"));
+            world.tell(alice, |core, ep, now| core.authenticate(ep, now, owner, credentials)).unwrap();
+            if late {
+                settle(&mut world);
+                assert_eq!(world.messages().iter().filter(|sent| sent.has(Header::Authorization)).count(), 0);
+                answer_it(&mut world);
+            }
+            if given {
+                let (tx, again) = world.request_at(raw);
+                assert_eq!((again.method(), again.body()), (Some(Method::Invite), ours.body()));
+                assert!(right(&again, Header::Authorization, "secret"));
+                world.respond(raw, tx, &again, 200, |builder| {
+                    builder.header(Header::Contact, "<sip:raw@192.0.2.2>").body("application/sdp", ANSWER)
+                });
+                world.until_call(alice, call, |event| matches!(event, CallEvent::Answered { .. }).then_some(()));
+            } else {
+                world.rewind();
+                let code = world.until_call(alice, call, |event| match event {
+                    CallEvent::ChangeFailed { status, .. } => Some(status.code()),
+                    _ => None,
+                });
+                assert_eq!(code, 401);
+            }
+            let held = world.tell(alice, |core, _, _| core.call(call).unwrap().on_hold);
+            assert_eq!(held, given);
+            world.hang_up(alice, call);
+            let (tx, bye) = world.request_at(raw);
+            assert_eq!(bye.method(), Some(Method::Bye));
+            world.respond(raw, tx, &bye, 200, |builder| builder);
+            world.finish();
+        }
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3515#section-2.4.6
 //= type=test
 //# Thus, for the second and subsequent REFER requests a UA receives in a
@@ -610,7 +691,7 @@ fn the_reports_on_a_refer_that_was_challenged_have_the_number_it_was_accepted_un
     let (tx, again) = world.request_at(raw);
     assert!(right(&again, Header::Authorization, "secret"));
     world.respond(raw, tx, &again, 202, |builder| builder.header(Header::Contact, "<sip:2@192.0.2.2>"));
-    let report = Message::request(sip_message::Method::Notify, "sip:1@192.0.2.1")
+    let report = Message::request(Method::Notify, "sip:1@192.0.2.1")
         .header(Header::From, format!("{};tag=raw", String::from_utf8_lossy(invite.field(Header::To).unwrap())))
         .header(Header::To, String::from_utf8_lossy(invite.field(Header::From).unwrap()))
         .header(Header::CallId, String::from_utf8_lossy(invite.field(Header::CallId).unwrap()))
@@ -634,7 +715,7 @@ fn the_last_notify_of_a_subscription_is_said_again_with_credentials() {
     let mut world = World::new(32);
     let (raw, bob) = (world.raw(1), world.phone_with(2, |config| config.packages.push("presence".into())));
     world.tell(bob, |core, _, _| core.add_credentials(password("atlanta")));
-    let subscribe = Message::request(sip_message::Method::Subscribe, "sip:2@192.0.2.2")
+    let subscribe = Message::request(Method::Subscribe, "sip:2@192.0.2.2")
         .header(Header::From, "<sip:1@192.0.2.1>;tag=a")
         .header(Header::To, "<sip:2@192.0.2.2>")
         .header(Header::CallId, "watch")
