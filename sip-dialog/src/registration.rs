@@ -530,9 +530,18 @@ impl UserAgentCore {
                 //# header field, a "reg-id" parameter that is distinct from other "reg-id"
                 //# parameters used in other registrations that use the same "+sip.instance"
                 //# Contact header field parameter and AOR.
-                let mut contact = String::from(&*found.contact);
+                let mut contact = String::from(found.contact.trim());
                 // Where the URI ends, or the last parameter put into it: there may be a `>` in the display name, too.
-                let begin = address(&contact)?.display_bytes().len();
+                let value = address(&contact)?;
+                let (begin, bare) =
+                    (value.display_bytes().len(), (!value.is_bracketed()).then(|| value.uri_bytes().len()));
+                //= https://www.rfc-editor.org/rfc/rfc3261#section-20
+                //# If the URI is not enclosed in angle brackets, any
+                //# semicolon-delimited parameters are header-parameters, not URI
+                //# parameters.
+                if let Some((uri, params)) = bare.and_then(|len| contact.split_at_checked(len)) {
+                    contact = format!("<{uri}>{params}");
+                }
                 let mut end = contact.get(begin..).and_then(|uri| uri.find('>')).map(|len| begin + len);
                 for param in &wanted.contact_params {
                     let named = |name: &str| param.get(..name.len()).is_some_and(|own| own.eq_ignore_ascii_case(name));

@@ -541,6 +541,23 @@ fn parameters_of_push_stand_in_the_uri_of_a_register_alone() {
     world.finish();
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3261#section-20
+//= type=test
+//# If the URI is not enclosed in angle brackets, any
+//# semicolon-delimited parameters are header-parameters, not URI
+//# parameters.
+#[test]
+fn parameters_of_push_stand_in_a_uri_that_had_no_brackets() {
+    let mut world = World::new(54);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let origin = sip_dialog::Origin::new("sip:1@192.0.2.2").contact("sip:1@192.0.2.1;+sip.audio");
+    let register = Register::new(origin, "sip:192.0.2.2").contact_param("q=0.5").contact_param("pn-provider=acme");
+    world.tell(alice, |core, ep, now| core.register(ep, now, register)).unwrap();
+    let (_, request) = world.request_at(raw);
+    let contact = core::str::from_utf8(request.field(Header::Contact).unwrap()).unwrap();
+    assert_eq!(contact, "<sip:1@192.0.2.1;pn-provider=acme>;+sip.audio;q=0.5;expires=3600");
+}
+
 #[test]
 fn parameters_of_push_stay_out_of_a_display_name() {
     let mut world = World::new(53);
