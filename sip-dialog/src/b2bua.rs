@@ -106,7 +106,8 @@ impl B2bua {
     }
 
     /// Answers a call that came in by placing another, with the same offer. `incoming` is the INVITE of the event, `invite` says whom to call as who;
-    /// its body is that of the INVITE.
+    /// its body is that of the INVITE. Without an offer in that, and if the caller takes no reliable provisional responses, the callee is not told
+    /// that we take them ([`Invite::without_reliable`]).
     ///
     /// # Errors
     ///
@@ -122,6 +123,11 @@ impl B2bua {
     ) -> Result<CallHandle, CommandError> {
         let invite = match session_of(incoming) {
             Some(offer) => invite.body(offer),
+            // An offer in a reliable response wants its answer in the PRACK; a caller who takes no such response has its first offer in the 2xx.
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+            //# The initial offer MUST be in either an INVITE or, if not there, in the
+            //# first reliable non-failure message from the UAS back to the UAC.
+            None if !core.takes_reliable(call) => invite.without_reliable(),
             None => invite,
         };
         let outgoing = core.invite(ep, now, invite)?;

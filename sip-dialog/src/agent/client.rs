@@ -9,7 +9,7 @@ use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path,
 
 use super::sips::is_sips_value;
 use super::way::is_sips;
-use super::{UserAgentCore, status};
+use super::{RELIABLE, UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
 use crate::call::CallState;
 use crate::codec::wire;
@@ -252,7 +252,17 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3262#section-4
     //# The UAC SHOULD include this in all INVITE requests.
     pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: &Arc<str>) -> RequestBuilder {
-        let builder = self.dress(builder);
+        self.dress_contact(self.dress(builder), contact)
+    }
+
+    /// As [`dress_session`](UserAgentCore::dress_session), with a Supported that has no 100rel.
+    pub(crate) fn dress_unreliable(&self, builder: RequestBuilder, contact: &Arc<str>) -> RequestBuilder {
+        let builder =
+            builder.lines(&self.agent_line).header(Header::Supported, self.supported.trim_start_matches(RELIABLE));
+        self.dress_contact(builder, contact)
+    }
+
+    fn dress_contact(&self, builder: RequestBuilder, contact: &Arc<str>) -> RequestBuilder {
         let builder = match self.own_contact(contact) {
             Some(line) => builder.lines(line),
             None => builder.header(Header::Contact, contact),

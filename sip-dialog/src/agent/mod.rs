@@ -110,8 +110,7 @@ impl UserAgentCore {
         let mut key = [0; 16];
         rng.fill_bytes(&mut key);
         let hash_key = HashKey::new(key);
-        let mut supported =
-            String::from(if config.reliable == crate::config::Reliable::Never { "" } else { "100rel, " });
+        let mut supported = String::from(if config.reliable == crate::config::Reliable::Never { "" } else { RELIABLE });
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
         //# The option tags listed MUST only refer to extensions defined in
         //# standards-track RFCs.
@@ -556,6 +555,9 @@ fn hash(key: HashKey, parts: &[&[u8]]) -> u64 {
     parts.iter().for_each(|part| hash.part(part));
     hash.finish()
 }
+
+/// What stands first in Supported, unless reliable provisional responses are not.
+pub(crate) const RELIABLE: &str = "100rel, ";
 
 /// The methods this crate answers, as Allow has them.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.1

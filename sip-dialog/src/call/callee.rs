@@ -290,6 +290,12 @@ impl UserAgentCore {
         self.call_event(id, CallEvent::Incoming { message, offer, replaces, joins });
     }
 
+    /// Whether the caller takes provisional responses that are sent reliably.
+    pub(crate) fn takes_reliable(&self, call: CallHandle) -> bool {
+        let ringing = self.calls.get(call).and_then(|found| found.ringing.as_ref());
+        ringing.is_some_and(|ringing| ringing.can_reliable)
+    }
+
     fn ringing_call(&mut self, call: CallHandle) -> Result<(ServerTxId, DialogId), CommandError> {
         let found = self.command_call(call)?;
         match (found.state, found.server, found.dialog) {

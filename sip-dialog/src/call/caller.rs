@@ -46,6 +46,7 @@ pub struct Invite {
     pub(crate) headers: ExtraHeaders,
     pub(crate) no_answer: Option<Duration>,
     pub(crate) require_reliable: bool,
+    pub(crate) without_reliable: bool,
     pub(crate) prack_by_host: bool,
     pub(crate) refer: Option<SubscriptionId>,
     pub(crate) reports_dialog: bool,
@@ -65,6 +66,7 @@ impl Invite {
             headers: ExtraHeaders::new(),
             no_answer: None,
             require_reliable: false,
+            without_reliable: false,
             prack_by_host: false,
             refer: None,
             reports_dialog: false,
@@ -102,6 +104,15 @@ impl Invite {
     /// Requires that provisional responses are sent reliably (RFC 3262).
     pub fn require_reliable(mut self) -> Self {
         self.require_reliable = true;
+        self.without_reliable = false;
+        self
+    }
+
+    /// Does not say that we take provisional responses that are sent reliably (RFC 3262): for who has nobody to answer an offer in one. The peer
+    /// makes its offer in the 2xx then.
+    pub fn without_reliable(mut self) -> Self {
+        self.without_reliable = true;
+        self.require_reliable = false;
         self
     }
 
@@ -271,7 +282,10 @@ impl UserAgentCore {
         //# INVITE) it MUST provide a SIP or SIPS URI with global scope (i.e., the
         //# same SIP URI can be used in messages outside this dialog) in the Contact
         //# header field of the request.
-        builder = self.dress_session(builder, &way.contact);
+        builder = match invite.without_reliable {
+            true => self.dress_unreliable(builder, &way.contact),
+            false => self.dress_session(builder, &way.contact),
+        };
         builder = fields.on_request(builder);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.9
         //# If the UAC wishes to insist that a UAS understand an extension that the

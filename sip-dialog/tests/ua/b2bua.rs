@@ -3,8 +3,8 @@
 use crate::common::*;
 use sim::Host as _;
 use sip_dialog::{
-    B2bua, Body, CallEvent, CallHandle, EndCause, Event, ExtraHeaders, Identity, Invite, Meaning, Progress, Refer,
-    Reply, SubscriptionEnd, SubscriptionEvent, sipfrag_status,
+    B2bua, Body, CallEvent, CallHandle, CommandError, EndCause, Event, ExtraHeaders, Identity, Invite, Meaning,
+    Progress, Refer, Reply, SubscriptionEnd, SubscriptionEvent, sipfrag_status,
 };
 use sip_message::{Header, Message, Method};
 
@@ -748,6 +748,57 @@ fn an_answer_that_came_reliably_is_in_the_200_to_a_caller_without_reliable_respo
     m.run();
     assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
     assert!(m.b2bua.is_empty());
+    m.world.finish();
+}
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+//= type=test
+//# The initial offer MUST be in either an INVITE or, if not there, in the
+//# first reliable non-failure message from the UAS back to the UAC.
+#[test]
+fn a_caller_without_reliable_responses_has_the_offer_in_the_200() {
+    let mut world = World::new(93);
+    let never = |config: &mut sip_dialog::UserAgentConfig| config.reliable = sip_dialog::Reliable::Never;
+    let (alice, node, carol) = (world.phone_with(1, never), world.phone(2), world.phone(3));
+    let mut m = Middle { world, node, b2bua: B2bua::new(), seen: 0, to: 3 };
+    let ours = m.world.invite(alice, invite(1, 2));
+    m.run();
+    let asked = m.world.last("INVITE sip:3@");
+    assert_eq!(asked.field(Header::Supported), Some(&b"timer, replaces, join, norefersub, tdialog, 199, gruu"[..]));
+    let theirs = m.world.incoming(carol);
+    // She would make her offer early.
+    let early = || Progress::new(status(183)).reliable().body(offer());
+    let refused = m.world.tell(carol, |core, ep, now| core.progress(ep, now, theirs, early()));
+    assert_eq!(refused, Err(CommandError::BodyNotAllowed));
+    m.world.tell(carol, |core, ep, now| core.progress(ep, now, theirs, Progress::ringing())).unwrap();
+    m.run();
+    m.world.tell(carol, |core, ep, now| core.accept(ep, now, theirs, Reply::new().body(offer()))).unwrap();
+    m.run();
+    let accepted = |event: &CallEvent| matches!(event, CallEvent::Accepted { session: Some(Meaning::Offer), .. });
+    m.world.until_call(alice, ours, |event| accepted(event).then_some(()));
+    m.world.tell(alice, |core, ep, now| core.answer(ep, now, ours, answer())).unwrap();
+    m.run();
+    let confirmed = m.world.until_call(carol, theirs, |event| match event {
+        CallEvent::Confirmed { message: Some(message), .. } => Some(message.body().to_vec()),
+        _ => None,
+    });
+    assert_eq!(confirmed, ANSWER);
+    m.world.hang_up(alice, ours);
+    m.run();
+    assert_eq!(m.world.end_of(carol, theirs), EndCause::PeerHungUp);
+    m.world.finish();
+
+    // One who takes them has it as early as the callee makes it.
+    let (mut m, alice, carol) = middle(94);
+    let ours = m.world.invite(alice, invite(1, 2));
+    m.run();
+    let theirs = m.world.incoming(carol);
+    m.world.tell(carol, |core, ep, now| core.progress(ep, now, theirs, early())).unwrap();
+    m.run();
+    let offered = |event: &CallEvent| matches!(event, CallEvent::Progress { session: Some(Meaning::Offer), .. });
+    m.world.until_call(alice, ours, |event| offered(event).then_some(()));
+    m.world.hang_up(alice, ours);
+    m.run();
     m.world.finish();
 }
 
