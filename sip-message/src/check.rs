@@ -450,9 +450,16 @@ impl Message {
     }
 
     fn check_vias(&self) -> Result<(), Fault> {
-        let mut vias = self.vias();
+        let (mut vias, mut top) = (self.vias(), true);
         while let Some((at, via)) = vias.next_at() {
             let via = via?;
+            // Below the topmost stand those of others, who may have come by another protocol (`sent-protocol` of the grammar).
+            //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.7
+            //# The protocol name and protocol version in the header field MUST be SIP
+            //# and 2.0, respectively.
+            if core::mem::replace(&mut top, false) && !via.is_sip() {
+                return Err(self.not_sip().into());
+            }
             let fault = |kind, offset| Fault {
                 offset: at + offset,
                 ..self.fault(kind, Some(Header::Via), StatusCode::BAD_REQUEST)

@@ -5,6 +5,7 @@
 use crate::cseq::CSeq;
 use crate::error::{HeaderError, ValueError, ValueFault};
 use crate::header::Header;
+use crate::index::Entry;
 use crate::message::Message;
 use crate::name_addr::{Contact, NameAddr};
 use crate::scan;
@@ -104,7 +105,7 @@ impl Message {
         self.request_uri_bytes().map(Uri::parse)
     }
 
-    /// All Via values, topmost first.
+    /// All Via values, topmost first. Those below it may be of other protocols than SIP ([`Via::is_sip`]).
     pub fn vias(&self) -> Values<'_, Via<'_>> {
         self.values(Header::Via)
     }
@@ -113,10 +114,18 @@ impl Message {
     ///
     /// # Errors
     ///
-    /// There is none, or it is malformed.
+    /// There is none, it is malformed, or it is of another protocol than SIP/2.0.
     #[inline]
     pub fn top_via(&self) -> Result<Via<'_>, HeaderError> {
-        self.first_value(Header::Via)
+        let via: Via<'_> = self.first_value(Header::Via)?;
+        if via.is_sip() { Ok(via) } else { Err(self.not_sip()) }
+    }
+
+    /// What is wrong with a topmost Via of another protocol.
+    #[cold]
+    pub(crate) fn not_sip(&self) -> HeaderError {
+        let offset = self.index.first_entry(Header::Via).map_or(0, Entry::fault_offset);
+        HeaderError { header: Header::Via, fault: Some(ValueFault::Protocol), offset }
     }
 
     /// From: who sent the request.

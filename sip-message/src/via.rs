@@ -72,6 +72,7 @@ impl fmt::Display for ViaTransport<'_> {
 /// One value of the Via header field (RFC 3261 section 20.42).
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
+    sip: bool,
     transport: ViaTransport<'a>,
     sent_by: &'a [u8],
     sent_by_offset: usize,
@@ -79,6 +80,12 @@ pub struct Via<'a> {
 }
 
 impl<'a> Via<'a> {
+    /// Whether it is of SIP/2.0. The topmost Via is, or it is not read ([`Message::top_via`](crate::Message::top_via)); one below it may be of
+    /// another protocol, behind a gateway.
+    pub fn is_sip(&self) -> bool {
+        self.sip
+    }
+
     /// The transport the message was sent over.
     pub fn transport(&self) -> ViaTransport<'a> {
         self.transport
@@ -197,7 +204,7 @@ impl<'a> Via<'a> {
 
     /// A Via of which nothing is known but its parameters.
     pub(crate) fn of_params(params: &'a [u8]) -> Self {
-        Via { transport: ViaTransport::Udp, sent_by: &[], sent_by_offset: 0, params: Params::new(params, 0) }
+        Via { sip: true, transport: ViaTransport::Udp, sent_by: &[], sent_by_offset: 0, params: Params::new(params, 0) }
     }
 
     /// Checks all of it.
@@ -223,8 +230,8 @@ impl<'a> Via<'a> {
 impl<'a> FieldValue<'a> for Via<'a> {
     #[inline]
     fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
-        let transport_at = match v.strip_prefix(b"SIP/2.0/") {
-            Some(_) => 8,
+        let (sip, transport_at) = match v.strip_prefix(b"SIP/2.0/") {
+            Some(_) => (true, 8),
             None => protocol(v)?,
         };
         let mut transport_end = scan::skip(v, transport_at, scan::TOKEN);
@@ -248,6 +255,7 @@ impl<'a> FieldValue<'a> for Via<'a> {
             return Err(ValueError::new(ValueFault::Incomplete, at));
         }
         Ok(Via {
+            sip,
             transport: ViaTransport::of(transport),
             sent_by,
             sent_by_offset: at,
@@ -288,26 +296,25 @@ fn spaced_host_port(v: &[u8]) -> Result<(Host<'_>, Option<u16>), ValueError> {
     }
 }
 
-/// Reads `SIP / 2.0 /` with white space around the slashes and in any case; returns where the transport begins.
+/// Reads the name and the version of a protocol with white space around the slashes: whether it is SIP/2.0, in any case, and where the transport
+/// begins.
 #[cold]
-fn protocol(v: &[u8]) -> Result<usize, ValueError> {
-    let mut at = 0;
+fn protocol(v: &[u8]) -> Result<(bool, usize), ValueError> {
+    let (mut sip, mut at) = (true, 0);
     for part in ["SIP", "2.0"] {
         let end = scan::skip(v, at, scan::TOKEN);
         let token = v.get(at..end).unwrap_or_default();
         if token.is_empty() {
             return Err(ValueError::new(if v.is_empty() { ValueFault::Empty } else { ValueFault::Character }, at));
         }
-        if !token.eq_ignore_ascii_case(part.as_bytes()) {
-            return Err(ValueError::new(ValueFault::Protocol, at));
-        }
+        sip &= token.eq_ignore_ascii_case(part.as_bytes());
         at = scan::skip(v, end, scan::LWS);
         if v.get(at) != Some(&b'/') {
             return Err(ValueError::new(ValueFault::Character, at));
         }
         at = scan::skip(v, at + 1, scan::LWS);
     }
-    Ok(at)
+    Ok((sip, at))
 }
 
 #[cfg(test)]
@@ -348,8 +355,8 @@ mod tests {
             "SIP/2.0/ ",
             "SIP/2.0/ ;a",
             "SIP/2.0 UDP a",
-            "SIP/3.0/UDP a",
-            "HTTP/2.0/UDP a",
+            "/2.0/UDP a",
+            "HTTP//UDP a",
             "SIP/2.0/UDP a b",
             "SIP/2.0/UDP a;;",
             "SIP/2.0/UDP a:70000",
@@ -362,6 +369,17 @@ mod tests {
             "SIP/2.0/UDP 2001:db8::1",
         ] {
             assert!(read(v).is_err(), "{v}");
+        }
+    }
+
+    #[test]
+    fn other_protocols_are_told_apart() {
+        for v in ["SIP/2.0/UDP a", "sip/2.0/UDP a", "SIP / 2.0 / UDP a"] {
+            assert!(read(v).unwrap().is_sip(), "{v}");
+        }
+        for v in ["SIP/3.0/UDP a", "HTTP/2.0/UDP a", "FOO / 2.0 / UDP a", "SIPS/2.0/UDP a"] {
+            let via = read(v).unwrap();
+            assert_eq!((via.is_sip(), via.transport()), (false, ViaTransport::Udp), "{v}");
         }
     }
 

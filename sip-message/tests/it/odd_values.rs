@@ -20,6 +20,7 @@ fn grammar(line: &str) -> Result<Message, String> {
 }
 
 const LEGAL: &[&str] = &[
+    "Via: SIP/2.1/UDP h, FOO/1.0/BAR i:5060;branch=1",
     "v: SIP/2.0/UDP [2001:db8::1]:5060;received=[2001:db8::2];branch=z9hG4bK1;ttl=16;maddr=224.2.0.1;rport=5;x=\"a,b;c\"",
     "V  : SIP / 2.0 / TLS-SCTP a.b.c. ; branch = z , SIP/2.0/UDP 1.2.3.4 : 5060",
     "Via: SIP/2.0/UDP h;alias;keep;oc=10;oc-algo=\"loss\";sigcomp-id=\"<urn:uuid:x>\"",
@@ -226,7 +227,6 @@ const ILLEGAL: &[&str] = &[
     "Via: SIP/2.0/UDP [::1%25eth0]",
     "Via: SIP/2.0/UDP h;received=x y",
     "Via: SIP/2.0/UDP a@b",
-    "Via: SIP/2.1/UDP h",
     "Via: SIP/2.0/UDP h:65536",
     "Via: SIP/2.0/UDP 1.2.3.256",
     "Via: SIP/2.0/UDP h;maddr=@",

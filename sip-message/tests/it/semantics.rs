@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use bytes::Bytes;
-use sip_message::{Capabilities, FaultKind, Header, Message};
+use sip_message::{Capabilities, FaultKind, Header, Message, ValueFault};
 
 fn request(method: &str, lines: &str, body: &str) -> Message {
     let text = format!(
@@ -41,6 +41,32 @@ fn an_extension_that_is_not_supported_is_420() {
     assert_eq!(fault(&message, &accepts), None);
     let proxy = Capabilities { proxy_extensions: Some(&[]), ..accepts };
     assert_eq!(fault(&message, &proxy), Some((FaultKind::Extension, Some(Header::ProxyRequire), 420)));
+}
+
+/// `sent-protocol` of the grammar takes any: only who sent this to us must have spoken SIP/2.0.
+#[test]
+fn a_via_of_another_protocol_stands_below_the_topmost_alone() {
+    let vias = |lines: &str| {
+        let text = format!(
+            "OPTIONS sip:bob@biloxi.com SIP/2.0\r\n{lines}\r\nTo: <sip:bob@biloxi.com>\r\n\
+             From: <sip:alice@atlanta.com>;tag=1\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text)).unwrap()
+    };
+    for below in ["FOO/2.0/UDP b;branch=x", "SIP/3.0/QUIC b", "foo / 0 / bar b:1"] {
+        for line in ["\r\nVia: ", ", "] {
+            let message = vias(&format!("Via: SIP/2.0/UDP a;branch=z9hG4bK1{line}{below}"));
+            assert_eq!(fault(&message, &Capabilities::COMMON), None, "{below}");
+            message.check_grammar().unwrap();
+            assert_eq!(message.vias().map(|via| via.unwrap().is_sip()).collect::<Vec<_>>(), [true, false]);
+            assert!(message.top_via().is_ok());
+        }
+        let message = vias(&format!("Via: {below}, SIP/2.0/UDP a;branch=z9hG4bK1"));
+        let wrong = FaultKind::Value(ValueFault::Protocol);
+        assert_eq!(fault(&message, &Capabilities::COMMON), Some((wrong, Some(Header::Via), 400)));
+        let error = message.top_via().unwrap_err();
+        assert_eq!((error.fault, error.offset), (Some(ValueFault::Protocol), 41));
+    }
 }
 
 #[test]

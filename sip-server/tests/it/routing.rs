@@ -124,7 +124,8 @@ fn what_is_not_forwarded() {
 #[test]
 fn what_is_forwarded_though_it_is_strange() {
     let (mut world, _, alice, bob) = scene(|_| {});
-    let fields = [("Max-Breadth", "1000"), ("X-Date", "no date"), ("X-Y", "z")];
+    let gateway = "FOO / 1.0 /UDP  gateway.example.org;branch=x";
+    let fields = [("Max-Breadth", "1000"), ("X-Date", "no date"), ("X-Y", "z"), ("Via", gateway)];
     let request =
         new_request(Method::Other("NEWMETHOD"), "sip:alice@example.com", "sip:bob@example.com", "odd", "", &fields);
     // Nothing that this project builds looks like this.
@@ -137,8 +138,9 @@ fn what_is_forwarded_though_it_is_strange() {
     assert_eq!(received.fields(Header::MaxBreadth).collect::<Vec<_>>(), [b"60"]);
     assert_eq!(received.field(Header::Date), Some(&b"no date"[..]));
     assert_eq!(received.record_routes().count(), 1, "it may begin a dialog");
+    assert_eq!(received.fields(Header::Via).last(), Some(gateway.as_bytes()));
     world.reply(&bob, tx, &received, 200, "b");
-    world.response(&alice, 200);
+    assert_eq!(world.response(&alice, 200).fields(Header::Via).last(), Some(gateway.as_bytes()));
     world.assert_idle();
 }
 
