@@ -13,6 +13,7 @@ use crate::method::{Method, MethodTag};
 use crate::name_addr::NameAddr;
 use crate::scan;
 use crate::status::StatusCode;
+use crate::value::FieldValue as _;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -218,8 +219,34 @@ impl RequestBuilder {
     /// Adds a field behind those before it.
     #[inline]
     pub fn header<'n>(mut self, name: impl Into<HeaderName<'n>>, value: impl Display) -> Self {
-        self.draft.header(name.into(), value);
+        let name = name.into();
+        self.draft.header(name, value);
+        // Where the header is named in the program, and that is nearly everywhere, this is decided when it is compiled.
+        if let HeaderName::Known(Header::From | Header::MaxForwards) | HeaderName::Other(_) = name {
+            self.check_own();
+        }
         self
+    }
+
+    /// Checks the From or Max-Forwards that was just added: one that is copied from another message may be as it likes.
+    #[cold]
+    fn check_own(&mut self) {
+        let message = &self.draft.message;
+        let Some(entry) = message.index.entries().last() else { return };
+        let (line, value) = (entry.line as usize, usize::from(entry.value)..usize::from(entry.value_end));
+        let value = message.arena.get(line + value.start..line + value.end).unwrap_or_default();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
+        //# The From field MUST contain a new "tag" parameter, chosen by the UAC.
+        let untagged = || NameAddr::parse_value(value).is_ok_and(|from| from.tag() == Ok(None));
+        let wrong = match entry.header() {
+            Some(Header::From) if untagged() => fault(BuildFault::MissingFromTag, Header::From),
+            // `an integer in the range 0-255` (RFC 3261 section 20.22).
+            Some(Header::MaxForwards) if scan::decimal(value).is_none_or(|hops| hops > 255) => {
+                fault(compose::of_value(ValueFault::Number), Header::MaxForwards)
+            }
+            _ => return,
+        };
+        self.draft.fail(wrong);
     }
 
     /// Adds From, To, or another field of an address: the display name and the URI of `address`, and this tag in place of all
@@ -240,6 +267,9 @@ impl RequestBuilder {
     pub fn address(mut self, header: Header, address: &NameAddr<'_>, tag: Option<&str>) -> Self {
         let line = compose::address_line(self.draft.out(), header, address, tag);
         self.draft.take(line);
+        if header == Header::From && tag.is_none() {
+            self.draft.fail(fault(BuildFault::MissingFromTag, Header::From));
+        }
         self
     }
 
@@ -299,7 +329,7 @@ impl RequestBuilder {
     /// # Errors
     ///
     /// The first thing that was wrong: a value that is not of its header's form, a mandatory field that is missing
-    /// (RFC 3261 section 8.1.1), a field that stands twice, a CSeq with another method.
+    /// (RFC 3261 section 8.1.1), a From without a tag, a Max-Forwards above 255, a field that stands twice, a CSeq with another method.
     pub fn build(self) -> Result<Message, BuildError> {
         self.build_boxed().map(|message| *message)
     }

@@ -56,6 +56,8 @@ pub enum BuildFault {
     LengthMismatch,
     /// A final response to a request whose To has no tag needs one: RFC 3261 section 8.2.6.2.
     MissingToTag,
+    /// The From of a request needs a tag: RFC 3261 section 8.1.1.3.
+    MissingFromTag,
     /// The message lacks what the edit would change, or is not of the kind it applies to.
     NotApplicable,
     /// Max-Forwards is 0 already.
@@ -85,6 +87,7 @@ impl Display for BuildError {
             BuildFault::MethodMismatch => f.write_str("names another method than the request line"),
             BuildFault::LengthMismatch => f.write_str("is not the length of the body"),
             BuildFault::MissingToTag => f.write_str("a final response needs a tag"),
+            BuildFault::MissingFromTag => f.write_str("a request needs a tag"),
             BuildFault::NotApplicable => f.write_str("the message has nothing this applies to"),
             BuildFault::TooManyHops => f.write_str("is 0 already"),
         }

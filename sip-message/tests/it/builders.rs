@@ -5,7 +5,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use sip_message::{
-    BuildFault, Capabilities, Header, HeaderName, Message, Method, ParserConfig, RequestBuilder, StatusCode,
+    BuildFault, Capabilities, FieldValue as _, Header, HeaderName, Message, Method, NameAddr, ParserConfig,
+    RequestBuilder, StatusCode,
 };
 
 fn invite() -> RequestBuilder {
@@ -229,6 +230,26 @@ fn what_is_missing_or_too_much_is_told() {
     //= type=test
     //# The method MUST match that of the request.
     assert_eq!(kind(mismatch), (BuildFault::MethodMismatch, Some(Header::CSeq)));
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
+    //= type=test
+    //# The From field MUST contain a new "tag" parameter, chosen by the UAC.
+    for untagged in ["<sip:a@b>", "sip:a@b;x=y", "\"tag=1\" <sip:a@b;tag=1>"] {
+        let address = NameAddr::parse_value(untagged.as_bytes()).unwrap();
+        let base =
+            Message::request(Method::Options, "sip:a@b").header("To", "<sip:a@b>").header("Call-ID", "1").cseq(1);
+        let missing = (BuildFault::MissingFromTag, Some(Header::From));
+        assert_eq!(kind(base.clone().header("f", untagged)), missing, "{untagged}");
+        assert_eq!(kind(base.clone().address(Header::From, &address, None)), missing, "{untagged}");
+        // What another has sent is passed on as it is.
+        let text = format!("OPTIONS sip:a@b SIP/2.0\r\nFrom: {untagged}\r\nMax-Forwards: 300\r\n\r\n");
+        let theirs = Message::parse(Bytes::from(text)).unwrap();
+        base.copy_all(&theirs, Header::From).copy_all(&theirs, Header::MaxForwards).build().unwrap();
+    }
+    invite().header(Header::MaxForwards, 255).build().unwrap();
+    for hops in [256, u32::MAX] {
+        let wrong = kind(invite().header(Header::MaxForwards, hops));
+        assert!(matches!(wrong, (BuildFault::Value(_), Some(Header::MaxForwards))), "{wrong:?}");
+    }
     let request = invite().build().unwrap();
     let untagged = Message::response(&request, StatusCode::OK).build().unwrap_err();
     assert_eq!(untagged.kind, BuildFault::MissingToTag);
