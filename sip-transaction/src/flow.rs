@@ -27,8 +27,8 @@ pub(crate) struct Flow {
     pub(crate) local: SocketAddr,
     /// Of a connection. A socket has none of its own.
     pub(crate) remote: SocketAddr,
-    /// What Via has for this flow.
-    pub(crate) sent_by: Box<str>,
+    /// The line of Via that requests over this flow begin with, up to the branch: protocol and sent-by are the same in all.
+    via: Box<str>,
     /// When to give up waiting for it to open.
     pub(crate) connect_at: Instant,
     /// Whether this endpoint opened it.
@@ -64,7 +64,7 @@ impl Flow {
             state,
             local,
             remote,
-            sent_by: Box::from(""),
+            via: Box::from(""),
             connect_at: Instant::ZERO,
             outgoing: false,
             identities: alloc::vec::Vec::new(),
@@ -77,4 +77,32 @@ impl Flow {
             keepalive: None,
         }
     }
+
+    /// Says what stands in Via as this end of the flow.
+    pub(crate) fn set_sent_by(&mut self, sent_by: &str) {
+        self.via = alloc::format!("{VIA}{} {sent_by}{BRANCH}", self.transport.via()).into();
+    }
+
+    /// What Via has for this flow; empty for a connection that is not open.
+    pub(crate) fn sent_by(&self) -> &str {
+        let start = VIA.len() + self.transport.via().len() + 1;
+        self.via.get(start..).and_then(|rest| rest.strip_suffix(BRANCH)).unwrap_or_default()
+    }
+
+    /// The line of Via up to the branch.
+    pub(crate) fn via(&self) -> &str {
+        &self.via
+    }
+
+    /// What stands behind the sent-by and `;branch=` in a Via that was written for this flow. `None` if the value begins in any other
+    /// way.
+    #[inline]
+    pub(crate) fn branch_of<'a>(&self, via: &'a [u8]) -> Option<&'a [u8]> {
+        // Without its name, and never the whole of nothing.
+        let start = self.via.as_bytes().get("Via: ".len()..)?;
+        via.strip_prefix(start)
+    }
 }
+
+const VIA: &str = "Via: SIP/2.0/";
+const BRANCH: &str = ";branch=";

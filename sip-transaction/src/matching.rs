@@ -1,8 +1,11 @@
 //! What matches a message to its transaction: RFC 3261 sections 17.1.3 and 17.2.3.
 //!
-//! A tag is a keyed hash of 128 bits over the parts the RFC compares, so that one look-up compares them all.
+//! A tag is a keyed hash of 128 bits over the parts the RFC compares, so that one look-up compares them all. A branch that the endpoint has
+//! drawn is random, and nobody else can choose it: there the tag is the branch itself, read back into a number, and the method.
 
 use crate::cores::HashKey;
+use crate::stamp;
+use crate::wire::Branch;
 use core::hash::{BuildHasher as _, Hasher as _};
 use sip_message::{Header, Message, Method, Via};
 
@@ -71,6 +74,77 @@ impl HashKey {
     }
 }
 
+/// A tag of a client transaction whose branch the endpoint has drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OwnTag(u128);
+
+impl OwnTag {
+    /// Of the number of the branch. `None` for a method that has no code.
+    #[inline]
+    pub(crate) fn new(number: u128, method: &[u8]) -> Option<OwnTag> {
+        let code: u8 = match method {
+            b"INVITE" => 1,
+            b"ACK" => 2,
+            b"BYE" => 3,
+            b"CANCEL" => 4,
+            b"REGISTER" => 5,
+            b"OPTIONS" => 6,
+            b"SUBSCRIBE" => 7,
+            b"NOTIFY" => 8,
+            b"REFER" => 9,
+            b"MESSAGE" => 10,
+            b"INFO" => 11,
+            b"UPDATE" => 12,
+            b"PRACK" => 13,
+            b"PUBLISH" => 14,
+            _ => return None,
+        };
+        // 0 is the tag of what is in no table.
+        Some(OwnTag(1 << 127 | u128::from(code) << Branch::BITS | number))
+    }
+
+    /// Of what a response says: the text of its topmost Via from the branch on, and the CSeq. `None` if those are not of the form this
+    /// endpoint writes, or there is more than one Via value in the field.
+    #[inline(always)]
+    pub(crate) fn read(branch: &[u8], cseq: &[u8]) -> Option<OwnTag> {
+        let (branch, after) = branch.split_first_chunk()?;
+        let alone = matches!(after.first(), None | Some(b';')) && stamp::find(after, b',').is_none();
+        OwnTag::new(Branch::read(branch).filter(|_| alone)?, method_of(cseq)?)
+    }
+
+    /// The same of a branch and a method that have been read.
+    pub(crate) fn of(branch: &[u8], method: &[u8]) -> Option<OwnTag> {
+        OwnTag::new(Branch::read(branch.try_into().ok()?)?, method)
+    }
+
+    pub(crate) fn get(self) -> u128 {
+        self.0
+    }
+}
+
+/// The method in a CSeq of the form in which nearly all are written: a number well within its bounds, one space, and what no other
+/// reading could take apart if it is a method known here. `None` does not mean that the CSeq is wrong.
+#[inline(always)]
+pub(crate) fn method_of(cseq: &[u8]) -> Option<&[u8]> {
+    let digits = cseq.iter().take_while(|b| b.is_ascii_digit()).count();
+    match cseq.get(digits..)? {
+        [b' ', method @ ..] if (1..10).contains(&digits) => Some(method),
+        _ => None,
+    }
+}
+
+/// Whether a response with this topmost Via field and this CSeq answers a request, given as it was received: as far as that can be told
+/// by comparing their bytes. The other parts of what RFC 3261 section 17.2.3 compares stand in the Via.
+pub(crate) fn goes_with(request: &[u8], via: &[u8], cseq: &[u8]) -> bool {
+    let Some(line_end) = stamp::find(request, b'\n') else { return false };
+    let Some(head) = request.get(line_end + 1..).and_then(|head| head.strip_prefix(b"Via: ")) else { return false };
+    // The whole value, which does not go on in a next line.
+    let Some([b'\r', b'\n', next, ..]) = head.strip_prefix(via) else { return false };
+    let method = method_of(cseq).unwrap_or_default();
+    let same = request.strip_prefix(method).is_some_and(|rest| rest.first() == Some(&b' '));
+    !matches!(next, b' ' | b'\t') && same && !method.is_empty()
+}
+
 /// Whether a branch begins with the magic cookie, so that it is unique.
 pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
     // Seven characters, the letters among them made small, and one more, whatever it is: compared as one word.
@@ -82,7 +156,72 @@ pub(crate) fn is_rfc3261(branch: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_rfc3261;
+    use super::*;
+    use crate::flow::{Flow, FlowState};
+    use crate::transport::Transport;
+    use alloc::format;
+
+    #[test]
+    fn a_response_goes_with_the_request_whose_via_and_method_it_has() {
+        let via = "SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=1;received=192.0.2.1";
+        let with = |request: &str, cseq: &str| goes_with(request.as_bytes(), via.as_bytes(), cseq.as_bytes());
+        let request = format!("BYE sip:b@c SIP/2.0\r\nVia: {via}\r\nCSeq: 1 BYE\r\n\r\n");
+        assert!(with(&request, "1 BYE") && with(&request, "999999999 BYE"));
+        for cseq in ["1 BY", "1 BYES", "1 INVITE", "1  BYE", "1 bye", "BYE", "1 ", "1", "", "4294967295 BYE", "1 BYE "] {
+            assert!(!with(&request, cseq), "{cseq:?}");
+        }
+        for (what, by) in
+            [("Via: ", "Vio: "), ("\r\nCSeq", "\r\n CSeq"), ("K1;", "K2;"), ("192.0.2.1", "192.0.2.1;x"), ("\n", "")]
+        {
+            assert!(!with(&request.replacen(what, by, 2), "1 BYE"), "{what:?} as {by:?}");
+        }
+        assert!(!with("", "1 BYE") && !goes_with(b"\nVia: \r\n\r\n", b"", b""));
+    }
+
+    #[test]
+    fn what_this_endpoint_has_drawn_is_read_back_with_its_method() {
+        let branch = Branch::new(12345);
+        let branch = branch.as_str();
+        let mut flow = Flow::new(Transport::Udp, FlowState::Socket, ([192, 0, 2, 1], 5060).into(), ([0; 4], 0).into());
+        let tag = |flow: &Flow, via: &str, cseq: &str| {
+            OwnTag::read(flow.branch_of(via.as_bytes())?, cseq.as_bytes()).map(OwnTag::get)
+        };
+        let via = format!("SIP/2.0/UDP a.example.com:5060;branch={branch}");
+        assert_eq!(tag(&flow, &via, "1 INVITE"), None, "it has no name yet");
+        assert_eq!((flow.sent_by(), flow.via()), ("", ""));
+        flow.set_sent_by("a.example.com:5060");
+        assert_eq!(flow.sent_by(), "a.example.com:5060");
+        let invite = OwnTag::new(12345, b"INVITE").map(OwnTag::get);
+        assert!(invite.is_some());
+        for after in ["", ";rport=1;received=1.2.3.4", ";"] {
+            assert_eq!(tag(&flow, &format!("{via}{after}"), "1 INVITE"), invite);
+        }
+        assert_eq!(OwnTag::of(branch.as_bytes(), b"INVITE").map(OwnTag::get), invite);
+        for method in ["CANCEL", "BYE", "REGISTER", "OPTIONS"] {
+            let other = tag(&flow, &via, &format!("1 {method}"));
+            assert!(other.is_some() && other != invite, "{method}");
+        }
+        for cseq in ["1 invite", "1 FOO", "1INVITE", "INVITE", "", "1  INVITE", "12345678901 INVITE", "1 INVITE;x"] {
+            assert_eq!(tag(&flow, &via, cseq), None, "{cseq:?}");
+        }
+        for other in [
+            format!("SIP/2.0/UDP a.example.com:50601;branch={branch}"),
+            format!("SIP/2.0/UDP a.example.com:5060 ;branch={branch}"),
+            format!("SIP/2.0/UDP a.example.com:5060;rport;branch={branch}"),
+            format!("SIP/2.0/UDP a.example.com:5060;branch=\"{branch}\""),
+            format!("{via}\""),
+            format!("{via}0"),
+            format!("{via}, SIP/2.0/UDP b"),
+            format!("{via};x, SIP/2.0/UDP b"),
+            format!("SIP/2.0/TCP a.example.com:5060;branch={branch}"),
+            via.replace('z', "y"),
+            format!("{}w", &via[..via.len() - 1]),
+            "SIP/2.0/UDP".into(),
+            "".into(),
+        ] {
+            assert_eq!(tag(&flow, &other, "1 INVITE"), None, "{other:?}");
+        }
+    }
 
     #[test]
     fn the_cookie_is_compared_without_regard_to_case() {

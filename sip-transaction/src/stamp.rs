@@ -4,7 +4,6 @@
 //! `rport` or none. All other requests are parsed first and edited then, to the same end.
 
 use crate::matching::is_rfc3261;
-use crate::transport::Transport;
 use crate::wire::COOKIE;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -29,16 +28,6 @@ struct Usual<'a> {
     more: bool,
     /// Where the value ends.
     end: usize,
-}
-
-/// The branch of a Via this endpoint has written, whatever its peer has appended to it: protocol, sent-by and branch stand as they
-/// were written. `None` if the value begins in any other way.
-#[inline]
-pub(crate) fn own<'a>(value: &'a [u8], transport: Transport, sent_by: &str) -> Option<&'a [u8]> {
-    let rest = value.strip_prefix(b"SIP/2.0/")?.strip_prefix(transport.via().as_bytes())?.strip_prefix(b" ")?;
-    let rest = rest.strip_prefix(sent_by.as_bytes())?.strip_prefix(b";branch=")?;
-    let (branch, after) = rest.split_at_checked(plain(rest))?;
-    matches!(after, [] | [b';', ..]).then_some(branch)
 }
 
 /// Reads the value of a Via from its sent-by on, up to the end of its line or of the bytes.
@@ -391,29 +380,6 @@ mod tests {
             let via = format!("Via: SIP/2.0/UDP {sent_by};branch=z9hG4bK1;x=y");
             let expected = if told { format!("{via};received=192.0.2.7") } else { via.clone() };
             assert_eq!(stamp(&via), Some(request(&expected)), "{sent_by}");
-        }
-    }
-
-    #[test]
-    fn the_branch_of_an_own_via_is_read_as_the_parser_reads_it() {
-        let of = |value: &'static str| own(value.as_bytes(), Transport::Udp, "a.example.com:5060");
-        assert_eq!(of("SIP/2.0/UDP a.example.com:5060;branch=z9hG4bK1"), Some(&b"z9hG4bK1"[..]));
-        assert_eq!(
-            of("SIP/2.0/UDP a.example.com:5060;branch=z9hG4bK1;rport=1;received=1.2.3.4"),
-            Some(&b"z9hG4bK1"[..])
-        );
-        for value in [
-            "SIP/2.0/UDP a.example.com:50601;branch=z9hG4bK1",
-            "SIP/2.0/UDP a.example.com:5060 ;branch=z9hG4bK1",
-            "SIP/2.0/UDP a.example.com:5060;rport;branch=z9hG4bK1",
-            "SIP/2.0/UDP a.example.com:5060;branch=\"z9hG4bK1\"",
-            "SIP/2.0/UDP a.example.com:5060;branch=z9hG4bK1\"",
-            "SIP/2.0/UDP a.example.com:5060;branch=z9hG4bK1, SIP/2.0/UDP b",
-            "SIP/2.0/TCP a.example.com:5060;branch=z9hG4bK1",
-            "SIP/2.0/UDP",
-            "",
-        ] {
-            assert_eq!(of(value), None, "{value}");
         }
     }
 

@@ -3,7 +3,10 @@
 //! Each is written in one pass into one allocation. Lines of parsed messages are copied as they are.
 
 use crate::cores;
+use crate::matching::is_rfc3261;
 use crate::transport::Transport;
+use alloc::format;
+use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 use core::fmt::{self, Write as _};
 use core::net::{IpAddr, SocketAddr};
@@ -22,12 +25,29 @@ pub(crate) struct Branch {
 }
 
 impl Branch {
+    /// How many random bits it has.
+    pub(crate) const BITS: u32 = BRANCH_DIGITS as u32 * 5;
+
+    /// Of the low bits of a number.
     pub(crate) fn new(random: u128) -> Branch {
         let mut text = *b"z9hG4bK00000000000000000000";
         let places = text.iter_mut().skip(COOKIE.len());
         let digits = [0, 40, 80].map(|from| digits((random >> from) as u64).to_le_bytes());
         places.zip(digits.as_flattened()).for_each(|(place, &digit)| *place = digit);
         Branch { text }
+    }
+
+    /// The number whose digits these are. Case does not count. `None` if it was not written by [`new`](Branch::new).
+    #[inline]
+    pub(crate) fn read(text: &[u8; 7 + BRANCH_DIGITS]) -> Option<u128> {
+        let places = text.get(COOKIE.len()..)?;
+        let (first, places) = places.split_first_chunk()?;
+        let (second, places) = places.split_first_chunk()?;
+        // The digits that are not there are zeros.
+        let last = u64::from(u32::from_le_bytes(*places.first_chunk()?)) | u64::from_le_bytes(*b"\0\0\0\x000000");
+        let [first, second, last] = [u64::from_le_bytes(*first), u64::from_le_bytes(*second), last].map(number);
+        let number = u128::from(first?) | u128::from(second?) << 40 | u128::from(last?) << 80;
+        is_rfc3261(text).then_some(number)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -48,6 +68,23 @@ fn digits(bits: u64) -> u64 {
     let bits = (bits & 0x001f_001f_001f_001f) | (bits & 0x03e0_03e0_03e0_03e0) << 3;
     let letters = (bits + EACH * (0x80 - 10)) >> 7 & EACH;
     bits + EACH * b'0' as u64 + letters * (b'a' - 10 - b'0') as u64
+}
+
+/// The number that [`digits`] wrote so, or with capitals; `None` if it wrote nothing of the kind.
+#[inline(always)]
+fn number(text: u64) -> Option<u64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let letters = text >> 6 & EACH;
+    let small = text | letters << 5;
+    let bits = (text & EACH * 0x1f).wrapping_add(letters * 25).wrapping_sub(EACH * 0x10);
+    let again = bits.wrapping_add(EACH * b'0' as u64).wrapping_add(letters * (b'a' - 10 - b'0') as u64);
+    let ten = bits.wrapping_add(EACH * (0x80 - 10)) >> 7 & EACH;
+    if bits & EACH * 0xe0 != 0 || ten != letters || again != small {
+        return None;
+    }
+    let bits = (bits & 0x001f_001f_001f_001f) | (bits & 0x1f00_1f00_1f00_1f00) >> 3;
+    let bits = (bits & 0x0000_03ff_0000_03ff) | (bits & 0x03ff_0000_03ff_0000) >> 6;
+    Some((bits & 0xf_ffff) | (bits & 0x000f_ffff_0000_0000) >> 12)
 }
 
 /// Digits of a tag, 5 bits each.
@@ -86,9 +123,10 @@ const RPORT: &[u8] = b";rport";
 
 /// The parts of a Via this endpoint writes.
 pub(crate) struct Via<'a> {
-    pub(crate) transport: Transport,
-    pub(crate) sent_by: &'a str,
+    /// The line up to the branch, as [`Flow::via`](crate::flow::Flow::via) has it.
+    pub(crate) start: &'a str,
     pub(crate) branch: &'a [u8],
+    pub(crate) transport: Transport,
     /// For a multicast destination.
     pub(crate) maddr: Option<SocketAddr>,
     /// How far the request and its response may go then.
@@ -101,33 +139,30 @@ impl Via<'_> {
     fn len(&self) -> usize {
         let rare = if self.maddr.is_some() || self.alias { 64 } else { 0 };
         let rport = if self.has_rport() { RPORT.len() } else { 0 };
-        "Via: SIP/2.0/ ;branch=\r\n".len()
-            + self.transport.via().len()
-            + self.sent_by.len()
-            + self.branch.len()
-            + rport
-            + rare
+        self.start.len() + self.branch.len() + rport + rare + "\r\n".len()
     }
 
     fn has_rport(&self) -> bool {
         self.transport == Transport::Udp && self.maddr.is_none()
     }
 
-    fn write(&self, out: &mut BytesMut) {
-        out.extend_from_slice(b"Via: SIP/2.0/");
-        out.extend_from_slice(self.transport.via().as_bytes());
-        out.extend_from_slice(b" ");
-        out.extend_from_slice(self.sent_by.as_bytes());
-        out.extend_from_slice(b";branch=");
-        out.extend_from_slice(self.branch);
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.start.as_bytes());
+        match <&[u8; 7 + BRANCH_DIGITS]>::try_from(self.branch) {
+            // Of a length that is known it is a few moves.
+            Ok(usual) => out.extend_from_slice(usual),
+            Err(_) => out.extend_from_slice(self.branch),
+        }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
         //# A client that sends a request to a multicast address MUST add the
         //# "maddr" parameter to its Via header field value containing the
         //# destination multicast address, and for IPv4, SHOULD add the "ttl"
         //# parameter with a value of 1.
         match self.maddr {
-            Some(SocketAddr::V4(group)) => print(out, format_args!(";maddr={};ttl={}", group.ip(), self.ttl)),
-            Some(SocketAddr::V6(group)) => print(out, format_args!(";maddr=[{}]", group.ip())),
+            Some(SocketAddr::V4(group)) => {
+                out.extend_from_slice(format!(";maddr={};ttl={}", group.ip(), self.ttl).as_bytes());
+            }
+            Some(SocketAddr::V6(group)) => out.extend_from_slice(format!(";maddr=[{}]", group.ip()).as_bytes()),
             None => {}
         }
         //= https://www.rfc-editor.org/rfc/rfc3581#section-3
@@ -201,9 +236,9 @@ pub(crate) fn request(message: &Message, via: &Via<'_>) -> Bytes {
 
 /// The message with some `more` bytes behind its start line, those that `write` writes, and with Content-Length.
 #[inline(always)]
-fn copy_with(message: &Message, more: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+fn copy_with(message: &Message, more: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     let mut slices = message.slices();
-    let mut out = BytesMut::with_capacity(message.encoded_len() + more + added_len(message));
+    let mut out = Vec::with_capacity(message.encoded_len() + more + added_len(message));
     let first = slices.next().unwrap_or_default();
     // The first slice begins with the start line.
     let line_end = memchr::memchr(b'\n', first).map_or(first.len(), |at| at + 1);
@@ -214,14 +249,14 @@ fn copy_with(message: &Message, more: usize, write: impl FnOnce(&mut BytesMut)) 
     //# The Content-Length header field MUST be used with stream oriented transports.
     if !message.has(Header::ContentLength) {
         out.extend_from_slice(b"Content-Length: ");
-        decimal(&mut out, message.body().len() as u64);
+        out.extend_from_slice(cores::decimal(message.body().len() as u64, &mut [0; 20]));
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(rest);
     for slice in slices {
         out.extend_from_slice(slice);
     }
-    out.freeze()
+    out.into()
 }
 
 /// The first field of a header.
@@ -598,6 +633,30 @@ mod tests {
             let mut out = BytesMut::new();
             decimal(&mut out, number);
             assert_eq!(out, alloc::format!("{number}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_branch_is_read_back_and_nothing_else_is() {
+        let numbers = (1..200_u128).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        for number in numbers.map(|number| number & ((1 << Branch::BITS) - 1)) {
+            let branch = Branch::new(number);
+            assert_eq!(Branch::read(&branch.text), Some(number));
+            let capitals: [u8; 27] = branch.text.to_ascii_uppercase().try_into().unwrap();
+            assert_eq!(Branch::read(&capitals), Some(number), "case does not count");
+        }
+        let branch = Branch::new(0x1_2345_6789_abcd_ef01_2345_6789);
+        for at in 0..branch.text.len() {
+            for byte in 0..=u8::MAX {
+                let mut other = branch.text;
+                other[at] = byte;
+                let digit = byte.is_ascii_digit() || matches!(byte, b'a'..=b'v' | b'A'..=b'V');
+                let written = if at < COOKIE.len() { byte.eq_ignore_ascii_case(&branch.text[at]) } else { digit };
+                let read = Branch::read(&other);
+                assert_eq!(read.is_some(), written, "{byte:#x} at {at}");
+                let same = read.map(|number| Branch::new(number).text.eq_ignore_ascii_case(&other));
+                assert_ne!(same, Some(false), "{byte:#x} at {at}");
+            }
         }
     }
 

@@ -9,10 +9,10 @@ use crate::held::Held;
 use crate::id::{ClientTxId, FlowId};
 use crate::input::{CloseCause, SendCause};
 use crate::locate::Located;
+use crate::matching::OwnTag;
 use crate::machine::{Status, invite_client, noninvite_client};
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
-use crate::stamp;
 use crate::time::Instant;
 use crate::timers::{Class, Timer, Which};
 use crate::transport::Transport;
@@ -305,7 +305,7 @@ impl Endpoint {
         let (len, most) = (message.encoded_len() + wire::added_len(message) + VIA, self.config.udp_request_len());
         let sent_by = || {
             let on = self.sockets.first(target.transport, target.address).and_then(|flow| self.flows.get(flow));
-            on.map_or(0, |on| on.sent_by.len())
+            on.map_or(0, |on| on.sent_by().len())
         };
         let branch = self.txs.at(index).and_then(|tx| tx.more.as_ref()?.branch.as_deref()).map_or(0, str::len);
         // Most are so small that nobody need look at a name.
@@ -361,15 +361,16 @@ impl Endpoint {
     /// Puts the Via on and starts the machine. The transaction is linked to an open flow.
     fn launch_message(&mut self, index: u32, message: &Message) {
         let random = u128::from(self.rng.next_u64()) | u128::from(self.rng.next_u64()) << 64;
-        let made = Branch::new(random);
+        let number = random & ((1 << Branch::BITS) - 1);
+        let made = Branch::new(number);
         let Some(tx) = self.txs.at_mut(index) else { return };
         let Some(on) = tx.flow.and_then(|flow| self.flows.get(flow)) else { return };
         let chosen = tx.more.as_mut().and_then(|more| more.branch.take());
         let branch = chosen.as_deref().map_or(made.as_bytes(), str::as_bytes);
         let via = wire::Via {
-            transport: on.transport,
-            sent_by: &on.sent_by,
+            start: on.via(),
             branch,
+            transport: on.transport,
             maddr: tx.remote.ip().is_multicast().then_some(tx.remote),
             ttl: tx.ttl.unwrap_or(1),
             //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
@@ -399,8 +400,6 @@ impl Endpoint {
         }
         tx.transport = on.transport;
         tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(via.ttl);
-        let method = message.method().unwrap_or(Method::Invite);
-        let tag = self.hash.client_tag(branch, method.as_str().as_bytes());
         let reliable = on.transport.is_reliable();
         tx.step = 0;
         match tx.machine {
@@ -421,6 +420,9 @@ impl Endpoint {
                     tx.more = None;
                 }
                 tx.message = self.spare.keep(&bytes);
+                let method = message.method().unwrap_or(Method::Invite).as_str().as_bytes();
+                let own = if chosen.is_none() { OwnTag::new(number, method) } else { None };
+                let tag = own.map_or_else(|| self.hash.client_tag(branch, method), OwnTag::get);
                 self.enter(index, tag);
                 let step = if invite {
                     invite_client::start(reliable).map(Machine::InviteClient)
@@ -490,7 +492,8 @@ impl Endpoint {
         let (Ok(request), Some(flow)) = (request, flow) else { return };
         let Ok(via) = request.top_via() else { return };
         let branch = via.branch().ok().flatten().unwrap_or_default();
-        let tag = self.hash.client_tag(branch.as_bytes(), b"CANCEL");
+        let hashed = || self.hash.client_tag(branch.as_bytes(), b"CANCEL");
+        let tag = OwnTag::of(branch.as_bytes(), b"CANCEL").map_or_else(hashed, OwnTag::get);
         let mut cancel = Tx::new(Machine::Locating { invite: false });
         cancel.flags.set(Flags::HIDDEN | Flags::PINNED);
         //= https://www.rfc-editor.org/rfc/rfc3263#section-4
@@ -511,35 +514,13 @@ impl Endpoint {
     /// A response came in.
     pub(super) fn on_response(&mut self, path: Path, message: Box<Message>) -> Result<(), InputError> {
         self.counters.responses_received += 1;
-        let Ok(cseq) = message.cseq() else { return Err(InputError::Unmatchable) };
         let Some(status) = message.status() else { return Err(InputError::Unmatchable) };
         // The Via is this endpoint's own, most often as it was written.
-        let on = self.flows.get(path.flow);
-        let own = on
-            .zip(message.field(Header::Via))
-            .and_then(|(on, via)| Some((stamp::own(via, on.transport, &on.sent_by)?, on.sent_by.as_bytes())));
-        let (branch, sent_by) = match own {
-            Some(own) => own,
-            None => {
-                let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
-                (via.branch().ok().flatten().unwrap_or_default().as_bytes(), via.sent_by_bytes())
-            }
+        let own = self.match_own(&path, &message);
+        let found = match own {
+            Some(index) => Some(index),
+            None => self.match_response(&path, &message)?,
         };
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.3
-        //# If the response has the same value of the branch parameter in
-        //# the top Via header field as the branch parameter in the top
-        //# Via header field of the request that created the transaction.
-        let tag = self.hash.client_tag(branch, cseq.method.as_str().as_bytes());
-        let found = self.find(tag);
-        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
-        //# If the value of the "sent-by" parameter in that header field value does not correspond to a
-        //# value that the client transport is configured to insert into requests, the response MUST be silently discarded.
-        let sent_on = found.and_then(|index| self.txs.at(index)).and_then(|tx| tx.flow).unwrap_or(path.flow);
-        let ours = own.is_some() && sent_on == path.flow
-            || self.flows.get(sent_on).is_some_and(|on| sent_by.eq_ignore_ascii_case(on.sent_by.as_bytes()));
-        if !ours {
-            return Err(InputError::NotOurs);
-        }
         //= https://www.rfc-editor.org/rfc/rfc6026#section-6
         //# When receiving any SIP response, a transaction-stateful proxy MUST compare the transaction
         //# identifier in that response against its existing transaction state machines.
@@ -571,7 +552,7 @@ impl Endpoint {
         //# UAC SHOULD discard the message.
         // A proxy's request had the Vias of others, too, and so has its response.
         let origin = self.txs.at(index).is_some_and(|tx| tx.flags.has(Flags::ORIGIN));
-        if origin && has_more_vias(&message) {
+        if origin && (message.is_repeated(Header::Via) || own.is_none() && has_listed_vias(&message)) {
             return Err(InputError::Misrouted);
         }
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.9
@@ -583,6 +564,37 @@ impl Endpoint {
         //# header regardless of whether the Via "sent-by" field contains a domain name.
         self.response_for(index, path, status, message);
         Ok(())
+    }
+
+    /// The transaction of a response whose topmost Via and CSeq came as this endpoint has written them, over the flow of the request, and
+    /// whose topmost Via field has no other value.
+    #[inline]
+    fn match_own(&self, path: &Path, message: &Message) -> Option<u32> {
+        let branch = self.flows.get(path.flow)?.branch_of(message.field(Header::Via)?)?;
+        let tag = OwnTag::read(branch, message.field(Header::CSeq)?)?;
+        self.find(tag.get()).filter(|index| self.txs.at(*index).is_some_and(|tx| tx.flow == Some(path.flow)))
+    }
+
+    /// The transaction of any response, if it has one.
+    #[inline(never)]
+    fn match_response(&self, path: &Path, message: &Message) -> Result<Option<u32>, InputError> {
+        let Ok(cseq) = message.cseq() else { return Err(InputError::Unmatchable) };
+        let Ok(via) = message.top_via() else { return Err(InputError::Unmatchable) };
+        let branch = via.branch().ok().flatten().unwrap_or_default().as_bytes();
+        let method = cseq.method.as_str().as_bytes();
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.3
+        //# If the response has the same value of the branch parameter in
+        //# the top Via header field as the branch parameter in the top
+        //# Via header field of the request that created the transaction.
+        let own = OwnTag::of(branch, method).and_then(|tag| self.find(tag.get()));
+        let found = own.or_else(|| self.find(self.hash.client_tag(branch, method)));
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-18.1.2
+        //# If the value of the "sent-by" parameter in that header field value does not correspond to a
+        //# value that the client transport is configured to insert into requests, the response MUST be silently discarded.
+        let sent_on = found.and_then(|index| self.txs.at(index)).and_then(|tx| tx.flow).unwrap_or(path.flow);
+        let sent_by = via.sent_by_bytes();
+        let ours = self.flows.get(sent_on).is_some_and(|on| sent_by.eq_ignore_ascii_case(on.sent_by().as_bytes()));
+        if ours { Ok(found) } else { Err(InputError::NotOurs) }
     }
 
     #[inline]
@@ -828,11 +840,10 @@ impl Endpoint {
     }
 }
 
-/// Whether a message has more than one Via value, in one field or in several.
-fn has_more_vias(message: &Message) -> bool {
-    let mut fields = message.fields(Header::Via);
-    let listed = fields.next().is_some_and(|field| memchr::memchr(b',', field).is_some());
-    fields.next().is_some() || listed && message.vias().nth(1).is_some()
+/// Whether the topmost Via field of a message has more than one value.
+fn has_listed_vias(message: &Message) -> bool {
+    let listed = message.field(Header::Via).is_some_and(|field| memchr::memchr(b',', field).is_some());
+    listed && message.vias().nth(1).is_some()
 }
 
 fn check_request(message: &Message) -> Result<Method<'_>, SendErrorKind> {

@@ -169,7 +169,7 @@ impl Endpoint {
             return Err(CommandError::WrongFlowKind);
         }
         let mut flow = Flow::new(transport, FlowState::Socket, local, unspecified(local));
-        flow.sent_by = self.sent_by(transport, local, false);
+        flow.set_sent_by(&self.sent_by(transport, local, false));
         self.add_flow(flow).ok_or(CommandError::Full)
     }
 
@@ -193,7 +193,7 @@ impl Endpoint {
             return Err(CommandError::WrongFlowKind);
         }
         let mut flow = Flow::new(transport, FlowState::Open, local, remote);
-        flow.sent_by = self.sent_by(transport, local, false);
+        flow.set_sent_by(&self.sent_by(transport, local, false));
         let id = self.add_flow(flow).ok_or(CommandError::Full)?;
         self.know(id, remote);
         Ok(id)
@@ -224,7 +224,7 @@ impl Endpoint {
             return Err(CommandError::WrongFlowKind);
         }
         let mut flow = Flow::new(transport, FlowState::Open, local, remote);
-        flow.sent_by = self.sent_by(transport, local, true);
+        flow.set_sent_by(&self.sent_by(transport, local, true));
         flow.outgoing = true;
         flow.server_name = server_name.map(Into::into);
         let id = self.add_flow(flow).ok_or(CommandError::Full)?;
@@ -301,7 +301,7 @@ impl Endpoint {
 
     /// What Via has as sent-by for requests over a flow; Contact and Record-Route can take it too.
     pub fn flow_sent_by(&self, flow: FlowId) -> Option<&str> {
-        self.flows.get(flow).map(|on| &*on.sent_by)
+        self.flows.get(flow).map(|on| on.sent_by())
     }
 
     fn add_flow(&mut self, flow: Flow) -> Option<FlowId> {
@@ -490,7 +490,7 @@ impl Endpoint {
         let Some(on) = self.flows.get_mut(flow) else { return Err(InputError::UnknownFlow) };
         on.state = FlowState::Open;
         on.local = local;
-        on.sent_by = sent_by;
+        on.set_sent_by(&sent_by);
         on.queued = 0;
         let (remote, head, queue) = (on.remote, on.head, core::mem::take(&mut on.queue));
         for (bytes, token) in queue {

@@ -10,7 +10,7 @@ use crate::held::{Held, again};
 use crate::id::{FlowId, ServerTxId};
 use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
-use crate::matching::is_rfc3261;
+use crate::matching::{goes_with, is_rfc3261};
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
 use crate::time::Instant;
@@ -116,9 +116,14 @@ impl Endpoint {
 
     /// Whether a response has the topmost Via and the method of a transaction's request.
     fn answers(&self, tx: ServerTxId, response: &Message) -> bool {
+        let Some(found) = self.txs.get(tx.key()) else { return false };
+        // Most are made from the request, of which the transaction still has the bytes.
+        let fields = response.field(Header::Via).zip(response.field(Header::CSeq));
+        if fields.is_some_and(|(via, cseq)| goes_with(found.message.as_slice(), via, cseq)) {
+            return true;
+        }
         let (Ok(via), Ok(cseq)) = (response.top_via(), response.cseq()) else { return false };
         let branch = ReadVia::branch(&via);
-        let Some(found) = self.txs.get(tx.key()) else { return false };
         // What RFC 2543 clients are matched by stands in no response.
         !is_rfc3261(branch)
             || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method.as_str().as_bytes()) == found.tag
