@@ -3,10 +3,11 @@
 use crate::config::EndpointConfig;
 use crate::error::SendErrorKind;
 use crate::id::FlowId;
+use crate::locate::is_named;
 use crate::output::Path;
 use crate::transport::Transport;
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use sip_message::uri::{Host, SipUri, UriTransport};
@@ -169,6 +170,36 @@ impl Wanted {
 
     pub(crate) fn of(uri: &Uri<'_>) -> Result<Wanted, SendErrorKind> {
         Wanted::of_uri(uri.as_sip().ok_or(SendErrorKind::NoTarget)?)
+    }
+
+    /// The transport if DNS does not say another.
+    pub(crate) fn usual_transport(&self) -> Transport {
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# Otherwise, if no transport protocol is specified, but the TARGET is a
+        //# numeric IP address, the client SHOULD use UDP for a SIP URI, and TCP
+        //# for a SIPS URI.
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# Similarly, if no transport protocol is specified,
+        //# and the TARGET is not numeric, but an explicit port is provided, the
+        //# client SHOULD use UDP for a SIP URI, and TCP for a SIPS URI.
+        let usual = if self.secure { Transport::Tls } else { Transport::Udp };
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //= type=exception
+        //= reason=section 18.1.1 of RFC 3261 is applied when the size is known
+        //# However, another transport, such as TCP, MAY be used if the guidelines of SIP mandate it for this
+        //# particular request.
+        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
+        //# If the URI specifies a transport protocol in the transport parameter,
+        //# that transport protocol SHOULD be used.
+        self.transport.unwrap_or(usual)
+    }
+
+    /// The one target that an address comes to; `None` for a name, or if its transport is not supported.
+    pub(crate) fn numeric(&self, config: &EndpointConfig) -> Option<Target> {
+        let (WantedHost::Ip(ip), transport) = (&self.host, self.usual_transport()) else { return None };
+        let address = SocketAddr::new(*ip, self.port.unwrap_or(transport.default_port()));
+        let server_name = || is_named(transport).then(|| ip.to_string());
+        config.supports(transport).then(|| Target { transport, address, server_name: server_name() })
     }
 
     /// Whether one of the transports there are will do: what DNS says is not needed to tell that there is none.

@@ -32,6 +32,8 @@ pub(super) const SEND_TOKEN: u64 = 1 << 63;
 enum Plan {
     Flow(FlowId, SocketAddr),
     Targets(VecDeque<Target>),
+    /// What needs no look-up, and has no alternative.
+    Target(Target),
     Locate(Wanted),
 }
 
@@ -219,6 +221,7 @@ impl Endpoint {
                 self.launch_or_wait(key.index(), message);
             }
             Plan::Targets(targets) => self.begin(key.index(), message, targets),
+            Plan::Target(target) => self.begin_with(key.index(), message, target, VecDeque::new()),
             Plan::Locate(wanted) => {
                 if let Some(tx) = self.txs.at_mut(key.index()) {
                     tx.ttl = wanted.ttl;
@@ -261,6 +264,11 @@ impl Endpoint {
                 Wanted::of(&uri)?
             }
         };
+        if wanted.ttl.is_none() {
+            if let Some(target) = wanted.numeric(&self.config) {
+                return Ok(Plan::Target(target));
+            }
+        }
         if wanted.has_transport(&self.config) { Ok(Plan::Locate(wanted)) } else { Err(SendErrorKind::NoTransport) }
     }
 
@@ -268,6 +276,12 @@ impl Endpoint {
     fn begin(&mut self, index: u32, message: &Message, mut targets: VecDeque<Target>) {
         self.locator.prefer_live(&mut targets, self.now);
         let Some(first) = targets.pop_front() else { return self.give_up(index, FailCause::Unresolvable) };
+        self.begin_with(index, message, first, targets);
+    }
+
+    /// Tries this target, and has others.
+    #[inline]
+    fn begin_with(&mut self, index: u32, message: &Message, first: Target, targets: VecDeque<Target>) {
         let smaller = self.larger_transport(index, message, &first);
         if !targets.is_empty() || smaller.is_some() || first.transport.is_connected() {
             let Some(tx) = self.txs.at_mut(index) else { return };

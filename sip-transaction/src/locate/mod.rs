@@ -25,6 +25,7 @@ use cache::Cache;
 use core::net::SocketAddr;
 use rand_chacha::rand_core::RngCore;
 use search::Search;
+pub(crate) use search::is_named;
 
 /// A question, as a key.
 pub(crate) type Asked = (String, RecordKind);

@@ -9,7 +9,7 @@ use crate::output::RecordKind;
 use crate::time::Instant;
 use crate::transport::Transport;
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 
@@ -88,36 +88,12 @@ impl Search {
     }
 
     pub(super) fn evaluate(&self, config: &EndpointConfig, cache: &Cache, now: Instant) -> Outcome<Vec<Target>> {
-        let Wanted { host, port, transport, secure, .. } = &self.wanted;
-        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
-        //# Otherwise, if no transport protocol is specified, but the TARGET is a
-        //# numeric IP address, the client SHOULD use UDP for a SIP URI, and TCP
-        //# for a SIPS URI.
-        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
-        //# Similarly, if no transport protocol is specified,
-        //# and the TARGET is not numeric, but an explicit port is provided, the
-        //# client SHOULD use UDP for a SIP URI, and TCP for a SIPS URI.
-        let usual = if *secure { Transport::Tls } else { Transport::Udp };
-        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
-        //= type=exception
-        //= reason=section 18.1.1 of RFC 3261 is applied when the size is known
-        //# However, another transport, such as TCP, MAY be used if the guidelines of SIP mandate it for this
-        //# particular request.
-        //= https://www.rfc-editor.org/rfc/rfc3263#section-4.1
-        //# If the URI specifies a transport protocol in the transport parameter,
-        //# that transport protocol SHOULD be used.
-        let fixed = transport.unwrap_or(usual);
+        let Wanted { host, port, transport, .. } = &self.wanted;
         let name = match host {
-            WantedHost::Ip(ip) => {
-                if !config.supports(fixed) {
-                    return Ok(Vec::new());
-                }
-                let address = SocketAddr::new(*ip, port.unwrap_or(fixed.default_port()));
-                let server_name = is_named(fixed).then(|| ip.to_string());
-                return Ok(Vec::from([Target { transport: fixed, address, server_name }]));
-            }
+            WantedHost::Ip(_) => return Ok(self.wanted.numeric(config).into_iter().collect()),
             WantedHost::Name(name) => name,
         };
+        let fixed = self.wanted.usual_transport();
         let mut view = View { search: self, cache, now, missing: Vec::new() };
         let found = match (port, transport) {
             (Some(port), _) if config.supports(fixed) => self.at_host(&mut view, name, name, fixed, *port),
@@ -360,7 +336,7 @@ fn target(transport: Transport, address: SocketAddr, domain: &str) -> Target {
 }
 
 /// Whether a connection needs to know the name it is made for.
-fn is_named(transport: Transport) -> bool {
+pub(crate) fn is_named(transport: Transport) -> bool {
     transport.is_secure() || transport.is_websocket()
 }
 
