@@ -167,7 +167,8 @@ mod tests {
         let with = |request: &str, cseq: &str| goes_with(request.as_bytes(), via.as_bytes(), cseq.as_bytes());
         let request = format!("BYE sip:b@c SIP/2.0\r\nVia: {via}\r\nCSeq: 1 BYE\r\n\r\n");
         assert!(with(&request, "1 BYE") && with(&request, "999999999 BYE"));
-        for cseq in ["1 BY", "1 BYES", "1 INVITE", "1  BYE", "1 bye", "BYE", "1 ", "1", "", "4294967295 BYE", "1 BYE "] {
+        for cseq in ["1 BY", "1 BYES", "1 INVITE", "1  BYE", "1 bye", "BYE", "1 ", "1", "", "4294967295 BYE", "1 BYE "]
+        {
             assert!(!with(&request, cseq), "{cseq:?}");
         }
         for (what, by) in

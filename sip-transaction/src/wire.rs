@@ -46,8 +46,8 @@ impl Branch {
         // The digits that are not there are zeros.
         let last = u64::from(u32::from_le_bytes(*places.first_chunk()?)) | u64::from_le_bytes(*b"\0\0\0\x000000");
         let [first, second, last] = [u64::from_le_bytes(*first), u64::from_le_bytes(*second), last].map(number);
-        let number = u128::from(first?) | u128::from(second?) << 40 | u128::from(last?) << 80;
-        is_rfc3261(text).then_some(number)
+        let number = u128::from(first.0) | u128::from(second.0) << 40 | u128::from(last.0) << 80;
+        (is_rfc3261(text) && first.1 | second.1 | last.1 == 0).then_some(number)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -70,21 +70,19 @@ fn digits(bits: u64) -> u64 {
     bits + EACH * b'0' as u64 + letters * (b'a' - 10 - b'0') as u64
 }
 
-/// The number that [`digits`] wrote so, or with capitals; `None` if it wrote nothing of the kind.
+/// The number that [`digits`] wrote so, or with capitals; and 0, or anything else if it wrote nothing of the kind.
 #[inline(always)]
-fn number(text: u64) -> Option<u64> {
+fn number(text: u64) -> (u64, u64) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let letters = text >> 6 & EACH;
-    let small = text | letters << 5;
     let bits = (text & EACH * 0x1f).wrapping_add(letters * 25).wrapping_sub(EACH * 0x10);
-    let again = bits.wrapping_add(EACH * b'0' as u64).wrapping_add(letters * (b'a' - 10 - b'0') as u64);
+    // Of the first byte that is wrong all this tells the truth: nothing is carried into it.
     let ten = bits.wrapping_add(EACH * (0x80 - 10)) >> 7 & EACH;
-    if bits & EACH * 0xe0 != 0 || ten != letters || again != small {
-        return None;
-    }
+    let kind = ((text | letters << 5) ^ EACH * 0x20) & EACH * 0xa0;
+    let wrong = kind | (bits & EACH * 0xe0) | (ten ^ letters);
     let bits = (bits & 0x001f_001f_001f_001f) | (bits & 0x1f00_1f00_1f00_1f00) >> 3;
     let bits = (bits & 0x0000_03ff_0000_03ff) | (bits & 0x03ff_0000_03ff_0000) >> 6;
-    Some((bits & 0xf_ffff) | (bits & 0x000f_ffff_0000_0000) >> 12)
+    ((bits & 0xf_ffff) | (bits & 0x000f_ffff_0000_0000) >> 12, wrong)
 }
 
 /// Digits of a tag, 5 bits each.

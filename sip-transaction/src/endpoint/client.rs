@@ -1,16 +1,17 @@
 //! Client transactions, and what is sent without one: from the command to the target, from the response to the user.
 
 use super::Endpoint;
+use crate::config::EndpointConfig;
 use crate::cores::{Id, Key};
 use crate::destination::{Destination, Target, To, Wanted};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
-use crate::flow::FlowState;
+use crate::flow::{Flow, FlowState};
 use crate::held::Held;
 use crate::id::{ClientTxId, FlowId};
 use crate::input::{CloseCause, SendCause};
 use crate::locate::Located;
-use crate::matching::OwnTag;
 use crate::machine::{Status, invite_client, noninvite_client};
+use crate::matching::{OwnTag, method_of};
 use crate::output::{Event, FailCause, Outcome, Path, SendId, SendToken};
 use crate::record::Argument;
 use crate::time::Instant;
@@ -71,7 +72,9 @@ impl Endpoint {
             Method::Ack => return Err(SendErrorKind::WrongKind),
             method => method == Method::Invite,
         };
-        let key = self.start(Machine::Locating { invite }, 0, message, to)?;
+        let Destination { to, branch } = to;
+        let plan = self.plan(message, to)?;
+        let key = self.start(Machine::Locating { invite }, 0, message, plan, branch)?;
         self.counters.client_transactions += 1;
         Ok(ClientTxId::from_key(key))
     }
@@ -99,8 +102,37 @@ impl Endpoint {
         self.advance(now);
         check_request(message)?;
         let send = SendId(self.new_send_id());
-        self.start(Machine::Sending, send.0, message, to)?;
+        let Destination { to, branch } = to;
+        let plan = self.plan(message, to)?;
+        match self.way_of(&plan, message, branch.as_deref()) {
+            Some((flow, remote)) => {
+                let made = Branch::new(self.draw_branch());
+                let Some(on) = self.flows.get(flow) else { return Err(SendErrorKind::UnknownFlow(flow)) };
+                let branch = branch.as_deref().map_or(made.as_bytes(), str::as_bytes);
+                let (bytes, ttl) = with_via(&self.config, on, remote, None, branch, message);
+                self.transmit(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send.0)));
+            }
+            // It waits where transactions wait.
+            None => {
+                self.start(Machine::Sending, send.0, message, plan, branch)?;
+            }
+        }
         Ok(send)
+    }
+
+    /// Over which flow and to where something can be sent at once, if it can be.
+    fn way_of(&self, plan: &Plan, message: &Message, branch: Option<&str>) -> Option<(FlowId, SocketAddr)> {
+        let (flow, remote) = match plan {
+            Plan::Flow(flow, remote) => (*flow, *remote),
+            Plan::Target(target) if !target.transport.is_connected() => {
+                let larger = self.larger_transport(branch.map_or(0, str::len), message, target).is_some();
+                let flow = self.sockets.first(target.transport, target.address).filter(|_| !larger)?;
+                (flow, target.address)
+            }
+            _ => return None,
+        };
+        let on = self.flows.get(flow)?;
+        (on.state != FlowState::Connecting).then_some((flow, remote))
     }
 
     /// Cancels an INVITE (RFC 3261 section 9.1). `reason` is the value of a Reason field (RFC 3326), if there is to be one.
@@ -199,12 +231,14 @@ impl Endpoint {
     }
 
     #[inline]
-    fn start(&mut self, machine: Machine, send: u64, message: &Message, to: Destination) -> Result<Key, SendErrorKind> {
-        if self.config.limits.transactions.is_some_and(|limit| self.txs.len() >= limit) {
-            return Err(SendErrorKind::Full);
-        }
-        let Destination { to, branch } = to;
-        let plan = self.plan(message, to)?;
+    fn start(
+        &mut self,
+        machine: Machine,
+        send: u64,
+        message: &Message,
+        plan: Plan,
+        branch: Option<Box<str>>,
+    ) -> Result<Key, SendErrorKind> {
         let mut tx = Tx::new(machine);
         tx.send = send;
         if branch.is_some() {
@@ -240,6 +274,9 @@ impl Endpoint {
     }
 
     fn plan(&self, message: &Message, to: To) -> Result<Plan, SendErrorKind> {
+        if self.config.limits.transactions.is_some_and(|limit| self.txs.len() >= limit) {
+            return Err(SendErrorKind::Full);
+        }
         let wanted = match to {
             To::Flow(flow, remote) => {
                 let on = self.flows.get(flow).ok_or(SendErrorKind::UnknownFlow(flow))?;
@@ -282,7 +319,7 @@ impl Endpoint {
     /// Tries this target, and has others.
     #[inline]
     fn begin_with(&mut self, index: u32, message: &Message, first: Target, targets: VecDeque<Target>) {
-        let smaller = self.larger_transport(index, message, &first);
+        let smaller = self.larger_transport(self.chosen_len(index), message, &first);
         if !targets.is_empty() || smaller.is_some() || first.transport.is_connected() {
             let Some(tx) = self.txs.at_mut(index) else { return };
             tx.more().targets = targets;
@@ -310,7 +347,7 @@ impl Endpoint {
     //# than 1300 bytes and the path MTU is unknown, the request MUST be sent
     //# using an RFC 2914 [43] congestion controlled transport protocol, such
     //# as TCP.
-    fn larger_transport(&self, index: u32, message: &Message, target: &Target) -> Option<Target> {
+    fn larger_transport(&self, branch: usize, message: &Message, target: &Target) -> Option<Target> {
         if target.transport != Transport::Udp {
             return None;
         }
@@ -321,13 +358,17 @@ impl Endpoint {
             let on = self.sockets.first(target.transport, target.address).and_then(|flow| self.flows.get(flow));
             on.map_or(0, |on| on.sent_by().len())
         };
-        let branch = self.txs.at(index).and_then(|tx| tx.more.as_ref()?.branch.as_deref()).map_or(0, str::len);
         // Most are so small that nobody need look at a name.
         let fits = len + branch + 300 <= most || len + branch + sent_by() <= most;
         if fits || !self.config.supports(Transport::Tcp) {
             return None;
         }
         Some(Target { transport: Transport::Tcp, ..target.clone() })
+    }
+
+    /// The length of a branch that the user has chosen.
+    fn chosen_len(&self, index: u32) -> usize {
+        self.txs.at(index).and_then(|tx| tx.more.as_ref()?.branch.as_deref()).map_or(0, str::len)
     }
 
     /// Finds a flow to the target and sends, now or when it opens.
@@ -374,46 +415,18 @@ impl Endpoint {
 
     /// Puts the Via on and starts the machine. The transaction is linked to an open flow.
     fn launch_message(&mut self, index: u32, message: &Message) {
-        let random = u128::from(self.rng.next_u64()) | u128::from(self.rng.next_u64()) << 64;
-        let number = random & ((1 << Branch::BITS) - 1);
+        let number = self.draw_branch();
         let made = Branch::new(number);
         let Some(tx) = self.txs.at_mut(index) else { return };
         let Some(on) = tx.flow.and_then(|flow| self.flows.get(flow)) else { return };
         let chosen = tx.more.as_mut().and_then(|more| more.branch.take());
         let branch = chosen.as_deref().map_or(made.as_bytes(), str::as_bytes);
-        let via = wire::Via {
-            start: on.via(),
-            branch,
-            transport: on.transport,
-            maddr: tx.remote.ip().is_multicast().then_some(tx.remote),
-            ttl: tx.ttl.unwrap_or(1),
-            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
-            //# Thus, clients MUST NOT
-            //# assume that the acceptance of a request by a server automatically
-            //# enables connection aliasing.
-            // Nothing is remembered of having asked.
-            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
-            //= type=exception
-            //= reason=listeners are the host's, and are not closed for an alias
-            //# Clients MUST continue receiving
-            //# requests on their default port.
-            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
-            //# the client MUST accept requests over this connection --
-            //# in addition to the default listening port -- from its downstream
-            //# peer.
-            // Requests are taken from all connections alike.
-            //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
-            //# The "alias" header field parameter is included in a Via
-            //# header field value to indicate that the client wants to create a
-            //# transport layer alias.
-            alias: self.config.alias && on.outgoing && on.transport == Transport::Tls,
-        };
-        let bytes = wire::request(message, &via);
+        let (bytes, ttl) = with_via(&self.config, on, tx.remote, tx.ttl, branch, message);
         if !message.has(Header::Via) {
             tx.flags.set(Flags::ORIGIN);
         }
         tx.transport = on.transport;
-        tx.ttl = (tx.remote.is_ipv4() && via.maddr.is_some()).then_some(via.ttl);
+        tx.ttl = ttl;
         let reliable = on.transport.is_reliable();
         tx.step = 0;
         match tx.machine {
@@ -448,6 +461,13 @@ impl Endpoint {
             }
             _ => {}
         }
+    }
+
+    /// The number of a new branch.
+    #[inline]
+    fn draw_branch(&mut self) -> u128 {
+        let random = u128::from(self.rng.next_u64()) | u128::from(self.rng.next_u64()) << 64;
+        random & ((1 << Branch::BITS) - 1)
     }
 
     /// Sends the request, for the first time as it has been made.
@@ -757,7 +777,7 @@ impl Endpoint {
         self.timers.clear(index, Which::Retransmit);
         self.timers.clear(index, Which::State);
         self.counters.failovers += 1;
-        let larger = if fallback { None } else { self.larger_transport(index, &message, &target) };
+        let larger = if fallback { None } else { self.larger_transport(self.chosen_len(index), &message, &target) };
         if let Some(tx) = self.txs.at_mut(index) {
             tx.more().target = Some(target.clone());
             tx.more().smaller = larger.is_some().then(|| target.clone());
@@ -854,6 +874,46 @@ impl Endpoint {
     }
 }
 
+/// The request with a Via on top for this flow and what is behind it; and the TTL of it and its response, if it goes to a group.
+#[inline]
+fn with_via(
+    config: &EndpointConfig,
+    on: &Flow,
+    remote: SocketAddr,
+    ttl: Option<u8>,
+    branch: &[u8],
+    message: &Message,
+) -> (Bytes, Option<u8>) {
+    let via = wire::Via {
+        start: on.via(),
+        branch,
+        transport: on.transport,
+        maddr: remote.ip().is_multicast().then_some(remote),
+        ttl: ttl.unwrap_or(1),
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# Thus, clients MUST NOT
+        //# assume that the acceptance of a request by a server automatically
+        //# enables connection aliasing.
+        // Nothing is remembered of having asked.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //= type=exception
+        //= reason=listeners are the host's, and are not closed for an alias
+        //# Clients MUST continue receiving
+        //# requests on their default port.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# the client MUST accept requests over this connection --
+        //# in addition to the default listening port -- from its downstream
+        //# peer.
+        // Requests are taken from all connections alike.
+        //= https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+        //# The "alias" header field parameter is included in a Via
+        //# header field value to indicate that the client wants to create a
+        //# transport layer alias.
+        alias: config.alias && on.outgoing && on.transport == Transport::Tls,
+    };
+    (wire::request(message, &via), (remote.is_ipv4() && via.maddr.is_some()).then_some(via.ttl))
+}
+
 /// Whether the topmost Via field of a message has more than one value.
 fn has_listed_vias(message: &Message) -> bool {
     let listed = message.field(Header::Via).is_some_and(|field| memchr::memchr(b',', field).is_some());
@@ -862,7 +922,12 @@ fn has_listed_vias(message: &Message) -> bool {
 
 fn check_request(message: &Message) -> Result<Method<'_>, SendErrorKind> {
     let method = message.method().ok_or(SendErrorKind::WrongKind)?;
-    let cseq = message.cseq().map_err(|_| SendErrorKind::Malformed)?;
+    let usual = message.field(Header::CSeq).and_then(method_of) == Some(method.as_str().as_bytes());
+    let named = match method {
+        Method::Other(_) => false,
+        _ => usual,
+    };
     let complete = message.has(Header::From) && message.has(Header::To) && message.has(Header::CallId);
-    if cseq.method == method && complete { Ok(method) } else { Err(SendErrorKind::Malformed) }
+    let named = named || message.cseq().is_ok_and(|cseq| cseq.method == method);
+    if named && complete { Ok(method) } else { Err(SendErrorKind::Malformed) }
 }
