@@ -1,5 +1,5 @@
-//! Requests as their transactions keep them, until they are answered: a copy of their own, in memory that is used for one after the
-//! other, or, of long ones, a reference.
+//! Messages as their transactions keep them, requests until they are answered and responses until they are acknowledged: a copy of their
+//! own, in memory that is used for one after the other, or, of long ones, a reference.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -9,10 +9,10 @@ use sip_message::Message;
 /// several locked instructions, a copy of a datagram less.
 const COPIED: usize = 1500;
 
-/// How many pieces of memory wait for the next requests. Most are answered as soon as they have come.
+/// How many pieces of memory wait for the next messages. Most requests are answered as soon as they have come.
 const WAITING: usize = 32;
 
-/// A request that is kept.
+/// A message that is kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Held {
     Own(Vec<u8>),
@@ -29,7 +29,11 @@ impl Held {
         }
     }
 
-    /// The request once more: to be sent, or to be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
+    /// The message once more: to be sent, or to be read.
     pub(crate) fn to_bytes(&self) -> Bytes {
         match self {
             Held::Own(bytes) => Bytes::copy_from_slice(bytes),
@@ -38,12 +42,7 @@ impl Held {
     }
 }
 
-/// What is kept to be sent again, to be sent now.
-pub(crate) fn again(kept: &Bytes) -> Bytes {
-    if kept.len() <= COPIED { Bytes::copy_from_slice(kept) } else { kept.clone() }
-}
-
-/// Memory of requests that are answered, for others.
+/// Memory of messages that are not needed any more, for others.
 #[derive(Debug, Default)]
 pub(crate) struct Spare(Vec<Vec<u8>>);
 
@@ -56,6 +55,13 @@ impl Spare {
         let mut own = self.take(bytes.len());
         own.extend_from_slice(bytes);
         Held::Own(own)
+    }
+
+    /// Keeps what goes out in place of what was kept there.
+    #[inline]
+    pub(crate) fn keep_at(&mut self, place: &mut Held, bytes: &Bytes) {
+        self.give(core::mem::replace(place, Held::NOTHING));
+        *place = self.keep(bytes);
     }
 
     /// Keeps a request that has come.

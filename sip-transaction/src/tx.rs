@@ -9,7 +9,6 @@ use crate::output::FailCause;
 use crate::transport::Transport;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use sip_message::Message;
 
@@ -103,8 +102,8 @@ pub(crate) struct Tx {
     pub(crate) remote: SocketAddr,
     /// Client: the request as sent. Server: the request as it came, until it has its final response.
     pub(crate) message: Held,
-    /// Client INVITE: the ACK. Server: the last response.
-    pub(crate) last: Bytes,
+    /// Client INVITE: the ACK. Server: the last response, as far as it may be needed again.
+    pub(crate) last: Held,
     /// What most transactions do not need.
     pub(crate) more: Option<Box<More>>,
 }
@@ -144,7 +143,7 @@ impl Tx {
             next: NIL,
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             message: Held::NOTHING,
-            last: Bytes::new(),
+            last: Held::NOTHING,
             more: None,
         }
     }

@@ -297,6 +297,23 @@ fn top_via(out: &mut BytesMut, request: &Message) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// The line with To of a message, if it is written as most are and not folded.
+pub(crate) fn to_line(message: &[u8]) -> Option<&[u8]> {
+    let mut rest = message;
+    loop {
+        rest = rest.get(memchr::memchr(b'\n', rest)? + 1..)?;
+        match rest {
+            [b'T', b'o', b':', b' ', ..] => {
+                let (line, after) = rest.split_at_checked(memchr::memchr(b'\n', rest)? + 1)?;
+                return (!matches!(after.first()?, b' ' | b'\t')).then_some(line);
+            }
+            // The end of the head.
+            [b'\r' | b'\n', ..] => return None,
+            _ => {}
+        }
+    }
+}
+
 /// The ACK for a response other than 2xx: RFC 3261 section 17.1.1.3.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-17.1.1.3
 //= type=exception
@@ -631,6 +648,22 @@ mod tests {
             let mut out = BytesMut::new();
             decimal(&mut out, number);
             assert_eq!(out, alloc::format!("{number}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn the_line_with_to_is_found_in_the_head_alone() {
+        let of = |text: &'static str| to_line(text.as_bytes());
+        assert_eq!(of("SIP/2.0 200 OK\r\nVia: x\r\nTo: <sip:a>;tag=1\r\n\r\n"), Some(&b"To: <sip:a>;tag=1\r\n"[..]));
+        for text in [
+            "SIP/2.0 200 OK\r\nVia: x\r\n\r\nTo: <sip:a>;tag=1\r\nb\r\n",
+            "SIP/2.0 200 OK\r\nVia: x\r\nTo: <sip:a>\r\n ;tag=1\r\n\r\n",
+            "SIP/2.0 200 OK\r\nt: <sip:a>;tag=1\r\n\r\n",
+            "To: <sip:a>;tag=1\r\n",
+            "\r\nTo: 1",
+            "",
+        ] {
+            assert_eq!(of(text), None, "{text}");
         }
     }
 

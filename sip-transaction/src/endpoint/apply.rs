@@ -9,6 +9,7 @@ use crate::output::{Event, FailCause, Outcome, Path, SendId};
 use crate::timers::{Class, Timer, Which};
 use crate::tx::{Flags, Machine};
 use alloc::boxed::Box;
+use bytes::Bytes;
 use sip_message::{Message, StatusCode};
 
 impl Endpoint {
@@ -234,14 +235,26 @@ impl Endpoint {
     /// The same where most steps are taken.
     #[inline(always)]
     pub(super) fn usual_server_step(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
+        self.responding_step(index, step, cause, None);
+    }
+
+    /// The same with a response that has just been made, to be sent.
+    #[inline(always)]
+    pub(super) fn responding_step(
+        &mut self,
+        index: u32,
+        step: Step<Machine>,
+        cause: Option<FailCause>,
+        mut made: Option<Bytes>,
+    ) {
         if step.actions.has(Actions::TRYING) {
-            self.make_response(index, StatusCode::TRYING);
+            made = self.make_response(index, StatusCode::TRYING);
         }
         if step.actions.has(Actions::RESEND) {
             self.counters.retransmissions += 1;
-            self.send_response(index);
+            self.send_response(index, None);
         } else if step.actions.has(Actions::SEND) || step.actions.has(Actions::TRYING) {
-            self.send_response(index);
+            self.send_response(index, made);
         }
         if step.actions.has(Actions::INFORM) {
             if let Some(key) = self.txs.id_at(index) {
@@ -256,7 +269,7 @@ impl Endpoint {
         if let Some(tx) = self.txs.at_mut(index) {
             tx.flags.set(Flags::UNANSWERED);
         }
-        self.make_response(index, StatusCode::REQUEST_TIMEOUT);
-        self.server_respond(index, crate::machine::Status::Failure);
+        let made = self.make_response(index, StatusCode::REQUEST_TIMEOUT);
+        self.server_respond(index, crate::machine::Status::Failure, made);
     }
 }

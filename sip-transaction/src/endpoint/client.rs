@@ -497,14 +497,14 @@ impl Endpoint {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if tx.last.is_empty() {
             let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
-            tx.last = wire::ack(&request, response);
+            tx.last = Held::Shared(wire::ack(&request, response));
         } else {
             self.counters.retransmissions += 1;
         }
         //= https://www.rfc-editor.org/rfc/rfc6026#section-8.4
         //# The ACK MUST be sent to the same address, port, and transport to which the original request was
         //# sent.
-        let (remote, bytes) = (tx.remote, tx.last.clone());
+        let (remote, bytes) = (tx.remote, tx.last.to_bytes());
         let Some(flow) = tx.flow else { return };
         let token = self.token(index);
         self.send_over(flow, remote, bytes, None, token);
@@ -710,7 +710,7 @@ impl Endpoint {
         let mut old = Tx::new(Machine::InviteClient(invite_client::State::Completed));
         old.flags.set(Flags::HIDDEN | Flags::PINNED);
         (old.remote, old.transport) = (remote, transport);
-        (old.message, old.last) = (tx.message.clone(), ack.clone());
+        (old.message, old.last) = (tx.message.clone(), Held::Shared(ack.clone()));
         self.send_over(flow, remote, ack, None, None);
         let Some(key) = self.insert(old) else { return };
         self.withdraw(index);
@@ -769,7 +769,7 @@ impl Endpoint {
         let Some(tx) = self.txs.at_mut(index) else { return false };
         tx.machine = machine;
         tx.message = Held::NOTHING;
-        tx.last = Bytes::new();
+        tx.last = Held::NOTHING;
         tx.flags.clear(Flags::HEARD);
         tx.step = 0;
         self.withdraw(index);

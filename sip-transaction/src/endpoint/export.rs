@@ -219,7 +219,7 @@ fn write_tx(out: &mut Writer, tx: &Tx) {
     out.option(tx.flow, |out, flow| out.u32(flow.key().index()));
     out.address(tx.remote);
     out.bytes(tx.message.as_slice());
-    out.bytes(&tx.last);
+    out.bytes(tx.last.as_slice());
     out.option(tx.more.as_deref(), |out, more| {
         out.option(more.unsent.as_deref(), |out, message| out.bytes(&message.to_bytes()));
         out.option(more.branch.as_deref(), |out, text| out.text(text));
@@ -282,7 +282,7 @@ fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Op
     let flow = input.option(Reader::u32)?;
     tx.remote = input.address()?;
     tx.message = Held::Own(input.bytes()?.to_vec());
-    tx.last = Bytes::copy_from_slice(input.bytes()?);
+    tx.last = Held::Own(input.bytes()?.to_vec());
     if input.bool()? {
         let more = tx.more();
         more.unsent = input.option(|input| {

@@ -17,12 +17,18 @@ pub(crate) struct Kept(BytesMut);
 
 impl Kept {
     /// The same bytes, in the block. `live`: how many transactions there are.
-    pub(crate) fn keep(&mut self, bytes: Bytes, live: usize) -> Bytes {
-        if !self.has_room(bytes.len(), live) {
-            return bytes;
+    pub(crate) fn keep(&mut self, bytes: &Bytes, live: usize) -> Bytes {
+        self.keep_parts([bytes], live).unwrap_or_else(|| bytes.clone())
+    }
+
+    /// Several texts one behind the other, in the block; `None` if they are too long for it.
+    #[inline]
+    pub(crate) fn keep_parts<const N: usize>(&mut self, parts: [&[u8]; N], live: usize) -> Option<Bytes> {
+        if !self.has_room(parts.iter().map(|part| part.len()).sum(), live) {
+            return None;
         }
-        self.0.extend_from_slice(&bytes);
-        self.0.split().freeze()
+        parts.iter().for_each(|part| self.0.extend_from_slice(part));
+        Some(self.0.split().freeze())
     }
 
     /// The response, written into the block.
@@ -67,16 +73,16 @@ mod tests {
     fn responses_lie_one_behind_the_other() {
         let mut kept = Kept::default();
         let response = |n: u8| Bytes::from(alloc::vec![n; 300]);
-        let all: alloc::vec::Vec<Bytes> = (0..20).map(|n| kept.keep(response(n), 1)).collect();
+        let all: alloc::vec::Vec<Bytes> = (0..20).map(|n| kept.keep(&response(n), 1)).collect();
         assert!(all.iter().enumerate().all(|(n, bytes)| *bytes == response(n as u8)));
         let beside = all.windows(2).filter(|two| two[0].as_ptr_range().end == two[1].as_ptr()).count();
         assert_eq!(beside, 18, "thirteen to a block");
         // With many transactions a block is larger; a large response has no place in a small one.
-        let all: alloc::vec::Vec<Bytes> = (0..20).map(|n| kept.keep(response(n), 1000)).collect();
+        let all: alloc::vec::Vec<Bytes> = (0..20).map(|n| kept.keep(&response(n), 1000)).collect();
         let beside = all.windows(2).filter(|two| two[0].as_ptr_range().end == two[1].as_ptr()).count();
         assert!(beside >= 18, "{beside}");
         let mut kept = Kept::default();
         let large = Bytes::from(alloc::vec![1; 3000]);
-        assert_eq!(kept.keep(large.clone(), 1).as_ptr(), large.as_ptr());
+        assert_eq!(kept.keep(&large, 1).as_ptr(), large.as_ptr());
     }
 }

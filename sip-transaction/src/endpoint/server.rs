@@ -6,7 +6,7 @@ use super::via::{ReadVia, tag_of, via_target};
 use crate::cores::{HashKey, Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
-use crate::held::{Held, again};
+use crate::held::Held;
 use crate::id::{FlowId, ServerTxId};
 use crate::locate::Located;
 use crate::machine::{Actions, Status, invite_server, noninvite_server};
@@ -132,10 +132,13 @@ impl Endpoint {
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
         let live = self.txs.len();
         if let Some(found) = self.txs.get_mut(tx.key()) {
-            let bytes = if stays(found, status) { self.kept.keep(bytes, live) } else { bytes };
-            found.last = bytes;
+            if stays(found, status) {
+                found.last = Held::Shared(self.kept.keep(&bytes, live));
+            } else {
+                self.spare.keep_at(&mut found.last, &bytes);
+            }
         }
-        self.server_respond(tx.key().index(), Status::of(status));
+        self.server_respond(tx.key().index(), Status::of(status), Some(bytes));
     }
 
     /// A response of the endpoint's own.
@@ -199,9 +202,13 @@ impl Endpoint {
         let response = wire::Response { request, status, tag, product, retry, source, fields };
         let bytes = if stays { self.kept.write(&response, live) } else { self.kept.write_apart(&response, live) };
         if let Some(found) = self.txs.get_mut(tx.key()) {
-            found.last = bytes;
+            if stays {
+                found.last = Held::Shared(bytes.clone());
+            } else {
+                self.spare.keep_at(&mut found.last, &bytes);
+            }
         }
-        self.server_respond(tx.key().index(), Status::of(status));
+        self.server_respond(tx.key().index(), Status::of(status), Some(bytes));
         Ok(())
     }
 
@@ -273,11 +280,19 @@ impl Endpoint {
             self.note(now, "acknowledge", [("tx", Argument::Number(tx.to_bits()))]);
         }
         self.advance(now);
+        let live = self.txs.len();
         let found = self.txs.get_mut(tx.key()).ok_or(CommandError::Unknown)?;
         if !found.flags.has(Flags::UNTIL_ACK) {
             return Err(CommandError::Already);
         }
         found.flags.clear(Flags::UNTIL_ACK);
+        // Neither this response nor its request is ever sent again. Its tag is that of the answer to a CANCEL that is late, and of an
+        // ACK of RFC 2543: as much of a message as to tell that by.
+        if let Some(to) = wire::to_line(found.last.as_slice()) {
+            if let Some(short) = self.kept.keep_parts([b"SIP/2.0 200 OK\r\n", to, b"\r\n"], live) {
+                self.spare.give(core::mem::replace(&mut found.last, Held::Shared(short)));
+            }
+        }
         self.timers.clear(tx.key().index(), Which::Retransmit);
         Ok(())
     }
@@ -687,7 +702,7 @@ impl Endpoint {
         //# transaction, and the To tag of the ACK matches the To tag of the
         //# response sent by the server transaction.
         let Some(tx) = self.txs.at(index) else { return false };
-        let Ok(response) = Message::parse_with(tx.last.clone(), &self.config.parser) else { return false };
+        let Ok(response) = Message::parse_with(tx.last.to_bytes(), &self.config.parser) else { return false };
         let sent = response.to().ok().and_then(|to| to.tag().ok().flatten());
         let came = ack.to().ok().and_then(|to| to.tag().ok().flatten());
         sent == came
@@ -708,7 +723,7 @@ impl Endpoint {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# the To tag of the response to the CANCEL and the To tag
         //# in the response to the original request SHOULD be the same.
-        let sent = Message::parse_with(tx.last.clone(), &self.config.parser).ok();
+        let sent = Message::parse_with(tx.last.to_bytes(), &self.config.parser).ok();
         let sent_tag = sent.as_ref().and_then(|sent| sent.to().ok()?.tag().ok().flatten());
         let local_tag = tag_of(tx.tag);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
@@ -723,11 +738,12 @@ impl Endpoint {
         cancel.flags.set(Flags::HIDDEN);
         (cancel.transport, cancel.remote) = (path.transport, remote);
         let Ok(response) = response else { return Err(InputError::Unmatchable) };
-        cancel.last = wire::into_response(response);
+        let response = wire::into_response(response);
+        cancel.last = Held::Shared(response.clone());
         cancel.source = source;
         let Some(made) = self.insert_server(cancel, tag, path.flow) else { return Err(InputError::Overload) };
         self.set_timers(made.index(), &step);
-        self.server_respond(made.index(), Status::Success);
+        self.server_respond(made.index(), Status::Success, Some(response));
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# If the original
         //# request was an INVITE, the UAS SHOULD immediately respond to the
@@ -742,8 +758,8 @@ impl Endpoint {
 
     // What goes out.
 
-    /// The user's response lies in `last`: the machine's next step.
-    pub(super) fn server_respond(&mut self, index: u32, class: Status) {
+    /// The response lies in `last`, and has just been `made`: the machine's next step.
+    pub(super) fn server_respond(&mut self, index: u32, class: Status, made: Option<Bytes>) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if class != Status::Provisional {
             self.spare.give(core::mem::replace(&mut tx.message, Held::NOTHING));
@@ -752,22 +768,22 @@ impl Endpoint {
         match tx.machine {
             Machine::InviteServer(state) => {
                 let step = invite_server::on(state, invite_server::Occurrence::Respond(class), reliable);
-                self.server_step(index, step.map(Machine::InviteServer), None);
+                self.responding_step(index, step.map(Machine::InviteServer), None, made);
             }
             Machine::NonInviteServer(state) => {
                 // Without its connection the response has a way to find first: the transaction must outlive that.
                 let done_when_sent = reliable && tx.flow.is_some();
                 let step = noninvite_server::on(state, noninvite_server::Occurrence::Respond(class), done_when_sent);
-                self.usual_server_step(index, step.map(Machine::NonInviteServer), None);
+                self.responding_step(index, step.map(Machine::NonInviteServer), None, made);
             }
             _ => {}
         }
     }
 
-    /// Makes a response of the endpoint's own from the request of a transaction.
-    pub(super) fn make_response(&mut self, index: u32, status: StatusCode) {
-        let Some(tx) = self.txs.at(index) else { return };
-        let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
+    /// Makes a response of the endpoint's own from the request of a transaction, keeps it, and hands it out to be sent.
+    pub(super) fn make_response(&mut self, index: u32, status: StatusCode) -> Option<Bytes> {
+        let tx = self.txs.at(index)?;
+        let request = Message::parse_with(tx.message.to_bytes(), &self.config.parser).ok()?;
         let path = tx.flow.and_then(|flow| self.path_of(flow, tx.remote));
         let source = match (path, request.top_via().as_ref().map(ReadVia::of)) {
             // With `received` or `maddr` it was kept as it was handed on; without, responses go to where it came from.
@@ -786,17 +802,17 @@ impl Endpoint {
         let (live, product) = (self.txs.len(), &*self.config.product);
         let response = wire::Response { request: &request, status, tag, product, retry: None, source, fields: &[] };
         let bytes = self.kept.write_apart(&response, live);
-        if let Some(tx) = self.txs.at_mut(index) {
-            tx.last = bytes;
-        }
+        let tx = self.txs.at_mut(index)?;
+        self.spare.keep_at(&mut tx.last, &bytes);
+        Some(bytes)
     }
 
-    /// Sends `last` to where responses go: RFC 3261 section 18.2.2.
+    /// Sends the last response, which may have just been `made`, to where responses go: RFC 3261 section 18.2.2.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
     //# It MUST follow the following process:
-    pub(super) fn send_response(&mut self, index: u32) {
+    pub(super) fn send_response(&mut self, index: u32, made: Option<Bytes>) {
         let Some(tx) = self.txs.at(index) else { return };
-        if tx.last.is_empty() {
+        if tx.last.is_empty() && made.is_none() {
             return;
         }
         match tx.flow {
@@ -810,9 +826,7 @@ impl Endpoint {
             //# the same address and port that the corresponding request was received
             //# on.
             Some(flow) => {
-                // Those of other requests lie in blocks, which are shared as it is.
-                let invite = matches!(tx.machine, Machine::InviteServer(_));
-                let bytes = if invite { again(&tx.last) } else { tx.last.clone() };
+                let bytes = made.unwrap_or_else(|| tx.last.to_bytes());
                 let (remote, ttl) = (tx.remote, tx.ttl);
                 let token = self.token(index);
                 self.send_over(flow, remote, bytes, ttl, token);
@@ -839,7 +853,7 @@ impl Endpoint {
     /// Sends the response some other way than back over the flow of its request.
     fn detour(&mut self, index: u32, cause: FailCause) {
         let Some(tx) = self.txs.at_mut(index) else { return };
-        let Ok(response) = Message::parse_with(tx.last.clone(), &self.config.parser) else { return };
+        let Ok(response) = Message::parse_with(tx.last.to_bytes(), &self.config.parser) else { return };
         let Ok(via) = response.top_via() else { return };
         let first = !tx.flags.has(Flags::DETOUR);
         tx.flags.set(Flags::DETOUR);
@@ -906,7 +920,7 @@ impl Endpoint {
         self.link(index, flow);
         let Some(tx) = self.txs.at_mut(index) else { return };
         tx.remote = target.address;
-        let bytes = tx.last.clone();
+        let bytes = tx.last.to_bytes();
         let token = self.token(index);
         self.send_over(flow, target.address, bytes, None, token);
     }
