@@ -75,11 +75,11 @@ fn digits(bits: u64) -> u64 {
 fn number(text: u64) -> (u64, u64) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let letters = text >> 6 & EACH;
-    let bits = (text & EACH * 0x1f).wrapping_add(letters * 25).wrapping_sub(EACH * 0x10);
+    let bits = (text & (EACH * 0x1f)).wrapping_add(letters * 25).wrapping_sub(EACH * 0x10);
     // Of the first byte that is wrong all this tells the truth: nothing is carried into it.
     let ten = bits.wrapping_add(EACH * (0x80 - 10)) >> 7 & EACH;
-    let kind = ((text | letters << 5) ^ EACH * 0x20) & EACH * 0xa0;
-    let wrong = kind | (bits & EACH * 0xe0) | (ten ^ letters);
+    let kind = ((text | letters << 5) ^ (EACH * 0x20)) & (EACH * 0xa0);
+    let wrong = kind | (bits & (EACH * 0xe0)) | (ten ^ letters);
     let bits = (bits & 0x001f_001f_001f_001f) | (bits & 0x1f00_1f00_1f00_1f00) >> 3;
     let bits = (bits & 0x0000_03ff_0000_03ff) | (bits & 0x03ff_0000_03ff_0000) >> 6;
     ((bits & 0xf_ffff) | (bits & 0x000f_ffff_0000_0000) >> 12, wrong)

@@ -183,3 +183,35 @@ fn a_request_of_another_version_is_answered_505_and_nothing_is_kept() {
         assert!(server.endpoint.poll_event().is_none() && server.endpoint.is_idle());
     }
 }
+
+#[test]
+fn what_is_acknowledged_is_still_known_by_its_tag() {
+    for (via, of_2543) in
+        [("SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK77", false), ("SIP/2.0/UDP 192.0.2.7:5060;branch=1", true)]
+    {
+        let mut server = Server::new();
+        let (tx, invite) = server.invite(via);
+        let ok = Message::response(&invite, sip_message::StatusCode::OK).to_tag("mine").build().unwrap();
+        server.endpoint.respond_until_ack(ms(0), tx, ok).unwrap();
+        while server.endpoint.poll_transmit().is_some() {}
+        server.endpoint.acknowledge(ms(0), tx).unwrap();
+        // An ACK of RFC 2543 is matched by the tag of the response, and no other is.
+        for (tag, fits) in [("mine", true), ("yours", !of_2543)] {
+            let ack = text("ACK", via, &format!("<sip:c@d>;tag={tag}"), 1);
+            let [Event::Ack { tx: found, .. }] = &server.give(&ack)[..] else { panic!("{tag}") };
+            assert_eq!(*found, fits.then_some(tx), "{tag}");
+        }
+        //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
+        //= type=test
+        //# the To tag of the response to the CANCEL and the To tag
+        //# in the response to the original request SHOULD be the same.
+        assert!(server.give(&text("CANCEL", via, "<sip:c@d>", 1)).is_empty(), "its user has answered");
+        let ok = server.endpoint.poll_transmit().unwrap();
+        let ok = Message::parse(ok.bytes).unwrap();
+        assert_eq!(ok.cseq().unwrap().method, Method::Cancel);
+        assert_eq!(ok.to().unwrap().tag(), Ok(Some("mine")));
+        // It is not sent again, whatever comes.
+        assert!(server.give(&text("INVITE", via, "<sip:c@d>", 1)).is_empty());
+        assert!(server.endpoint.poll_transmit().is_none());
+    }
+}
