@@ -12,6 +12,7 @@ use core::time::Duration;
 use sip_message::{Message, StatusCode};
 use sip_transaction::cores;
 use sip_transaction::{ClientTxId, FlowId, Path, ServerTxId};
+use smallvec::SmallVec;
 
 pub(crate) use sip_transaction::cores::Writer;
 
@@ -66,6 +67,16 @@ impl Wire for Bytes {
     }
 }
 
+impl Wire for Box<[u8]> {
+    fn write(&self, out: &mut Writer) {
+        out.bytes(self);
+    }
+
+    fn read(input: &mut Reader<'_>) -> Option<Self> {
+        input.bytes().map(Box::from)
+    }
+}
+
 impl Wire for Message {
     fn write(&self, out: &mut Writer) {
         self.to_bytes().write(out);
@@ -113,6 +124,16 @@ impl<T: Wire> Wire for Vec<T> {
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
         input.each(T::read)
+    }
+}
+
+impl<T: Wire> Wire for SmallVec<[T; 1]> {
+    fn write(&self, out: &mut Writer) {
+        out.each(self.iter(), |out, value| value.write(out));
+    }
+
+    fn read(input: &mut Reader<'_>) -> Option<Self> {
+        Vec::read(input).map(SmallVec::from)
     }
 }
 

@@ -192,6 +192,11 @@ impl Dialog {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
     //# This state MUST be maintained for the duration of the dialog.
     pub fn from_response(request: &Message, response: &Message) -> Result<Dialog, DialogError> {
+        Dialog::answered(request.request_uri_bytes().unwrap_or_default(), response)
+    }
+
+    /// The dialog a UAC makes, from the Request-URI of its request.
+    pub(crate) fn answered(asked: &[u8], response: &Message) -> Result<Dialog, DialogError> {
         let malformed = |_| DialogError::Malformed;
         let early = response.status().is_some_and(|status| status.is_provisional());
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
@@ -218,12 +223,12 @@ impl Dialog {
             Some(target) => target,
             // Provisional responses of old user agents lack it; the 2xx will bring it.
             None if early => {
-                let uri = request.request_uri().and_then(Result::ok).ok_or(DialogError::Malformed)?;
+                let uri = Uri::parse(asked).map_err(|_| DialogError::Malformed)?;
                 uri.as_str().into()
             }
             None => return Err(DialogError::NoContact),
         };
-        let secure = request.request_uri_bytes().is_some_and(is_sips);
+        let secure = is_sips(asked);
         Ok(Dialog {
             head,
             local_tag,

@@ -327,7 +327,7 @@ impl UserAgentCore {
             None => self.contact.clone(),
         };
         let contact = register.settle_schemes(contact, self.config.sips);
-        let (call_id, tag) = (self.token().into(), self.token().into());
+        let (call_id, tag) = ((*self.token()).into(), (*self.token()).into());
         let registration = Registration {
             state: State::Trying,
             contact,

@@ -71,29 +71,40 @@ pub fn is_hold(sdp: &[u8]) -> bool {
     };
     let mut rejected = false;
     for line in lines(sdp) {
-        if let Some(media) = line.strip_prefix(b"m=") {
-            if !rejected {
-                held &= judge(stream.take(), session, session_null);
+        match line {
+            [b'm', b'=', media @ ..] => {
+                if !rejected {
+                    held &= judge(stream.take(), session, session_null);
+                    // One that is not held is enough.
+                    if !held {
+                        return false;
+                    }
+                }
+                let port = media.split(|&b| b == b' ').nth(1).unwrap_or_default();
+                rejected = port == b"0";
+                streams += usize::from(!rejected);
+                stream = Some((None, None));
             }
-            let port = media.split(|&b| b == b' ').nth(1).unwrap_or_default();
-            rejected = port == b"0";
-            streams += usize::from(!rejected);
-            stream = Some((None, None));
-        } else if let Some(direction) = Direction::of(line) {
-            match &mut stream {
-                Some((own, _)) => *own = Some(direction),
-                None => session = direction,
+            [b'a', b'=', ..] => {
+                if let Some(direction) = Direction::of(line) {
+                    match &mut stream {
+                        Some((own, _)) => *own = Some(direction),
+                        None => session = direction,
+                    }
+                }
             }
-        } else if let Some(address) = line.strip_prefix(b"c=") {
-            //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
-            //# An agent MUST be capable of receiving SDP with a connection address of
-            //# 0.0.0.0, in which case it means that neither RTP nor RTCP should be sent
-            //# to the peer.
-            let null = address.ends_with(b" 0.0.0.0");
-            match &mut stream {
-                Some((_, own)) => *own = Some(null),
-                None => session_null = null,
+            [b'c', b'=', address @ ..] => {
+                //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+                //# An agent MUST be capable of receiving SDP with a connection address of
+                //# 0.0.0.0, in which case it means that neither RTP nor RTCP should be sent
+                //# to the peer.
+                let null = address.ends_with(b" 0.0.0.0");
+                match &mut stream {
+                    Some((_, own)) => *own = Some(null),
+                    None => session_null = null,
+                }
             }
+            _ => {}
         }
     }
     if !rejected {

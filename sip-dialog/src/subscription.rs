@@ -277,10 +277,10 @@ impl UserAgentCore {
         ep: &mut Endpoint,
         mut sub: Subscription,
         message: Box<Message>,
-        tag: String,
+        tag: crate::agent::RandomToken,
         way: crate::agent::way::Way,
     ) -> Result<SubscriptionId, CommandError> {
-        sub.tag = Some(tag.as_str().into());
+        sub.tag = Some((*tag).into());
         sub.request = Some(message.clone());
         sub.pin = way.path;
         let id = self.subscriptions.insert(sub).ok_or(CommandError::Full)?;
@@ -288,7 +288,7 @@ impl UserAgentCore {
             self.subscriptions.remove(id);
             return Err(error);
         }
-        self.subscribing.insert(tag.into(), id);
+        self.subscribing.insert((*tag).into(), id);
         self.start_timer_n(ep, id);
         Ok(id)
     }

@@ -126,10 +126,8 @@ impl Draft {
         //# A mandatory response header field MUST be present in the
         //# response, and the header field MUST be understood by the UAC
         //# processing the response.
-        for header in [Header::From, Header::To, Header::CallId, Header::CSeq] {
-            if !self.index().has(header) {
-                self.fail(fault(BuildFault::Missing, header));
-            }
+        if let Some(header) = self.index().missing([Header::From, Header::To, Header::CallId, Header::CSeq]) {
+            self.fail(fault(BuildFault::Missing, header));
         }
         if let Some(error) = self.error {
             return Err(error);
@@ -149,9 +147,8 @@ impl Draft {
         //# Content-Length header field value MUST be set to zero.
         let too_long = |_| BuildError::new(BuildFault::TooLong, None);
         let body_len = u32::try_from(body.len()).map_err(too_long)?;
-        let entry = compose::number_line(&mut out, Header::ContentLength, body_len)?;
+        let entry = compose::last_line(&mut out, body_len)?;
         message.index.push(entry);
-        out.extend_from_slice(b"\r\n");
         let head = out.len();
         out.extend_from_slice(&body);
         if u32::try_from(out.len()).is_err() {
@@ -197,10 +194,12 @@ impl RequestBuilder {
     fn new(method: Method<'_>, uri: impl FnOnce(&mut Vec<u8>) -> Result<(), BuildError>) -> Self {
         let mut out = Vec::with_capacity(HEAD);
         let mut error = None;
-        if !scan::all(method.as_str().as_bytes(), scan::TOKEN) {
+        let name = method.as_str().as_bytes();
+        let tag = MethodTag::lookup(name);
+        if tag == MethodTag::Other && !scan::all(name, scan::TOKEN) {
             error = Some(BuildError::new(BuildFault::Method, None));
         }
-        out.extend_from_slice(method.as_str().as_bytes());
+        out.extend_from_slice(name);
         out.push(b' ');
         let uri_from = out.len();
         if let Err(fault) = uri(&mut out) {
@@ -211,8 +210,7 @@ impl RequestBuilder {
         //# To be compliant with this specification, applications
         //# sending SIP messages MUST include a SIP-Version of "SIP/2.0".
         out.extend_from_slice(b" SIP/2.0\r\n");
-        let start =
-            start(Kind::Request(MethodTag::lookup(method.as_str().as_bytes())), &out, (uri_from, uri_end), &mut error);
+        let start = start(Kind::Request(tag), &out, (uri_from, uri_end), &mut error);
         RequestBuilder { draft: Draft::new(start, out, error) }
     }
 
@@ -344,7 +342,7 @@ impl RequestBuilder {
         //# A UAC MUST insert a Max-Forwards header field into each request it
         //# originates with a value that SHOULD be 70.
         if !self.draft.index().has(Header::MaxForwards) {
-            let line = compose::number_line(self.draft.out(), Header::MaxForwards, 70);
+            let line = compose::max_forwards_line(self.draft.out());
             self.draft.take(line);
         }
         let numbered = self.draft.numbered;

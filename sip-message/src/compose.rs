@@ -127,6 +127,24 @@ pub(crate) fn number_line(out: &mut Vec<u8>, header: Header, number: u32) -> Res
     tight_line(out, from, name.len(), header)
 }
 
+/// Appends Content-Length and the end of the head to `out`, and returns the entry.
+pub(crate) fn last_line(out: &mut Vec<u8>, length: u32) -> Result<Entry, BuildError> {
+    let from = out.len();
+    out.extend_from_slice(b"Content-Length: ");
+    let mut digits = [0; 10];
+    out.extend_from_slice(decimal(length, &mut digits));
+    let end = out.len();
+    out.extend_from_slice(b"\r\n\r\n");
+    entry(from, "Content-Length: ".len()..end - from, end + 2 - from, Some(Header::ContentLength))
+}
+
+/// Appends Max-Forwards as RFC 3261 section 8.1.1.6 wants it, and returns its entry.
+pub(crate) fn max_forwards_line(out: &mut Vec<u8>) -> Result<Entry, BuildError> {
+    let (from, line) = (out.len(), b"Max-Forwards: 70\r\n");
+    out.extend_from_slice(line);
+    entry(from, line.len() - 4..line.len() - 2, line.len(), Some(Header::MaxForwards))
+}
+
 /// Appends a line with the name and URI of `address` and this tag. The address was read, so that only the tag is checked.
 pub(crate) fn address_line(
     out: &mut Vec<u8>,
@@ -317,10 +335,21 @@ fn end_line(
     header: Option<Header>,
 ) -> Result<Entry, BuildError> {
     out.extend_from_slice(b"\r\n");
+    entry(from, value, out.len() - from, header)
+}
+
+/// The entry of a line of `line_len` bytes that begins at `from`; `value`: where its value is, from there.
+#[inline]
+fn entry(
+    from: usize,
+    value: core::ops::Range<usize>,
+    line_len: usize,
+    header: Option<Header>,
+) -> Result<Entry, BuildError> {
     let too_long = BuildError::new(BuildFault::TooLong, header);
     Ok(Entry {
         // What is in the line is shorter than the line.
-        line_len: u16::try_from(out.len() - from).map_err(|_| too_long)?,
+        line_len: u16::try_from(line_len).map_err(|_| too_long)?,
         line: u32::try_from(from).map_err(|_| too_long)?,
         value: value.start as u16,
         value_end: value.end as u16,
@@ -384,9 +413,12 @@ pub(crate) fn copied_request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result
     let from = out.len();
     let _ = write!(Sink(out), "{uri}");
     let written = out.get(from..).unwrap_or_default();
+    let ends = |b: u8| b <= b' ' || b == 0x7f;
     let fault = match Uri::parse(written) {
         Err(error) => Some(error.offset),
-        Ok(_) => written.iter().position(|&b| b <= b' ' || b == 0x7f),
+        // Without a way out of the loop, it looks at many bytes at once.
+        Ok(_) if !written.iter().fold(false, |any, &b| any | ends(b)) => None,
+        Ok(_) => written.iter().position(|&b| ends(b)),
     };
     match fault {
         None => Ok(()),

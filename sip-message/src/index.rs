@@ -129,8 +129,21 @@ impl Index {
         }
     }
 
+    /// The first of these headers that does not occur.
+    #[inline]
+    pub(crate) fn missing<const N: usize>(&self, headers: [Header; N]) -> Option<Header> {
+        headers.into_iter().find(|header| !self.has(*header))
+    }
+
     /// A header of [`Header::SINGLE`] that occurs in more than one field.
+    #[inline]
     pub(crate) fn repeated_single(&self) -> Option<Header> {
+        // As many as there are fields: each occurs once.
+        let headers = self.present[0].count_ones() + self.present[1].count_ones();
+        if headers as usize == self.entries.len() { None } else { self.find_repeated_single() }
+    }
+
+    fn find_repeated_single(&self) -> Option<Header> {
         const SINGLE: [u64; 2] = bits(Header::SINGLE);
         let mut seen = [0; 2];
         for entry in &self.entries {

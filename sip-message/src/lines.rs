@@ -64,6 +64,14 @@ impl Lines {
         self.add(|out| compose::line(out, name, value))
     }
 
+    /// Adds the fields of `other` behind its own.
+    pub fn append(&mut self, other: &Lines) {
+        let offset = self.bytes.len() as u32;
+        let moved = other.entries.iter().map(|entry| Entry { line: offset + entry.line, ..*entry });
+        self.entries = self.entries.iter().copied().chain(moved).collect();
+        self.bytes = [&self.bytes[..], &other.bytes[..]].concat().into();
+    }
+
     /// Adds From, To and Call-ID, as the requests of a dialog have them: names and URIs of `from` and `to` with these tags,
     /// whatever other parameters they have, and the Call-ID of `message`.
     ///

@@ -2,8 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use bytes::Bytes;
 use sip_message::{Header, HeaderName, Lines, Message, Method, RequestBuilder, ResponseBuilder, StatusCode};
 use sip_transaction::{ClientTxId, Destination, Endpoint, Instant, Outcome, Path, SendErrorKind};
 
@@ -11,7 +9,9 @@ use super::sips::is_sips_value;
 use super::way::is_sips;
 use super::{RELIABLE, UserAgentCore, status};
 use crate::auth::{AuthContext, Credentials, Verdict};
+use crate::body;
 use crate::call::CallState;
+use crate::call::acked::Acked;
 use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::{Dialog, starts_loose};
@@ -75,11 +75,19 @@ pub(crate) struct Client {
     pub(crate) answered: bool,
     /// Its Request-URI is a strict router's.
     pub(crate) strict: bool,
-    /// The ACKs for the 2xx responses, by To tag: sent again when the 2xx is. As bytes, for that is seldom, and they are kept for long.
-    pub(crate) acks: Vec<(Box<str>, Bytes, Over)>,
+    /// What takes the place of an INVITE once its 2xx has an ACK. That of a re-INVITE stays beside it.
+    pub(crate) acked: Option<Box<Acked>>,
 }
 
 impl Client {
+    /// The Request-URI of an INVITE, and whether it has an offer.
+    pub(crate) fn invitation(&self) -> Option<(&[u8], bool)> {
+        if let Some(request) = &self.request {
+            return Some((request.request_uri_bytes()?, body::carries_session(request)));
+        }
+        self.acked.as_ref().map(|acked| (acked.uri(), acked.offered()))
+    }
+
     /// Whether the early dialog with this tag is over; if so, whether it had its exchange.
     pub(crate) fn has_gone(&self, tag: &str) -> Option<bool> {
         let tags = self.gone.split(',').filter(|gone| !gone.is_empty());
@@ -185,7 +193,7 @@ impl UserAgentCore {
             gone: Box::default(),
             answered: false,
             strict: over.strict,
-            acks: Vec::new(),
+            acked: None,
         };
         self.clients.insert(tx, client);
         Ok(tx)
@@ -252,7 +260,10 @@ impl UserAgentCore {
     //= https://www.rfc-editor.org/rfc/rfc3262#section-4
     //# The UAC SHOULD include this in all INVITE requests.
     pub(crate) fn dress_session(&self, builder: RequestBuilder, contact: &Arc<str>) -> RequestBuilder {
-        self.dress_contact(self.dress(builder), contact)
+        match self.own_contact(contact) {
+            Some(_) => builder.lines(&self.session_lines),
+            None => self.dress_contact(self.dress(builder), contact),
+        }
     }
 
     /// As [`dress_session`](UserAgentCore::dress_session), with a Supported that has no 100rel.
@@ -279,7 +290,7 @@ impl UserAgentCore {
     }
 
     /// The line of Contact that was checked when the core was made, if that is the one.
-    fn own_contact(&self, contact: &Arc<str>) -> Option<&Lines> {
+    pub(crate) fn own_contact(&self, contact: &Arc<str>) -> Option<&Lines> {
         (Arc::ptr_eq(contact, &self.contact) && !self.contact_line.is_empty()).then_some(&self.contact_line)
     }
 
@@ -419,7 +430,7 @@ impl UserAgentCore {
             gone: Box::default(),
             answered: false,
             strict: client.strict,
-            acks: Vec::new(),
+            acked: None,
         });
         client.purpose = Purpose::Nobody;
         client.answered = true;
@@ -546,7 +557,7 @@ impl UserAgentCore {
             gone: Box::default(),
             answered: false,
             strict: over.strict,
-            acks: Vec::new(),
+            acked: None,
         };
         self.clients.insert(tx, client);
         Ok(tx)
@@ -749,6 +760,6 @@ wire!(ids Purpose {
     Request(id) = 9,
     Nobody() = 10,
 });
-wire!(struct Client { purpose, request, dialog, rounds, used, gone, answered, strict, acks } skip { auth } pin { pin });
+wire!(struct Client { purpose, request, dialog, rounds, used, gone, answered, strict, acked } skip { auth } pin { pin });
 wire!(struct Over { strict } pin { pin });
 wire!(struct Parked { tx, client, response });

@@ -60,19 +60,24 @@ impl UserAgentCore {
         request: &Message,
         status: StatusCode,
     ) -> ResponseBuilder {
+        self.tagged_response(ep, tx, request, status).lines(&self.server_line)
+    }
+
+    /// Begins a response with nothing on it but the transaction's tag.
+    fn tagged_response(&self, ep: &Endpoint, tx: ServerTxId, request: &Message, status: StatusCode) -> ResponseBuilder {
         let builder = Message::response(request, status);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
         //# The same tag MUST be used for all responses to that request, both final
         //# and provisional (again excepting the 100 (Trying)).
-        let builder = match ep.local_tag(tx) {
+        match ep.local_tag(tx) {
             Some(tag) => builder.to_tag(tag.as_str()),
             // The transaction is gone, and so will be the response.
             None => builder.to_tag("0"),
-        };
-        builder.lines(&self.server_line)
+        }
     }
 
-    /// Begins a response that makes a dialog: with the Record-Route of the request, and our Contact.
+    /// Begins a response that makes a dialog: with the Record-Route of the request, our Contact, and the methods we take; if it `accepts`, with
+    /// the extensions, too.
     pub(crate) fn dialog_response(
         &self,
         ep: &Endpoint,
@@ -80,6 +85,7 @@ impl UserAgentCore {
         request: &Message,
         status: StatusCode,
         contact: &Arc<str>,
+        accepts: bool,
     ) -> ResponseBuilder {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# When a UAS responds to a request with a response that establishes a
@@ -88,10 +94,17 @@ impl UserAgentCore {
         //# URIs, URI parameters, and any Record-Route header field parameters,
         //# whether they are known or unknown to the UAS) and MUST maintain the
         //# order of those values.
-        let builder = self.response(ep, tx, request, status).copy_all(request, Header::RecordRoute);
+        let builder = self.tagged_response(ep, tx, request, status).copy_all(request, Header::RecordRoute);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The UAS MUST add a Contact header field to the response.
-        self.with_contact(builder, contact)
+        match (self.own_contact(contact), accepts) {
+            (Some(_), false) => builder.lines(&self.progress_lines),
+            (Some(_), true) => builder.lines(&self.accept_lines),
+            (None, _) => {
+                let told = if accepts { &self.ability_lines } else { &self.allow_line };
+                builder.lines(&self.server_line).header(Header::Contact, contact).lines(told)
+            }
+        }
     }
 
     /// Sends a response made from a builder. What cannot be built or sent is dropped: the transaction layer answers for it in

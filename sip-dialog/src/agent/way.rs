@@ -8,7 +8,7 @@ use sip_transaction::Path;
 use sip_transaction::cores::{Id as _, Key};
 
 use super::client::Over;
-use super::{Bound, UserAgentCore};
+use super::{Bound, RandomToken, UserAgentCore};
 use crate::auth::AuthContext;
 use crate::call::caller::bracketed;
 use crate::dialog;
@@ -145,7 +145,7 @@ impl UserAgentCore {
         way: &Way,
         target: &str,
         to: Option<&str>,
-    ) -> Result<(RequestBuilder, String), CommandError> {
+    ) -> Result<(RequestBuilder, RandomToken), CommandError> {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
         //# It MUST be the same for all requests and responses sent by either UA in
         //# a dialog.
@@ -174,6 +174,6 @@ impl UserAgentCore {
         //# In a new request created by a UAC outside of any dialog, the Call-ID
         //# header field MUST be selected by the UAC as a globally unique identifier
         //# over space and time unless overridden by method-specific behavior.
-        Ok((builder.header(Header::CallId, call_id).cseq(1 + self.random() % 0xffff), tag))
+        Ok((builder.header(Header::CallId, &*call_id).cseq(1 + self.random() % 0xffff), tag))
     }
 }

@@ -400,8 +400,7 @@ impl UserAgentCore {
         let request = &ringing.request;
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
         //# Each of these MUST indicate the same dialog ID.
-        let mut builder =
-            self.dialog_response(ep, tx, request, progress.status, &entry.contact).lines(&self.allow_line);
+        let mut builder = self.dialog_response(ep, tx, request, progress.status, &entry.contact, false);
         builder = progress.headers.on_response(builder);
         if let Some(body) = progress.body {
             builder = body.on_response(builder);
@@ -513,8 +512,7 @@ impl UserAgentCore {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
         //# A 2xx response to an INVITE SHOULD contain the Allow header field and
         //# the Supported header field, and MAY contain the Accept header field.
-        let mut builder =
-            self.dialog_response(ep, tx, request, StatusCode::OK, &entry.contact).lines(&self.ability_lines);
+        let mut builder = self.dialog_response(ep, tx, request, StatusCode::OK, &entry.contact, true);
         builder = fields.on_response(builder);
         builder = self.tell_packages(builder, request);
         builder = reply.headers.on_response(builder);

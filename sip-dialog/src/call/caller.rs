@@ -9,6 +9,7 @@ use core::time::Duration;
 use sip_message::{DialogIds, Header, Message, Method, NameAddr, Uri};
 use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 
+use super::acked::Acked;
 use super::prack::Order;
 use super::redirect::{harmless_headers, redirect_target};
 use super::{Call, CallState, Entry, Role};
@@ -189,6 +190,9 @@ impl Invite {
 }
 
 takes_headers!(Invite);
+
+/// A To tag, beside the dialog it is of.
+type Tag = smallvec::SmallVec<[u8; 48]>;
 
 /// What a caller keeps until the call is confirmed.
 #[derive(Debug)]
@@ -389,7 +393,7 @@ impl UserAgentCore {
         if let Some(known) = known {
             return (self.dialogs.get(known)?.call == Some(call)).then_some(known);
         }
-        let request = self.clients.get(&tx)?.request.as_ref()?;
+        let (uri, _) = self.clients.get(&tx)?.invitation()?;
         let found = self.calls.get(call)?;
         // The one that accepts takes the place of all the others.
         let accepts = message.status().is_some_and(|status| status.is_success());
@@ -397,7 +401,7 @@ impl UserAgentCore {
             return None;
         }
         let calling = found.calling.as_ref()?;
-        let mut dialog = Dialog::from_response(request, message).ok()?;
+        let mut dialog = Dialog::answered(uri, message).ok()?;
         // One that is over already, and comes back: its numbers go on.
         let client = self.clients.get(&tx)?;
         if client.has_gone(dialog.remote_tag()).is_some() {
@@ -512,12 +516,8 @@ impl UserAgentCore {
     /// Sends the ACK again if the 2xx with this tag has had one.
     pub(crate) fn acknowledged(&mut self, ep: &mut Endpoint, tx: ClientTxId, tag: &[u8]) -> bool {
         let Some(client) = self.clients.get(&tx) else { return false };
-        let Some((_, ack, over)) = client.acks.iter().find(|(known, _, _)| known.as_bytes() == tag) else {
-            return false;
-        };
-        if let Ok(ack) = Message::parse(ack.clone()) {
-            send_ack(ep, self.now, &ack, *over);
-        }
+        let Some((ack, over)) = client.acked.as_ref().and_then(|acked| acked.ack(tag)) else { return false };
+        send_ack(ep, self.now, &ack, over);
         true
     }
 
@@ -711,8 +711,6 @@ impl UserAgentCore {
     }
 
     /// Builds, sends and keeps the ACK for a 2xx in a dialog.
-    //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
-    //# The ACK MUST contain the same credentials as the INVITE.
     pub(crate) fn send_ack(
         &mut self,
         ep: &mut Endpoint,
@@ -724,7 +722,7 @@ impl UserAgentCore {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let mut builder = entry.dialog.ack(cseq);
         let over = Over::of(entry.pin(), &entry.dialog);
-        let tag: Box<str> = entry.dialog.remote_tag().into();
+        let tag: Tag = entry.dialog.remote_tag().as_bytes().into();
         if let Some(body) = answer {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
             //# If the 2xx contains an offer (based on the rules above), the ACK MUST
@@ -736,14 +734,14 @@ impl UserAgentCore {
         } else {
             entry.oa.failed(Place::InviteOk);
         }
-        self.finish_ack(ep, tx, tag, builder, over);
+        self.finish_ack(ep, tx, &tag, builder, over);
     }
 
     fn finish_ack(
         &mut self,
         ep: &mut Endpoint,
         tx: ClientTxId,
-        tag: Box<str>,
+        tag: &[u8],
         mut builder: sip_message::RequestBuilder,
         over: Over,
     ) {
@@ -752,45 +750,53 @@ impl UserAgentCore {
         //# Proxy-Require values that were present in the initial request.
         builder = builder.lines(&self.agent_line);
         let forks = self.config.limits.forks;
+        let Some(client) = self.clients.get_mut(&tx) else { return };
+        let acked = match (&mut client.acked, &client.request) {
+            (Some(acked), _) => acked,
+            (none, Some(request)) => none.insert(Box::new(Acked::of(request))),
+            (None, None) => return,
+        };
         // The one that won, and those that lost: who answers once more under other names is not listened to.
-        let Some(client) = self.clients.get_mut(&tx).filter(|client| client.acks.len() <= forks) else { return };
-        if let Some(request) = &client.request {
-            builder = builder.copy_all(request, Header::Authorization).copy_all(request, Header::ProxyAuthorization);
+        if acked.len() > forks {
+            return;
         }
-        let Ok(ack) = builder.build_boxed() else { return };
+        let Ok(ack) = acked.authorize(builder).build_boxed() else { return };
         send_ack(ep, self.now, &ack, over);
-        client.acks.push((tag, ack.into_bytes(), over));
+        acked.keep(tag, &ack, over);
+        if let Purpose::Invite(_) = client.purpose {
+            client.request = None;
+        }
     }
 
     /// A 2xx nobody wants: ACK, then BYE. An offer in it is answered all the same, with nothing taken.
     fn lose(&mut self, ep: &mut Endpoint, tx: ClientTxId, path: Path, mut message: Box<Message>) {
         let Some(client) = self.clients.get(&tx) else { return };
-        let Some(request) = &client.request else { return };
-        if client.acks.len() >= self.config.limits.forks {
+        let Some((uri, offered)) = client.invitation() else { return };
+        if client.acked.as_ref().is_some_and(|acked| acked.len() >= self.config.limits.forks) {
             return;
         }
         if !message.has(Header::Contact) {
             // Nothing tells where its sender is but the way it came: back to the target of the INVITE.
-            let uri = request.request_uri().and_then(Result::ok).map(|uri| alloc::format!("<{uri}>"));
-            let _ = message.push(Header::Contact, uri.unwrap_or_default());
+            let uri = core::str::from_utf8(uri).unwrap_or_default();
+            let _ = message.push(Header::Contact, alloc::format!("<{uri}>"));
         }
-        let Ok(mut dialog) = Dialog::from_response(request, &message) else { return };
+        let Ok(mut dialog) = Dialog::answered(uri, &message) else { return };
         let over = Over::of(client.pin.or_else(|| Self::pin_of_response(path, &dialog)), &dialog);
         let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
         dialog.set_local_cseq(used);
-        let tag = dialog.remote_tag();
+        let tag: Tag = dialog.remote_tag().as_bytes().into();
         // Without an offer in the INVITE it is in the 2xx, unless a reliable response before that had it.
-        let known = self.find_dialog(dialog.call_id().as_bytes(), dialog.local_tag_bytes(), tag.as_bytes());
+        let known = self.find_dialog(dialog.call_id().as_bytes(), dialog.local_tag_bytes(), &tag);
         let open = match known.and_then(|known| self.dialogs.get(known)) {
             Some(entry) => entry.oa.invite_needs_body(),
-            None => client.has_gone(tag) != Some(true),
+            None => client.has_gone(dialog.remote_tag()) != Some(true),
         };
         let mut ack = dialog.ack(cseq);
-        if let Some(refusal) = owed_refusal(request, &message).filter(|_| open) {
+        if let Some(refusal) = owed_refusal(offered, &message).filter(|_| open) {
             ack = refusal.on_request(ack);
         }
-        self.finish_ack(ep, tx, tag.into(), ack, over);
+        self.finish_ack(ep, tx, &tag, ack, over);
         let bye = self.dress(dialog.request(Method::Bye));
         if let Ok(bye) = bye.build_boxed() {
             let _ = self.send(ep, bye, over, Purpose::Nobody, None, auth);
@@ -808,12 +814,12 @@ impl UserAgentCore {
         let target = target.as_ref().and_then(|contact| contact.address()).map(NameAddr::uri_bytes);
         let uri = target.filter(|_| !client.strict).or(request.request_uri_bytes()).unwrap_or_default();
         let Ok(uri) = core::str::from_utf8(uri) else { return };
-        let tag = ids.to_tag.map(|tag| String::from_utf8_lossy(tag).into()).unwrap_or_default();
+        let tag = ids.to_tag.unwrap_or_default();
         let mut ack = Message::request(Method::Ack, uri).cseq(cseq.number).copy_all(request, Header::Route);
         for header in [Header::From, Header::To, Header::CallId] {
             ack = ack.copy_all(request, header);
         }
-        if let Some(refusal) = owed_refusal(request, message) {
+        if let Some(refusal) = owed_refusal(body::carries_session(request), message) {
             ack = refusal.on_request(ack);
         }
         self.finish_ack(ep, tx, tag, ack, over);
@@ -891,8 +897,8 @@ impl UserAgentCore {
 }
 
 /// What refuses the offer in a 2xx to an INVITE without one.
-fn owed_refusal(request: &Message, message: &Message) -> Option<Body> {
-    let offer = !body::carries_session(request) && body::carries_session(message);
+fn owed_refusal(offered: bool, message: &Message) -> Option<Body> {
+    let offer = !offered && body::carries_session(message);
     offer.then(|| body::refusal(message)).flatten()
 }
 

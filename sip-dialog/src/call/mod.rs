@@ -9,8 +9,9 @@
 //!                         └─ reject, CANCEL, no PRACK ─► ended
 //! ```
 //! This module owns what both sides share; `caller` and `callee` begin calls, `change` changes them, `asked` lets the peer do so, and
-//! `hold`, `prack`, `info`, `redirect` and `end` do what their names say; `past` knows what is over.
+//! `hold`, `prack`, `info`, `redirect` and `end` do what their names say; `acked` and `past` know what is over.
 
+pub(crate) mod acked;
 pub(crate) mod asked;
 pub(crate) mod callee;
 pub(crate) mod caller;
@@ -126,33 +127,41 @@ impl Peer {
     pub(crate) const REPLACES: u8 = 8;
     pub(crate) const NOREFERSUB: u8 = 16;
 
-    /// What option tags in Supported say.
-    const TAGS: [(u8, &str); 4] = [
-        (Peer::TIMER, "timer"),
-        (Peer::RELIABLE, "100rel"),
-        (Peer::REPLACES, "replaces"),
-        (Peer::NOREFERSUB, "norefersub"),
-    ];
-
     pub(crate) fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
     }
 
     fn learn(&mut self, message: &Message) {
         if message.has(Header::Allow) {
-            self.0 &= !Peer::UPDATE;
-            if message.fields(Header::Allow).any(|field| lists(field, b"UPDATE", <[u8]>::eq)) {
-                self.0 |= Peer::UPDATE;
-            }
+            let updates = message.fields(Header::Allow).any(|field| lists(field, b"UPDATE", <[u8]>::eq));
+            self.0 = self.0 & !Peer::UPDATE | if updates { Peer::UPDATE } else { 0 };
         }
         if message.has(Header::Supported) {
             self.0 &= Peer::UPDATE;
-            for tag in message.fields(Header::Supported).flat_map(|field| field.split(|&b| b == b',')) {
-                let tag = tag.trim_ascii();
-                let known = Peer::TAGS.iter().find(|(_, known)| known.as_bytes().eq_ignore_ascii_case(tag));
-                self.0 |= known.map_or(0, |(flag, _)| *flag);
+            for field in message.fields(Header::Supported) {
+                let mut from = 0;
+                for (at, _) in field.iter().enumerate().filter(|(_, b)| **b == b',') {
+                    self.0 |= Peer::flag(field.get(from..at).unwrap_or_default());
+                    from = at + 1;
+                }
+                self.0 |= Peer::flag(field.get(from..).unwrap_or_default());
             }
         }
+    }
+
+    /// What an option tag in Supported says.
+    #[inline]
+    fn flag(tag: &[u8]) -> u8 {
+        let tag = tag.trim_ascii();
+        // Told apart by their lengths: few are compared with anything, and nearly all are written as they are here.
+        let (flag, known) = match tag.len() {
+            5 => (Peer::TIMER, "timer"),
+            6 => (Peer::RELIABLE, "100rel"),
+            8 => (Peer::REPLACES, "replaces"),
+            10 => (Peer::NOREFERSUB, "norefersub"),
+            _ => return 0,
+        };
+        if tag == known.as_bytes() || tag.eq_ignore_ascii_case(known.as_bytes()) { flag } else { 0 }
     }
 }
 

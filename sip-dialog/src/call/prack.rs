@@ -298,8 +298,7 @@ impl UserAgentCore {
         }
         let request = &ringing.request;
         let mut builder = self
-            .dialog_response(ep, tx, request, progress.status, &entry.contact)
-            .lines(&self.allow_line)
+            .dialog_response(ep, tx, request, progress.status, &entry.contact, false)
             .header(Header::Require, "100rel")
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.4
             //# The needed extension(s) MUST be included in a Require header field in

@@ -114,7 +114,7 @@ impl UserAgentCore {
             return Err(CommandError::WrongState);
         };
         let tag = ep.local_tag(tx).ok_or(CommandError::Unknown)?;
-        let builder = self.dialog_response(ep, tx, request, code, &sub.contact).lines(&self.allow_line);
+        let builder = self.dialog_response(ep, tx, request, code, &sub.contact, false);
         let response = complete(builder).build()?;
         let entry = match sub.dialog {
             Some(_) => None,
