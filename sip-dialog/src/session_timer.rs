@@ -2,7 +2,7 @@
 //!
 //! A [`SessionTimer`] is the agreement of one dialog. It keeps no clock: it says how long to wait.
 
-use crate::call::lists;
+use crate::call::peer::lists;
 use core::time::Duration;
 use sip_message::headers::{MinSe, Refresher, SessionExpires};
 use sip_message::{Header, Message};

@@ -25,6 +25,7 @@ use sip_transaction::{ClientTxId, Endpoint, Event as Below, FlowId, Instant, Out
 
 use crate::auth::Keyring;
 use crate::call::past::PastDialogs;
+use crate::call::peer::Heard;
 use crate::call::{Call, Entry};
 use crate::config::{Serves, UserAgentConfig};
 use crate::deadlines::{Deadline, Deadlines};
@@ -87,6 +88,7 @@ pub struct UserAgentCore {
     pub(crate) flows: BTreeMap<(FlowId, Bound), ()>,
     pub(crate) deadlines: Deadlines,
     pub(crate) past: PastDialogs,
+    pub(crate) heard: Heard,
     pub(crate) events: VecDeque<Event>,
     pub(crate) keyring: Keyring,
     pub(crate) parked: BTreeMap<Owner, Parked>,
@@ -215,6 +217,7 @@ impl UserAgentCore {
             flows: BTreeMap::new(),
             deadlines: Deadlines::default(),
             past: PastDialogs::default(),
+            heard: Heard::default(),
             events: VecDeque::new(),
             keyring: Keyring::default(),
             parked: BTreeMap::new(),

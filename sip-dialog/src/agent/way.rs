@@ -58,11 +58,18 @@ pub(crate) fn wants_sips(request: &Message) -> bool {
     }
     match request.record_routes().next() {
         Some(route) => route.is_ok_and(|route| is_sips(route.uri_bytes())),
+        // Most have nothing in it that looks like it.
+        None if !request.field(Header::Contact).is_some_and(has_sips) => false,
         None => {
             let contact = request.contacts().next().and_then(Result::ok);
             contact.as_ref().and_then(Contact::address).is_some_and(|address| is_sips(address.uri_bytes()))
         }
     }
+}
+
+/// Whether what a SIPS URI begins with stands anywhere in a value.
+fn has_sips(value: &[u8]) -> bool {
+    memchr::memchr2_iter(b's', b'S', value).any(|at| value.get(at..).is_some_and(is_sips))
 }
 
 /// Whether this begins as a SIPS URI does.
@@ -114,7 +121,7 @@ impl UserAgentCore {
     //# field of a 2xx response SHOULD be the one associated with the AOR or
     //# GRUU to which the request was most recently targeted.
     pub(crate) fn contact_for(&self, path: Path, request: &Message) -> Arc<str> {
-        let uri = request.request_uri().filter(|_| !self.registrations.is_empty()).and_then(Result::ok);
+        let uri = if self.registrations.is_empty() { None } else { request.request_uri().and_then(Result::ok) };
         let asked = |found: &&Registration| uri.as_ref().is_some_and(|uri| found.is_asked(uri));
         let first = (path.flow, Bound::Registration(RegistrationId::from_key(Key::FIRST)));
         let bound = self.flows.range(first..).map_while(|(&(flow, bound), ())| match bound {

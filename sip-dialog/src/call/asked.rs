@@ -161,7 +161,7 @@ impl UserAgentCore {
             }
             entry.oa.begin_invite();
         }
-        entry.learn(&message);
+        entry.learn(&message, &mut self.heard);
         let asked = Asked { kind, tx, request: message.clone(), timer };
         if !carries && kind == Kind::Update {
             // A refresh, or a new target: nothing to ask the host for.

@@ -236,7 +236,7 @@ impl UserAgentCore {
             }
         };
         let mut entry = Entry::new(dialog, self.contact_to(path, &message), Self::pin_for(path, &message));
-        entry.learn(&message);
+        entry.learn(&message, &mut self.heard);
         entry.learn_packages(&message);
         entry.timer = timer;
         entry.oa.begin_invite();

@@ -491,7 +491,7 @@ impl UserAgentCore {
             let by_host = self.calls.get(call).and_then(|found| found.calling.as_ref());
             let by_host = by_host.is_some_and(|calling| calling.prack_by_host);
             if let Some(entry) = self.dialogs.get_mut(dialog) {
-                entry.learn(&message);
+                entry.learn(&message, &mut self.heard);
                 entry.learn_packages(&message);
                 moved = reliable && known.is_some() && entry.take_target(&message);
                 session = entry.read_session(if reliable { Place::Reliable } else { Place::Provisional }, &message);
@@ -653,7 +653,7 @@ impl UserAgentCore {
         let auth = self.clients.get_mut(&tx).and_then(|client| client.auth.clone());
         let (mut session, mut answered) = (None, None);
         if let Some(entry) = self.dialogs.get_mut(dialog) {
-            entry.learn(&message);
+            entry.learn(&message, &mut self.heard);
             entry.learn_packages(&message);
             entry.dialog.set_local_cseq(cseq);
             entry.unpracked = false;

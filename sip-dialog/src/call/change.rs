@@ -358,7 +358,7 @@ impl UserAgentCore {
         //# replace the dialog's remote target URI with the URI from the Contact
         //# header field in that response, if present.
         let moved = entry.take_target(&message);
-        entry.learn(&message);
+        entry.learn(&message, &mut self.heard);
         entry.learn_packages(&message);
         entry.unpracked = false;
         entry.timer.accepted(&message);
@@ -446,7 +446,7 @@ impl UserAgentCore {
         let code = outcome.status;
         if let (true, Some(response)) = (code.is_success(), &outcome.response) {
             let moved = entry.take_target(response);
-            entry.learn(response);
+            entry.learn(response, &mut self.heard);
             if response.has(Header::SessionExpires) || entry.timer.agreed().is_some() {
                 entry.timer.accepted(response);
             }

@@ -20,6 +20,7 @@ pub(crate) mod end;
 pub(crate) mod hold;
 pub(crate) mod info;
 pub(crate) mod past;
+pub(crate) mod peer;
 pub(crate) mod prack;
 pub(crate) mod redirect;
 pub(crate) mod survive;
@@ -34,7 +35,7 @@ use crate::agent::sips::{is_sips_value, schemed};
 use crate::agent::{UserAgentCore, status};
 use crate::auth::AuthContext;
 use crate::body::Body;
-use crate::codec::{Reader, Wire, wire};
+use crate::codec::wire;
 use crate::deadlines::Deadline;
 use crate::dialog::Dialog;
 use crate::error::CommandError;
@@ -47,6 +48,7 @@ use callee::Ringing;
 use caller::Calling;
 use change::{Change, Kind};
 use hold::Holding;
+use peer::{Heard, Peer};
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
 //= type=exception
@@ -116,69 +118,6 @@ pub enum CallState {
     Confirmed,
 }
 
-/// What a peer has said it can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Peer(pub(crate) u8);
-
-impl Peer {
-    pub(crate) const UPDATE: u8 = 1;
-    pub(crate) const TIMER: u8 = 2;
-    pub(crate) const RELIABLE: u8 = 4;
-    pub(crate) const REPLACES: u8 = 8;
-    pub(crate) const NOREFERSUB: u8 = 16;
-
-    pub(crate) fn has(self, flag: u8) -> bool {
-        self.0 & flag != 0
-    }
-
-    fn learn(&mut self, message: &Message) {
-        if message.has(Header::Allow) {
-            let updates = message.fields(Header::Allow).any(|field| lists(field, b"UPDATE", <[u8]>::eq));
-            self.0 = self.0 & !Peer::UPDATE | if updates { Peer::UPDATE } else { 0 };
-        }
-        if message.has(Header::Supported) {
-            self.0 &= Peer::UPDATE;
-            for field in message.fields(Header::Supported) {
-                let mut from = 0;
-                for (at, _) in field.iter().enumerate().filter(|(_, b)| **b == b',') {
-                    self.0 |= Peer::flag(field.get(from..at).unwrap_or_default());
-                    from = at + 1;
-                }
-                self.0 |= Peer::flag(field.get(from..).unwrap_or_default());
-            }
-        }
-    }
-
-    /// What an option tag in Supported says.
-    #[inline]
-    fn flag(tag: &[u8]) -> u8 {
-        let tag = tag.trim_ascii();
-        // Told apart by their lengths: few are compared with anything, and nearly all are written as they are here.
-        let (flag, known) = match tag.len() {
-            5 => (Peer::TIMER, "timer"),
-            6 => (Peer::RELIABLE, "100rel"),
-            8 => (Peer::REPLACES, "replaces"),
-            10 => (Peer::NOREFERSUB, "norefersub"),
-            _ => return 0,
-        };
-        if tag == known.as_bytes() || tag.eq_ignore_ascii_case(known.as_bytes()) { flag } else { 0 }
-    }
-}
-
-/// Whether a field that lists tokens has this one, which `is` compares. By its first letter: that is faster than to take the list
-/// apart.
-pub(crate) fn lists(field: &[u8], token: &[u8], is: impl Fn(&[u8], &[u8]) -> bool) -> bool {
-    let Some(&first) = token.first() else { return false };
-    let edge = |b: Option<&u8>| b.is_none_or(|&b| b == b',' || b.is_ascii_whitespace());
-    let (lower, upper) = (first.to_ascii_lowercase(), first.to_ascii_uppercase());
-    memchr::memchr2_iter(lower, upper, field).any(|at| {
-        let end = at + token.len();
-        field.get(at..end).is_some_and(|text| is(text, token))
-            && edge(at.checked_sub(1).and_then(|before| field.get(before)))
-            && edge(field.get(end))
-    })
-}
-
 /// A dialog and what hangs on it.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -239,8 +178,8 @@ impl Entry {
         self.pin.filter(|_| !self.lost)
     }
 
-    pub(crate) fn learn(&mut self, message: &Message) {
-        self.peer.learn(message);
+    pub(crate) fn learn(&mut self, message: &Message, heard: &mut Heard) {
+        self.peer.learn(message, heard);
     }
 
     /// Another Contact of ours, which is as secure as the one before.
@@ -679,13 +618,3 @@ wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,
     remote_hold, report, reports_dialog, untold, session,
 });
-
-impl Wire for Peer {
-    fn write(&self, out: &mut crate::codec::Writer) {
-        out.u8(self.0);
-    }
-
-    fn read(input: &mut Reader<'_>) -> Option<Self> {
-        u8::read(input).map(Peer)
-    }
-}
