@@ -70,6 +70,7 @@ impl Draft {
     }
 
     /// Appends the line that `line` is, under the name it has.
+    #[inline]
     fn copy(&mut self, entry: &Entry, line: &[u8]) {
         if entry.header() == Some(Header::ContentLength) {
             return self.fail(fault(BuildFault::Repeated, Header::ContentLength));
@@ -81,14 +82,10 @@ impl Draft {
     /// Appends all fields of `header` that `from` has.
     fn copy_all(&mut self, from: &Message, header: Header) {
         let Some(first) = from.index.first(header) else { return };
-        let repeated = from.index.is_repeated(header);
-        for entry in from.index.entries().iter().skip(first) {
-            if entry.tag == header as u8 {
-                self.copy(entry, from.line_of(entry));
-                if !repeated {
-                    break;
-                }
-            }
+        let entries = from.index.entries().get(first..).unwrap_or_default();
+        let most = if from.index.is_repeated(header) { entries.len() } else { 1 };
+        for entry in entries.iter().take(most).filter(|entry| entry.tag == header as u8) {
+            self.copy(entry, from.line_of(entry));
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::error::{ValueError, ValueFault};
 use crate::header::{Header, HeaderName};
 use crate::headers;
-use crate::index::{Entry, OTHER};
+use crate::index::{BARE_LF, Entry, OTHER};
 use crate::name_addr::NameAddr;
 use crate::params;
 use crate::scan;
@@ -279,17 +279,22 @@ fn checked_line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) ->
 
 /// Appends a copy of the line of another message and returns its entry. Only line ends change: one that came as LF
 /// alone becomes CRLF.
+#[inline]
 pub(crate) fn copied_line(out: &mut Vec<u8>, entry: &Entry, line: &[u8]) -> Result<Entry, BuildError> {
-    let too_long = BuildError::new(BuildFault::TooLong, entry.header());
     let from = out.len();
-    let copied = Entry { line: u32::try_from(from).map_err(|_| too_long)?, flags: 0, ..*entry };
-    let bare = |at: usize| at.checked_sub(1).is_none_or(|before| line.get(before) != Some(&b'\r'));
-    // Most are in one piece; of those with folds, most are as they should be.
-    let whole = line.ends_with(b"\r\n") && memchr::memchr(b'\n', line) == Some(line.len() - 1);
-    if whole || !memchr::memchr_iter(b'\n', line).any(bare) {
-        out.extend_from_slice(line);
-        return Ok(copied);
+    let Ok(at) = u32::try_from(from) else { return Err(BuildError::new(BuildFault::TooLong, entry.header())) };
+    if entry.flags & BARE_LF != 0 {
+        return mended_line(out, entry, line, at);
     }
+    out.extend_from_slice(line);
+    Ok(Entry { line: at, flags: 0, ..*entry })
+}
+
+/// Appends a copy of a line whose line ends are LF alone, or some of them, to `out` at `from`.
+#[cold]
+fn mended_line(out: &mut Vec<u8>, entry: &Entry, line: &[u8], from: u32) -> Result<Entry, BuildError> {
+    let too_long = BuildError::new(BuildFault::TooLong, entry.header());
+    let bare = |at: usize| at.checked_sub(1).is_none_or(|before| line.get(before) != Some(&b'\r'));
     let added = |to: u16| {
         let before = line.get(..usize::from(to)).unwrap_or_default();
         memchr::memchr_iter(b'\n', before).filter(|&at| bare(at)).count()
@@ -302,7 +307,7 @@ pub(crate) fn copied_line(out: &mut Vec<u8>, entry: &Entry, line: &[u8]) -> Resu
         }
         out.push(b);
     }
-    Ok(Entry { value, value_end, line_len, ..copied })
+    Ok(Entry { line: from, value, value_end, line_len, flags: 0, ..*entry })
 }
 
 /// Ends the line that begins at `from`, whose name has `name_len` bytes and is followed by `: ` and a value without white space

@@ -13,6 +13,9 @@ pub(crate) const OTHER: u8 = u8::MAX;
 /// The line lies in the message's arena of edited lines, not in its original bytes.
 pub(crate) const EDITED: u8 = 1;
 
+/// The line, or a fold in it, ends with LF alone.
+pub(crate) const BARE_LF: u8 = 2;
+
 /// One header field: a complete line, its line end and folds included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {

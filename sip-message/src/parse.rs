@@ -5,7 +5,7 @@
 use crate::config::ParserConfig;
 use crate::error::{FramingFault, ParseError};
 use crate::header::{self, Header};
-use crate::index::{Entry, INLINE, Index, OTHER};
+use crate::index::{BARE_LF, Entry, INLINE, Index, OTHER};
 use crate::message::{Kind, Start, begins_response};
 use crate::method::MethodTag;
 use crate::scan;
@@ -176,13 +176,15 @@ fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> 
     while end > value && v.get(end - 1).is_some_and(|&b| scan::is(b, scan::LWS)) {
         end -= 1;
     }
+    let line = v.get(from..next).unwrap_or_default();
+    let bare = |at: usize| at.checked_sub(1).is_none_or(|before| line.get(before) != Some(&b'\r'));
     Ok(Entry {
         line: from as u32,
         line_len: (next - from) as u16,
         value: (value - from) as u16,
         value_end: (end - from) as u16,
         tag: name.header.map_or(OTHER, |header| header as u8),
-        flags: 0,
+        flags: if memchr::memchr_iter(b'\n', line).any(bare) { BARE_LF } else { 0 },
     })
 }
 
