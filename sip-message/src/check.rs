@@ -6,14 +6,17 @@
 use crate::error::{Depth, HeaderError, ParseError, ValueError, ValueFault};
 use crate::header::Header;
 use crate::headers::{self, ContentDisposition, Token};
-use crate::index::Entry;
+use crate::index::{self, Entry};
 use crate::message::Message;
 use crate::method::Method;
-use crate::name_addr::Contact;
+use crate::name_addr::{self, Contact};
 use crate::params::Raw;
+use crate::reads::CallId;
 use crate::scan;
 use crate::status::StatusCode;
 use crate::uri::{Host, Uri};
+use crate::value;
+use crate::via;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -403,8 +406,10 @@ impl Message {
         //# and Via; all of these header fields are mandatory in all SIP
         //# requests.
         // Max-Forwards is not asked for: RFC 2543 requests lack it.
-        for header in [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq] {
-            if !self.has(header) {
+        const MANDATORY: [Header; 5] = [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq];
+        const BITS: [u64; 2] = index::bits(&MANDATORY);
+        if !self.index.has_all(BITS) {
+            if let Some(header) = MANDATORY.into_iter().find(|header| !self.has(*header)) {
                 return Err(self.fault(FaultKind::Missing, Some(header), StatusCode::BAD_REQUEST));
             }
         }
@@ -415,9 +420,9 @@ impl Message {
             let second = self.index.entries().iter().filter(|entry| entry.tag == header as u8).nth(1);
             return Err(Fault { offset: second.map_or(fault.offset, Entry::fault_offset), ..fault });
         }
-        self.from()?;
-        self.to()?;
-        self.call_id()?;
+        self.check_value(Header::From, name_addr::check_form)?;
+        self.check_value(Header::To, name_addr::check_form)?;
+        self.check_value(Header::CallId, CallId::check_form)?;
         let cseq = self.cseq()?;
         self.check_vias()?;
         if let Some(method) = self.method() {
@@ -428,6 +433,13 @@ impl Message {
             self.check_request(method, accepts)?;
         }
         Ok(())
+    }
+
+    /// Checks the value of the first field of `header`, if there is one.
+    #[inline]
+    fn check_value(&self, header: Header, check: impl FnOnce(&[u8]) -> Result<(), ValueError>) -> Result<(), Fault> {
+        let Some(entry) = self.index.first_entry(header) else { return Ok(()) };
+        check(self.value_of(entry)).map_err(|error| value::at(header, entry.fault_offset(), error).into())
     }
 
     fn check_method(
@@ -450,6 +462,16 @@ impl Message {
     }
 
     fn check_vias(&self) -> Result<(), Fault> {
+        // Nearly always there is one, and nothing is to be said of it.
+        let first = self.index.first_entry(Header::Via).filter(|_| !self.index.is_repeated(Header::Via));
+        let addresses = first.and_then(|entry| via::usual_addresses(self.value_of(entry)));
+        match addresses {
+            Some(addresses) if !addresses.into_iter().flatten().any(is_group) => Ok(()),
+            _ => self.check_each_via(),
+        }
+    }
+
+    fn check_each_via(&self) -> Result<(), Fault> {
         let (mut vias, mut top) = (self.vias(), true);
         while let Some((at, via)) = vias.next_at() {
             let via = via?;
@@ -491,7 +513,7 @@ impl Message {
         if !accepts.schemes.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(scheme)) {
             return Err(self.uri_fault(FaultKind::Scheme, 0, StatusCode::UNSUPPORTED_URI_SCHEME));
         }
-        if let Err(error) = Uri::parse(uri) {
+        if let Err(error) = Uri::check(uri) {
             return Err(self.uri_fault(FaultKind::RequestUri, error.offset, StatusCode::BAD_REQUEST));
         }
         self.check_contacts(method)?;
@@ -513,7 +535,7 @@ impl Message {
             for (header, known) in
                 [(Header::Require, Some(accepts.extensions)), (Header::ProxyRequire, accepts.proxy_extensions)]
             {
-                let Some(known) = known else { continue };
+                let Some(known) = known.filter(|_| self.has(header)) else { continue };
                 let mut tags = self.values::<Token<'_>>(header);
                 while let Some((offset, tag)) = tags.next_at() {
                     let fits = match tag {
@@ -531,7 +553,8 @@ impl Message {
         self.check_body(accepts)?;
         // An answer is a session description, or holds one.
         let answers = ["application/sdp", "multipart/mixed"];
-        if method == Method::Invite && answers.iter().all(|answer| self.accept_quality(answer) == 0) {
+        let refuses = |answer: &&str| self.accept_quality(answer) == 0;
+        if method == Method::Invite && self.has(Header::Accept) && answers.iter().all(refuses) {
             return Err(self.fault(FaultKind::NotAcceptable, Some(Header::Accept), StatusCode::NOT_ACCEPTABLE));
         }
         Ok(())
@@ -542,6 +565,13 @@ impl Message {
     //# fields or an expiration time other than zero, the request is
     //# invalid, and the server MUST return a 400 (Invalid Request) and
     fn check_contacts(&self, method: Method<'_>) -> Result<(), Fault> {
+        let Some(first) = self.index.first_entry(Header::Contact) else { return Ok(()) };
+        // Nearly always there is one, and it has brackets.
+        let value = self.value_of(first);
+        let is_address = value.first() == Some(&b'<') && scan::find(value, 0, b',').is_none();
+        if is_address && !self.index.is_repeated(Header::Contact) && name_addr::check_form(value).is_ok() {
+            return Ok(());
+        }
         let mut any = None;
         let mut count = 0;
         let mut contacts = self.contacts();
@@ -570,6 +600,13 @@ impl Message {
     //# response.
     fn check_body(&self, accepts: &Capabilities<'_>) -> Result<(), Fault> {
         if self.body().is_empty() {
+            return Ok(());
+        }
+        let Some(entry) = self.index.first_entry(Header::ContentType) else { return Ok(()) };
+        // Nearly always it is one of those, spelled like that and without parameters.
+        let value = self.value_of(entry);
+        let is_known = |known: &&str| known.as_bytes() == value && headers::is_media_type(value);
+        if accepts.content_types.iter().any(is_known) && !self.has(Header::ContentEncoding) {
             return Ok(());
         }
         let Some(held) = self.content_type()? else { return Ok(()) };

@@ -153,7 +153,7 @@ pub(crate) fn address_line(
     tag: Option<&str>,
 ) -> Result<Entry, BuildError> {
     let wrong = |error| BuildError::new(BuildFault::Value(error), Some(header));
-    let uri = address.uri().map_err(wrong)?;
+    address.check_uri().map_err(wrong)?;
     if tag.is_some_and(|tag| !scan::all(tag.as_bytes(), scan::TOKEN)) {
         return Err(BuildError::new(of_value(ValueFault::Param), Some(header)));
     }
@@ -178,7 +178,7 @@ pub(crate) fn address_line(
         out.push(b' ');
     }
     out.push(b'<');
-    out.extend_from_slice(uri.as_bytes());
+    out.extend_from_slice(address.uri_bytes());
     out.push(b'>');
     if let Some(tag) = tag {
         out.extend_from_slice(b";tag=");
@@ -419,7 +419,7 @@ pub(crate) fn copied_request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result
     let _ = write!(Sink(out), "{uri}");
     let written = out.get(from..).unwrap_or_default();
     let ends = |b: u8| b <= b' ' || b == 0x7f;
-    let fault = match Uri::parse(written) {
+    let fault = match Uri::check(written) {
         Err(error) => Some(error.offset),
         // Without a way out of the loop, it looks at many bytes at once.
         Ok(_) if !written.iter().fold(false, |any, &b| any | ends(b)) => None,

@@ -18,11 +18,14 @@ impl<'a> FieldValue<'a> for CSeq<'a> {
     #[inline]
     fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
         let (number, end) = number(v, 0)?;
-        let at = scan::skip(v, end, scan::LWS);
+        let at = match v.get(end..) {
+            Some([b' ', first, ..]) if *first > b' ' => end + 1,
+            _ => scan::skip(v, end, scan::LWS),
+        };
         if at == end {
             return Err(ValueError::new(ValueFault::Incomplete, at));
         }
-        let method = Method::parse(v.get(at..).unwrap_or_default());
+        let method = Method::parse_from(v, at);
         method.map(|method| CSeq { number, method }).ok_or(ValueError::new(ValueFault::Method, at))
     }
 }
@@ -39,8 +42,14 @@ pub(crate) fn number(v: &[u8], at: usize) -> Result<(u32, usize), ValueError> {
     // A sender keeps below 2**31; a receiver refuses only what 32 bits cannot hold (RFC 4475 section 3.1.2.4).
     let (mut end, mut number) = (at, 0u64);
     while let Some(digit) = v.get(end).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-        number = (number * 10 + u64::from(digit)).min(1 << 32);
+        // 19 digits are less than 2^64.
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
         end += 1;
+    }
+    if end - at > 19 {
+        // Of a number as long as that only what it begins with may be said in zeros.
+        let digits = v.get(at..end).unwrap_or_default().iter();
+        number = digits.fold(0, |n, b| (n * 10 + u64::from(b - b'0')).min(1 << 32));
     }
     let number = u32::try_from(number).ok().filter(|_| end > at);
     number

@@ -69,20 +69,20 @@ pub(crate) struct Index {
     first: [u8; HOT],
     /// Headers that occur, by discriminant.
     present: [u64; 2],
-    /// Hot headers that occur in more than one field. The others are counted when asked for.
-    repeated: u16,
+    /// Headers that occur in more than one field, likewise.
+    repeated: [u64; 2],
 }
 
 impl Index {
     #[inline(always)]
     pub(crate) const fn new() -> Self {
-        Index { entries: Entries::new_const(), first: [NONE; HOT], present: [0; 2], repeated: 0 }
+        Index { entries: Entries::new_const(), first: [NONE; HOT], present: [0; 2], repeated: [0; 2] }
     }
 
     /// Forgets all fields and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
-        (self.first, self.present, self.repeated) = ([NONE; HOT], [0; 2], 0);
+        (self.first, self.present, self.repeated) = ([NONE; HOT], [0; 2], [0; 2]);
     }
 
     #[inline]
@@ -100,16 +100,13 @@ impl Index {
 
     #[inline(always)]
     fn note(&mut self, tag: u8, at: usize) {
-        if let Some(first) = self.first.get_mut(tag as usize) {
-            let bit = 1 << tag;
-            if self.present[0] & bit != 0 {
-                self.repeated |= bit as u16;
-            } else {
-                *first = u8::try_from(at).unwrap_or(NONE);
-            }
-        }
         let (word, bit) = place(tag);
+        let seen = self.present[word] & bit;
+        self.repeated[word] |= seen;
         self.present[word] |= bit;
+        if let Some(first) = self.first.get_mut(tag as usize).filter(|_| seen == 0) {
+            *first = u8::try_from(at).unwrap_or(NONE);
+        }
     }
 
     #[inline]
@@ -126,10 +123,8 @@ impl Index {
     /// Whether `header` occurs in more than one field.
     #[inline]
     pub(crate) fn is_repeated(&self, header: Header) -> bool {
-        match header as usize {
-            hot @ 0..HOT => self.repeated & 1 << hot != 0,
-            _ => self.has(header) && self.entries.iter().filter(|entry| entry.tag == header as u8).nth(1).is_some(),
-        }
+        let (word, bit) = place(header as u8);
+        self.repeated[word] & bit != 0
     }
 
     /// The first of these headers that does not occur.
@@ -148,15 +143,28 @@ impl Index {
 
     fn find_repeated_single(&self) -> Option<Header> {
         const SINGLE: [u64; 2] = bits(Header::SINGLE);
+        let repeated = [self.repeated[0] & SINGLE[0], self.repeated[1] & SINGLE[1]];
+        if repeated == [0; 2] { None } else { self.first_again(repeated) }
+    }
+
+    /// The header with one of these [`bits`] that is there again before any other is.
+    #[cold]
+    fn first_again(&self, bits: [u64; 2]) -> Option<Header> {
         let mut seen = [0; 2];
         for entry in &self.entries {
             let (word, bit) = place(entry.tag);
-            if seen[word] & bit & SINGLE[word] != 0 {
+            if seen[word] & bit & bits[word] != 0 {
                 return entry.header();
             }
             seen[word] |= bit;
         }
         None
+    }
+
+    /// Whether all of the headers with these [`bits`] occur.
+    #[inline]
+    pub(crate) fn has_all(&self, bits: [u64; 2]) -> bool {
+        (bits[0] & !self.present[0]) | (bits[1] & !self.present[1]) == 0
     }
 
     /// The first field of `header`.
@@ -168,13 +176,18 @@ impl Index {
     /// Entry number of the first field of `header`.
     #[inline]
     pub(crate) fn first(&self, header: Header) -> Option<usize> {
+        match self.first.get(header as usize) {
+            Some(&at) if at != NONE => Some(usize::from(at)),
+            _ => self.search(header),
+        }
+    }
+
+    /// The same for one of which it is not noted.
+    fn search(&self, header: Header) -> Option<usize> {
         if !self.has(header) {
             return None;
         }
-        match self.first.get(header as usize) {
-            Some(&at) if at != NONE => Some(usize::from(at)),
-            _ => self.entries.iter().position(|entry| entry.tag == header as u8),
-        }
+        self.entries.iter().position(|entry| entry.tag == header as u8)
     }
 
     /// Replaces an entry by another of the same header.
@@ -215,14 +228,12 @@ impl Index {
         for first in &mut self.first {
             *first += u8::from((*first >= at as u8) & (*first != NONE));
         }
-        let (word, bit) = place(entry.tag);
         if let Some(first) = self.first.get_mut(entry.tag as usize) {
-            if self.present[word] & bit != 0 {
-                self.repeated |= bit as u16;
-            }
             // `NONE` is beyond every place.
             *first = (*first).min(at as u8);
         }
+        let (word, bit) = place(entry.tag);
+        self.repeated[word] |= self.present[word] & bit;
         self.present[word] |= bit;
     }
 
@@ -232,11 +243,8 @@ impl Index {
             return;
         }
         let entry = self.entries.remove(at);
-        let alone = match self.first.get(entry.tag as usize) {
-            Some(_) => self.repeated & 1 << entry.tag == 0,
-            None => !self.entries.iter().any(|held| held.tag == entry.tag),
-        };
-        if !alone || self.entries.len() >= usize::from(NONE) {
+        let (word, bit) = place(entry.tag);
+        if self.repeated[word] & bit != 0 || self.entries.len() >= usize::from(NONE) {
             return self.renew();
         }
         for first in &mut self.first {
@@ -244,7 +252,6 @@ impl Index {
                 *first -= 1;
             }
         }
-        let (word, bit) = place(entry.tag);
         self.present[word] &= !bit;
         if let Some(first) = self.first.get_mut(entry.tag as usize) {
             *first = NONE;
@@ -260,7 +267,7 @@ impl Index {
     fn renew(&mut self) {
         self.first = [NONE; HOT];
         self.present = [0; 2];
-        self.repeated = 0;
+        self.repeated = [0; 2];
         for at in 0..self.entries.len() {
             if let Some(entry) = self.entries.get(at) {
                 self.note(entry.tag, at);
@@ -276,7 +283,7 @@ const fn place(tag: u8) -> (usize, u64) {
 }
 
 /// The bits of these headers.
-const fn bits(headers: &[Header]) -> [u64; 2] {
+pub(crate) const fn bits(headers: &[Header]) -> [u64; 2] {
     let mut bits = [0; 2];
     let mut n = 0;
     while n < headers.len() {

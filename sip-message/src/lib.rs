@@ -111,6 +111,8 @@ mod reads;
 mod salvage;
 mod scan;
 mod serialize;
+#[cfg(test)]
+mod shortcuts;
 mod status;
 mod stream;
 pub mod uri;

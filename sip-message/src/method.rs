@@ -32,6 +32,17 @@ macro_rules! methods {
             }
         }
 
+        impl<'a> Method<'a> {
+            /// Reads the method that `v` ends with, from `v[at]` on.
+            #[inline]
+            pub(crate) fn parse_from(v: &'a [u8], at: usize) -> Option<Self> {
+                match MethodTag::lookup_suffix(v, at) {
+                    MethodTag::Other => Method::parse(v.get(at..)?),
+                    tag => Some(tag.method(&[])),
+                }
+            }
+        }
+
         /// The index form of a [`Method`]: which one, without its text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum MethodTag {
@@ -61,6 +72,18 @@ macro_rules! methods {
                         MethodTag::of_packed([text | (len as u64) << (len * 8), 0])
                     }
                     _ => MethodTag::lookup(line.get(..len).unwrap_or_default()),
+                }
+            }
+
+            /// The method that `v` ends with, from `v[at]` on, if that is looked up in one step; `Other` says nothing.
+            #[inline]
+            fn lookup_suffix(v: &[u8], at: usize) -> Self {
+                match (v.last_chunk(), v.len().saturating_sub(at)) {
+                    (Some(last), len @ 1..8) => {
+                        let text = u64::from_le_bytes(*last) >> (64 - len * 8);
+                        MethodTag::of_packed([text | (len as u64) << (len * 8), 0])
+                    }
+                    _ => MethodTag::Other,
                 }
             }
 

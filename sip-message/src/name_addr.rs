@@ -59,6 +59,12 @@ impl<'a> NameAddr<'a> {
         Uri::parse(self.uri).map_err(|error| ValueError::new(ValueFault::Uri, self.uri_offset + error.offset))
     }
 
+    /// Whether [`uri`](NameAddr::uri) reads the URI, without doing it if that can be told.
+    #[inline]
+    pub(crate) fn check_uri(&self) -> Result<(), ValueError> {
+        Uri::check(self.uri).map_err(|error| ValueError::new(ValueFault::Uri, self.uri_offset + error.offset))
+    }
+
     /// Whether the URI stood in angle brackets.
     pub fn is_bracketed(&self) -> bool {
         self.bracketed
@@ -86,7 +92,7 @@ impl<'a> NameAddr<'a> {
     //# Elements processing URIs SHOULD ignore any disallowed components if
     //# they are present.
     pub(crate) fn check(&self) -> Result<(), ValueError> {
-        self.uri()?;
+        self.check_uri()?;
         self.params.check()
     }
 }
@@ -94,30 +100,7 @@ impl<'a> NameAddr<'a> {
 impl<'a> FieldValue<'a> for NameAddr<'a> {
     #[inline]
     fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
-        let error = |kind, offset| Err(ValueError::new(kind, offset));
-        let open = match v.first() {
-            None => return error(ValueFault::Empty, 0),
-            Some(b'<') => 0,
-            Some(b'"') => {
-                let end = params::quoted_string(v, 0).map_err(|(kind, at)| ValueError::new(kind, at))?;
-                let open = scan::skip(v, end, scan::LWS);
-                if v.get(open) != Some(&b'<') {
-                    return error(if open == v.len() { ValueFault::Incomplete } else { ValueFault::Character }, open);
-                }
-                open
-            }
-            Some(_) => {
-                // A display name is tokens and white space up to `<`; in an addr-spec, `:` ends the scheme.
-                let at = scan::skip(v, 0, scan::TOKEN | scan::LWS);
-                match v.get(at) {
-                    Some(b'<') => at,
-                    Some(b':') => return addr_spec(v),
-                    None => return error(ValueFault::Incomplete, at),
-                    Some(_) => return error(ValueFault::Character, at),
-                }
-            }
-        };
-        let Some(close) = scan::find(v, open + 1, b'>') else { return error(ValueFault::Unclosed, open) };
+        let Some((open, close)) = brackets(v)? else { return addr_spec(v) };
         let behind = close + 1;
         let params = v.get(behind..).unwrap_or_default();
         Ok(NameAddr {
@@ -127,6 +110,62 @@ impl<'a> FieldValue<'a> for NameAddr<'a> {
             bracketed: true,
             params: Params::new(params, behind),
         })
+    }
+}
+
+/// Where the angle brackets around the URI are; `None` if the value is an addr-spec.
+#[inline]
+fn brackets(v: &[u8]) -> Result<Option<(usize, usize)>, ValueError> {
+    let open = if v.first() == Some(&b'<') { Some(0) } else { behind_display_name(v)? };
+    let Some(open) = open else { return Ok(None) };
+    let close = scan::find(v, open + 1, b'>').ok_or(ValueError::new(ValueFault::Unclosed, open))?;
+    Ok(Some((open, close)))
+}
+
+/// Where the bracket behind the display name is, with which `v` begins; `None` if it is an addr-spec.
+fn behind_display_name(v: &[u8]) -> Result<Option<usize>, ValueError> {
+    let error = |kind, offset| Err(ValueError::new(kind, offset));
+    match v.first() {
+        None => error(ValueFault::Empty, 0),
+        Some(b'"') => {
+            let end = params::quoted_string(v, 0).map_err(|(kind, at)| ValueError::new(kind, at))?;
+            let open = scan::skip(v, end, scan::LWS);
+            match v.get(open) {
+                Some(b'<') => Ok(Some(open)),
+                None => error(ValueFault::Incomplete, open),
+                Some(_) => error(ValueFault::Character, open),
+            }
+        }
+        Some(_) => {
+            // A display name is tokens and white space up to `<`; in an addr-spec, `:` ends the scheme.
+            let at = scan::skip(v, 0, scan::TOKEN | scan::LWS);
+            match v.get(at) {
+                Some(b'<') => Ok(Some(at)),
+                Some(b':') => Ok(None),
+                None => error(ValueFault::Incomplete, at),
+                Some(_) => error(ValueFault::Character, at),
+            }
+        }
+    }
+}
+
+/// Whether `v` can be read as a [`NameAddr`], without doing it.
+#[inline]
+pub(crate) fn check_form(v: &[u8]) -> Result<(), ValueError> {
+    match brackets(v)? {
+        Some(_) => Ok(()),
+        None => addr_spec(v).map(drop),
+    }
+}
+
+/// The tag of a [`NameAddr`] in brackets that has no parameter but that, or none at all; `None` says nothing.
+#[inline]
+pub(crate) fn only_tag(v: &[u8]) -> Option<Option<&[u8]>> {
+    let (_, close) = brackets(v).ok()??;
+    match v.get(close + 1..)? {
+        [] => Some(None),
+        [b';', b't', b'a', b'g', b'=', tag @ ..] => scan::all(tag, scan::TOKEN).then_some(Some(tag)),
+        _ => None,
     }
 }
 

@@ -7,19 +7,23 @@ use crate::error::{HeaderError, ValueError, ValueFault};
 use crate::header::Header;
 use crate::index::Entry;
 use crate::message::Message;
-use crate::name_addr::{Contact, NameAddr};
+use crate::name_addr::{self, Contact, NameAddr};
 use crate::scan;
 use crate::uri::{Uri, UriError};
-use crate::value::{FieldValue, Values};
+use crate::value::{self, FieldValue, Values};
 use crate::via::Via;
 
 /// `Call-ID = word [ "@" word ]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CallId<'a>(pub(crate) &'a str);
 
-impl<'a> FieldValue<'a> for CallId<'a> {
+impl CallId<'_> {
+    /// Whether `v` can be read as a Call-ID, without doing it.
     #[inline]
-    fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
+    pub(crate) fn check_form(v: &[u8]) -> Result<(), ValueError> {
+        if scan::is_plain(v) {
+            return Ok(());
+        }
         let mut end = scan::skip(v, 0, scan::WORD);
         let mut bad = end == 0;
         if !bad && v.get(end) == Some(&b'@') {
@@ -30,8 +34,16 @@ impl<'a> FieldValue<'a> for CallId<'a> {
         match () {
             () if v.is_empty() => Err(ValueError::new(ValueFault::Empty, 0)),
             () if bad || end < v.len() => Err(ValueError::new(ValueFault::Character, end)),
-            () => Ok(CallId(scan::text(v))),
+            () => Ok(()),
         }
+    }
+}
+
+impl<'a> FieldValue<'a> for CallId<'a> {
+    #[inline]
+    fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {
+        CallId::check_form(v)?;
+        Ok(CallId(scan::text(v)))
     }
 }
 
@@ -87,12 +99,15 @@ impl Message {
         })
     }
 
+    #[inline]
     fn tag_of(&self, header: Header) -> Result<Option<&[u8]>, HeaderError> {
-        let address: NameAddr<'_> = self.required(header)?;
-        address.params().token_bytes("tag").map_err(|error| {
-            let from = self.index.first_entry(header).map_or(0, |entry| entry.fault_offset());
-            HeaderError { header, fault: Some(error.kind), offset: from + error.offset }
-        })
+        let entry = self.index.first_entry(header).ok_or(HeaderError::missing(header))?;
+        let value = self.value_of(entry);
+        if let Some(tag) = name_addr::only_tag(value) {
+            return Ok(tag);
+        }
+        let tag = NameAddr::parse_value(value).and_then(|address| address.params().token_bytes("tag"));
+        tag.map_err(|error| value::at(header, entry.fault_offset(), error))
     }
 
     /// The Request-URI; `None` for a response.

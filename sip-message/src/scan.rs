@@ -74,28 +74,82 @@ pub(crate) fn skip(v: &[u8], from: usize, class: u8) -> usize {
 /// As [`skip`], by another table of classes. Four bytes in a turn, which spares the checks of the bounds in between.
 #[inline(always)]
 pub(crate) fn skip_in(table: &[u8; 256], v: &[u8], from: usize, class: u8) -> usize {
-    let mut at = from;
-    while let Some(&[a, b, c, d]) = v.get(at..).and_then(|rest| rest.first_chunk()) {
-        for (n, b) in [a, b, c, d].into_iter().enumerate() {
-            if table[b as usize] & class == 0 {
-                return at + n;
+    let mut rest = v.get(from..).unwrap_or_default();
+    while let Some((block, behind)) = rest.split_first_chunk::<4>() {
+        for (n, b) in block.iter().enumerate() {
+            if table[*b as usize] & class == 0 {
+                return v.len() - rest.len() + n;
             }
         }
-        at += 4;
+        rest = behind;
     }
-    while let Some(&b) = v.get(at) {
-        if table[b as usize] & class == 0 {
-            return at;
-        }
-        at += 1;
-    }
-    v.len()
+    v.len() - rest.iter().position(|&b| table[b as usize] & class == 0).map_or(0, |n| rest.len() - n)
 }
 
 /// Whether `v` is one or more bytes of `class`.
 #[inline]
 pub(crate) fn all(v: &[u8], class: u8) -> bool {
-    !v.is_empty() && skip(v, 0, class) == v.len()
+    // What is made of letters and digits is seen to be that without a look at each of them.
+    (class & (TOKEN | WORD) != 0 && is_plain(v)) || (!v.is_empty() && skip(v, 0, class) == v.len())
+}
+
+/// Whether `v` is eight bytes or more that are letters, digits, `-`, `.` and `_`, as tags, branches and identifiers are: all of them are of
+/// the classes [`TOKEN`] and [`WORD`]. `false` says nothing, least of all of what is short.
+#[inline]
+pub(crate) fn is_plain(v: &[u8]) -> bool {
+    // Blocks of two may have bytes in common, which are looked at twice then.
+    let Some(last) = v.last_chunk() else {
+        return match (v.first_chunk(), v.last_chunk()) {
+            (Some(first), Some(last)) => is_plain_word(*first) && is_plain_word(*last),
+            _ => false,
+        };
+    };
+    let mut rest = v;
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        if !is_plain_block(block) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty() || is_plain_block(last)
+}
+
+/// Where the token ends that `v` begins with. For tokens that are longer than most: branches.
+#[inline]
+pub(crate) fn token_end(v: &[u8]) -> usize {
+    let mut at = 0;
+    while v.get(at..).and_then(|rest| rest.first_chunk()).is_some_and(is_plain_block) {
+        at += 16;
+    }
+    skip(v, at, TOKEN)
+}
+
+/// Without a way out, the loop becomes a few vector instructions.
+#[inline(always)]
+fn is_plain_block(block: &[u8; 16]) -> bool {
+    let mut other = false;
+    for &b in block {
+        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+        // `-`, `.`, `/` and the digits.
+        let number = b.wrapping_sub(b'-') < 13 && b != b'/';
+        other |= !(letter | number | (b == b'_'));
+    }
+    !other
+}
+
+/// The same for a word, and what is no letter and no digit is not looked at closely.
+#[inline(always)]
+fn is_plain_word(word: [u8; 8]) -> bool {
+    let word = u64::from_le_bytes(word);
+    let low = word & !HIGH;
+    let marks = between(low, b'0', b'9') | between(low | (ONES * 0x20), b'a', b'z');
+    marks & !word & HIGH == HIGH
+}
+
+/// Marks (0x80) the bytes of `word`, all of which have their high bit off, that are not below `from` and not above `to`.
+#[inline(always)]
+fn between(word: u64, from: u8, to: u8) -> u64 {
+    (word + ONES * (0x80 - from) as u64) & !(word + ONES * (0x7f - to) as u64)
 }
 
 /// `v` without linear white space at both ends.
@@ -229,9 +283,6 @@ pub(crate) fn eight_hex(v: &[u8]) -> Option<u32> {
 /// Whether `v` is hexadecimal digits or nothing. Eight in a turn: all texts of digests have that many or a multiple of it.
 #[inline]
 pub(crate) fn all_hex(v: &[u8]) -> bool {
-    // Per byte, which has its high bit off: whether it is at least `from`, and whether it is above `to`.
-    let between =
-        |word: u64, from: u8, to: u8| (word + ONES * (0x80 - from) as u64) & !(word + ONES * (0x7f - to) as u64);
     let mut at = 0;
     while let Some(word) = load(v, at) {
         let low = word & !HIGH;

@@ -124,7 +124,7 @@ impl<'a, T: FieldValue<'a>> Iterator for Values<'a, T> {
     }
 }
 
-fn at(header: Header, offset: usize, error: ValueError) -> HeaderError {
+pub(crate) fn at(header: Header, offset: usize, error: ValueError) -> HeaderError {
     HeaderError { header, fault: Some(error.kind), offset: offset + error.offset }
 }
 

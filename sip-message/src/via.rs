@@ -264,6 +264,68 @@ impl<'a> FieldValue<'a> for Via<'a> {
     }
 }
 
+/// The addresses of a field of one value without white space where none need be, which has a branch that is more than the cookie, or
+/// none: that of the sent-by, and that of `received`. `None` says nothing of what is wrong, if anything is.
+#[inline]
+pub(crate) fn usual_addresses(v: &[u8]) -> Option<[Option<IpAddr>; 2]> {
+    let transport = scan::skip(v.strip_prefix(b"SIP/2.0/")?, 0, scan::TOKEN);
+    if transport == 0 || v.get(8 + transport) != Some(&b' ') {
+        return None;
+    }
+    let (sent_by, end) = host_port::at(v, 9 + transport)?;
+    let mut rest = v.get(end..)?;
+    let (mut branch, mut received) = (false, None);
+    while !rest.is_empty() {
+        if let Some(value) = rest.strip_prefix(b";branch=") {
+            let end = scan::token_end(value);
+            // Of two, the first one counts, and whoever sends two is looked at closely.
+            if end <= 7 || branch {
+                return None;
+            }
+            branch = true;
+            rest = value.get(end..)?;
+        } else if let Some(value) = rest.strip_prefix(b";received=") {
+            let (ip, end) = ipv4_at(value, 0)?;
+            if received.is_some() {
+                return None;
+            }
+            received = Some(IpAddr::V4(ip));
+            rest = value.get(end..)?;
+        } else {
+            rest = rest.get(other_param(rest)?..)?;
+        }
+        if !matches!(rest.first(), None | Some(b';')) {
+            return None;
+        }
+    }
+    Some([sent_by, received])
+}
+
+/// Where the parameter ends that `v` begins with, `;name` or `;name=token`, unless it could be one of those that count.
+#[inline]
+fn other_param(v: &[u8]) -> Option<usize> {
+    let name_end = match v {
+        [b';', b'r', b'p', b'o', b'r', b't', ..] => 6,
+        [b';', ..] => 1,
+        _ => return None,
+    };
+    let name_end = scan::skip(v, name_end, scan::TOKEN);
+    let name = v.get(1..name_end)?;
+    let counts = match name.len() {
+        0 => true,
+        6 => name.eq_ignore_ascii_case(b"branch"),
+        8 => name.eq_ignore_ascii_case(b"received"),
+        _ => false,
+    };
+    if counts {
+        return None;
+    }
+    match v.get(name_end) {
+        Some(b'=') => Some(scan::skip(v, name_end + 1, scan::TOKEN)).filter(|end| *end > name_end + 1),
+        _ => Some(name_end),
+    }
+}
+
 /// Whether there is a host and maybe a port, without making text of them.
 #[inline]
 fn check_host_port(v: &[u8]) -> Result<(), ValueError> {

@@ -19,6 +19,12 @@ fn type_and_subtype(v: &[u8]) -> Read<(&str, &str, usize)> {
     Ok((kind, subtype, end))
 }
 
+/// Whether `v` is `type/subtype` without white space and parameters.
+pub(crate) fn is_media_type(v: &[u8]) -> bool {
+    let end = scan::skip(v, 0, scan::TOKEN);
+    end > 0 && v.get(end) == Some(&b'/') && scan::all(v.get(end + 1..).unwrap_or_default(), scan::TOKEN)
+}
+
 /// The value of Content-Type (RFC 3261 section 20.15): `multipart/mixed;boundary=unique-boundary-1`.
 #[derive(Clone, Copy, Debug)]
 pub struct MediaType<'a> {

@@ -66,3 +66,4 @@ pub use text::{Product, Products, Text, Warning};
 pub use tokens::{CallIdRef, Directive, EntityTag, EventType, LanguageTag, Privacy, ResourceValue, Token};
 
 pub(crate) use check::{check_value, may_be_empty, split_first};
+pub(crate) use media::is_media_type;

@@ -115,6 +115,16 @@ pub(super) enum HostKind {
 }
 
 impl HostKind {
+    /// The address; `None` for a name.
+    #[inline]
+    fn ip(self) -> Option<IpAddr> {
+        match self {
+            HostKind::Domain => None,
+            HostKind::Ipv4(ip) => Some(IpAddr::V4(ip)),
+            HostKind::Ipv6(ip) => Some(IpAddr::V6(ip)),
+        }
+    }
+
     /// The host; `text` is what it was read from.
     #[inline]
     pub(super) fn host(self, text: &[u8]) -> Host<'_> {
@@ -160,6 +170,16 @@ pub(super) fn parse(v: &[u8], from: usize, config: &UriConfig) -> Result<(HostKi
     }
 }
 
+/// Where the host at `v[from]` ends that has nothing, a port or parameters behind it; `None` says nothing.
+#[inline]
+pub(super) fn usual_end(v: &[u8], from: usize) -> Option<usize> {
+    let end = match v.get(from)? {
+        b'0'..=b'9' => ipv4_at(v, from)?.1,
+        _ => parse(v, from, &UriConfig::DEFAULT).ok()?.1,
+    };
+    matches!(v.get(end), None | Some(b':' | b';')).then_some(end)
+}
+
 /// Where the label at `v[label]` ends, or where the fault is: it is not empty, and no hyphen begins or ends it.
 #[inline(always)]
 fn label_end(v: &[u8], label: usize, config: &UriConfig) -> Result<usize, usize> {
@@ -197,28 +217,33 @@ fn top_label(v: &[u8], from: usize, label: usize, end: usize, config: &UriConfig
 /// `IPv4address` of RFC 3986 at `v[from]`, four numbers up to 255 without leading zeros, and where it ends.
 #[inline]
 pub(crate) fn ipv4_at(v: &[u8], from: usize) -> Option<(Ipv4Addr, usize)> {
-    let mut octets = [0; 4];
+    let digit = |at: usize| v.get(at).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit < 10).map(u32::from);
+    let mut address = 0;
     let mut at = from;
-    for (n, octet) in octets.iter_mut().enumerate() {
-        let digits = v.get(at..)?;
-        let digit = |n: usize| digits.get(n).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit < 10).map(u32::from);
-        let first = digit(0)?;
-        let (number, len) = match (digit(1), digit(2)) {
-            (None, _) => (first, 1),
-            (Some(second), None) => (first * 10 + second, 2),
-            (Some(second), Some(third)) => (first * 100 + second * 10 + third, 3),
-        };
-        if len > 1 && first == 0 {
-            return None;
-        }
-        *octet = u8::try_from(number).ok()?;
-        at += len;
-        if n < 3 {
+    for n in 0..4 {
+        if n > 0 {
             v.get(at).filter(|&&b| b == b'.')?;
             at += 1;
         }
+        let mut octet = digit(at)?;
+        at += 1;
+        if let Some(second) = digit(at) {
+            if octet == 0 {
+                return None;
+            }
+            octet = octet * 10 + second;
+            at += 1;
+            if let Some(third) = digit(at) {
+                octet = octet * 10 + third;
+                at += 1;
+                if octet > 255 {
+                    return None;
+                }
+            }
+        }
+        address = address << 8 | octet;
     }
-    Some((Ipv4Addr::from(octets), at))
+    Some((Ipv4Addr::from_bits(address), at))
 }
 
 /// `IPv6reference` at `v[from]`.
@@ -265,7 +290,15 @@ pub(super) fn port(v: &[u8], from: usize) -> Result<(Option<u16>, usize), usize>
 }
 
 pub(crate) mod host_port {
-    use super::{Host, UriConfig, ValueError, ValueFault, parse, port};
+    use super::{Host, IpAddr, UriConfig, ValueError, ValueFault, parse, port};
+
+    /// The host at `v[from]`, and where it and the port ends that may stand behind it; `None` if there is no such thing.
+    #[inline]
+    pub(crate) fn at(v: &[u8], from: usize) -> Option<(Option<IpAddr>, usize)> {
+        let (kind, end) = parse(v, from, &UriConfig::DEFAULT).ok()?;
+        let (_, end) = port(v, end).ok()?;
+        Some((kind.ip(), end))
+    }
 
     /// Whether all of `v` is `host[:port]`.
     #[inline]

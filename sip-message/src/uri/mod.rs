@@ -173,6 +173,11 @@ impl<'a> Uri<'a> {
         Ok(Parts::parse(v, config)?.uri(v))
     }
 
+    /// Whether [`parse`](Uri::parse) reads `v`, without doing it if that can be told.
+    pub(crate) fn check(v: &[u8]) -> Result<(), UriError> {
+        if sip::is_usual(v) { Ok(()) } else { Parts::parse(v, &UriConfig::DEFAULT).map(drop) }
+    }
+
     /// The URI as it was written.
     #[inline]
     pub fn as_bytes(&self) -> &'a [u8] {

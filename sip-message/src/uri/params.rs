@@ -72,6 +72,17 @@ impl<'a> Iterator for UriParams<'a> {
     }
 }
 
+/// Where the parameter without escapes ends whose semicolon is at `v[from]`; there, if it is none.
+#[inline]
+pub(super) fn one_end(v: &[u8], from: usize) -> usize {
+    let name_end = chars::unescaped_end(v, from + 1, PARAM);
+    let end = match v.get(name_end) {
+        Some(b'=') => chars::unescaped_end(v, name_end + 1, PARAM),
+        _ => return if name_end > from + 1 { name_end } else { from },
+    };
+    if name_end > from + 1 && end > name_end + 1 { end } else { from }
+}
+
 /// Checks the parameters at `v[from]`; returns where they end.
 #[inline]
 pub(super) fn parse(v: &[u8], from: usize) -> Result<usize, UriError> {

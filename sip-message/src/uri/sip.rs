@@ -90,6 +90,22 @@ impl SipParts {
     }
 }
 
+/// Whether `v` is a well-formed URI of the form that most are: `sip:`, a user or none, a host, maybe a port and maybe one parameter, and
+/// no escapes. `false` says nothing.
+#[inline]
+pub(super) fn is_usual(v: &[u8]) -> bool {
+    let Some(rest) = v.strip_prefix(b"sip:").filter(|rest| rest.len() < 1 << 15) else { return false };
+    // What follows no user is read again, as a host; what is neither is not at its end then.
+    let user = chars::unescaped_end(rest, 0, USER);
+    let host = match rest.get(user) {
+        Some(b'@') if user > 0 => user + 1,
+        _ => 0,
+    };
+    let Some((_, end)) = host::usual_end(rest, host).and_then(|end| host::port(rest, end).ok()) else { return false };
+    let end = if rest.get(end) == Some(&b';') { params::one_end(rest, end) } else { end };
+    end == rest.len()
+}
+
 /// Reads `[ userinfo ]` at `v[from]`: where the user ends, and where the `@` is; zeros if there is none.
 #[inline]
 fn user_info(v: &[u8], from: usize, config: &UriConfig) -> Result<(usize, usize), UriError> {
