@@ -89,7 +89,8 @@ impl UserAgentCore {
             return false;
         }
         if let Some((proxy, true)) = &next {
-            let loose = if proxy.split(';').any(|param| param.eq_ignore_ascii_case("lr")) { "" } else { ";lr" };
+            let parsed = Uri::parse(proxy.as_bytes()).ok();
+            let loose = if parsed.as_ref().and_then(Uri::as_sip).is_none_or(|uri| uri.lr()) { "" } else { ";lr" };
             let mut route = alloc::format!("<{proxy}{loose}>");
             if request.request_uri_bytes().is_some_and(is_sips) {
                 route = turned(&route, true).unwrap_or(route);

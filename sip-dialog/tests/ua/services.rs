@@ -568,13 +568,13 @@ fn each_proxy_that_a_305_names_is_tried_without_the_one_before() {
     let a = world.call(alice, 1, 2);
     let (tx, request) = world.request_at(bob);
     world.respond(bob, tx, &request, 305, |builder| {
-        builder.header(Header::Contact, "<sip:192.0.2.8>;q=0.9, <sip:192.0.2.9>;q=0.1")
+        builder.header(Header::Contact, "<sip:192.0.2.8;LR=on>;q=0.9, <sip:a;lr;@192.0.2.9>;q=0.1")
     });
     let (tx, request) = world.request_at(first);
-    assert_eq!(text(&request, Header::Route), "<sip:192.0.2.8;lr>");
+    assert_eq!(text(&request, Header::Route), "<sip:192.0.2.8;LR=on>");
     world.respond(first, tx, &request, 503, |builder| builder);
     let (tx, request) = world.request_at(second);
-    assert_eq!(request.fields(Header::Route).collect::<Vec<_>>(), [b"<sip:192.0.2.9;lr>"]);
+    assert_eq!(request.fields(Header::Route).collect::<Vec<_>>(), [b"<sip:a;lr;@192.0.2.9;lr>"]);
     world.respond(second, tx, &request, 403, |builder| builder);
     assert_eq!(world.end_of(alice, a), EndCause::PeerRejected(status(403)));
     settle(&mut world);
