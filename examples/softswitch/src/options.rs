@@ -64,7 +64,7 @@ const GROUPS: &[Group] = &[
                 on are served too",
             ),
             many("user", "NAME:PASSWORD", "a user. Without any user, everybody on this machine may register any name"),
-            one("users", "FILE", "users in htdigest form (name:realm:MD5); read again on SIGHUP"),
+            one("users", "FILE", "users in htdigest form (name:realm:MD5, or SHA-256); read again on SIGHUP"),
             one(
                 "digest",
                 "LIST",

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::log::log;
 use sip_message::digest::{DigestAlgorithm, DigestSecret};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// All users, as digest authentication needs them.
@@ -32,10 +33,29 @@ impl Users {
                 let file = file.display();
                 log!(Warn, "--users {file}: users of another realm than {realm} cannot log in: {strangers}");
             }
+            let unasked = never_asked(&read, realm, &config.digest);
+            if unasked > 0 {
+                let file = file.display();
+                let digest: Vec<_> = config.digest.iter().map(|algorithm| algorithm.as_str()).collect();
+                let digest = digest.join(",");
+                log!(Warn, "--users {file}: users without a secret for --digest {digest} cannot log in: {unasked}");
+            }
             list.extend(read);
         }
         Ok(Users { list })
     }
+}
+
+/// How many users of the realm have secrets for none of the algorithms that are offered.
+fn never_asked(list: &[(String, String, DigestSecret)], realm: &str, offered: &[DigestAlgorithm]) -> usize {
+    // A secret serves the session form of its algorithm, too.
+    let family = |algorithm: DigestAlgorithm| algorithm.as_str().trim_end_matches("-sess");
+    let offered: Vec<_> = offered.iter().map(|algorithm| family(*algorithm)).collect();
+    let mut users = BTreeMap::new();
+    for (_, name, secret) in list.iter().filter(|(theirs, ..)| theirs == realm) {
+        *users.entry(name).or_insert(false) |= offered.contains(&family(secret.algorithm()));
+    }
+    users.values().filter(|asked| !**asked).count()
 }
 
 /// Lines of `name:realm:secret`; the secret is the MD5 (32 digits) or SHA-256 (64 digits) of `name:realm:password`. Empty
@@ -78,6 +98,19 @@ mod tests {
         assert_eq!((realm.as_str(), name.as_str()), ("testrealm@host.com", "Mufasa"));
         let computed = DigestSecret::new(DigestAlgorithm::Md5, b"Mufasa", b"testrealm@host.com", b"Circle Of Life");
         assert_eq!(secret.reveal().as_str(), computed.reveal().as_str());
+    }
+
+    #[test]
+    fn users_whose_secrets_are_for_other_algorithms_are_counted() {
+        let (md5, sha) = ("9".repeat(32), "a".repeat(64));
+        let text = format!("both:r:{md5}\nboth:r:{sha}\nold:r:{md5}\nnew:r:{sha}\nstranger:s:{sha}\n");
+        let users = htdigest(&text, Path::new("users")).unwrap();
+        use DigestAlgorithm::{Md5, Md5Sess, Sha256, Sha512Trunc256};
+        for (offered, unasked) in
+            [(&[Md5][..], 1), (&[Md5Sess], 1), (&[Sha256], 1), (&[Sha256, Md5], 0), (&[Sha512Trunc256], 3)]
+        {
+            assert_eq!(never_asked(&users, "r", offered), unasked, "{offered:?}");
+        }
     }
 
     #[test]

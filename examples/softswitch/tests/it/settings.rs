@@ -39,6 +39,25 @@ fn the_command_line_counts_before_the_environment_before_the_file() {
     fs::remove_dir_all(folder).unwrap();
 }
 
+/// Whose secret is for an algorithm that nobody is asked for could never log in, and would not know why.
+#[test]
+fn users_who_cannot_log_in_are_told_of_at_the_start() {
+    let folder = scratch("users");
+    let (users, log) = (folder.join("users"), folder.join("log"));
+    fs::write(&users, format!("anna:localhost:{}\nbert:localhost:{}\n", "a".repeat(64), "9".repeat(32))).unwrap();
+    for (digest, told) in [("md5", Some("MD5")), ("sha-256", Some("SHA-256")), ("sha-256,md5", None)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_softswitch"));
+        command.args(["--udp", "127.0.0.1:0", "--tcp", "none", "--ws", "none", "--digest", digest]);
+        command.args(["--users", users.to_str().unwrap()]).stderr(fs::File::create(&log).unwrap());
+        drop(Server::start_with(&mut command));
+        let log = fs::read_to_string(&log).unwrap();
+        let line = told.map(|told| format!("users without a secret for --digest {told} cannot log in: 1"));
+        assert!(line.is_none_or(|line| log.contains(&line)), "{digest}: {log}");
+        assert_eq!(log.contains("cannot log in"), told.is_some(), "{digest}: {log}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn a_password_is_not_repeated_in_an_error() {
     for wrong in [&["--user", "hunter2"][..], &["--user", ":hunter2"], &["--user", "a:hunter2", "--udp", "x"]] {
