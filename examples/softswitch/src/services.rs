@@ -7,8 +7,8 @@ use crate::log::{clean, log};
 use crate::presence::{MOST_SECONDS, PIDF, Presence, state};
 use crate::sdp;
 use sip_dialog::{
-    Body, CallEvent, CallHandle, Event as Told, Meaning, Progress, Reply, RequestEvent, Serves, SubscriptionEvent,
-    SubscriptionId, UserAgentConfig, UserAgentCore,
+    Body, CallEvent, CallHandle, CommandError, Event as Told, Meaning, Progress, Reply, RequestEvent, Serves,
+    SubscriptionEvent, SubscriptionId, UserAgentConfig, UserAgentCore,
 };
 use sip_message::headers::Event as EventValue;
 use sip_message::{Capabilities, FaultKind, Header, Message, Method, ResponseBuilder, SipUri, StatusCode, Uri};
@@ -253,13 +253,23 @@ impl Services {
                     }
                 }
                 _ => {
-                    let _ = self.agent.progress(endpoint, now, call, Progress::ringing());
+                    let rung = self.agent.progress(endpoint, now, call, Progress::ringing());
+                    // Whoever makes no offer and wants this sent reliably has to find one in it (RFC 3262 section 5).
+                    if rung == Err(CommandError::BodyNeeded) {
+                        self.sessions = self.sessions.wrapping_add(1);
+                        let offer = Body::sdp(sdp::silent_offer(self.sessions, 1));
+                        let _ = self.agent.progress(endpoint, now, call, Progress::ringing().body(offer));
+                    }
                 }
             },
             CallEvent::Offer { message }
             | CallEvent::OfferWanted { message }
             | CallEvent::Acknowledged { message, session: Some(Meaning::Offer) } => {
-                let Some(echo) = self.echoes.get_mut(&call) else { return };
+                let Some(echo) = self.echoes.get_mut(&call) else {
+                    // It only rings.
+                    let _ = self.agent.refuse(endpoint, now, call, StatusCode::NOT_ACCEPTABLE_HERE, warning());
+                    return;
+                };
                 // RFC 3264 section 8: the version of a description that changes is one more.
                 echo.version = echo.version.wrapping_add(1);
                 let body = session(&message, *echo);

@@ -58,6 +58,27 @@ fn each_fault_is_answered_with_the_status_owed() {
     }
 }
 
+//= https://www.rfc-editor.org/rfc/rfc3262#section-5
+//= type=test
+//# Similarly, if a reliable provisional response is the first reliable
+//# message sent back to the UAC, and the INVITE did not contain an offer,
+//# one MUST appear in that reliable provisional response.
+#[test]
+fn who_makes_no_offer_and_wants_reliable_responses_hears_it_ring_all_the_same() {
+    let server = Server::start(&["--udp", "0", "--tcp", "none", "--ws", "none", "--log", "off"]);
+    let (udp, peer) = (server.address("udp"), Peer::new());
+    for (option, session) in [("Require", true), ("Supported", false)] {
+        peer.send(udp, "INVITE", "sip:ring@localhost", "me@localhost", &format!("{option}: 100rel\r\n"));
+        let ringing = loop {
+            let answer = peer.receive();
+            if answer.starts_with("SIP/2.0 180 ") && answer.contains(&format!("localhost{option}100rel")) {
+                break answer;
+            }
+        };
+        assert_eq!(ringing.contains("RSeq: ") && ringing.ends_with("a=inactive\r\n"), session, "{ringing}");
+    }
+}
+
 // RFC 4475 section 3.1.2.3: on a stream such a request is answered, and then there is nothing but to close.
 //= https://www.rfc-editor.org/rfc/rfc3261#section-18.3
 //= type=test
