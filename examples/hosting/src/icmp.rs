@@ -1,7 +1,8 @@
 //! What ICMP says of datagrams that were sent. A socket that is not connected is not told by itself; Linux keeps it beside the socket for those who
 //! ask, with the address that the datagram went to and as much of its beginning as came back. Elsewhere nothing is known.
 
-use sip_transaction::SendCause;
+use sip_transaction::{SendCause, SendToken};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::UdpSocket;
@@ -15,6 +16,57 @@ pub struct Undelivered {
     pub cause: SendCause,
     /// How it began; empty if not even that came back.
     pub start: Vec<u8>,
+}
+
+/// How much of a datagram is kept in mind: its first line, and the Via that tells it from others.
+const START: usize = 192;
+
+/// The datagrams sent last that something waits for.
+#[derive(Debug)]
+pub struct Sent {
+    most: usize,
+    last: VecDeque<Begun>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Begun {
+    remote: SocketAddr,
+    /// `None`: it is known not to have arrived.
+    token: Option<SendToken>,
+    len: u8,
+    start: [u8; START],
+}
+
+impl Sent {
+    /// None yet; so many are kept in mind.
+    pub fn new(most: usize) -> Self {
+        Sent { most, last: VecDeque::new() }
+    }
+
+    /// Keeps one in mind.
+    pub fn note(&mut self, remote: SocketAddr, token: SendToken, bytes: &[u8]) {
+        if self.last.len() >= self.most {
+            self.last.pop_front();
+        }
+        let (mut start, len) = ([0; START], bytes.len().min(START));
+        start[..len].copy_from_slice(&bytes[..len]);
+        self.last.push_back(Begun { remote, token: Some(token), len: len as u8, start });
+    }
+
+    /// What waits for a datagram that did not arrive, each once: all that were sent there, if nothing of it came back.
+    pub fn lost(&mut self, datagram: &Undelivered) -> Vec<SendToken> {
+        let mut lost = Vec::new();
+        for begun in self.last.iter_mut().filter(|begun| begun.remote == datagram.remote) {
+            let start = &begun.start[..usize::from(begun.len)];
+            // Of a long one, more may have come back than is kept.
+            let known = if start.len() == START { datagram.start.len().min(START) } else { datagram.start.len() };
+            if datagram.start.get(..known).is_some_and(|known| start.starts_with(known)) {
+                lost.extend(begun.token.take().filter(|token| !lost.contains(token)));
+            }
+        }
+        lost
+    }
 }
 
 /// Has the system keep what comes back. Without that, [`undelivered`] waits for ever.
@@ -131,10 +183,38 @@ mod linux {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_was_lost_is_known_by_where_it_went_and_how_it_began() {
+        let (here, there) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let token = SendToken::from_bits;
+        let mut sent = Sent::new(300);
+        let long = "x".repeat(2 * START);
+        for (n, (remote, text)) in
+            [(here, "INVITE a"), (here, "OPTIONS b"), (there, "OPTIONS b"), (here, "BYE c"), (here, &long)]
+                .into_iter()
+                .enumerate()
+        {
+            sent.note(remote, token(n as u64), text.as_bytes());
+        }
+        sent.note(here, token(3), b"BYE c");
+        let mut lost =
+            |start: &str| sent.lost(&Undelivered { remote: here, cause: SendCause::Unreachable, start: start.into() });
+        assert_eq!(lost("OPTIONS"), [token(1)]);
+        assert_eq!(lost("OPTIONS"), [], "once");
+        assert_eq!(lost("INVITE abc"), [], "another");
+        assert_eq!(lost(&long), [token(4)]);
+        assert_eq!(lost(""), [token(0), token(3)]);
+        for n in 0..1000 {
+            sent.note(here, token(n), &[]);
+        }
+        assert_eq!(sent.last.len(), 300);
+    }
+
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn whoever_is_not_there_is_told_of_and_who_is_there_is_not() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

@@ -8,7 +8,7 @@ mod tls;
 
 pub use connect::{Failed, Opened, open};
 pub use dns::resolve;
-pub use icmp::{Undelivered, keep_undelivered, undelivered};
+pub use icmp::{Sent, Undelivered, keep_undelivered, undelivered};
 pub use tls::{Connector, certificates, connector, provider, random_seed, server_name};
 
 use std::future::poll_fn;

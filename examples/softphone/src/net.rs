@@ -2,9 +2,8 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use hosting::{Failed, Opened, Undelivered, connector, keep_undelivered, open, undelivered};
-use sip_transaction::{CloseCause, FlowId, QueryId, Record, SendToken, Transport};
+use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
 use sip_ws::{ClientRequest, Connection};
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +17,7 @@ use tokio::time::{sleep_until, timeout};
 /// How long a connection may take to open.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What may wait: for the telephone to take it, and for a connection to send it.
-const QUEUE: usize = 256;
+pub(crate) const QUEUE: usize = 256;
 
 /// What happened outside.
 #[derive(Debug)]
@@ -31,29 +30,6 @@ pub(crate) enum FromNet {
     Message { flow: FlowId, bytes: Bytes },
     Closed { flow: FlowId, cause: CloseCause },
     Resolved { query: QueryId, records: Option<Vec<Record>> },
-}
-
-/// The datagrams sent last that something waits for.
-#[derive(Default)]
-pub(crate) struct Sent(VecDeque<(SocketAddr, SendToken, Bytes)>);
-
-impl Sent {
-    /// Keeps one in mind. What is sent again takes the place of what was sent before.
-    pub(crate) fn note(&mut self, remote: SocketAddr, token: SendToken, bytes: Bytes) {
-        self.0.retain(|(_, known, _)| *known != token);
-        if self.0.len() == QUEUE {
-            self.0.pop_front();
-        }
-        self.0.push_back((remote, token, bytes));
-    }
-
-    /// What waits for a datagram that did not arrive: all that were sent there, if nothing of it came back.
-    pub(crate) fn lost(&mut self, datagram: &Undelivered) -> Vec<SendToken> {
-        let is = |remote: &SocketAddr, bytes: &[u8]| *remote == datagram.remote && bytes.starts_with(&datagram.start);
-        let lost = self.0.iter().filter(|(remote, _, bytes)| is(remote, bytes)).map(|(_, token, _)| *token).collect();
-        self.0.retain(|(remote, _, bytes)| !is(remote, bytes));
-        lost
-    }
 }
 
 /// Opens connections and reports what comes in.
@@ -80,7 +56,12 @@ impl Net {
         if keep_undelivered(&socket).is_ok() {
             let (out, socket) = (self.out.clone(), socket.clone());
             tokio::spawn(async move {
-                while let Ok(lost) = undelivered(&socket).await {
+                loop {
+                    let Ok(lost) = undelivered(&socket).await else {
+                        // Of one that cannot be read nothing is known; the next one may be well.
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    };
                     if out.send(FromNet::Undelivered(lost)).await.is_err() {
                         return;
                     }
@@ -374,29 +355,5 @@ mod tests {
         assert_eq!(at_once(carried.as_mut()).await, None, "waits for more");
         let mut read = [0; 3];
         assert_eq!(at_once(far.read_exact(&mut read)).await.map(Result::ok), Some(Some(3)));
-    }
-
-    #[test]
-    fn what_was_lost_is_known_by_where_it_went_and_how_it_began() {
-        let (here, there) = ("192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
-        let token = SendToken::from_bits;
-        let mut sent = Sent::default();
-        for (n, (remote, text)) in
-            [(here, "INVITE a"), (here, "OPTIONS b"), (there, "OPTIONS b"), (here, "BYE c")].into_iter().enumerate()
-        {
-            sent.note(remote, token(n as u64), text.into());
-        }
-        sent.note(here, token(3), "BYE c again".into());
-        let mut lost = |start: &str| {
-            let cause = sip_transaction::SendCause::Unreachable;
-            sent.lost(&Undelivered { remote: here, cause, start: start.into() })
-        };
-        assert_eq!(lost("OPTIONS"), [token(1)]);
-        assert_eq!(lost("OPTIONS"), [], "once");
-        assert_eq!(lost(""), [token(0), token(3)]);
-        for n in 0..2 * QUEUE as u64 {
-            sent.note(here, token(n), Bytes::new());
-        }
-        assert_eq!(sent.0.len(), QUEUE);
     }
 }

@@ -4,10 +4,11 @@ mod calls;
 mod setup;
 
 use crate::media::Media;
-use crate::net::{FromNet, Net, Sent};
+use crate::net::{FromNet, Net, QUEUE};
 use crate::options::{Command, Options};
 use crate::report::{Report, Value};
 use bytes::Bytes;
+use hosting::Sent;
 use setup::{both, contact, instance, way_out};
 use sip_dialog::{
     Body, CallHandle, CommandError, Credentials, Event, Origin, OutgoingRequest, Output, Owner, Refer, Register,
@@ -168,7 +169,7 @@ impl Phone {
             net,
             socket,
             datagrams,
-            sent: Sent::default(),
+            sent: Sent::new(QUEUE),
             local,
             legs: HashMap::new(),
             domain,
@@ -402,7 +403,7 @@ impl Phone {
             match sent {
                 // A full buffer is a loss like any other: it is sent again. What the system refuses is told.
                 Err(error) if !blocks(&error) => self.input(Input::SendFailed { token, cause: SendCause::Unreachable }),
-                _ => self.sent.note(remote, token, bytes),
+                _ => self.sent.note(remote, token, &bytes),
             }
         } else if let Some(outlet) = self.legs.get(&flow) {
             if outlet.try_send(bytes).is_err() {

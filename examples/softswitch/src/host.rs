@@ -4,6 +4,7 @@ use crate::link::ToShard;
 use crate::log::log;
 use crate::stream::{self, Hall};
 use sip_transaction::{FlowId, QueryId, RecordKind, Transport};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -37,8 +38,14 @@ pub(crate) struct Live {
 
 impl Host for Live {
     fn send(&mut self, socket: usize, remote: SocketAddr, bytes: &[u8]) -> bool {
-        // A full buffer is a loss like any other on the way: retransmissions make good for it.
-        self.sockets.get(socket).is_some_and(|socket| socket.send_to(bytes, remote).is_ok())
+        let Some(socket) = self.sockets.get(socket) else { return false };
+        match socket.send_to(bytes, remote) {
+            Ok(_) => true,
+            // A full buffer is a loss like any other on the way: retransmissions make good for it.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            // It may have failed for a datagram that was sent before (`keep_undelivered`): then it does so once.
+            Err(_) => socket.send_to(bytes, remote).is_ok(),
+        }
     }
 
     fn connect(&mut self, flow: FlowId, transport: Transport, remote: SocketAddr, server_name: Option<String>) {

@@ -1,8 +1,9 @@
 //! What goes between the tasks that own sockets and the shards that own SIP: bounded channels, and who is in them.
 
 use bytes::Bytes;
+use hosting::Undelivered;
 use sip_server::ProxyId;
-use sip_transaction::{CloseCause, FlowId, QueryId, Record, Transport};
+use sip_transaction::{CloseCause, FlowId, QueryId, Record, SendCause, SendToken, Transport};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -37,6 +38,10 @@ impl ConnId {
 pub(crate) enum ToShard {
     /// A datagram that another shard received, since the sockets are everybody's.
     Datagram { socket: usize, remote: SocketAddr, bytes: Bytes },
+    /// A datagram that one of the shards has sent has not arrived.
+    Undelivered(Undelivered),
+    /// A datagram could not be sent. Only in a trace: what a shard makes of [`Undelivered`](ToShard::Undelivered).
+    NotSent { token: SendToken, cause: SendCause },
     /// A peer has opened a connection.
     Accepted(Accepted),
     /// The connection that this shard asked for is open.

@@ -9,10 +9,10 @@ use crate::location::{Locations, record, shared_socket};
 use crate::options::{BadOptions, Values};
 use crate::presence::Presence;
 use crate::shard::{Setup, Shard};
-use crate::trace::{Beginning, Trace, cause, read_records, transport};
+use crate::trace::{Beginning, Trace, cause, read_records, send_cause, transport};
 use crate::users::Users;
 use bytes::Bytes;
-use sip_transaction::{FlowId, Instant, QueryId, RecordKind, Transport};
+use sip_transaction::{FlowId, Instant, QueryId, RecordKind, SendToken, Transport};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -221,6 +221,9 @@ fn fact(record: &Recorded<'_>, users: &Arc<Users>) -> Option<ToShard> {
         }),
         ["connected", on, of, local] => {
             ToShard::Connected { flow: flow(on)?, conn: conn(of)?, local: local.parse().ok()?, outlet: nobody() }
+        }
+        ["unsent", token, why] => {
+            ToShard::NotSent { token: SendToken::from_bits(token.parse().ok()?), cause: send_cause(why)? }
         }
         ["refused", on, why] => ToShard::NotConnected { flow: flow(on)?, cause: cause(why)? },
         ["closed", of, why] => ToShard::Closed { conn: conn(of)?, cause: cause(why)? },

@@ -14,6 +14,7 @@ use crate::services::{hex, unhex};
 use crate::stream::Hall;
 use crate::trace::{Trace, write_records};
 use bytes::Bytes;
+use hosting::{Sent, keep_undelivered, undelivered};
 use sip_transaction::{
     Answer, CloseCause, Endpoint, EndpointConfig, Event, FlowId, Input, Instant, Path, SentBy, Transmit, Transport,
 };
@@ -30,6 +31,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 /// Datagrams taken from one socket before others have their turn.
 const BATCH: usize = 64;
+
+/// Datagrams that a shard keeps in mind until ICMP may have told that nobody is there.
+const SENT: usize = 1024;
 
 /// What a shard is made of.
 pub(crate) struct Setup {
@@ -89,6 +93,8 @@ pub(crate) struct Shard<H> {
     legs: HashMap<FlowId, Leg>,
     conns: HashMap<ConnId, FlowId>,
     host: H,
+    /// The datagrams sent last.
+    sent: Sent,
     trace: Option<Trace>,
     figures: Figures,
     draining: Option<oneshot::Sender<()>>,
@@ -121,8 +127,13 @@ pub(crate) fn run(setup: Setup, wires: Wires) -> Result<(), String> {
         let now = Instant::from_std(epoch, std::time::Instant::now());
         let shard = RefCell::new(Shard::new(setup, host, now)?);
         let desk = Rc::new(Desk { index, shard, shards, epoch, alarm: Cell::new(None), earlier: Notify::new() });
-        for (index, socket) in receiving.into_iter().enumerate() {
-            tokio::task::spawn_local(receive(desk.clone(), index, socket));
+        for (place, socket) in receiving.into_iter().enumerate() {
+            let socket = Rc::new(socket);
+            // The sockets are everybody's: one shard is enough to ask. Without it, whoever is not there is found out by waiting.
+            if index == 0 && keep_undelivered(&socket).is_ok() {
+                tokio::task::spawn_local(losses(desk.clone(), socket.clone()));
+            }
+            tokio::task::spawn_local(receive(desk.clone(), place, socket));
         }
         tokio::task::spawn_local(clock(desk.clone()));
         let mut batch = Vec::with_capacity(BATCH);
@@ -136,7 +147,7 @@ pub(crate) fn run(setup: Setup, wires: Wires) -> Result<(), String> {
 }
 
 /// Takes what comes in on one socket.
-async fn receive(desk: Rc<Desk>, index: usize, socket: UdpSocket) {
+async fn receive(desk: Rc<Desk>, index: usize, socket: Rc<UdpSocket>) {
     let mut buffer = vec![0; 65_536];
     loop {
         if let Err(error) = socket.readable().await {
@@ -154,6 +165,27 @@ async fn receive(desk: Rc<Desk>, index: usize, socket: UdpSocket) {
         }
         desk.arm();
         tokio::task::yield_now().await;
+    }
+}
+
+/// Takes what ICMP says of datagrams that were sent on one socket. Whose they were is for each shard to say: of their bytes not much comes back.
+async fn losses(desk: Rc<Desk>, socket: Rc<UdpSocket>) {
+    loop {
+        match undelivered(&socket).await {
+            Ok(lost) => {
+                for shard in (0..desk.shards.count()).filter(|shard| *shard != desk.index) {
+                    // A shard that has no time for it waits, as if nothing had come back.
+                    let _ = desk.shards.try_tell(shard, ToShard::Undelivered(lost.clone()));
+                }
+                desk.shard.borrow_mut().told(desk.now(), ToShard::Undelivered(lost));
+                desk.arm();
+                tokio::task::yield_now().await;
+            }
+            Err(error) => {
+                log!(Debug, "what ICMP says cannot be read: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
     }
 }
 
@@ -257,6 +289,7 @@ impl<H: Host> Shard<H> {
             legs,
             conns: HashMap::new(),
             host,
+            sent: Sent::new(SENT),
             trace,
             figures: Figures::default(),
             draining: None,
@@ -313,6 +346,16 @@ impl<H: Host> Shard<H> {
     pub(crate) fn told(&mut self, now: Instant, what: ToShard) {
         match what {
             ToShard::Datagram { socket, remote, bytes } => return self.datagram(now, socket, remote, &bytes),
+            ToShard::Undelivered(datagram) => {
+                for token in self.sent.lost(&datagram) {
+                    self.told(now, ToShard::NotSent { token, cause: datagram.cause });
+                }
+                return;
+            }
+            ToShard::NotSent { token, cause } => {
+                self.record(now, format_args!("unsent {} {cause:?}", token.to_bits()), b"");
+                self.input(now, Input::SendFailed { token, cause });
+            }
             ToShard::Bytes { conn, bytes } => {
                 let Some(&flow) = self.conns.get(&conn) else { return };
                 self.record_in(now, conn, flow, &bytes);
@@ -493,7 +536,7 @@ impl<H: Host> Shard<H> {
     }
 
     fn send(&mut self, now: Instant, transmit: Transmit) {
-        let Transmit { flow, transport, local, remote, bytes, .. } = transmit;
+        let Transmit { flow, transport, local, remote, bytes, token, .. } = transmit;
         if self.trace.is_some() {
             match self.legs.get(&flow) {
                 Some(Leg::Conn(conn, _)) => {
@@ -506,6 +549,9 @@ impl<H: Host> Shard<H> {
             Some(Leg::Socket(n)) => {
                 if !self.host.send(*n, remote, &bytes) {
                     self.figures.datagrams_not_sent += 1;
+                }
+                if let Some(token) = token {
+                    self.sent.note(remote, token, &bytes);
                 }
             }
             Some(Leg::Conn(_, outlet)) => {

@@ -15,7 +15,7 @@
 use crate::location::record::Moment;
 use crate::log::log;
 use crate::services::{hex, unhex};
-use sip_transaction::{CloseCause, Instant, Record, RecordData, Transport};
+use sip_transaction::{CloseCause, Instant, Record, RecordData, SendCause, Transport};
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -220,6 +220,12 @@ pub(crate) fn cause(name: &str) -> Option<CloseCause> {
         CloseCause::Keepalive,
         CloseCause::ConnectTimeout,
     ];
+    all.into_iter().find(|known| format!("{known:?}") == name)
+}
+
+/// The same of what ICMP says.
+pub(crate) fn send_cause(name: &str) -> Option<SendCause> {
+    let all = [SendCause::Unreachable, SendCause::TooLong, SendCause::Transient];
     all.into_iter().find(|known| format!("{known:?}") == name)
 }
 

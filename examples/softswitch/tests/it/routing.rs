@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use crate::common::{Peer, Server};
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 
 fn start(more: &[&str]) -> Server {
     Server::start(&[&["--udp", "0", "--tcp", "none", "--ws", "none", "--log", "off"], more].concat())
@@ -27,6 +29,44 @@ fn a_user_is_redirected_to_if_that_is_wanted() {
     assert!(answer.starts_with("SIP/2.0 302"), "{answer}");
     assert!(answer.contains("<sip:bob@192.0.2.1>;q=0.3") && answer.contains("<sip:bob@192.0.2.2>;q=0.8"), "{answer}");
     assert!(phone.ask(udp, "INVITE", "sip:carol@localhost", "alice@localhost", "").starts_with("SIP/2.0 480"));
+}
+
+/// Whoever is called is known not to be there when ICMP says so, not 32 seconds later (408).
+//= https://www.rfc-editor.org/rfc/rfc3261#section-16.9
+//= type=test
+//# If the transport layer notifies a proxy of an error when it tries to
+//# forward a request (see Section 18.4), the proxy MUST behave as if the
+//# forwarded request received a 503 (Service Unavailable) response.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_phone_that_is_gone_is_known_to_be_at_once() {
+    for workers in ["1", "3"] {
+        let trace = std::env::temp_dir().join(format!("softswitch-gone-{workers}-{}", std::process::id()));
+        let recorded = ["--trace", trace.to_str().unwrap(), "--drain", "1"];
+        let mut server = start(&[&["--workers", workers][..], &recorded[..]].concat());
+        let (udp, caller) = (server.address("udp"), Peer::new());
+        // Gone, and registered by somebody who is not.
+        let gone = Peer::new().at;
+        let request = format!(
+            "REGISTER sip:localhost SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKr\r\nMax-Forwards: 70\r\n\
+             To: <sip:bob@localhost>\r\nFrom: <sip:bob@localhost>;tag=1\r\nCall-ID: r\r\nCSeq: 1 REGISTER\r\n\
+             Contact: <sip:bob@{gone}>\r\nContent-Length: 0\r\n\r\n",
+            caller.at
+        );
+        caller.socket.send_to(request.as_bytes(), udp).unwrap();
+        assert!(caller.receive().starts_with("SIP/2.0 200"));
+        for (n, method) in ["INVITE", "MESSAGE", "OPTIONS", "INFO"].into_iter().enumerate() {
+            let answer = caller.ask(udp, method, "sip:bob@localhost", "alice@localhost", &format!("Subject: {n}\r\n"));
+            assert!(answer.starts_with("SIP/2.0 500"), "{method}: {answer}");
+        }
+        // What ICMP said is in the trace.
+        server.signal("TERM");
+        server.ended();
+        let replayed = Command::new(env!("CARGO_BIN_EXE_softswitch")).args(["--replay", recorded[1]]).output().unwrap();
+        let said = String::from_utf8(replayed.stdout).unwrap();
+        assert!(workers != "1" || said.contains("outputs are the same"), "{said}{:?}", replayed.stderr);
+        fs::remove_file(&trace).unwrap();
+    }
 }
 
 #[test]
