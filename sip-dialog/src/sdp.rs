@@ -45,72 +45,101 @@ impl Direction {
     }
 }
 
+/// The lines, without their ends. Eight bytes are looked at in a turn: most lines are short, and a browser's description has a hundred.
 fn lines(sdp: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(sdp);
+    // The line begins at `from`; `marks` has the top bits of those of the eight bytes before `at` that end a line and are still to come.
+    let (mut from, mut at, mut marks) = (0, 0, 0_u64);
     core::iter::from_fn(move || {
-        let text = rest?;
-        let end = memchr::memchr(b'\n', text);
-        rest = end.and_then(|end| text.get(end + 1..));
-        let line = end.and_then(|end| text.get(..end)).unwrap_or(text);
+        while marks == 0 {
+            if at >= sdp.len() {
+                let last = sdp.get(from..)?;
+                from = usize::MAX;
+                return Some(last.strip_suffix(b"\r").unwrap_or(last));
+            }
+            let rest = sdp.get(at..).unwrap_or_default();
+            let eight = rest.first_chunk().copied().unwrap_or_else(|| {
+                let mut eight = [0; 8];
+                eight.iter_mut().zip(rest).for_each(|(to, b)| *to = *b);
+                eight
+            });
+            marks = line_feeds(u64::from_le_bytes(eight));
+            at += 8;
+        }
+        let end = at - 8 + marks.trailing_zeros() as usize / 8;
+        marks &= marks - 1;
+        let line = sdp.get(from..end)?;
+        from = end + 1;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     })
+}
+
+/// The top bits of those of eight bytes that are LF.
+fn line_feeds(eight: u64) -> u64 {
+    const LOW: u64 = u64::MAX / 255 * 0x7f;
+    let differs = eight ^ (u64::MAX / 255 * 0x0a);
+    !((differs & LOW) + LOW | differs | LOW)
+}
+
+/// A stream of a description, as far as it has been read.
+#[derive(Clone, Copy, Default)]
+struct Stream {
+    direction: Option<Direction>,
+    /// Whether its own address is null.
+    null: Option<bool>,
+    /// Its port is 0.
+    rejected: bool,
+    /// Its port is one of those that nothing is sent to.
+    discards: bool,
+}
+
+impl Stream {
+    /// Whether it holds the peer; `session`: what is said for all streams that say nothing themselves.
+    fn holds(&self, session: &Stream) -> bool {
+        let direction = self.direction.or(session.direction);
+        // Port 9 beside a null address is what a browser writes as long as it has no candidates (RFC 8829 section 5.2.1): that is no hold.
+        let null = self.null.or(session.null) == Some(true) && !self.discards;
+        null || matches!(direction, Some(Direction::SendOnly | Direction::Inactive))
+    }
 }
 
 /// Whether the description puts the peer on hold: every stream that is not rejected is `sendonly` or `inactive`, or has the address 0.0.0.0 of
 /// RFC 2543. A description without streams does not.
 pub fn is_hold(sdp: &[u8]) -> bool {
-    let (mut session, mut held, mut streams) = (Direction::SendRecv, true, 0);
-    let mut session_null = false;
-    // The stream being read: its direction if it has one, and whether its address is null.
-    let mut stream: Option<(Option<Direction>, Option<bool>)> = None;
-    let judge = |stream: Option<(Option<Direction>, Option<bool>)>, session: Direction, null: bool| match stream {
-        Some((direction, own)) => {
-            matches!(direction.unwrap_or(session), Direction::SendOnly | Direction::Inactive) || own.unwrap_or(null)
-        }
-        None => true,
-    };
-    let mut rejected = false;
+    let mut session = Stream::default();
+    let mut stream: Option<Stream> = None;
+    let mut held = false;
     for line in lines(sdp) {
         match line {
             [b'm', b'=', media @ ..] => {
-                if !rejected {
-                    held &= judge(stream.take(), session, session_null);
+                if let Some(before) = stream.filter(|before| !before.rejected) {
                     // One that is not held is enough.
-                    if !held {
+                    if !before.holds(&session) {
                         return false;
                     }
+                    held = true;
                 }
                 let port = media.split(|&b| b == b' ').nth(1).unwrap_or_default();
-                rejected = port == b"0";
-                streams += usize::from(!rejected);
-                stream = Some((None, None));
+                stream = Some(Stream { rejected: port == b"0", discards: port == b"9", ..Stream::default() });
             }
             [b'a', b'=', ..] => {
                 if let Some(direction) = Direction::of(line) {
-                    match &mut stream {
-                        Some((own, _)) => *own = Some(direction),
-                        None => session = direction,
-                    }
+                    stream.as_mut().unwrap_or(&mut session).direction = Some(direction);
                 }
             }
+            //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+            //# An agent MUST be capable of receiving SDP with a connection address of
+            //# 0.0.0.0, in which case it means that neither RTP nor RTCP should be sent
+            //# to the peer.
             [b'c', b'=', address @ ..] => {
-                //= https://www.rfc-editor.org/rfc/rfc3264#section-8.4
-                //# An agent MUST be capable of receiving SDP with a connection address of
-                //# 0.0.0.0, in which case it means that neither RTP nor RTCP should be sent
-                //# to the peer.
-                let null = address.ends_with(b" 0.0.0.0");
-                match &mut stream {
-                    Some((_, own)) => *own = Some(null),
-                    None => session_null = null,
-                }
+                stream.as_mut().unwrap_or(&mut session).null = Some(address.ends_with(b" 0.0.0.0"));
             }
             _ => {}
         }
     }
-    if !rejected {
-        held &= judge(stream, session, session_null);
+    match stream.filter(|last| !last.rejected) {
+        Some(last) => last.holds(&session),
+        None => held,
     }
-    streams > 0 && held
 }
 
 /// The description with every stream turned to `direction` and the version in its `o=` line one higher (RFC 3264 section 8): what to
@@ -225,6 +254,8 @@ pub fn refusal(offer: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
+    use proptest::prelude::*;
 
     const AUDIO: &[u8] =
         b"v=0\r\no=- 1 9 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -245,6 +276,30 @@ mod tests {
         assert!(!held(b"a=sendonly\r\nm=video 4002 RTP/AVP 31\r\n"), "one stream is live");
         assert!(held(b"a=sendonly\r\nm=video 0 RTP/AVP 31\r\n"), "a rejected stream does not count");
         assert!(!is_hold(b""));
+        assert!(!is_hold(AUDIO.strip_suffix(b"m=audio 4000 RTP/AVP 0\r\n").unwrap()), "no stream");
+        assert!(is_hold(b"v=0\nc=IN IP4 0.0.0.0\na=recvonly\nm=audio 4000 RTP/AVP 0"), "for all streams");
+        assert!(is_hold(b"v=0\na=inactive\nm=audio 4 RTP/AVP 0\nm=audio 6 RTP/AVP 0\nm=audio 0 RTP/AVP 0\na=sendrecv"));
+    }
+
+    #[test]
+    fn a_browser_without_candidates_holds_nobody() {
+        let offer = |port: u16, direction: &str| {
+            format!(
+                "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio {port} UDP/TLS/RTP/SAVPF 111\r\n\
+                 c=IN IP4 0.0.0.0\r\na=ice-ufrag:x\r\na={direction}\r\n"
+            )
+        };
+        assert!(!is_hold(offer(9, "sendrecv").as_bytes()));
+        assert!(is_hold(offer(9, "sendonly").as_bytes()));
+        assert!(is_hold(offer(4000, "sendrecv").as_bytes()));
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_those_between_line_feeds(text in "[a\r\n\u{8a}\u{b}]{0,40}") {
+            let plain = text.as_bytes().split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+            prop_assert!(lines(text.as_bytes()).eq(plain));
+        }
     }
 
     //= https://www.rfc-editor.org/rfc/rfc3264#section-6
