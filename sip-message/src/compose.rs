@@ -118,13 +118,11 @@ pub(crate) fn line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display)
 
 /// Appends `name: number` CRLF to `out` and returns its entry: a value that needs no check.
 pub(crate) fn number_line(out: &mut Vec<u8>, header: Header, number: u32) -> Result<Entry, BuildError> {
-    let from = out.len();
-    let name = header.as_str();
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+    let (from, start) = (out.len(), header.line_start());
+    out.extend_from_slice(start.as_bytes());
     let mut digits = [0; 10];
     out.extend_from_slice(decimal(number, &mut digits));
-    tight_line(out, from, name.len(), header)
+    tight_line(out, from, start.len(), header)
 }
 
 /// Appends Content-Length and the end of the head to `out`, and returns the entry.
@@ -157,12 +155,14 @@ pub(crate) fn address_line(
     if tag.is_some_and(|tag| !scan::all(tag.as_bytes(), scan::TOKEN)) {
         return Err(BuildError::new(of_value(ValueFault::Param), Some(header)));
     }
-    let (from, name) = (out.len(), header.as_str());
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+    let (from, start) = (out.len(), header.line_start());
+    out.extend_from_slice(start.as_bytes());
     let display = scan::trim(address.display_bytes());
-    if display.is_empty() || is_plain(display) && core::str::from_utf8(display).is_ok() {
+    if display.is_empty() {
+        out.push(b'<');
+    } else if is_plain(display) && core::str::from_utf8(display).is_ok() {
         out.extend_from_slice(display);
+        out.extend_from_slice(b" <");
     } else if let Some(display) = address.display_name() {
         out.push(b'"');
         for c in display.chars() {
@@ -172,27 +172,24 @@ pub(crate) fn address_line(
             // What no quoted string may hold came in folded or escaped: white space will do.
             let _ = Sink(out).write_char(if c.is_control() { ' ' } else { c });
         }
-        out.push(b'"');
+        out.extend_from_slice(b"\" <");
     }
-    if !display.is_empty() {
-        out.push(b' ');
-    }
-    out.push(b'<');
     out.extend_from_slice(address.uri_bytes());
-    out.push(b'>');
-    if let Some(tag) = tag {
-        out.extend_from_slice(b";tag=");
-        out.extend_from_slice(tag.as_bytes());
+    match tag {
+        Some(tag) => {
+            out.extend_from_slice(b">;tag=");
+            out.extend_from_slice(tag.as_bytes());
+        }
+        None => out.push(b'>'),
     }
-    plain_value(out, header, from, name.len())?;
-    tight_line(out, from, name.len(), header)
+    plain_value(out, header, from)?;
+    tight_line(out, from, start.len(), header)
 }
 
 /// Appends a line with this value, folds as the white space they are, if it may stand there.
 pub(crate) fn unfolded_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> Result<Entry, BuildError> {
-    let (from, name) = (out.len(), header.as_str());
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+    let (from, start) = (out.len(), header.line_start());
+    out.extend_from_slice(start.as_bytes());
     let value_from = out.len();
     // White space stands behind each line end of a fold.
     out.extend(value.iter().filter(|b| !matches!(b, b'\r' | b'\n')));
@@ -200,22 +197,22 @@ pub(crate) fn unfolded_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> 
         out.truncate(from);
         return Err(error);
     }
-    finish_line(out, from, name.len(), Some(header))
+    finish_line(out, from, start.len() - 2, Some(header))
 }
 
-/// Appends a line with a value that was read from a message, so that its grammar need not be checked again.
+/// Appends a line with a value that was read from a message, so that its grammar need not be checked again, and that has no white space at its
+/// ends.
 pub(crate) fn read_line(out: &mut Vec<u8>, header: Header, value: &[u8]) -> Result<Entry, BuildError> {
-    let (from, name) = (out.len(), header.as_str());
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+    let (from, start) = (out.len(), header.line_start());
+    out.extend_from_slice(start.as_bytes());
     out.extend_from_slice(value);
-    plain_value(out, header, from, name.len())?;
-    finish_line(out, from, name.len(), Some(header))
+    plain_value(out, header, from)?;
+    tight_line(out, from, start.len(), header)
 }
 
 /// Whether a value that has been read before may end here: only what could end the line early is looked for.
-fn plain_value(out: &mut Vec<u8>, header: Header, from: usize, name_len: usize) -> Result<(), BuildError> {
-    let value = out.get(from + name_len + 2..).unwrap_or_default();
+fn plain_value(out: &mut Vec<u8>, header: Header, from: usize) -> Result<(), BuildError> {
+    let value = out.get(from + header.line_start().len()..).unwrap_or_default();
     if is_plain(value) {
         return Ok(());
     }
@@ -236,14 +233,13 @@ fn is_control(b: u8) -> bool {
 
 /// Appends CSeq with this number and the method that stands at `method` in `out`, a token.
 pub(crate) fn cseq_line(out: &mut Vec<u8>, number: u32, method: core::ops::Range<usize>) -> Result<Entry, BuildError> {
-    let (from, name) = (out.len(), Header::CSeq.as_str());
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+    let (from, start) = (out.len(), Header::CSeq.line_start());
+    out.extend_from_slice(start.as_bytes());
     let mut digits = [0; 10];
     out.extend_from_slice(decimal(number, &mut digits));
     out.push(b' ');
     out.extend_from_within(method);
-    tight_line(out, from, name.len(), Header::CSeq)
+    tight_line(out, from, start.len(), Header::CSeq)
 }
 
 fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
@@ -310,10 +306,9 @@ fn mended_line(out: &mut Vec<u8>, entry: &Entry, line: &[u8], from: u32) -> Resu
     Ok(Entry { line: from, value, value_end, line_len, flags: 0, ..*entry })
 }
 
-/// Ends the line that begins at `from`, whose name has `name_len` bytes and is followed by `: ` and a value without white space
-/// around it.
-fn tight_line(out: &mut Vec<u8>, from: usize, name_len: usize, header: Header) -> Result<Entry, BuildError> {
-    let value = name_len + 2..out.len() - from;
+/// Ends the line that begins at `from`, with a value without white space around it behind as many bytes.
+fn tight_line(out: &mut Vec<u8>, from: usize, start_len: usize, header: Header) -> Result<Entry, BuildError> {
+    let value = start_len..out.len() - from;
     end_line(out, from, value, Some(header))
 }
 

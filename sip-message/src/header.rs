@@ -25,6 +25,13 @@ macro_rules! headers {
                 }
             }
 
+            /// What a line of this header begins with: the name, a colon and a space.
+            pub(crate) const fn line_start(self) -> &'static str {
+                match self {
+                    $(Header::$variant => concat!($text, ": "),)*
+                }
+            }
+
             /// The compact form (RFC 3261 section 7.3.3), if there is one.
             pub const fn compact(self) -> Option<&'static str> {
                 match self {

@@ -77,15 +77,14 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// A URI or the Call-ID is malformed; a tag is no token.
+    /// A URI is malformed; a tag is no token; there is no Call-ID, or it has something in it that could end its line.
     pub fn push_dialog(
         &mut self,
         message: &Message,
         from: (&NameAddr<'_>, Option<&str>),
         to: (&NameAddr<'_>, Option<&str>),
     ) -> Result<(), BuildError> {
-        let malformed = |header| move |_| fault(BuildFault::Missing, header);
-        let call_id = message.call_id().map_err(malformed(Header::CallId))?;
+        let call_id = message.field(Header::CallId).ok_or(fault(BuildFault::Missing, Header::CallId))?;
         let size = |party: (&NameAddr<'_>, Option<&str>)| {
             // Quotes and escapes that a display name may want come on top, seldom.
             let (name, tag) = (scan::trim(party.0.display_bytes()), party.1.unwrap_or_default());
@@ -96,7 +95,7 @@ impl Lines {
         out.extend_from_slice(&self.bytes);
         let from = compose::address_line(&mut out, Header::From, from.0, from.1)?;
         let to = compose::address_line(&mut out, Header::To, to.0, to.1)?;
-        let call_id = compose::read_line(&mut out, Header::CallId, call_id.as_bytes())?;
+        let call_id = compose::read_line(&mut out, Header::CallId, call_id)?;
         self.entries = self.entries.iter().copied().chain([from, to, call_id]).collect();
         self.bytes = out.into();
         Ok(())
