@@ -136,6 +136,20 @@ fn a_lone_cr_or_lf_ends_the_stream() {
 
 /// A peer whose lines end in LF alone learns it at the end of its first head, not when memory does; and with its head,
 /// from which it can be answered.
+/// A TLS client at a plain port waits for an answer, and its stream for the end of a line.
+#[test]
+fn what_is_no_text_ends_the_stream_with_its_first_byte() {
+    for first in [&b"\x16\x03\x01\x02"[..], b"\x16", b"\0", b"\x80", b"\xff\xff", b"\x7f"] {
+        assert_eq!(decode(ParserConfig::default(), [first]), [Item::Fatal(FramingFault::StartLine, 0)], "{first:?}");
+        let text = message("");
+        let behind = [taken(&text), Item::Crlf(1), Item::Fatal(FramingFault::StartLine, 0)];
+        assert_eq!(decode(ParserConfig::default(), [text.as_bytes(), b"\r\n", first]), behind);
+    }
+    for first in ["\r", "O", " ", "~", "{"] {
+        assert_eq!(decode(ParserConfig::default(), [first.as_bytes()]), [], "{first:?}");
+    }
+}
+
 #[test]
 fn a_stream_with_lf_line_ends_is_refused_at_the_end_of_its_first_head() {
     let stream = message("hello").replace("\r\n", "\n");

@@ -89,6 +89,11 @@ fn what_breaks_the_framing_is_answered_before_the_end() {
     for workers in ["1", "2"] {
         let server =
             Server::start(&["--udp", "none", "--tcp", "0", "--ws", "none", "--log", "off", "--workers", workers]);
+        let mut stream = TcpStream::connect(server.address("tcp")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        // Of TLS at a plain port, with its first byte.
+        stream.write_all(b"\x16\x03\x01").unwrap();
+        assert!(!matches!(stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock));
         for broken in ["Content-Length: -1", "Content-Length: 4294967296", "X: y"] {
             let mut stream = TcpStream::connect(server.address("tcp")).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
