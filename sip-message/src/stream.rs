@@ -73,6 +73,8 @@ pub struct StreamError {
     pub fatal: bool,
     /// The head of the message, for [`salvage`](crate::salvage).
     pub head: Bytes,
+    /// The length of its body, which is skipped as it comes; 0 if the stream is lost.
+    pub skipped: u64,
 }
 
 impl fmt::Debug for StreamError {
@@ -272,12 +274,12 @@ impl StreamDecoder {
         let Some(length) = skip else {
             self.dead = true;
             self.buffer = BytesMut::new();
-            return StreamError { error, fatal: true, head };
+            return StreamError { error, fatal: true, head, skipped: 0 };
         };
         let here = length.min(self.buffer.len() as u64);
         bytes::Buf::advance(&mut self.buffer, here as usize);
         self.skip = length - here;
-        StreamError { error, fatal: false, head }
+        StreamError { error, fatal: false, head, skipped: length }
     }
 }
 

@@ -178,7 +178,7 @@ async fn told(ender: &Ender) {
 }
 
 async fn read(mut reader: impl AsyncRead + Unpin, conn: ConnId, shard: Option<usize>, hall: &Hall) -> CloseCause {
-    let mut decoder = StreamDecoder::new(ParserConfig::default());
+    let mut cutter = Cutter { decoder: StreamDecoder::new(ParserConfig::default()), owed: None };
     loop {
         let next = poll_fn(|context| poll_read(&mut reader, context, Bytes::copy_from_slice));
         let bytes = match timeout(hall.limits.idle, next).await {
@@ -192,7 +192,7 @@ async fn read(mut reader: impl AsyncRead + Unpin, conn: ConnId, shard: Option<us
                 hall.shards.tell(shard, ToShard::Bytes { conn, bytes }).await;
                 false
             }
-            None => !share(&mut decoder, bytes, conn, hall).await,
+            None => !cutter.share(bytes, conn, hall).await,
         };
         if lost {
             // Its answer is still to be written.
@@ -202,26 +202,47 @@ async fn read(mut reader: impl AsyncRead + Unpin, conn: ConnId, shard: Option<us
     }
 }
 
-/// Cuts messages from the stream and gives each to its shard. `false`: the stream cannot be followed any more.
-async fn share(decoder: &mut StreamDecoder, bytes: Bytes, conn: ConnId, hall: &Hall) -> bool {
-    decoder.push(&bytes);
-    while let Some(item) = decoder.next_item() {
-        let (bytes, lost) = match item {
-            Ok(StreamItem::Message(message)) => (message.to_bytes(), false),
-            // The second empty line of a ping; single ones ask for nothing.
-            Ok(StreamItem::Crlf { run }) if run % 2 == 0 => (Bytes::from_static(b"\r\n\r\n"), false),
-            Ok(StreamItem::Crlf { .. }) => continue,
-            // The shard reads it again and answers it if it can be answered. What was skipped behind it the shard would
-            // wait for: so this is the last thing it gets.
-            Err(error) => (error.head, true),
-        };
-        let shard = hall.shards.of(&bytes);
-        hall.shards.tell(shard, ToShard::Bytes { conn, bytes }).await;
-        if lost {
-            return false;
+/// Cuts messages from a stream for several shards.
+struct Cutter {
+    decoder: StreamDecoder,
+    /// A shard that waits for the body of a message it could not read, and how long that is.
+    owed: Option<(usize, u64)>,
+}
+
+impl Cutter {
+    /// Gives each message to its shard. `false`: the stream cannot be followed any more.
+    async fn share(&mut self, bytes: Bytes, conn: ConnId, hall: &Hall) -> bool {
+        self.decoder.push(&bytes);
+        while let Some(item) = self.decoder.next_item() {
+            self.pay(conn, hall).await;
+            let (bytes, skipped, lost) = match item {
+                Ok(StreamItem::Message(message)) => (message.to_bytes(), 0, false),
+                // The second empty line of a ping; single ones ask for nothing.
+                Ok(StreamItem::Crlf { run }) if run % 2 == 0 => (Bytes::from_static(b"\r\n\r\n"), 0, false),
+                Ok(StreamItem::Crlf { .. }) => continue,
+                // The shard reads it again and answers it if it can be answered.
+                Err(error) => (error.head, error.skipped, error.fatal),
+            };
+            let shard = hall.shards.of(&bytes);
+            hall.shards.tell(shard, ToShard::Bytes { conn, bytes }).await;
+            if lost {
+                return false;
+            }
+            self.owed = (skipped > 0).then_some((shard, skipped));
+        }
+        true
+    }
+
+    /// Gives a shard as many bytes as it waits for before anything else means something to it. So many have come meanwhile.
+    async fn pay(&mut self, conn: ConnId, hall: &Hall) {
+        const NOTHING: &[u8] = &[0; 16 * 1024];
+        let Some((shard, mut left)) = self.owed.take() else { return };
+        while left > 0 {
+            let part = NOTHING.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(NOTHING);
+            left -= part.len() as u64;
+            hall.shards.tell(shard, ToShard::Bytes { conn, bytes: Bytes::from_static(part) }).await;
         }
     }
-    true
 }
 
 async fn write(mut writer: impl AsyncWrite + Unpin, mut inlet: Inlet, patience: Duration) -> CloseCause {

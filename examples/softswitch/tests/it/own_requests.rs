@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
 
 use crate::common::{Peer, Server, options};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -76,6 +76,59 @@ fn who_makes_no_offer_and_wants_reliable_responses_hears_it_ring_all_the_same() 
             }
         };
         assert_eq!(ringing.contains("RSeq: ") && ringing.ends_with("a=inactive\r\n"), session, "{ringing}");
+    }
+}
+
+/// With one worker or several, a message whose end is known takes nothing with it.
+#[test]
+fn a_connection_goes_on_behind_a_message_that_is_malformed_but_whole() {
+    for workers in ["1", "2", "5"] {
+        let server =
+            Server::start(&["--udp", "none", "--tcp", "0", "--ws", "none", "--log", "off", "--workers", workers]);
+        let mut stream = TcpStream::connect(server.address("tcp")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut read = BufReader::new(stream.try_clone().unwrap());
+        let mut answer = || {
+            let (mut head, mut line) = (String::new(), String::new());
+            while line != "\r\n" {
+                line.clear();
+                assert_ne!(read.read_line(&mut line).unwrap(), 0, "the connection ended behind {head}");
+                head.push_str(&line);
+            }
+            head
+        };
+        let good = options("TCP");
+        for (n, (broken, status)) in [
+            (good.replace("Max-Forwards: 70", "no colon"), 400),
+            (
+                good.replace("SIP/2.0\r\nVia", "SIP/2.0 x\r\nVia")
+                    .replace("Length: 0\r\n\r\n", "Length: 5\r\n\r\nOPTIO"),
+                400,
+            ),
+            (
+                good.replace(
+                    "Length: 0\r\n\r\n",
+                    &format!("Length: 70000\r\n\r\n{}", "OPTIONS\r\n\r\n".repeat(7000).get(..70_000).unwrap()),
+                ),
+                413,
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let named = |text: &str, m: usize| {
+                let text = text.replace("z9hG4bK", &format!("z9hG4bK{n}x{m}"));
+                text.replace("Call-ID: 1\r\n", &format!("Call-ID: {n}x{m}\r\n"))
+            };
+            stream.write_all(named(&broken, 0).as_bytes()).unwrap();
+            let refused = answer();
+            assert!(refused.starts_with(&format!("SIP/2.0 {status} ")), "{workers} {n}: {refused}");
+            for m in 1..8 {
+                stream.write_all(named(&good, m).as_bytes()).unwrap();
+                let answered = answer();
+                assert!(answered.starts_with("SIP/2.0 200 "), "{workers} {n}: {answered}");
+            }
+        }
     }
 }
 
