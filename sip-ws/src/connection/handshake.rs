@@ -8,7 +8,7 @@ use crate::{
     event::{Event, Open},
     frame::FrameHeader,
     http::{
-        Answer, AnswerError, BadAnswer, Fields, HeadBuffer, HeadFull, RequestError, RequestHead, ResponseHead,
+        Answer, AnswerError, BadAnswer, Fields, HeadBuffer, HeadFault, RequestError, RequestHead, ResponseHead,
         check_field, extensions, is_token, split_authority,
     },
     time::Instant,
@@ -226,11 +226,12 @@ impl Connection {
                         }
                         used
                     }
-                    Err(HeadFull) => {
-                        if head.client.is_some() {
-                            self.finish(Cause::BadAnswer(AnswerError::HeadTooLong), None);
-                        } else {
-                            self.refuse(RequestError::HeadTooLong);
+                    Err(fault) => {
+                        match (head.client.is_some(), fault) {
+                            (true, HeadFault::Full) => self.finish(Cause::BadAnswer(AnswerError::HeadTooLong), None),
+                            (true, HeadFault::LineFeed) => self.finish(Cause::BadAnswer(AnswerError::Malformed), None),
+                            (false, HeadFault::Full) => self.refuse(RequestError::HeadTooLong),
+                            (false, HeadFault::LineFeed) => self.refuse(RequestError::Malformed),
                         }
                         0
                     }

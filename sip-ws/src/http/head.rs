@@ -4,9 +4,15 @@ use crate::http::{AnswerError, RequestError, elements};
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
 
-/// The head does not fit into its limit.
+/// Why nothing more of a head is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HeadFull;
+pub(crate) enum HeadFault {
+    /// It does not fit into its limit.
+    Full,
+    /// A line ends in LF alone. `httparse` takes that for a line end; an endpoint that is strict does not, and the empty line at the end
+    /// of such a head may never come.
+    LineFeed,
+}
 
 /// Collects a head up to its empty line, looking at each byte once.
 #[derive(Debug, Default)]
@@ -22,20 +28,24 @@ impl HeadBuffer {
     }
 
     /// Takes bytes. Once the head is complete: the head, and how many bytes of `input` belong to it.
-    pub(crate) fn feed(&mut self, input: &[u8], limit: usize) -> Result<Option<(Bytes, usize)>, HeadFull> {
+    pub(crate) fn feed(&mut self, input: &[u8], limit: usize) -> Result<Option<(Bytes, usize)>, HeadFault> {
         let before = self.bytes.len();
         let room = limit.saturating_sub(before).min(input.len());
         self.bytes.extend_from_slice(input.get(..room).unwrap_or_default());
         let fresh = self.bytes.get(self.scanned..).unwrap_or_default();
-        if let Some(at) = memchr::memmem::find(fresh, b"\r\n\r\n") {
-            let end = self.scanned + at + 4;
+        let end = memchr::memmem::find(fresh, b"\r\n\r\n").map(|at| self.scanned + at + 4);
+        let lines = self.bytes.get(..end.unwrap_or(self.bytes.len())).unwrap_or_default();
+        if has_bare_line_feed(lines, before) {
+            return Err(HeadFault::LineFeed);
+        }
+        if let Some(end) = end {
             let mut head = core::mem::take(&mut self.bytes);
             head.truncate(end);
             self.scanned = 0;
             return Ok(Some((head.freeze(), end.saturating_sub(before))));
         }
         self.scanned = self.bytes.len().saturating_sub(3);
-        if self.bytes.len() < limit { Ok(None) } else { Err(HeadFull) }
+        if self.bytes.len() < limit { Ok(None) } else { Err(HeadFault::Full) }
     }
 
     pub(crate) fn into_bytes(self) -> Bytes {
@@ -131,10 +141,10 @@ impl Fields {
     }
 }
 
-/// `httparse` takes a lone LF for a line end; an endpoint that is strict does not.
-fn has_bare_line_feed(head: &[u8]) -> bool {
-    let mut previous = 0;
-    head.iter().any(|&byte| core::mem::replace(&mut previous, byte) != b'\r' && byte == b'\n')
+/// Whether one of the lines that end behind `from` ends in LF alone.
+fn has_bare_line_feed(head: &[u8], from: usize) -> bool {
+    let is_bare = |at: usize| (from + at).checked_sub(1).and_then(|before| head.get(before)) != Some(&b'\r');
+    memchr::memchr_iter(b'\n', head.get(from..).unwrap_or_default()).any(is_bare)
 }
 
 /// The head of an HTTP request, as received by a server.
@@ -154,9 +164,6 @@ impl RequestHead {
             Ok(httparse::Status::Complete(end)) if end == head.len() => {}
             Err(httparse::Error::TooManyHeaders) => return Err(RequestError::TooManyFields),
             _ => return Err(RequestError::Malformed),
-        }
-        if has_bare_line_feed(&head) {
-            return Err(RequestError::Malformed);
         }
         let (Some(method), Some(target), Some(minor_version)) = (request.method, request.path, request.version) else {
             return Err(RequestError::Malformed);
@@ -292,9 +299,6 @@ impl ResponseHead {
             Ok(httparse::Status::Complete(end)) if end == head.len() => {}
             Err(httparse::Error::TooManyHeaders) => return Err(AnswerError::TooManyFields),
             _ => return Err(AnswerError::Malformed),
-        }
-        if has_bare_line_feed(&head) {
-            return Err(AnswerError::Malformed);
         }
         let (Some(status), Some(minor_version)) = (response.code, response.version) else {
             return Err(AnswerError::Malformed);

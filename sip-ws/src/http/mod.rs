@@ -9,7 +9,7 @@ mod url;
 pub(crate) use answer::check_field;
 pub use answer::{Answer, BadAnswer};
 pub use head::{Fields, RequestHead, ResponseHead};
-pub(crate) use head::{HeadBuffer, HeadFull};
+pub(crate) use head::{HeadBuffer, HeadFault};
 #[cfg(feature = "deflate")]
 pub(crate) use list::Extension;
 pub(crate) use list::{elements, extensions, is_token};

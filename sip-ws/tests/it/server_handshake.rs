@@ -203,6 +203,30 @@ fn handshakes_that_break_a_rule_are_refused() {
     }
 }
 
+/// The empty line of such a head never comes: it is not waited for.
+#[test]
+fn lines_that_end_in_lf_alone_are_refused_at_the_first() {
+    let lf = REQUEST.replace("\r\n", "\n");
+    for head in [&lf[..], "GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nHost: x\n", &format!("{lf}{}", "\n".repeat(70_000))] {
+        let (error, _) = refused(Config::default(), head);
+        assert_eq!(error, RequestError::Malformed, "{head:?}");
+    }
+    // However it is cut.
+    let head = "GET / HTTP/1.1\r\nHost: x\n";
+    for at in 1..head.len() {
+        let mut server = new(Config::default());
+        feed(&mut server, &head.as_bytes()[..at]);
+        assert_eq!(server.poll_event(), None, "{at}");
+        feed(&mut server, &head.as_bytes()[at..]);
+        let closed = |event: &Event| matches!(event, Event::Closed(closed) if matches!(closed.cause, Cause::BadRequest { status: 400, .. }));
+        assert!(server.poll_event().as_ref().is_some_and(closed), "{at}");
+    }
+    // Behind the head they are not lines.
+    let mut server = new(Config::default());
+    feed(&mut server, format!("{REQUEST}\n\n").as_bytes());
+    assert_eq!(request(&mut server).path(), "/chat");
+}
+
 #[test]
 fn names_and_tokens_are_compared_without_case() {
     let mut server = new(Config::default());
