@@ -201,7 +201,8 @@ fn host_port(sent_by: &[u8], port: u16) -> Option<(&[u8], u16)> {
         return None;
     }
     let port = digits.iter().fold(0, |port, digit| port * 10 + u32::from(digit - b'0'));
-    Some((host, u16::try_from(port).ok()?))
+    // Port 0 is none that anybody has: the parser's user knows what to make of it.
+    Some((host, u16::try_from(port).ok().filter(|port| *port != 0)?))
 }
 
 /// Whether this looks like a name, or an IPv4 address.
@@ -415,6 +416,7 @@ mod tests {
             "Via: SIP/2.0/UDP 192.0.2.7:;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP 192.0.2.7:+5060;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP 192.0.2.7:65536;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP 192.0.2.7:0;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP 192.0.2.7:005060;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=1",
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport;rport",

@@ -348,7 +348,8 @@ impl Endpoint {
     //# using an RFC 2914 [43] congestion controlled transport protocol, such
     //# as TCP.
     fn larger_transport(&self, branch: usize, message: &Message, target: &Target) -> Option<Target> {
-        if target.transport != Transport::Udp {
+        // To a group leads no connection.
+        if target.transport != Transport::Udp || target.address.ip().is_multicast() {
             return None;
         }
         // All of a Via but sent-by and a branch of the user's.

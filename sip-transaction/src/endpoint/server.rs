@@ -885,6 +885,7 @@ impl Endpoint {
             let transport = tx.transport;
             if let Ok((host, port)) = via.sent_by() {
                 if let Ok(host) = WantedHost::of(host) {
+                    let port = port.filter(|port| *port != 0);
                     let wanted =
                         Wanted { host, port, transport: Some(transport), secure: transport.is_secure(), ttl: None };
                     match self.locate(index, &wanted) {

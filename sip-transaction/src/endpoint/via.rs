@@ -27,7 +27,8 @@ impl<'a> ReadVia<'a> {
     pub(super) fn of(via: &Via<'a>) -> ReadVia<'a> {
         let mut read = ReadVia::params(via);
         if let Ok((host, port)) = via.sent_by() {
-            (read.ip, read.port) = (host.ip(), port);
+            // Port 0 is none: nobody could be answered there.
+            (read.ip, read.port) = (host.ip(), port.filter(|port| *port != 0));
         }
         read
     }
@@ -123,7 +124,7 @@ pub(super) fn via_target(via: &Via<'_>) -> Option<Target> {
     let (host, port) = via.sent_by().ok()?;
     let ip = via.received().ok().flatten().or(host.ip())?;
     let rport = if transport.is_reliable() { None } else { via.rport().ok().flatten().flatten() };
-    let port = rport.or(port).unwrap_or(transport.default_port());
+    let port = rport.or(port).filter(|port| *port != 0).unwrap_or(transport.default_port());
     let server_name = host.domain().map(String::from);
     Some(Target { transport, address: SocketAddr::new(ip, port), server_name })
 }

@@ -240,6 +240,36 @@ fn a_request_to_a_group_says_so_in_its_via() {
     assert_eq!((via.ttl(), via.rport(), transmit.ttl), (Ok(Some(1)), Ok(None), Some(1)));
 }
 
+/// No connection leads there.
+#[test]
+fn a_large_request_to_a_group_is_a_datagram_all_the_same() {
+    for (address, transport) in [("224.0.1.75:5060", Transport::Udp), ("192.0.2.99:5060", Transport::Tcp)] {
+        let mut pair = Pair::new();
+        let alice = pair.net.host(pair.alice);
+        let target = Target { transport: Transport::Udp, address: address.parse().unwrap(), server_name: None };
+        let mut large = request(Method::Message);
+        large.push(Header::Subject, "x".repeat(2000)).unwrap();
+        alice.request(ms(0), large, Destination::targets([target])).unwrap();
+        let opens = std::iter::from_fn(|| alice.poll_event()).any(|event| matches!(event, Event::Connect { .. }));
+        assert_eq!(opens, transport == Transport::Tcp, "{address}");
+        assert_eq!(alice.poll_transmit().is_some(), transport == Transport::Udp, "{address}");
+    }
+}
+
+#[test]
+fn a_sent_by_with_port_0_is_answered_at_the_port_there_is() {
+    let mut server = Server::new(EndpointConfig::default());
+    for (via, to) in [
+        ("SIP/2.0/UDP 192.0.2.7:0;branch=z9hG4bK1", "192.0.2.7:5060"),
+        ("SIP/2.0/UDP host.example.com:0;branch=z9hG4bK2", "192.0.2.7:5060"),
+        ("SIP/2.0/UDP 192.0.2.7:00;branch=z9hG4bK3;maddr=192.0.2.9", "192.0.2.9:5060"),
+        ("SIP/2.0/UDP 192.0.2.7:0;branch=z9hG4bK4;rport", "192.0.2.7:4000"),
+    ] {
+        let (_, answer) = server.exchange(via, "192.0.2.7:4000");
+        assert_eq!(answer.remote, to.parse().unwrap(), "{via}");
+    }
+}
+
 //= https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
 //= type=test
 //# The ttl parameter determines the time-to-live value of the UDP
