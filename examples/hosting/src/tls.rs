@@ -12,7 +12,10 @@ use sip_transaction::names::{CertificateName, identifies};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::TlsConnector;
-use webpki::EndEntityCert;
+use webpki::{EndEntityCert, KeyUsage};
+
+/// `id-kp-sipDomain` of RFC 5924, 1.3.6.1.5.5.7.3.20, as DER writes it: what the key of a SIP domain is for.
+const SIP_DOMAIN: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 20];
 
 /// Where Linux distributions keep the authorities that are trusted.
 const SYSTEM_AUTHORITIES: [&str; 3] =
@@ -70,8 +73,14 @@ impl ServerCertVerifier for SipDomains {
         //# a certificate by following the procedures described in RFC 5280 [6].
         let cert = ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, intermediates, now, algorithms)?;
+        let verified = verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, intermediates, now, algorithms);
         let cert = EndEntityCert::try_from(end_entity).map_err(|_| Error::from(CertificateError::BadEncoding))?;
+        // One for SIP domains need not be for servers of the web (RFC 5924).
+        let of_sip = || {
+            let (anchors, usage) = (&self.roots.roots, KeyUsage::required(SIP_DOMAIN));
+            cert.verify_for_usage(algorithms, anchors, intermediates, now, usage, None, None).is_ok()
+        };
+        verified.or_else(|error| if of_sip() { Ok(()) } else { Err(error) })?;
         let uris = cert.valid_uri_names().map(CertificateName::Uri);
         let names: Vec<_> = uris.chain(cert.valid_dns_names().map(CertificateName::Dns)).collect();
         //= https://www.rfc-editor.org/rfc/rfc5922#section-7.3
@@ -186,7 +195,8 @@ mod tests {
             .unwrap();
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server));
         let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let connector = connector(Some(&data("ca.pem"))).unwrap();
+        let authority = if certificate.starts_with("usage-") { "usage-ca.pem" } else { "ca.pem" };
+        let connector = connector(Some(&data(authority))).unwrap();
         let connecting = connector.over(transport).connect(server_name(name).unwrap(), ours);
         let (connected, accepted) = tokio::join!(connecting, acceptor.accept(theirs));
         assert_eq!(connected.is_ok(), accepted.is_ok());
@@ -228,6 +238,22 @@ mod tests {
         // A name alone is not enough: nobody who is trusted has signed this one.
         for transport in [Tls, Wss] {
             assert!(!takes("stranger.pem", transport, "example.com").await);
+        }
+    }
+
+    /// A key that is for SIP domains alone (RFC 5924) is as good for SIP as one that is for servers, and no good for the web.
+    #[tokio::test]
+    async fn a_certificate_may_be_for_sip_domains_alone() {
+        use Transport::{Tls, Wss};
+        for (certificate, transport, name, good) in [
+            ("usage-sip.pem", Tls, "example.com", true),
+            ("usage-sip.pem", Tls, "example.org", false),
+            ("usage-sip.pem", Wss, "example.com", false),
+            // For clients.
+            ("usage-other.pem", Tls, "example.com", false),
+            ("usage-other.pem", Wss, "example.com", false),
+        ] {
+            assert_eq!(takes(certificate, transport, name).await, good, "{certificate} over {transport:?} for {name}");
         }
     }
 
