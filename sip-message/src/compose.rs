@@ -242,7 +242,7 @@ pub(crate) fn cseq_line(out: &mut Vec<u8>, number: u32, method: core::ops::Range
     tight_line(out, from, start.len(), Header::CSeq)
 }
 
-fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
+pub(crate) fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
     let mut at = digits.len();
     let mut left = number;
     for digit in digits.iter_mut().rev() {

@@ -12,6 +12,7 @@ use crate::message::{HeaderField, Kind, Message};
 use crate::scan;
 use crate::value::split_list;
 use crate::via::Via;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt::{Display, Write};
 use core::net::IpAddr;
@@ -172,7 +173,7 @@ impl Message {
     ///
     /// There is no Via, or it is malformed.
     pub fn set_received(&mut self, address: IpAddr) -> Result<(), BuildError> {
-        self.set_via_param("received", address)
+        self.set_source(Some(address), None)
     }
 
     /// Sets `rport` of the topmost Via to the port the request came from (RFC 3581 section 4).
@@ -181,7 +182,51 @@ impl Message {
     ///
     /// There is no Via, or it is malformed.
     pub fn set_rport(&mut self, port: u16) -> Result<(), BuildError> {
-        self.set_via_param("rport", port)
+        self.set_source(None, Some(port))
+    }
+
+    /// Sets what is given of `received` and `rport` in the topmost Via: as [`set_received`](Message::set_received) and then
+    /// [`set_rport`](Message::set_rport), at the cost of one.
+    ///
+    /// # Errors
+    ///
+    /// There is no Via, or it is malformed.
+    pub fn set_source(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> Result<(), BuildError> {
+        let missing = fault(BuildFault::NotApplicable, Header::Via);
+        let (number, span, _) = self.find_value(Header::Via, 0).ok_or(missing)?;
+        let entry = self.index.entries().get(number).copied().ok_or(missing)?;
+        let via = self
+            .top_via()
+            .map_err(|error| fault(error.fault.map_or(BuildFault::Missing, compose::of_value), Header::Via))?;
+        let places = via.params().places([received.map(|_| "received"), rport.map(|_| "rport")]);
+        let places = places.map_err(|error| fault(BuildFault::Value(error), Header::Via))?;
+        // Places count from the first byte of this Via value. What has none stands behind all others.
+        let end = span.len()..span.len();
+        let [received_at, rport_at] = places.map(|place| place.unwrap_or(end.clone()));
+        let mut texts = [(received_at, received.map(Source::Received)), (rport_at, rport.map(Source::Rport))];
+        if texts[1].0.start < texts[0].0.start {
+            texts.swap(0, 1);
+        }
+        self.reserve();
+        let from = self.arena.len();
+        let (line, value) = (entry.line as usize, entry.line as usize + usize::from(entry.value));
+        let mut copied = line;
+        for (place, text) in texts {
+            let Some(text) = text else { continue };
+            self.copy_line_part(&entry, copied..value + span.start + place.start);
+            copied = value + span.start + place.end;
+            text.write(&mut self.arena);
+        }
+        self.copy_line_part(&entry, copied..line + usize::from(entry.line_len));
+        let line_len = self.arena.len() - from;
+        let value_end = usize::from(entry.value_end) + line_len - usize::from(entry.line_len);
+        let parts = u16::try_from(line_len).ok().zip(u32::try_from(from).ok()).zip(u16::try_from(value_end).ok());
+        let Some(((line_len, line), value_end)) = parts else {
+            self.arena.truncate(from);
+            return Err(fault(BuildFault::TooLong, Header::Via));
+        };
+        self.replace_entry(number, Entry { line, line_len, value_end, flags: EDITED, ..entry });
+        Ok(())
     }
 
     /// Sets a parameter of the topmost Via: in its place if it is there, behind the others if not.
@@ -536,6 +581,34 @@ impl Message {
     pub(crate) fn top_via_raw(&self) -> Option<&[u8]> {
         let value = self.field(Header::Via)?;
         Some(scan::trim(split_list(value).0))
+    }
+}
+
+/// Where a request came from, as a parameter of Via.
+enum Source {
+    Received(IpAddr),
+    Rport(u16),
+}
+
+impl Source {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut digits = [0; 10];
+        match self {
+            Source::Received(IpAddr::V4(address)) => {
+                out.extend_from_slice(b";received");
+                for (n, octet) in address.octets().into_iter().enumerate() {
+                    out.push(if n == 0 { b'=' } else { b'.' });
+                    out.extend_from_slice(compose::decimal(octet.into(), &mut digits));
+                }
+            }
+            Source::Received(IpAddr::V6(address)) => {
+                let _ = write!(Sink(out), ";received={address}");
+            }
+            Source::Rport(port) => {
+                out.extend_from_slice(b";rport=");
+                out.extend_from_slice(compose::decimal((*port).into(), &mut digits));
+            }
+        }
     }
 }
 

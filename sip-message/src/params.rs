@@ -168,6 +168,25 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// The same for several names, in one walk that goes on until all that are given have been met.
+    pub(crate) fn places<const N: usize>(
+        &self,
+        mut names: [Option<&str>; N],
+    ) -> Result<[Option<Range<usize>>; N], ValueError> {
+        let mut places = [const { None }; N];
+        let mut rest = *self;
+        while names.iter().any(Option::is_some) {
+            let from = rest.offset;
+            let Some(raw) = rest.next_raw()? else { break };
+            for (place, name) in places.iter_mut().zip(&mut names) {
+                if name.is_some_and(|name| raw.name.eq_ignore_ascii_case(name.as_bytes())) {
+                    (*place, *name) = (Some(from..rest.offset), None);
+                }
+            }
+        }
+        Ok(places)
+    }
+
     /// Where the parameters end in the header field value.
     pub(crate) fn end(&self) -> usize {
         self.offset + self.rest.len()

@@ -1,13 +1,14 @@
 //! Completing the Via of a request while its datagram is copied: `received` and `rport` (RFC 3261 section 18.2.1, RFC 3581 section 4).
 //!
-//! Takes the usual form alone, in which nothing can be mistaken: one Via value on the line, no folds, no quotes, no `received`, and an empty
-//! `rport` or none. All other requests are parsed first and edited then, to the same end.
+//! Takes the usual form alone, in which nothing can be mistaken: no folds, no quotes, no white space within the value, no `received`, and an
+//! `rport` that is empty, a port, or not there. All other requests are parsed first and edited then, to the same end.
 
 use crate::matching::is_rfc3261;
 use crate::wire::COOKIE;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use sip_message::uri::Host;
 
 const UDP: &[u8] = b"SIP/2.0/UDP ";
 const VIA: &[u8] = b"Via: SIP/2.0/UDP ";
@@ -19,21 +20,25 @@ pub(crate) struct Matched<'a> {
     pub(crate) sent_by: &'a [u8],
 }
 
-/// What a Via of the usual form says: one value without folds, quotes, commas and white space.
+/// What a Via of the usual form says: one value without folds, quotes and white space.
 struct Usual<'a> {
     matched: Matched<'a>,
     /// Where `rport` ends, if it has no value.
     rport: Option<usize>,
-    /// It has `received`, `maddr` or an `rport` with a value: more than `rport` may have to be changed.
+    /// It has `rport` with this port.
+    told: Option<u16>,
+    /// It has `received`, `maddr` or an `rport` of another form: more may have to be changed.
     more: bool,
-    /// Where the value ends.
+    /// It has `ttl` or `alias`.
+    seldom: bool,
+    /// Where the value ends: before the end of the line or the text, or before the next one of a list.
     end: usize,
 }
 
-/// Reads the value of a Via from its sent-by on, up to the end of its line or of the bytes.
+/// Reads the value of a Via from its sent-by on, up to its end, that of its line or of the bytes.
 #[inline(always)]
 fn usual(value: &[u8]) -> Option<Usual<'_>> {
-    let (mut rport, mut branch, mut more) = (None, None, false);
+    let (mut rport, mut branch, mut told, mut more, mut seldom) = (None, None, None, false, false);
     let mut end = plain(value);
     let sent_by = value.get(..end)?;
     // From one end of a part to the next.
@@ -45,6 +50,8 @@ fn usual(value: &[u8]) -> Option<Usual<'_>> {
         match ends {
             b';' => {}
             b'\r' => break,
+            // In brackets there may be commas that part nothing.
+            b',' if find(value.get(..end)?, b'<').is_none() => break,
             _ => return None,
         }
         // What is looked for ends no part, so that it stands in this one.
@@ -58,14 +65,54 @@ fn usual(value: &[u8]) -> Option<Usual<'_>> {
         } else if len == 0 {
             return None;
         } else if begins(start, b"rport") {
-            more |= rport.is_some() || len > b"rport".len();
-            rport = Some(end + 1 + len);
+            more |= rport.is_some() || told.is_some();
+            match part.get(b"rport".len()..len)? {
+                [] => rport = Some(end + 1 + len),
+                [b'=', digits @ ..] => {
+                    told = port_of(digits);
+                    more |= told.is_none();
+                }
+                _ => more = true,
+            }
         } else {
             more |= begins(start, b"received") || begins(start, b"maddr");
+            seldom |= begins(start, b"ttl") || begins(start, b"alias");
         }
         end += 1 + len;
     }
-    Some(Usual { matched: Matched { branch: branch?, sent_by }, rport, more, end })
+    Some(Usual { matched: Matched { branch: branch?, sent_by }, rport, told, more, seldom, end })
+}
+
+/// What a Via of the usual form says, of any transport.
+pub(crate) struct Simple<'a> {
+    pub(crate) matched: Matched<'a>,
+    /// The sent-by, if it is an address, and its port.
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) port: Option<u16>,
+    /// It has `rport`, and that a port. Of the others that matter on the way of a response it has none.
+    pub(crate) rport: Option<Option<u16>>,
+}
+
+/// Reads the first value of a Via field if it is of the usual form; all others are for the parser.
+#[inline]
+pub(crate) fn simple(value: &[u8]) -> Option<Simple<'_>> {
+    let rest = value.strip_prefix(b"SIP/2.0/")?;
+    let end = find(rest, b' ')?;
+    let (transport, rest) = (rest.get(..end)?, rest.get(end + 1..)?);
+    let via = usual(rest).filter(|via| !via.more && !via.seldom)?;
+    if !matches!(rest.get(via.end), None | Some(b',')) {
+        return None;
+    }
+    let (host, port) = match find(via.matched.sent_by, b':') {
+        Some(_) => host_port(via.matched.sent_by, 0).map(|(host, port)| (host, Some(port)))?,
+        None => (via.matched.sent_by, None),
+    };
+    if transport.is_empty() || !is_token(transport) || port == Some(0) {
+        return None;
+    }
+    let ip = Host::parse(host).ok()?.ip();
+    let rport = if via.told.is_some() { Some(via.told) } else { via.rport.map(|_| None) };
+    Some(Simple { matched: via.matched, ip, port, rport })
 }
 
 /// The first eight bytes, or what there is of them.
@@ -108,11 +155,13 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr, port: u16) -> Option<Sta
     }
     let value = top_via(bytes.get(first..)?)?;
     let via = usual(value).filter(|via| !via.more)?;
-    if !matches!(value.get(via.end..)?, [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t')) {
-        return None;
+    match value.get(via.end..)? {
+        [b'\r', b'\n', next, ..] if !matches!(next, b' ' | b'\t') => {}
+        [b',', ..] => {}
+        _ => return None,
     }
     let start = bytes.len() - value.len();
-    let IpAddr::V4(ip) = remote.ip() else { return stamped_v6(bytes, start, &via, remote) };
+    let IpAddr::V4(ip) = remote.ip() else { return stamped_v6(bytes, start, &via, remote, port) };
     let [(one, one_len), (other, other_len)] = dotted(ip);
     // Each as a whole, which is one move; what is too much of it is written over.
     let mut text = [0; 32];
@@ -124,6 +173,7 @@ pub(crate) fn stamped(bytes: &[u8], remote: SocketAddr, port: u16) -> Option<Sta
         }
         None => {
             let (host, port) = host_port(via.matched.sent_by, port)?;
+            let port = if via.told.is_some() { remote.port() } else { port };
             put(&mut text, 0, &one);
             put(&mut text, one_len, &other);
             if text.get(..one_len + other_len - 1)? == host {
@@ -173,12 +223,30 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
 }
 
 /// The same for what came from an IPv6 address.
-#[cold]
-fn stamped_v6<'a>(bytes: &[u8], start: usize, via: &Usual<'a>, remote: SocketAddr) -> Option<Stamped<'a>> {
+#[inline(never)]
+fn stamped_v6<'a>(bytes: &[u8], start: usize, via: &Usual<'a>, remote: SocketAddr, port: u16) -> Option<Stamped<'a>> {
+    let matched = via.matched;
+    if let Some(end) = via.rport {
+        let address = alloc::format!("{}", remote.ip());
+        let (number, len) = decimal(b'=', remote.port());
+        let bytes = with(bytes, start + end, [number.get(..len)?, RECEIVED, address.as_bytes()])?;
+        return Some(Stamped { bytes, matched, port: remote.port() });
+    }
+    // The colons of an address are no end of it.
+    let bracket = matched.sent_by.iter().rposition(|&b| b == b']');
+    let (address, rest) = matched.sent_by.split_at_checked(bracket.map_or(0, |at| at + 1))?;
+    let (name, port) = host_port(rest, port)?;
+    let host = match (address, name) {
+        ([], name) if is_host(name) => Host::parse(name).ok()?,
+        ([b'[', ..], []) => Host::parse(address).ok()?,
+        _ => return None,
+    };
+    let port = if via.told.is_some() { remote.port() } else { port };
+    if host.ip() == Some(remote.ip()) {
+        return Some(Stamped { bytes: Bytes::copy_from_slice(bytes), matched, port });
+    }
     let address = alloc::format!("{}", remote.ip());
-    let (number, len) = decimal(b'=', remote.port());
-    let bytes = with(bytes, start + via.rport?, [number.get(..len)?, RECEIVED, address.as_bytes()])?;
-    Some(Stamped { bytes, matched: via.matched, port: remote.port() })
+    Some(Stamped { bytes: with(bytes, start + via.end, [RECEIVED, address.as_bytes()])?, matched, port })
 }
 
 /// The datagram with some texts more at a place.
@@ -197,12 +265,18 @@ fn with<const N: usize>(bytes: &[u8], at: usize, texts: [&[u8]; N]) -> Option<By
 fn host_port(sent_by: &[u8], port: u16) -> Option<(&[u8], u16)> {
     let Some(end) = find(sent_by, b':') else { return Some((sent_by, port)) };
     let (host, digits) = (sent_by.get(..end)?, sent_by.get(end + 1..)?);
+    // Port 0 is none that anybody has: the parser's user knows what to make of it.
+    Some((host, port_of(digits).filter(|port| *port != 0)?))
+}
+
+/// The port that a text says, if it is nothing else.
+#[inline(always)]
+fn port_of(digits: &[u8]) -> Option<u16> {
     if !(1..=5).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let port = digits.iter().fold(0, |port, digit| port * 10 + u32::from(digit - b'0'));
-    // Port 0 is none that anybody has: the parser's user knows what to make of it.
-    Some((host, u16::try_from(port).ok().filter(|port| *port != 0)?))
+    u16::try_from(port).ok()
 }
 
 /// Whether this looks like a name, or an IPv4 address.
@@ -385,6 +459,60 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stamped_says_what_edits_would_make_it_say() {
+        let hosts = [
+            "192.0.2.7",
+            "192.0.2.7:5070",
+            "192.0.2.8:1",
+            "a.example.com",
+            "a.example.com:65535",
+            "[2001:db8::7]",
+            "[2001:DB8:0::7]:5070",
+            "[2001:db8::8]:5070",
+            "[::ffff:192.0.2.7]",
+            "[2001:db8::7",
+            "[2001:db8::7]5070",
+            "[]",
+        ];
+        let params = ["", ";rport", ";rport=1", ";RPort=65535", ";x=[::1]"];
+        let behind = ["", ",SIP/2.0/UDP b;branch=z9hG4bK2;rport", ", SIP/2.0/UDP c,SIP/2.0/TCP d"];
+        let mut stamped_all = 0;
+        for remote in
+            ["192.0.2.7:5070", "[2001:db8::7]:5070", "[::ffff:192.0.2.7]:5070"].map(|text| text.parse().unwrap())
+        {
+            let remote: SocketAddr = remote;
+            for (host, behind) in hosts.iter().flat_map(|host| behind.iter().map(move |behind| (host, behind))) {
+                for (a, b) in params.iter().flat_map(|a| params.iter().map(move |b| (a, b))) {
+                    let text = request(&format!("Via: SIP/2.0/UDP {host}{a};branch=z9hG4bK1{b}{behind}"));
+                    let Some(Stamped { bytes, matched, port }) = stamped(text.as_bytes(), remote, 5060) else {
+                        continue;
+                    };
+                    stamped_all += 1;
+                    let mut slow = Message::parse(text.clone().into()).unwrap();
+                    let via = slow.top_via().unwrap();
+                    let (came, sent_by) = (via.rport().unwrap(), via.sent_by());
+                    let (ip, named) = sent_by.as_ref().map_or((None, None), |(host, port)| (host.ip(), *port));
+                    let empty = came == Some(None);
+                    let received = (empty || ip != Some(remote.ip())).then(|| remote.ip());
+                    slow.set_source(received, empty.then(|| remote.port())).unwrap();
+                    assert_eq!(port, if came.is_some() { remote.port() } else { named.unwrap_or(5060) }, "{text}");
+                    let fast = Message::parse(bytes).unwrap();
+                    assert_eq!(fast.vias().count(), slow.vias().count());
+                    let (via, made) = (slow.top_via().unwrap(), fast.top_via().unwrap());
+                    assert_eq!((made.received(), made.rport()), (via.received(), via.rport()), "{text}");
+                    assert_eq!((made.branch(), made.sent_by_bytes()), (via.branch(), via.sent_by_bytes()), "{text}");
+                    assert_eq!((matched.branch, matched.sent_by), (&b"z9hG4bK1"[..], via.sent_by_bytes()), "{text}");
+                    assert_eq!(made.params().count(), via.params().count(), "{text}");
+                    let others =
+                        |message: &Message| message.vias().skip(1).map(|via| format!("{via:?}")).collect::<String>();
+                    assert_eq!(others(&fast).len(), others(&slow).len(), "{text}");
+                }
+            }
+        }
+        assert!(stamped_all > 400, "{stamped_all}");
+    }
+
+    #[test]
     fn ports_and_addresses_are_written_in_full() {
         let via = "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport";
         for port in [0, 9, 10, 255, 5060, 65_535] {
@@ -418,10 +546,17 @@ mod tests {
             "Via: SIP/2.0/UDP 192.0.2.7:65536;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP 192.0.2.7:0;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP 192.0.2.7:005060;branch=z9hG4bK1",
-            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=1",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=x",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=65536",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport=1;rport",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport;rport=1",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rports",
             "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport;rport",
             "Via: SIP/2.0/UDP a.example.com;rport;Received=1.2.3.4",
-            "Via: SIP/2.0/UDP a.example.com;rport, SIP/2.0/UDP b;rport",
+            "Via: SIP/2.0/UDP a.example.com;rport, SIP/2.0/UDP b;branch=z9hG4bK1",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;x=<, SIP/2.0/UDP b>;rport",
+            "Via: SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport , SIP/2.0/UDP b",
             "Via: SIP/2.0/UDP a.example.com;x=\";rport\"",
             "Via: SIP/2.0/UDP a.example.com;rport\r\n ;branch=z9hG4bK1",
             "Via: SIP/2.0/UDP a.example.com ;rport",

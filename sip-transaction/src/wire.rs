@@ -418,7 +418,7 @@ impl Source {
     /// The most bytes it adds to a Via: `;received=` and 39 of an address, `;rport=` and five digits.
     const MOST: usize = 61;
 
-    fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.received.is_none() && self.rport.is_none()
     }
 

@@ -347,3 +347,56 @@ fn a_via_parameter_has_the_form_of_its_name() {
     message.set_via_param("ttl", 255).unwrap();
     assert_eq!(message.top_via().unwrap().ttl(), Ok(Some(255)));
 }
+
+#[test]
+fn the_source_is_set_as_its_parts_are() {
+    // Parameters before and behind, of any kind, in the topmost Via and in one that shares its line.
+    let params = [
+        "",
+        ";rport",
+        ";received",
+        ";RPort=1",
+        ";Received=x",
+        ";a",
+        ";a=\"b;rport;c\\\"\"",
+        " ; rport = 7 ",
+        "\r\n ;b",
+        ";;",
+        ";=",
+    ];
+    let address = ["192.0.2.255", "0.0.0.0", "10.9.100.1", "2001:db8::1"].map(|text| text.parse().unwrap());
+    let ports = [0, 9, 5060, 65535];
+    let mut turn = 0;
+    for a in params {
+        for b in params {
+            for c in params {
+                for after in ["", ", SIP/2.0/UDP b;rport", " ,\r\n SIP/2.0/TCP c"] {
+                    let text = INVITE
+                        .replace(";branch=z9hG4bK77ef4c2312983.1 ,  SIP/2.0/UDP", &format!("{a}{b}{c}{after}\r\nX: "));
+                    assert_ne!(text, INVITE);
+                    let Ok(message) = Message::parse(Bytes::from(text)) else { continue };
+                    turn += 1;
+                    let (received, rport) = (address[turn % 4], ports[turn / 4 % 4]);
+                    for (with_received, with_rport) in [(true, true), (true, false), (false, true), (false, false)] {
+                        let (received, rport) = (with_received.then_some(received), with_rport.then_some(rport));
+                        let (mut one, mut by_parts) = (message.clone(), message.clone());
+                        let set = one.set_source(received, rport);
+                        let parts = [
+                            received.map_or(Ok(()), |ip| by_parts.set_via_param("received", ip)),
+                            rport.map_or(Ok(()), |port| by_parts.set_via_param("rport", port)),
+                        ];
+                        assert_eq!(set.is_ok(), parts.iter().all(Result::is_ok), "{a}{b}{c}{after}");
+                        let expected = if set.is_ok() { &by_parts } else { &message };
+                        assert_eq!(one.to_bytes(), expected.to_bytes());
+                        assert_eq!(one.field(Header::Via), expected.field(Header::Via));
+                        assert_eq!(
+                            one.top_via().ok().map(|via| via.received()),
+                            expected.top_via().ok().map(|via| via.received())
+                        );
+                    }
+                }
+            }
+        }
+    }
+    assert!(turn > 1000, "{turn}");
+}

@@ -32,7 +32,10 @@ pub(super) struct Read<'a> {
 impl Read<'_> {
     /// Where the response goes: RFC 3261 section 18.2.2, RFC 3581 section 4.
     pub(super) fn response_address(&self, path: &Path) -> SocketAddr {
-        SocketAddr::new(path.remote.ip(), self.port)
+        // With its zone, if it has one.
+        let mut address = path.remote;
+        address.set_port(self.port);
+        address
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::Endpoint;
 use super::receive::Read;
-use super::via::{ReadVia, tag_of, via_target};
-use crate::cores::{HashKey, Id, Key, SipHasher};
+use super::via::{ReadVia, TopVia, tag_of, via_target};
+use crate::cores::{Id, Key, SipHasher};
 use crate::destination::{Target, Wanted, WantedHost};
 use crate::error::{CommandError, InputError, SendError, SendErrorKind};
 use crate::held::Held;
@@ -441,11 +441,7 @@ impl Endpoint {
         self.note_request(path, &message)?;
         match read.kind {
             kind @ (Kind::Invite | Kind::Other) if read.found.is_none() => {
-                // An INVITE may ring for long: it is kept together with the message, as long as that lives.
-                let raw = match kind {
-                    Kind::Invite => Held::Shared(message.to_bytes()),
-                    _ => self.spare.keep_message(&message),
-                };
+                let raw = self.keep_request(kind, &message);
                 self.begin_server(
                     path,
                     message,
@@ -483,18 +479,15 @@ impl Endpoint {
         kind: Kind,
         read_before: Option<&Read<'_>>,
     ) -> Result<(), InputError> {
-        // The tags to match by, and where the response goes.
-        let of = |hash: HashKey, method: Method<'_>| match read_before {
-            Some(Read { via, .. }) => Ok(hash.branch_tag(via.branch, via.sent_by, method.as_str().as_bytes())),
-            None => {
-                let via = message.top_via().map_err(|_| InputError::Unmatchable)?;
-                Ok(hash.server_tag(&message, &via, ReadVia::branch(&via), method))
-            }
+        let stamped = read_before.is_some();
+        let top = match read_before {
+            Some(Read { via, port, .. }) => TopVia::stamped(*via, *port),
+            None => TopVia::of(&message).ok_or(InputError::Unmatchable)?,
         };
         let (tag, found) = match read_before {
             Some(read) => (read.tag, read.found),
             None => {
-                let tag = of(self.hash, message.method().unwrap_or(Method::Options))?;
+                let tag = top.tag(self.hash, &message, message.method().unwrap_or(Method::Options));
                 (tag, self.find(tag))
             }
         };
@@ -502,15 +495,10 @@ impl Endpoint {
             return self.retransmission(index, *path, message, false);
         }
         let cancelled = match kind {
-            Kind::Cancel => CANCELLED.iter().find_map(|method| self.find(of(self.hash, *method).ok()?)),
+            Kind::Cancel => CANCELLED.iter().find_map(|method| self.find(top.tag(self.hash, &message, *method))),
             _ => None,
         };
-        let stamped = read_before.is_some();
-        let via = if stamped { None } else { message.top_via().ok() };
-        let read = match &via {
-            Some(via) => ReadVia::of(via),
-            None => ReadVia { port: read_before.map(|read| read.port), ..ReadVia::default() },
-        };
+        let read = top.read;
         // The rest of what Via says, before the message is changed.
         let to = read.response_address(path);
         let alias = read.alias;
@@ -526,11 +514,12 @@ impl Endpoint {
             Some(read) => read.source,
             None => self.source_of(path.remote.ip()),
         };
-        // What is kept is shared with the message, unless `make_response` could not tell from it where the request came from.
+        // What is kept is what came, unless `make_response` could not tell from that where the request came from.
         let kept_whole = read.maddr.is_some() || read.received.is_some();
-        let raw = if kept_whole { Bytes::new() } else { message.to_bytes() };
+        let begins = kind != Kind::Ack && cancelled.is_none();
+        let raw = if kept_whole || !begins { Held::NOTHING } else { self.keep_request(kind, &message) };
         self.stamp(&mut message, path, differs, rport);
-        let raw = Held::Shared(if kept_whole { message.to_bytes() } else { raw });
+        let raw = if kept_whole && begins { self.keep_request(kind, &message) } else { raw };
         if alias {
             self.know_alias(path, port);
         }
@@ -541,6 +530,16 @@ impl Endpoint {
             }
             (Kind::Cancel, Some(found)) => self.on_cancel(found, (tag, source), *path, to.0, message),
             _ => self.begin_server(path, message, raw, kind, (tag, source), to),
+        }
+    }
+
+    /// The request as its transaction keeps it.
+    #[inline]
+    fn keep_request(&mut self, kind: Kind, request: &Message) -> Held {
+        match kind {
+            // It may ring for long: it is kept together with the message, as long as that lives.
+            Kind::Invite => Held::Shared(request.to_bytes()),
+            _ => self.spare.keep_message(request),
         }
     }
 
@@ -587,11 +586,10 @@ impl Endpoint {
     /// Writes where the request came from into its topmost Via.
     fn stamp(&self, message: &mut Message, path: &Path, differs: bool, rport: bool) {
         let source = self.source_for_via(path, differs, rport);
-        if let Some(ip) = source.received {
-            let _ = message.set_received(ip);
-        }
-        if let Some(port) = source.rport {
-            let _ = message.set_rport(port);
+        if !source.is_empty() && message.set_source(source.received, source.rport).is_err() {
+            // What is wrong may stand behind the one and not behind the other.
+            let _ = source.received.map(|ip| message.set_received(ip));
+            let _ = source.rport.map(|port| message.set_rport(port));
         }
     }
 
