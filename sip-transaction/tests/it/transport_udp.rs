@@ -720,3 +720,18 @@ fn what_a_sender_says_of_where_it_is_does_not_stay() {
     let via = message.vias().next().unwrap().unwrap();
     assert_eq!(via.received().unwrap(), Some("192.0.2.9".parse().unwrap()));
 }
+
+#[test]
+fn responses_go_to_the_zone_that_requests_came_from() {
+    for via in [
+        "[fe80::7]:5070;rport;branch=z9hG4bK1",
+        "[fe80::7]:5071;branch=z9hG4bK1",
+        "a.example.com:5071 ;branch=z9hG4bK1",
+    ] {
+        let mut server = Server::new(EndpointConfig::default());
+        let remote = "[fe80::7%3]:5070";
+        let (_, answer) = server.exchange(&format!("SIP/2.0/UDP {via}"), remote);
+        let port = if via.contains("rport") { 5070 } else { 5071 };
+        assert_eq!(answer.remote, format!("[fe80::7%3]:{port}").parse().unwrap(), "{via}");
+    }
+}
