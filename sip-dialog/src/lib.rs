@@ -154,3 +154,8 @@ pub use user_agent::{Output, UserAgent};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/dialog-first-call.md")]
 struct Guide;
+
+// The example of the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

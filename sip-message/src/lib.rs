@@ -139,3 +139,8 @@ pub use stream::{StreamDecoder, StreamError, StreamItem};
 pub use uri::{Host, SipUri, Uri, UriBuf};
 pub use value::{FieldValue, Values};
 pub use via::{Via, ViaTransport};
+
+// The example of the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -148,3 +148,8 @@ pub use registrar::{Change, Located, Registrar, RegistrarConfig, RegistrarEvent}
 pub use server::{RoutePolicy, Server, ServerConfig, ServerEvent};
 pub use summary::{MessageCount, MessageSummary, SummaryError};
 pub use target::{FlowPath, Target};
+
+// The example of the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -118,3 +118,8 @@ pub use time::Instant;
 pub use timers::Timer;
 pub use transport::Transport;
 pub use wire::Tag;
+
+// The example of the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

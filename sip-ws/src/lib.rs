@@ -120,3 +120,8 @@ pub use http::{Answer, AnswerError, BadAnswer, Fields, RequestError, RequestHead
 pub use mask::apply_mask;
 pub use outbox::Transmit;
 pub use time::Instant;
+
+// The example of the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
