@@ -3,10 +3,11 @@
 //! A [`Dialog`] makes requests and judges those that come in. It sends nothing and knows nothing of calls,
 //! subscriptions and whatever else uses it.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt::Write;
-use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, StatusCode, Uri};
+use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, RequestUri, StatusCode, Uri};
 
 use crate::agent::sips::secure_routes;
 use crate::agent::way::is_sips;
@@ -22,7 +23,7 @@ pub struct Dialog {
     local_tag: u16,
     remote_tag: u16,
     /// The Contact URI of the peer.
-    target: Box<str>,
+    target: RequestUri,
     /// The values of Route, in order, with commas between them. Empty if there are none.
     route_set: Box<str>,
     local_cseq: u32,
@@ -82,16 +83,22 @@ fn routes(message: &Message, reverse: bool) -> Result<Box<str>, DialogError> {
 }
 
 /// The URI of Contact; `None` if there is none, or if it is the one that is `known`.
-fn contact(message: &Message, known: &str) -> Result<Option<Box<str>>, DialogError> {
+fn contact(message: &Message, known: Option<&RequestUri>) -> Result<Option<RequestUri>, DialogError> {
     let mut contacts = message.contacts();
     let Some(first) = contacts.next() else { return Ok(None) };
     let first = first.map_err(|_| DialogError::Malformed)?;
     let address = first.address().ok_or(DialogError::Malformed)?;
-    if address.uri_bytes() == known.as_bytes() {
+    if known.is_some_and(|known| known.as_str().as_bytes() == address.uri_bytes()) {
         return Ok(None);
     }
-    let uri = address.uri().map_err(|_| DialogError::Malformed)?;
-    Ok(Some(uri.as_str().into()))
+    let target = target(address.uri_bytes())?;
+    Ok(Some(target).filter(|target| known != Some(target)))
+}
+
+/// A URI as the remote target that requests go to.
+fn target(uri: &[u8]) -> Result<RequestUri, DialogError> {
+    let uri = Uri::parse(uri).map_err(|_| DialogError::Malformed)?;
+    RequestUri::of(&uri).map_err(|_| DialogError::Malformed)
 }
 
 /// What a response to a request in a dialog does to the dialog and its usages (RFC 5057 section 5.1).
@@ -155,7 +162,7 @@ impl Dialog {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The remote target MUST be set to the URI from the Contact header field
         //# of the request.
-        let target = contact(request, "")?.ok_or(DialogError::NoContact)?;
+        let target = contact(request, None)?.ok_or(DialogError::NoContact)?;
         let secure =
             request.request_uri_bytes().is_some_and(is_sips) || top.is_some_and(|route| is_sips(route.uri_bytes()));
         Ok(Dialog {
@@ -219,13 +226,10 @@ impl Dialog {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# The remote target MUST be set to the URI from the Contact header field
         //# of the response.
-        let target = match contact(response, "")? {
+        let target = match contact(response, None)? {
             Some(target) => target,
             // Provisional responses of old user agents lack it; the 2xx will bring it.
-            None if early => {
-                let uri = Uri::parse(asked).map_err(|_| DialogError::Malformed)?;
-                uri.as_str().into()
-            }
+            None if early => target(asked)?,
             None => return Err(DialogError::NoContact),
         };
         let secure = is_sips(asked);
@@ -302,9 +306,9 @@ impl Dialog {
         tail(self.value(Header::From), self.local_tag)
     }
 
-    /// The remote target: the URI the peer gave in Contact.
+    /// The remote target: the URI the peer gave in Contact, without headers and `method`, which no Request-URI has.
     pub fn remote_target(&self) -> &str {
-        &self.target
+        self.target.as_str()
     }
 
     /// The route set: the values of Route in order, with commas between them; empty if there are none.
@@ -404,11 +408,14 @@ impl Dialog {
     }
 
     fn numbered(&self, method: Method<'_>, number: u32) -> RequestBuilder {
-        let (uri, route) = request_line(&self.target, &self.route_set);
+        let (uri, route) = request_line(self.target.as_str(), &self.route_set);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
         //# The method field in the CSeq header field value MUST match the method of
         //# the request.
-        let mut builder = Message::request(method, uri);
+        let mut builder = match uri {
+            Cow::Borrowed(_) => Message::request_to(method, &self.target),
+            Cow::Owned(router) => Message::request(method, router),
+        };
         if let Some(route) = route {
             builder = builder.header(Header::Route, route);
         }
@@ -483,10 +490,9 @@ impl Dialog {
     //# dialog's remote target URI with the URI from the Contact header field in
     //# that request, if present.
     pub fn refresh_target(&mut self, message: &Message) -> Result<bool, DialogError> {
-        let target = contact(message, &self.target)?;
-        let changed = target.is_some();
-        self.target = target.unwrap_or_else(|| core::mem::take(&mut self.target));
-        Ok(changed)
+        let Some(target) = contact(message, Some(&self.target))? else { return Ok(false) };
+        self.target = target;
+        Ok(true)
     }
 
     /// Confirms an early dialog by the 2xx to the request that made it; the route set is that of the 2xx.
@@ -512,12 +518,8 @@ impl Dialog {
     }
 }
 
-/// Request-URI and Route for a remote target and a route set (RFC 3261 section 12.2.1.1).
-pub(crate) fn request_line<'a>(
-    target: &'a str,
-    route_set: &'a str,
-) -> (alloc::borrow::Cow<'a, str>, Option<alloc::borrow::Cow<'a, str>>) {
-    use alloc::borrow::Cow;
+/// Request-URI and Route for a remote target and a route set (RFC 3261 section 12.2.1.1). What is borrowed is what was given.
+pub(crate) fn request_line<'a>(target: &'a str, route_set: &'a str) -> (Cow<'a, str>, Option<Cow<'a, str>>) {
     if route_set.is_empty() {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
         //# If the route set is empty, the UAC MUST place the remote target URI into
@@ -628,7 +630,7 @@ impl Wire for Dialog {
             let end = if tag == 0 { 0 } else { self.value(header).len() as u16 };
             (end - tag, end).write(out);
         }
-        self.target.write(out);
+        Box::<str>::from(self.target.as_str()).write(out);
         self.route_set.write(out);
         (self.local_cseq, self.remote_cseq).write(out);
         self.early.write(out);
@@ -647,7 +649,7 @@ impl Wire for Dialog {
             (end == 0 || usize::from(end) == value.len()).then(|| end.checked_sub(from)).flatten()
         };
         let (local_tag, remote_tag) = (tag(&local)?, tag(&remote)?);
-        let target = Wire::read(input)?;
+        let target = target(Box::<str>::read(input)?.as_bytes()).ok()?;
         let route_set = Wire::read(input)?;
         let (local_cseq, remote_cseq) = Wire::read(input)?;
         let (early, secure, initiator) = Wire::read(input)?;

@@ -13,6 +13,7 @@ use crate::method::{Method, MethodTag};
 use crate::name_addr::NameAddr;
 use crate::scan;
 use crate::status::StatusCode;
+use crate::uri::{SipUri, Uri};
 use crate::value::FieldValue as _;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -357,6 +358,62 @@ impl RequestBuilder {
     }
 }
 
+/// A Request-URI that has been checked, for any number of requests: [`Message::request_to`].
+///
+/// ```
+/// use sip_message::{Header, Message, Method, RequestUri, Uri};
+/// let contact = Uri::parse(b"sip:bob@192.0.2.4;method=INVITE?Subject=hi")?;
+/// let target = RequestUri::of(&contact)?;
+/// assert_eq!(target.as_str(), "sip:bob@192.0.2.4");
+/// let bye = Message::request_to(Method::Bye, &target)
+///     .header(Header::From, "<sip:alice@atlanta.com>;tag=1")
+///     .header(Header::To, "<sip:bob@biloxi.com>;tag=2")
+///     .header(Header::CallId, "a84b4c76e66710")
+///     .cseq(2)
+///     .build()?;
+/// assert_eq!(bye.request_uri_bytes(), Some(target.as_str().as_bytes()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestUri(Box<str>);
+
+impl RequestUri {
+    /// What goes into the Request-URI of a request to `uri`: all but headers and a `method` parameter, which have no place there (RFC 3261
+    /// section 19.1.1, table 1).
+    ///
+    /// # Errors
+    ///
+    /// There is something in it that a request line cannot hold.
+    pub fn of(uri: &Uri<'_>) -> Result<Self, BuildError> {
+        let more = |sip: &&SipUri<'_>| !sip.params().as_str().is_empty() || !sip.headers().as_str().is_empty();
+        match uri.as_sip().filter(more) {
+            Some(sip) => match sip.to_request_uri() {
+                Ok(uri) => Self::checked(uri.as_str()),
+                Err(error) => Err(BuildError::new(BuildFault::Uri { offset: error.offset }, None)),
+            },
+            None => Self::checked(uri.as_str()),
+        }
+    }
+
+    fn checked(uri: &str) -> Result<Self, BuildError> {
+        match compose::request_line_fault(uri.as_bytes()) {
+            None => Ok(RequestUri(uri.into())),
+            Some(offset) => Err(BuildError::new(BuildFault::Uri { offset }, None)),
+        }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for RequestUri {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Builds a response: [`Message::response`].
 ///
 /// Via, From, To, Call-ID and CSeq are copied from the request as RFC 3261 section 8.2.6 says.
@@ -545,6 +602,14 @@ impl Message {
     /// Begins a request.
     pub fn request(method: Method<'_>, uri: impl Display) -> RequestBuilder {
         RequestBuilder::new(method, |out| compose::request_uri(out, uri))
+    }
+
+    /// Begins a request to a Request-URI that was checked before.
+    pub fn request_to(method: Method<'_>, uri: &RequestUri) -> RequestBuilder {
+        RequestBuilder::new(method, |out| {
+            out.extend_from_slice(uri.0.as_bytes());
+            Ok(())
+        })
     }
 
     /// Begins a response to `request` (RFC 3261 section 8.2.6).

@@ -413,20 +413,23 @@ pub(crate) fn copied_request_uri(out: &mut Vec<u8>, uri: impl Display) -> Result
     let from = out.len();
     let _ = write!(Sink(out), "{uri}");
     let written = out.get(from..).unwrap_or_default();
-    let ends = |b: u8| b <= b' ' || b == 0x7f;
-    let fault = match Uri::check(written) {
-        Err(error) => Some(error.offset),
-        // Without a way out of the loop, it looks at many bytes at once.
-        Ok(_) if !written.iter().fold(false, |any, &b| any | ends(b)) => None,
-        Ok(_) => written.iter().position(|&b| ends(b)),
-    };
-    match fault {
+    match Uri::check(written).map_or_else(|error| Some(error.offset), |_| request_line_fault(written)) {
         None => Ok(()),
         Some(offset) => {
             out.truncate(from);
             Err(BuildError::new(BuildFault::Uri { offset }, None))
         }
     }
+}
+
+/// Where there is a byte in a URI that a request line cannot hold.
+pub(crate) fn request_line_fault(uri: &[u8]) -> Option<usize> {
+    let ends = |b: u8| b <= b' ' || b == 0x7f;
+    // Without a way out of the loop, it looks at many bytes at once.
+    if !uri.iter().fold(false, |any, &b| any | ends(b)) {
+        return None;
+    }
+    uri.iter().position(|&b| ends(b))
 }
 
 /// A fault of this kind in `header`.

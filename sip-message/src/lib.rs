@@ -119,7 +119,7 @@ pub mod uri;
 mod value;
 mod via;
 
-pub use builder::{RequestBuilder, ResponseBuilder};
+pub use builder::{RequestBuilder, RequestUri, ResponseBuilder};
 pub use check::{Capabilities, Fault, FaultKind};
 pub use compose::{BuildError, BuildFault};
 pub use config::ParserConfig;

@@ -227,3 +227,21 @@ fn the_secure_flag_is_that_of_the_request_uri_or_the_top_route() {
     let secure = invite("Contact: <sip:alice@pc33>\nRecord-Route: <sips:p1;lr>");
     assert!(Dialog::from_request(&secure, "b", false).unwrap().is_secure());
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+//= type=test
+//# If the route set is empty, the UAC MUST place the remote target URI into
+//# the Request-URI.
+#[test]
+fn what_a_request_uri_cannot_have_is_left_out_of_the_remote_target() {
+    for (contact, target) in [
+        ("<sip:bob@192.0.2.5?Subject=x&Priority=y>", "sip:bob@192.0.2.5"),
+        ("<sip:bob@192.0.2.5;method=INVITE;x=y>", "sip:bob@192.0.2.5;x=y"),
+        ("<sip:b?b@192.0.2.5;transport=tcp>;q=1", "sip:b?b@192.0.2.5;transport=tcp"),
+    ] {
+        let mut dialog = Dialog::from_request(&invite(&alloc::format!("Contact: {contact}")), "z", true).unwrap();
+        assert_eq!(dialog.refresh_target(&ok(&alloc::format!("Contact: {contact}"))), Ok(false), "{contact}");
+        let bye = dialog.request(Method::Bye).build().unwrap();
+        assert_eq!(bye.request_uri_bytes(), Some(target.as_bytes()));
+    }
+}
