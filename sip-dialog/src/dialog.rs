@@ -285,7 +285,7 @@ impl Dialog {
 
     /// The peer's tag; empty for the null tag of RFC 2543.
     pub fn remote_tag(&self) -> &str {
-        text(tail(self.value(Header::To), self.remote_tag))
+        text(self.remote_tag_bytes())
     }
 
     /// The value of From in our requests: who we are.
@@ -304,6 +304,10 @@ impl Dialog {
 
     pub(crate) fn local_tag_bytes(&self) -> &[u8] {
         tail(self.value(Header::From), self.local_tag)
+    }
+
+    pub(crate) fn remote_tag_bytes(&self) -> &[u8] {
+        tail(self.value(Header::To), self.remote_tag)
     }
 
     /// The remote target: the URI the peer gave in Contact, without headers and `method`, which no Request-URI has.
@@ -348,13 +352,13 @@ impl Dialog {
 
     pub(crate) fn is_bytes(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> bool {
         self.local_tag_bytes() == local_tag
-            && tail(self.value(Header::To), self.remote_tag) == remote_tag
+            && self.remote_tag_bytes() == remote_tag
             && self.value(Header::CallId) == call_id
     }
 
     /// Call-ID, our tag and the peer's.
     pub(crate) fn ids(&self) -> [&[u8]; 3] {
-        [self.value(Header::CallId), self.local_tag_bytes(), tail(self.value(Header::To), self.remote_tag)]
+        [self.value(Header::CallId), self.local_tag_bytes(), self.remote_tag_bytes()]
     }
 
     /// Spends the next sequence number: the only place that does.

@@ -13,7 +13,7 @@ use crate::method::{Method, MethodTag};
 use crate::name_addr::NameAddr;
 use crate::scan;
 use crate::status::StatusCode;
-use crate::uri::{SipUri, Uri};
+use crate::uri::Uri;
 use crate::value::FieldValue as _;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -385,13 +385,15 @@ impl RequestUri {
     ///
     /// There is something in it that a request line cannot hold.
     pub fn of(uri: &Uri<'_>) -> Result<Self, BuildError> {
-        let more = |sip: &&SipUri<'_>| !sip.params().as_str().is_empty() || !sip.headers().as_str().is_empty();
-        match uri.as_sip().filter(more) {
+        let text = uri.as_str();
+        // Without a way out of the loop, it looks at many bytes at once.
+        let more = text.bytes().fold(false, |any, b| any | (b == b';') | (b == b'?'));
+        match uri.as_sip().filter(|_| more) {
             Some(sip) => match sip.to_request_uri() {
                 Ok(uri) => Self::checked(uri.as_str()),
                 Err(error) => Err(BuildError::new(BuildFault::Uri { offset: error.offset }, None)),
             },
-            None => Self::checked(uri.as_str()),
+            None => Self::checked(text),
         }
     }
 

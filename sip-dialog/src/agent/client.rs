@@ -731,8 +731,7 @@ fn destination(over: Over, message: &Message) -> Destination {
             return Destination::path(path);
         }
     }
-    let uri = uri.and_then(|uri| core::str::from_utf8(uri).ok());
-    match uri.filter(|_| over.strict) {
+    match uri.filter(|_| over.strict).and_then(|uri| core::str::from_utf8(uri).ok()) {
         Some(uri) => Destination::next_hop(uri),
         None => Destination::route(),
     }

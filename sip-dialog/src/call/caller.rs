@@ -605,7 +605,7 @@ impl UserAgentCore {
             _ => return self.lose(ep, tx, path, message),
         };
         if let Some(own) = own {
-            let same = self.dialogs.get(own).is_some_and(|entry| entry.dialog.remote_tag().as_bytes() == tag);
+            let same = self.dialogs.get(own).is_some_and(|entry| entry.dialog.remote_tag_bytes() == tag);
             // The 2xx again, before the host has answered its offer.
             if !same {
                 self.lose(ep, tx, path, message);
@@ -722,7 +722,7 @@ impl UserAgentCore {
         let Some(entry) = self.dialogs.get_mut(dialog) else { return };
         let mut builder = entry.dialog.ack(cseq);
         let over = Over::of(entry.pin(), &entry.dialog);
-        let tag: Tag = entry.dialog.remote_tag().as_bytes().into();
+        let tag: Tag = entry.dialog.remote_tag_bytes().into();
         if let Some(body) = answer {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
             //# If the 2xx contains an offer (based on the rules above), the ACK MUST
@@ -785,7 +785,7 @@ impl UserAgentCore {
         let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
         dialog.set_local_cseq(used);
-        let tag: Tag = dialog.remote_tag().as_bytes().into();
+        let tag: Tag = dialog.remote_tag_bytes().into();
         // Without an offer in the INVITE it is in the 2xx, unless a reliable response before that had it.
         let known = self.find_dialog(dialog.call_id().as_bytes(), dialog.local_tag_bytes(), &tag);
         let open = match known.and_then(|known| self.dialogs.get(known)) {
