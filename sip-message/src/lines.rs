@@ -11,6 +11,7 @@ use crate::scan;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt::Display;
+use smallvec::SmallVec;
 
 /// Header fields that many messages share: what all requests of a dialog begin with, or what an agent says of itself.
 ///
@@ -34,7 +35,7 @@ use core::fmt::Display;
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     bytes: Box<[u8]>,
-    entries: Box<[Entry]>,
+    entries: SmallVec<[Entry; 4]>,
 }
 
 impl PartialEq for Lines {
@@ -67,8 +68,7 @@ impl Lines {
     /// Adds the fields of `other` behind its own.
     pub fn append(&mut self, other: &Lines) {
         let offset = self.bytes.len() as u32;
-        let moved = other.entries.iter().map(|entry| Entry { line: offset + entry.line, ..*entry });
-        self.entries = self.entries.iter().copied().chain(moved).collect();
+        self.entries.extend(other.entries.iter().map(|entry| Entry { line: offset + entry.line, ..*entry }));
         self.bytes = [&self.bytes[..], &other.bytes[..]].concat().into();
     }
 
@@ -96,7 +96,7 @@ impl Lines {
         let from = compose::address_line(&mut out, Header::From, from.0, from.1)?;
         let to = compose::address_line(&mut out, Header::To, to.0, to.1)?;
         let call_id = compose::read_line(&mut out, Header::CallId, call_id)?;
-        self.entries = self.entries.iter().copied().chain([from, to, call_id]).collect();
+        self.entries.extend_from_slice(&[from, to, call_id]);
         self.bytes = out.into();
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Lines {
     fn add(&mut self, line: impl FnOnce(&mut Vec<u8>) -> Result<Entry, BuildError>) -> Result<(), BuildError> {
         let mut out = self.bytes.to_vec();
         let entry = line(&mut out)?;
-        self.entries = self.entries.iter().copied().chain([entry]).collect();
+        self.entries.push(entry);
         self.bytes = out.into();
         Ok(())
     }

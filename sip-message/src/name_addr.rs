@@ -97,6 +97,14 @@ impl<'a> NameAddr<'a> {
     }
 }
 
+/// The address of a URI, without a name and parameters.
+impl<'a> From<&'a Uri<'a>> for NameAddr<'a> {
+    fn from(uri: &'a Uri<'a>) -> Self {
+        let uri = uri.as_str().as_bytes();
+        NameAddr { display: &[], uri, uri_offset: 0, bracketed: true, params: Params::new(&[], uri.len()) }
+    }
+}
+
 impl<'a> FieldValue<'a> for NameAddr<'a> {
     #[inline]
     fn parse_value(v: &'a [u8]) -> Result<Self, ValueError> {

@@ -3,14 +3,14 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use sip_message::{Contact, FieldValue, Header, Lines, Message, Method, NameAddr, RequestBuilder};
+use sip_message::{Contact, FieldValue, Header, Lines, Message, Method, NameAddr, RequestBuilder, Uri};
 use sip_transaction::Path;
 use sip_transaction::cores::{Id as _, Key};
 
 use super::client::Over;
 use super::{Bound, RandomToken, UserAgentCore};
 use crate::auth::AuthContext;
-use crate::call::caller::bracketed;
+use crate::call::caller::without_headers;
 use crate::dialog;
 use crate::error::{CommandError, DialogError};
 use crate::id::RegistrationId;
@@ -173,9 +173,11 @@ impl UserAgentCore {
         //# A request outside of a dialog MUST NOT contain a To tag; the tag in the
         //# To field of a request identifies the peer of the dialog.
         builder = builder.address(Header::From, &address(&origin.from)?, Some(&tag));
-        builder = match to {
-            Some(to) => builder.address(Header::To, &address(to)?, None),
-            None => builder.header(Header::To, bracketed(target)),
+        builder = match (to, Uri::parse(without_headers(target).as_bytes())) {
+            (Some(to), _) => builder.address(Header::To, &address(to)?, None),
+            (None, Ok(uri)) => builder.address(Header::To, &NameAddr::from(&uri), None),
+            // What cannot be read is told as the fault of the Request-URI.
+            (None, Err(_)) => builder,
         };
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.4
         //# In a new request created by a UAC outside of any dialog, the Call-ID

@@ -247,16 +247,6 @@ pub(crate) fn without_headers(target: &str) -> &str {
     }
 }
 
-/// A target as To has it.
-pub(crate) fn bracketed(target: &str) -> String {
-    let mut out = String::with_capacity(target.len() + 2);
-    out.push('<');
-    // Headers of a URI have no place in To (RFC 3261 section 19.1.1 table 1).
-    out.push_str(without_headers(target));
-    out.push('>');
-    out
-}
-
 impl UserAgentCore {
     /// Calls somebody. What becomes of it is told by [`CallEvent`]s with the id returned here.
     ///
@@ -946,17 +936,17 @@ wire!(struct Calling {
 
 #[cfg(test)]
 mod tests {
-    use super::bracketed;
+    use super::without_headers;
 
     #[test]
     fn headers_are_left_out_and_users_are_whole() {
-        for (target, to) in [
-            ("sip:bob@biloxi.com", "<sip:bob@biloxi.com>"),
-            ("sip:bob@biloxi.com;x=y?Subject=hi", "<sip:bob@biloxi.com;x=y>"),
-            ("sip:who?@biloxi.com?Subject=hi", "<sip:who?@biloxi.com>"),
-            ("sip:who?@biloxi.com", "<sip:who?@biloxi.com>"),
+        for (target, left) in [
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com"),
+            ("sip:bob@biloxi.com;x=y?Subject=hi", "sip:bob@biloxi.com;x=y"),
+            ("sip:who?@biloxi.com?Subject=hi", "sip:who?@biloxi.com"),
+            ("sip:who?@biloxi.com", "sip:who?@biloxi.com"),
         ] {
-            assert_eq!(bracketed(target), to);
+            assert_eq!(without_headers(target), left);
         }
     }
 }

@@ -30,6 +30,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use sip_message::{Header, Message, StatusCode, Uri};
 use sip_transaction::{ClientTxId, Endpoint, FlowId, Path, ServerTxId};
+use smallvec::SmallVec;
 
 use crate::agent::sips::{is_sips_value, schemed};
 use crate::agent::{UserAgentCore, status};
@@ -257,7 +258,7 @@ pub(crate) struct Call {
     /// The dialog of the call; of a caller, once a 2xx has chosen it.
     pub(crate) dialog: Option<DialogId>,
     /// The early dialogs of a caller.
-    pub(crate) early: Vec<DialogId>,
+    pub(crate) early: SmallVec<[DialogId; 1]>,
     /// The INVITE of a caller, until its transaction ends.
     pub(crate) client: Option<ClientTxId>,
     /// The INVITE of a callee, until its ACK.
@@ -292,7 +293,7 @@ impl Call {
             role,
             state,
             dialog: None,
-            early: Vec::new(),
+            early: SmallVec::new(),
             client: None,
             server: None,
             calling: None,
