@@ -174,8 +174,7 @@ impl StreamDecoder {
     fn find_head(&mut self) -> Option<Result<Pending, StreamError>> {
         // No line of text: another protocol, such as TLS at a port that has none. Its end would be waited for in vain.
         if self.buffer.first().is_some_and(|b| !matches!(b, b'\t'..=b'\r' | b' '..=b'~')) {
-            let all = self.buffer.len();
-            return Some(Err(self.refuse(FramingFault::StartLine, 0, None, all, None)));
+            return Some(Err(self.refuse(FramingFault::StartLine, 0, None, 1, None)));
         }
         let end = self.head_end();
         let limit = self.config.message_len();

@@ -141,6 +141,10 @@ fn a_lone_cr_or_lf_ends_the_stream() {
 fn what_is_no_text_ends_the_stream_with_its_first_byte() {
     for first in [&b"\x16\x03\x01\x02"[..], b"\x16", b"\0", b"\x80", b"\xff\xff", b"\x7f"] {
         assert_eq!(decode(ParserConfig::default(), [first]), [Item::Fatal(FramingFault::StartLine, 0)], "{first:?}");
+        let mut decoder = StreamDecoder::new(ParserConfig::default());
+        decoder.push(first);
+        let Some(Err(error)) = decoder.next_item() else { panic!("{first:?}") };
+        assert_eq!((&error.head[..], error.skipped), (&first[..1], 0), "the same however it is cut");
         let text = message("");
         let behind = [taken(&text), Item::Crlf(1), Item::Fatal(FramingFault::StartLine, 0)];
         assert_eq!(decode(ParserConfig::default(), [text.as_bytes(), b"\r\n", first]), behind);
