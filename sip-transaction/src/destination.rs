@@ -11,7 +11,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use sip_message::uri::{Host, SipUri, UriTransport};
-use sip_message::{Message, Uri};
+use sip_message::{Header, Message, Uri};
 
 /// Where [`Endpoint::request`](crate::Endpoint::request) and [`Endpoint::send`](crate::Endpoint::send) send to.
 #[derive(Clone, Debug, Default)]
@@ -202,6 +202,59 @@ impl Wanted {
         config.supports(transport).then(|| Target { transport, address, server_name: server_name() })
     }
 
+    /// The target of a request that goes by its route, if the URI that says where is of the form [`usual_target`](Wanted::usual_target)
+    /// reads.
+    pub(crate) fn usual_target_of(message: &Message, config: &EndpointConfig) -> Option<Target> {
+        let uri = message.request_uri_bytes()?;
+        match message.field(Header::Route) {
+            None => Wanted::usual_target(uri, config),
+            // What is secure decides on its way, too.
+            Some(route) if uri.starts_with(b"sip:") => {
+                let rest = route.strip_prefix(b"<")?;
+                let (uri, after) = rest.split_at_checked(memchr::memchr(b'>', rest)?)?;
+                let target = matches!(after, [b'>'] | [b'>', b',', ..]).then_some(uri)?;
+                Wanted::usual_target(target, config)
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// The target that nearly all contacts come to: `sip:`, a user or none, an IPv4 address, maybe a port, and maybe one parameter that
+    /// has no say in it. All else is for the parser.
+    pub(crate) fn usual_target(uri: &[u8], config: &EndpointConfig) -> Option<Target> {
+        let rest = uri.strip_prefix(b"sip:")?;
+        let user = word(rest);
+        let rest = match rest.get(user) {
+            Some(b'@') if user > 0 => rest.get(user + 1..)?,
+            _ => rest,
+        };
+        let (mut octets, mut rest) = ([0; 4], rest);
+        for (n, octet) in octets.iter_mut().enumerate() {
+            let (number, after) = number(rest, 3)?;
+            *octet = u8::try_from(number).ok()?;
+            rest = if n < 3 { after.strip_prefix(b".")? } else { after };
+        }
+        let (port, rest) = match rest {
+            [b':', rest @ ..] => number(rest, 5).filter(|(port, _)| *port > 0)?,
+            _ => (Transport::Udp.default_port().into(), rest),
+        };
+        let address = SocketAddr::from((octets, u16::try_from(port).ok()?));
+        if let [first, param @ ..] = rest {
+            let (name, value) = param.split_at_checked(word(param))?;
+            let ended = match value {
+                [] => true,
+                [b'=', value @ ..] => !value.is_empty() && word(value) == value.len(),
+                _ => false,
+            };
+            let says = [&b"transport"[..], b"maddr", b"ttl"].iter().any(|known| known.eq_ignore_ascii_case(name));
+            if *first != b';' || name.is_empty() || !ended || says {
+                return None;
+            }
+        }
+        let target = Target { transport: Transport::Udp, address, server_name: None };
+        config.supports(Transport::Udp).then_some(target)
+    }
+
     /// Whether one of the transports there are will do: what DNS says is not needed to tell that there is none.
     pub(crate) fn has_transport(&self, config: &EndpointConfig) -> bool {
         let usual = if self.secure { Transport::Tls } else { Transport::Udp };
@@ -210,6 +263,26 @@ impl Wanted {
             (.., transport) => config.supports(transport.unwrap_or(usual)),
         }
     }
+}
+
+/// How many bytes a text begins with that stand for themselves in the user and in the parameters of a URI.
+fn word(text: &[u8]) -> usize {
+    let stands = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*');
+    text.iter().position(|b| !stands(b)).unwrap_or(text.len())
+}
+
+/// The number that a text begins with, without zeros in front and of so many digits at most, and what is behind it.
+#[inline(always)]
+fn number(text: &[u8], most: usize) -> Option<(u32, &[u8])> {
+    let (mut number, mut digits) = (0, 0);
+    while let Some(digit) = text.get(digits).map(|b| b.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        if digits == most || digits == 1 && number == 0 {
+            return None;
+        }
+        number = number * 10 + u32::from(digit);
+        digits += 1;
+    }
+    if digits == 0 { None } else { Some((number, text.get(digits..)?)) }
 }
 
 impl WantedHost {
@@ -223,5 +296,126 @@ impl WantedHost {
             }
             (None, None) => Err(SendErrorKind::NoTarget),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    #[test]
+    fn usual_uris_lead_where_the_parser_says() {
+        let config = EndpointConfig::default();
+        let slow = |uri: &str| {
+            let uri = Uri::parse(uri.as_bytes()).ok()?;
+            let wanted = Wanted::of(&uri).ok()?;
+            wanted.numeric(&config).filter(|_| wanted.ttl.is_none())
+        };
+        let starts = [
+            "sip:",
+            "SIP:",
+            "sips:",
+            "tel:",
+            "sip:a@",
+            "sip:@",
+            "sip:a.b-c_d+1@",
+            "sip:a:b@",
+            "sip:a%41@",
+            "sip:1.2.3.4@",
+            "sip:a;b@",
+        ];
+        let hosts = [
+            "192.0.2.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "256.0.0.1",
+            "01.2.3.4",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.",
+            "1..2.3",
+            "1.2.3.4a",
+            "a.example.com",
+            "[2001:db8::1]",
+            "",
+            "1.2.3.0004",
+            "224.0.1.75",
+        ];
+        let ports = ["", ":5060", ":1", ":65535", ":65536", ":0", ":05060", ":", ":5060x", ":123456"];
+        let params = [
+            "",
+            ";lr",
+            ";lr=on",
+            ";ob",
+            ";transport=tcp",
+            ";Transport=udp",
+            ";TTL=1",
+            ";maddr=1.2.3.4",
+            ";transports=tcp",
+            ";",
+            ";=",
+            ";a=",
+            ";a=b=c",
+            ";a;b",
+            ";a%41",
+            "?a=b",
+            ";a?b=c",
+            " ",
+            ";a=[::1]",
+            ";a=\"b\"",
+            ";user=phone",
+        ];
+        let mut usual = 0;
+        for (start, host) in starts.iter().flat_map(|start| hosts.iter().map(move |host| (start, host))) {
+            for (port, param) in ports.iter().flat_map(|port| params.iter().map(move |param| (port, param))) {
+                let uri = format!("{start}{host}{port}{param}");
+                let Some(target) = Wanted::usual_target(uri.as_bytes(), &config) else { continue };
+                usual += 1;
+                assert_eq!(Some(target), slow(&uri), "{uri}");
+            }
+        }
+        assert!(usual > 250, "{usual}");
+    }
+
+    #[test]
+    fn routes_of_the_usual_form_lead_where_the_parser_says() {
+        let config = EndpointConfig::default();
+        let uris = ["sip:b@192.0.2.2", "sips:b@192.0.2.2", "SIP:b@192.0.2.2", "tel:+1", "sip:b@example.com"];
+        let routes = [
+            "<sip:192.0.2.9;lr>",
+            "<sip:192.0.2.9:5070;lr>,<sip:192.0.2.8;lr>",
+            "<sip:192.0.2.9;lr> , <sip:192.0.2.8;lr>",
+            "<sip:192.0.2.9;lr>;x=y",
+            "<sip:192.0.2.9;lr;transport=tcp>",
+            "<sips:192.0.2.9;lr>",
+            "a <sip:192.0.2.9;lr>",
+            "sip:192.0.2.9;lr",
+            "<sip:192.0.2.9;lr",
+            "<>",
+            "",
+        ];
+        let mut usual = 0;
+        for (uri, route) in uris.iter().flat_map(|uri| routes.iter().map(move |route| (uri, route))) {
+            for lines in [
+                String::new(),
+                format!("Route: {route}\r\n"),
+                format!("Route: {route}\r\nRoute: <sip:192.0.2.7;lr>\r\n"),
+            ] {
+                let text = format!("BYE {uri} SIP/2.0\r\n{lines}\r\n");
+                let Ok(message) = Message::parse(text.clone().into()) else { continue };
+                let Some(target) = Wanted::usual_target_of(&message, &config) else { continue };
+                usual += 1;
+                let wanted = Wanted::of_message(&message).unwrap();
+                assert_eq!((Some(target), wanted.ttl), (wanted.numeric(&config), None), "{text}");
+            }
+        }
+        assert!(usual >= 15, "{usual}");
+    }
+
+    #[test]
+    fn without_udp_there_is_no_usual_target() {
+        let config = EndpointConfig { transports: alloc::vec![Transport::Tcp], ..EndpointConfig::default() };
+        assert_eq!(Wanted::usual_target(b"sip:192.0.2.1", &config), None);
     }
 }

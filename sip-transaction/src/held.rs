@@ -65,6 +65,7 @@ impl Spare {
     }
 
     /// Keeps a request that has come.
+    #[inline(always)]
     pub(crate) fn keep_message(&mut self, request: &Message) -> Held {
         let len = request.encoded_len();
         if len > COPIED {

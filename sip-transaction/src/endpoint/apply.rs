@@ -235,7 +235,7 @@ impl Endpoint {
     /// The same where most steps are taken.
     #[inline(always)]
     pub(super) fn usual_server_step(&mut self, index: u32, step: Step<Machine>, cause: Option<FailCause>) {
-        self.responding_step(index, step, cause, None);
+        self.responding_step(index, step, cause, &mut None);
     }
 
     /// The same with a response that has just been made, to be sent.
@@ -245,14 +245,14 @@ impl Endpoint {
         index: u32,
         step: Step<Machine>,
         cause: Option<FailCause>,
-        mut made: Option<Bytes>,
+        made: &mut Option<Bytes>,
     ) {
         if step.actions.has(Actions::TRYING) {
-            made = self.make_response(index, StatusCode::TRYING);
+            *made = self.make_response(index, StatusCode::TRYING);
         }
         if step.actions.has(Actions::RESEND) {
             self.counters.retransmissions += 1;
-            self.send_response(index, None);
+            self.send_response(index, &mut None);
         } else if step.actions.has(Actions::SEND) || step.actions.has(Actions::TRYING) {
             self.send_response(index, made);
         }
@@ -269,7 +269,7 @@ impl Endpoint {
         if let Some(tx) = self.txs.at_mut(index) {
             tx.flags.set(Flags::UNANSWERED);
         }
-        let made = self.make_response(index, StatusCode::REQUEST_TIMEOUT);
-        self.server_respond(index, crate::machine::Status::Failure, made);
+        let mut made = self.make_response(index, StatusCode::REQUEST_TIMEOUT);
+        self.server_respond(index, crate::machine::Status::Failure, &mut made);
     }
 }

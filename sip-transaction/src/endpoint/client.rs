@@ -295,8 +295,14 @@ impl Endpoint {
                     Ok(Plan::Targets(targets.into()))
                 };
             }
-            To::Route => Wanted::of_message(message)?,
+            To::Route => match Wanted::usual_target_of(message, &self.config) {
+                Some(target) => return Ok(Plan::Target(target)),
+                None => Wanted::of_message(message)?,
+            },
             To::NextHop(uri) => {
+                if let Some(target) = Wanted::usual_target(uri.as_bytes(), &self.config) {
+                    return Ok(Plan::Target(target));
+                }
                 let uri = sip_message::Uri::parse(uri.as_bytes()).map_err(|_| SendErrorKind::NoTarget)?;
                 Wanted::of(&uri)?
             }

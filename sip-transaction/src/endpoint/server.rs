@@ -138,7 +138,7 @@ impl Endpoint {
                 self.spare.keep_at(&mut found.last, &bytes);
             }
         }
-        self.server_respond(tx.key().index(), Status::of(status), Some(bytes));
+        self.server_respond(tx.key().index(), Status::of(status), &mut Some(bytes));
     }
 
     /// A response of the endpoint's own.
@@ -208,7 +208,7 @@ impl Endpoint {
                 self.spare.keep_at(&mut found.last, &bytes);
             }
         }
-        self.server_respond(tx.key().index(), Status::of(status), Some(bytes));
+        self.server_respond(tx.key().index(), Status::of(status), &mut Some(bytes));
         Ok(())
     }
 
@@ -534,7 +534,7 @@ impl Endpoint {
     }
 
     /// The request as its transaction keeps it.
-    #[inline]
+    #[inline(always)]
     fn keep_request(&mut self, kind: Kind, request: &Message) -> Held {
         match kind {
             // It may ring for long: it is kept together with the message, as long as that lives.
@@ -741,7 +741,7 @@ impl Endpoint {
         cancel.source = source;
         let Some(made) = self.insert_server(cancel, tag, path.flow) else { return Err(InputError::Overload) };
         self.set_timers(made.index(), &step);
-        self.server_respond(made.index(), Status::Success, Some(response));
+        self.server_respond(made.index(), Status::Success, &mut Some(response));
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# If the original
         //# request was an INVITE, the UAS SHOULD immediately respond to the
@@ -757,7 +757,7 @@ impl Endpoint {
     // What goes out.
 
     /// The response lies in `last`, and has just been `made`: the machine's next step.
-    pub(super) fn server_respond(&mut self, index: u32, class: Status, made: Option<Bytes>) {
+    pub(super) fn server_respond(&mut self, index: u32, class: Status, made: &mut Option<Bytes>) {
         let Some(tx) = self.txs.at_mut(index) else { return };
         if class != Status::Provisional {
             self.spare.give(core::mem::replace(&mut tx.message, Held::NOTHING));
@@ -808,7 +808,7 @@ impl Endpoint {
     /// Sends the last response, which may have just been `made`, to where responses go: RFC 3261 section 18.2.2.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-18.2.2
     //# It MUST follow the following process:
-    pub(super) fn send_response(&mut self, index: u32, made: Option<Bytes>) {
+    pub(super) fn send_response(&mut self, index: u32, made: &mut Option<Bytes>) {
         let Some(tx) = self.txs.at(index) else { return };
         if tx.last.is_empty() && made.is_none() {
             return;
@@ -824,7 +824,7 @@ impl Endpoint {
             //# the same address and port that the corresponding request was received
             //# on.
             Some(flow) => {
-                let bytes = made.unwrap_or_else(|| tx.last.to_bytes());
+                let bytes = made.take().unwrap_or_else(|| tx.last.to_bytes());
                 let (remote, ttl) = (tx.remote, tx.ttl);
                 let token = self.token(index);
                 self.send_over(flow, remote, bytes, ttl, token);
