@@ -1,14 +1,14 @@
 //! The index of a message: one small entry per header field line, and where the hot ones are.
 
-use crate::header::Header;
-use smallvec::SmallVec;
+use crate::header::{self, Header};
+
+pub(crate) use crate::header::OTHER;
+
+use alloc::vec::Vec;
 
 /// Headers with a discriminant below this are found without a search.
 pub(crate) const HOT: usize = 16;
 const NONE: u8 = u8::MAX;
-
-/// `Entry::tag` of a name this crate does not know.
-pub(crate) const OTHER: u8 = u8::MAX;
 
 /// The line lies in the message's arena of edited lines, not in its original bytes.
 pub(crate) const EDITED: u8 = 1;
@@ -27,15 +27,18 @@ pub(crate) struct Entry {
     pub(crate) value: u16,
     /// End of the value, from the start of the line; white space at both ends left out.
     pub(crate) value_end: u16,
-    /// The `Header`, or `OTHER`.
+    /// The `Header` as a number, or `OTHER`.
     pub(crate) tag: u8,
     pub(crate) flags: u8,
 }
 
 impl Entry {
+    /// No field.
+    const BLANK: Entry = Entry { line: 0, line_len: 0, value: 0, value_end: 0, tag: OTHER, flags: 0 };
+
     #[inline]
     pub(crate) fn header(&self) -> Option<Header> {
-        Header::ALL.get(self.tag as usize).copied()
+        header::of_tag(self.tag)
     }
 
     #[inline]
@@ -59,12 +62,124 @@ impl Entry {
 /// and each entry makes that dearer.
 pub(crate) const INLINE: usize = 24;
 
-pub(crate) type Entries = SmallVec<[Entry; INLINE]>;
+/// Entries in order: in place up to [`INLINE`], all of them on the heap beyond that.
+#[derive(Clone, Debug)]
+pub(crate) struct Entries {
+    inline: [Entry; INLINE],
+    /// How many of `inline` count. None do while there are any on the heap.
+    len: u32,
+    heap: Vec<Entry>,
+}
+
+impl Entries {
+    pub(crate) const fn new() -> Self {
+        Entries { inline: [Entry::BLANK; INLINE], len: 0, heap: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[Entry] {
+        match &self.heap[..] {
+            [] => self.inline.get(..self.len as usize).unwrap_or_default(),
+            heap => heap,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Entry] {
+        match &mut self.heap[..] {
+            [] => self.inline.get_mut(..self.len as usize).unwrap_or_default(),
+            heap => heap,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry) {
+        if self.heap.is_empty() {
+            if let Some(place) = self.inline.get_mut(self.len as usize) {
+                *place = entry;
+                self.len += 1;
+                return;
+            }
+            self.spill();
+        }
+        self.heap.push(entry);
+    }
+
+    /// Places for entries to come, none if what is held in place is full; [`fill`](Entries::fill) says how many of them have been filled.
+    #[inline]
+    fn room(&mut self) -> &mut [Entry] {
+        if self.heap.is_empty() {
+            return self.inline.get_mut(self.len as usize..).unwrap_or_default();
+        }
+        let len = self.heap.len();
+        self.heap.resize(len + INLINE, Entry::BLANK);
+        self.heap.get_mut(len..).unwrap_or_default()
+    }
+
+    /// Counts the first `count` places of the [`room`](Entries::room) that was asked for last as entries, and returns them.
+    #[inline]
+    fn fill(&mut self, count: usize) -> (usize, &[Entry]) {
+        let from = if self.heap.is_empty() {
+            self.len += count as u32;
+            self.len as usize - count
+        } else {
+            let from = self.heap.len().saturating_sub(INLINE);
+            self.heap.truncate(from + count);
+            from
+        };
+        (from, self.as_slice().get(from..).unwrap_or_default())
+    }
+
+    /// Moves all entries to the heap, with room for far more: a message that has more than most has many.
+    #[cold]
+    fn spill(&mut self) {
+        self.heap.reserve(5 * INLINE);
+        self.heap.extend_from_slice(self.inline.get(..self.len as usize).unwrap_or_default());
+        self.len = 0;
+    }
+
+    fn insert(&mut self, at: usize, entry: Entry) {
+        let at = at.min(self.as_slice().len());
+        self.push(entry);
+        if let Some(behind @ [_, ..]) = self.as_mut_slice().get_mut(at..) {
+            behind.copy_within(..behind.len() - 1, 1);
+            if let Some(place) = behind.first_mut() {
+                *place = entry;
+            }
+        }
+    }
+
+    /// Removes the entry at `at`, if there is one.
+    fn remove(&mut self, at: usize) {
+        let Some(behind @ [_, ..]) = self.as_mut_slice().get_mut(at..) else { return };
+        behind.copy_within(1.., 0);
+        match self.heap.len() {
+            0 => self.len -= 1,
+            len => self.heap.truncate(len - 1),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.len = 0;
+        self.heap.clear();
+    }
+}
+
+impl Extend<Entry> for Entries {
+    fn extend<I: IntoIterator<Item = Entry>>(&mut self, entries: I) {
+        entries.into_iter().for_each(|entry| self.push(entry));
+    }
+}
 
 /// All header fields in order. Knows nothing of bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     entries: Entries,
+    marks: Marks,
+}
+
+/// Which headers occur, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Marks {
     /// Entry number of the first field of each hot header. `NONE` also for one beyond entry 254.
     first: [u8; HOT],
     /// Headers that occur, by discriminant.
@@ -73,58 +188,102 @@ pub(crate) struct Index {
     repeated: [u64; 2],
 }
 
-impl Index {
+impl Marks {
+    const NONE: Marks = Marks { first: [NONE; HOT], present: [0; 2], repeated: [0; 2] };
+
+    /// Notes that the entry `at` has this tag. It is behind all that have been noted.
     #[inline(always)]
-    pub(crate) const fn new() -> Self {
-        Index { entries: Entries::new_const(), first: [NONE; HOT], present: [0; 2], repeated: [0; 2] }
-    }
-
-    /// Forgets all fields and keeps the memory.
-    pub(crate) fn clear(&mut self) {
-        self.entries.clear();
-        (self.first, self.present, self.repeated) = ([NONE; HOT], [0; 2], [0; 2]);
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, entry: Entry) {
-        let at = self.entries.len();
-        self.entries.push(entry);
-        self.note(entry.tag, at);
-    }
-
-    /// Makes room for far more entries at once: a message that has more than most has many.
-    #[cold]
-    pub(crate) fn make_room(&mut self) {
-        self.entries.reserve(self.entries.len() + INLINE);
-    }
-
-    #[inline(always)]
-    fn note(&mut self, tag: u8, at: usize) {
+    fn note(&mut self, tag: u8, at: u8) {
         let (word, bit) = place(tag);
         let seen = self.present[word] & bit;
         self.repeated[word] |= seen;
         self.present[word] |= bit;
         if let Some(first) = self.first.get_mut(tag as usize).filter(|_| seen == 0) {
-            *first = u8::try_from(at).unwrap_or(NONE);
+            *first = at;
         }
+    }
+
+    /// The same for entries in a row, the first of which is `at`.
+    #[inline(always)]
+    fn note_all(&mut self, entries: &[Entry], at: usize) {
+        if at + entries.len() > usize::from(NONE) {
+            return self.note_many(entries, at);
+        }
+        let mut at = at as u8;
+        for entry in entries {
+            self.note(entry.tag, at);
+            at = at.wrapping_add(1);
+        }
+    }
+
+    /// The same for so many of them that their numbers must be looked at.
+    #[cold]
+    fn note_many(&mut self, entries: &[Entry], at: usize) {
+        for (entry, at) in entries.iter().zip(at..) {
+            self.note(entry.tag, number(at));
+        }
+    }
+}
+
+impl Index {
+    #[inline(always)]
+    pub(crate) const fn new() -> Self {
+        Index { entries: Entries::new(), marks: Marks::NONE }
+    }
+
+    /// Forgets all fields and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.marks = Marks::NONE;
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.marks.note(entry.tag, number(self.entries().len()));
+        self.entries.push(entry);
+    }
+
+    /// Places for entries to come; none if more than [`INLINE`] are to come that need memory of their own, which
+    /// [`make_room`](Index::make_room) gets.
+    #[inline]
+    pub(crate) fn room(&mut self) -> &mut [Entry] {
+        self.entries.room()
+    }
+
+    /// Takes as entries what has been written to the first `count` places of the [`room`](Index::room) that was asked for last.
+    #[inline]
+    pub(crate) fn fill(&mut self, count: usize) {
+        let (from, entries) = self.entries.fill(count);
+        self.marks.note_all(entries, from);
+    }
+
+    /// Whether the next entry needs memory of its own.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len as usize == INLINE
+    }
+
+    #[cold]
+    pub(crate) fn make_room(&mut self) {
+        self.entries.spill();
     }
 
     #[inline]
     pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
+        self.entries.as_slice()
     }
 
     #[inline]
     pub(crate) fn has(&self, header: Header) -> bool {
         let (word, bit) = place(header as u8);
-        self.present[word] & bit != 0
+        self.marks.present[word] & bit != 0
     }
 
     /// Whether `header` occurs in more than one field.
     #[inline]
     pub(crate) fn is_repeated(&self, header: Header) -> bool {
         let (word, bit) = place(header as u8);
-        self.repeated[word] & bit != 0
+        self.marks.repeated[word] & bit != 0
     }
 
     /// The first of these headers that does not occur.
@@ -136,14 +295,8 @@ impl Index {
     /// A header of [`Header::SINGLE`] that occurs in more than one field.
     #[inline]
     pub(crate) fn repeated_single(&self) -> Option<Header> {
-        // As many as there are fields: each occurs once.
-        let headers = self.present[0].count_ones() + self.present[1].count_ones();
-        if headers as usize == self.entries.len() { None } else { self.find_repeated_single() }
-    }
-
-    fn find_repeated_single(&self) -> Option<Header> {
         const SINGLE: [u64; 2] = bits(Header::SINGLE);
-        let repeated = [self.repeated[0] & SINGLE[0], self.repeated[1] & SINGLE[1]];
+        let repeated = [self.marks.repeated[0] & SINGLE[0], self.marks.repeated[1] & SINGLE[1]];
         if repeated == [0; 2] { None } else { self.first_again(repeated) }
     }
 
@@ -151,7 +304,7 @@ impl Index {
     #[cold]
     fn first_again(&self, bits: [u64; 2]) -> Option<Header> {
         let mut seen = [0; 2];
-        for entry in &self.entries {
+        for entry in self.entries() {
             let (word, bit) = place(entry.tag);
             if seen[word] & bit & bits[word] != 0 {
                 return entry.header();
@@ -164,19 +317,19 @@ impl Index {
     /// Whether all of the headers with these [`bits`] occur.
     #[inline]
     pub(crate) fn has_all(&self, bits: [u64; 2]) -> bool {
-        (bits[0] & !self.present[0]) | (bits[1] & !self.present[1]) == 0
+        (bits[0] & !self.marks.present[0]) | (bits[1] & !self.marks.present[1]) == 0
     }
 
     /// The first field of `header`.
     #[inline]
     pub(crate) fn first_entry(&self, header: Header) -> Option<&Entry> {
-        self.entries.get(self.first(header)?)
+        self.entries().get(self.first(header)?)
     }
 
     /// Entry number of the first field of `header`.
     #[inline]
     pub(crate) fn first(&self, header: Header) -> Option<usize> {
-        match self.first.get(header as usize) {
+        match self.marks.first.get(header as usize) {
             Some(&at) if at != NONE => Some(usize::from(at)),
             _ => self.search(header),
         }
@@ -187,27 +340,27 @@ impl Index {
         if !self.has(header) {
             return None;
         }
-        self.entries.iter().position(|entry| entry.tag == header as u8)
+        self.entries().iter().position(|entry| entry.tag == header as u8)
     }
 
     /// Replaces an entry by another of the same header.
     #[inline]
     pub(crate) fn replace(&mut self, at: usize, entry: Entry) {
-        if let Some(held) = self.entries.get_mut(at) {
+        if let Some(held) = self.entries.as_mut_slice().get_mut(at) {
             *held = entry;
         }
     }
 
     /// Moves all lines by as many bytes.
     pub(crate) fn shift(&mut self, by: i64) {
-        for entry in &mut self.entries {
+        for entry in self.entries.as_mut_slice() {
             entry.line = (i64::from(entry.line) + by) as u32;
         }
     }
 
     /// Notes that the value of the entry `at` grew by so many bytes at its end, and moves what lies behind.
     pub(crate) fn grow(&mut self, at: usize, line_len: u16, by: u16) {
-        for (number, entry) in self.entries.iter_mut().enumerate().skip(at) {
+        for (number, entry) in self.entries.as_mut_slice().iter_mut().enumerate().skip(at) {
             if number == at {
                 entry.line_len = line_len;
                 entry.value_end += by;
@@ -219,41 +372,41 @@ impl Index {
 
     /// Adds an entry before the one that is at `at` now.
     pub(crate) fn insert(&mut self, at: usize, entry: Entry) {
-        let at = at.min(self.entries.len());
+        let at = at.min(self.entries().len());
         self.entries.insert(at, entry);
-        if self.entries.len() > usize::from(NONE) {
+        if self.entries().len() > usize::from(NONE) {
             return self.renew();
         }
+        let marks = &mut self.marks;
         // No branch: all of them are one vector. `at` is below `NONE` here.
-        for first in &mut self.first {
+        for first in &mut marks.first {
             *first += u8::from((*first >= at as u8) & (*first != NONE));
         }
-        if let Some(first) = self.first.get_mut(entry.tag as usize) {
+        if let Some(first) = marks.first.get_mut(entry.tag as usize) {
             // `NONE` is beyond every place.
             *first = (*first).min(at as u8);
         }
         let (word, bit) = place(entry.tag);
-        self.repeated[word] |= self.present[word] & bit;
-        self.present[word] |= bit;
+        marks.repeated[word] |= marks.present[word] & bit;
+        marks.present[word] |= bit;
     }
 
     /// Removes the entry at `at`.
     pub(crate) fn remove(&mut self, at: usize) {
-        if at >= self.entries.len() {
-            return;
-        }
-        let entry = self.entries.remove(at);
-        let (word, bit) = place(entry.tag);
-        if self.repeated[word] & bit != 0 || self.entries.len() >= usize::from(NONE) {
+        let Some(&Entry { tag, .. }) = self.entries().get(at) else { return };
+        self.entries.remove(at);
+        let (word, bit) = place(tag);
+        if self.marks.repeated[word] & bit != 0 || self.entries().len() >= usize::from(NONE) {
             return self.renew();
         }
-        for first in &mut self.first {
+        let marks = &mut self.marks;
+        for first in &mut marks.first {
             if *first != NONE && usize::from(*first) > at {
                 *first -= 1;
             }
         }
-        self.present[word] &= !bit;
-        if let Some(first) = self.first.get_mut(entry.tag as usize) {
+        marks.present[word] &= !bit;
+        if let Some(first) = marks.first.get_mut(tag as usize) {
             *first = NONE;
         }
     }
@@ -265,21 +418,21 @@ impl Index {
     }
 
     fn renew(&mut self) {
-        self.first = [NONE; HOT];
-        self.present = [0; 2];
-        self.repeated = [0; 2];
-        for at in 0..self.entries.len() {
-            if let Some(entry) = self.entries.get(at) {
-                self.note(entry.tag, at);
-            }
-        }
+        self.marks = Marks::NONE;
+        self.marks.note_all(self.entries.as_slice(), 0);
     }
 }
 
-/// Where the bit of a tag is in `Index::present`. The last bit is that of all names that are not known.
+/// Where the bit of a tag is in [`Marks::present`]. The last bit is that of all names that are not known.
 #[inline(always)]
 const fn place(tag: u8) -> (usize, u64) {
     ((tag >> 6 & 1) as usize, 1 << (tag & 63))
+}
+
+/// The number of an entry, as [`Marks::first`] holds it.
+#[inline(always)]
+fn number(at: usize) -> u8 {
+    u8::try_from(at).unwrap_or(NONE)
 }
 
 /// The bits of these headers.
@@ -321,7 +474,7 @@ mod tests {
                 for held in index.entries() {
                     anew.push(*held);
                 }
-                prop_assert_eq!((index.present, index.repeated), (anew.present, anew.repeated));
+                prop_assert_eq!(&index.marks, &anew.marks);
                 for header in Header::ALL {
                     prop_assert_eq!(index.first(*header), anew.first(*header));
                     prop_assert_eq!(index.is_repeated(*header), anew.is_repeated(*header));

@@ -412,7 +412,7 @@ impl Message {
 /// Whether what begins at `v[from]` is a response rather than a request.
 #[inline]
 pub(crate) fn begins_response(v: &[u8], from: usize) -> bool {
-    v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s.eq_ignore_ascii_case(b"SIP/"))
+    v.get(from..).and_then(|v| v.first_chunk::<4>()).is_some_and(|s| s == b"SIP/" || s.eq_ignore_ascii_case(b"SIP/"))
 }
 
 /// Parses the head of the one message in `bytes` into `index`, and tells where its body ends.

@@ -5,7 +5,7 @@
 use crate::config::ParserConfig;
 use crate::error::{FramingFault, ParseError};
 use crate::header::{self, Header};
-use crate::index::{BARE_LF, Entry, INLINE, Index, OTHER};
+use crate::index::{BARE_LF, Entry, Index};
 use crate::message::{Kind, Start, begins_response};
 use crate::method::MethodTag;
 use crate::scan;
@@ -33,9 +33,7 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
         fault => error(fault),
     })?;
     let max_len = config.header_len();
-    // Lines up to the next look at their number, and those that may come after it.
-    let mut left = config.max_headers.min(INLINE);
-    let mut beyond = config.max_headers - left;
+    let mut left = config.max_headers;
     loop {
         at = plain_lines(v, at, max_len, index, &mut left);
         match v.get(at) {
@@ -55,7 +53,11 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
             Some(_) => {}
         }
         if left == 0 {
-            left = more_lines(index, &mut beyond).ok_or(error((FramingFault::TooManyHeaders, at)))?;
+            return Err(error((FramingFault::TooManyHeaders, at)));
+        }
+        if index.is_full() {
+            index.make_room();
+            continue;
         }
         left -= 1;
         let entry = header_line(v, at, max_len, config).map_err(error)?;
@@ -69,17 +71,6 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
         response,
     })?;
     Ok(Head { start, body: at, content_length })
-}
-
-/// Makes room in the index for the lines beyond those it holds by itself, and says how many may come; `None` if none may.
-#[cold]
-fn more_lines(index: &mut Index, beyond: &mut usize) -> Option<usize> {
-    let more = core::mem::take(beyond);
-    if more == 0 {
-        return None;
-    }
-    index.make_room();
-    Some(more)
 }
 
 /// The end of a line: where its content ends, and where the next line begins.
@@ -107,18 +98,23 @@ fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usiz
     }
 }
 
-/// Parses header lines from `v[at]` on that are as nearly all are, `left` of them at most, and tells where it stopped: at the end of the
-/// head, at another line, or at whatever is wrong.
+/// Parses header lines from `v[at]` on that are as nearly all are, `left` of them at most and no more than the index has room for, and
+/// tells where it stopped: at the end of the head, at another line, or at whatever is wrong.
 ///
 /// By itself, as a loop that has few things to keep in mind: those of [`head`] would be in its way at each line.
 #[inline(never)]
 fn plain_lines(v: &[u8], mut at: usize, max_len: usize, index: &mut Index, left: &mut usize) -> usize {
-    while *left > 0 {
-        let Some(line) = v.get(at..).and_then(|rest| plain_line(rest, max_len)) else { break };
-        index.push(Entry { line: at as u32, ..line });
+    let room = index.room();
+    let most = room.len().min(*left);
+    let mut places = room.get_mut(..most).unwrap_or_default().iter_mut();
+    while let Some(line) = v.get(at..).and_then(|rest| plain_line(rest, max_len)) {
+        let Some(place) = places.next() else { break };
+        *place = Entry { line: at as u32, ..line };
         at += usize::from(line.line_len);
-        *left -= 1;
     }
+    let count = most - places.len();
+    index.fill(count);
+    *left -= count;
     at
 }
 
@@ -126,33 +122,53 @@ fn plain_lines(v: &[u8], mut at: usize, max_len: usize, index: &mut Index, left:
 /// ends, CRLF, and no fold. `None` says nothing of what is wrong, if anything is.
 #[inline(always)]
 fn plain_line(v: &[u8], max_len: usize) -> Option<Entry> {
-    // Without as many bytes as the shortest line and the line behind it, there is nothing to gain here.
-    let first = scan::load(v, 0)?;
+    // With fewer bytes than these there is no line, or a short one and nothing behind it.
+    let begin: &[u8; 20] = v.first_chunk()?;
     // The empty line that ends the head is no header line: this is known without a look for a name.
-    if first as u8 == b'\r' {
+    let words = header::words(begin);
+    if words[0] as u8 == b'\r' {
         return None;
     }
-    let name = header::scan_name_from(v, first)?;
-    let &[space, begin] = v.get(name.colon + 1..)?.first_chunk::<2>()?;
-    let value = v.get(name.colon + 2..)?;
-    let end = scan::find_control(value);
-    let &tail = value.get(end.checked_sub(1)?..)?.first_chunk::<4>()?;
+    let name = header::scan_name_in(v, words)?;
+    let from = name.colon.get() as usize + 2;
+    let value = v.get(from..)?;
+    let end = from + scan::find_control(value);
+    let &tail = v.get(end - 1..)?.first_chunk()?;
     let [last, _, _, next] = tail;
-    let value_end = name.colon + 2 + end;
-    // Nothing that is LWS is above a space.
     let ends = u32::from_le_bytes(tail) & 0x00ff_ff00 == u32::from_le_bytes(*b"\0\r\n\0");
-    let plain = space == b' ' && begin > b' ' && last > b' ' && ends;
-    if !plain || next == b' ' || next == b'\t' || value_end + 2 > max_len {
+    let (&space, &first) = (v.get(from - 1)?, value.first()?);
+    if space != b' ' || !ends || end + 2 > max_len {
+        return None;
+    }
+    // Nothing that is LWS is above a space.
+    if (first <= b' ' || last <= b' ') && !is_empty(from, end) {
+        return None;
+    }
+    if next <= b' ' && !ends_head(next) {
         return None;
     }
     Some(Entry {
         line: 0,
-        line_len: (value_end + 2) as u16,
-        value: (name.colon + 2) as u16,
-        value_end: value_end as u16,
-        tag: name.header.map_or(OTHER, |header| header as u8),
+        line_len: (end + 2) as u16,
+        value: from as u16,
+        value_end: end as u16,
+        tag: name.tag,
         flags: 0,
     })
+}
+
+/// Whether a value has nothing between its ends.
+#[cold]
+#[inline(never)]
+fn is_empty(from: usize, end: usize) -> bool {
+    from == end
+}
+
+/// Whether a line that begins with this byte, a control character or a space, is the empty line rather than a fold.
+#[cold]
+#[inline(never)]
+fn ends_head(first: u8) -> bool {
+    first == b'\r'
 }
 
 /// Any header line, and what is wrong with it.
@@ -162,14 +178,14 @@ fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> 
         return Err(name_fault(v, from, config));
     };
     let (mut end, mut next) =
-        line_end(v, from + name.colon + 1, config).map_err(|fault| too_long(fault, from, max_len))?;
+        line_end(v, from + name.colon.get() as usize + 1, config).map_err(|fault| too_long(fault, from, max_len))?;
     if matches!(v.get(next), Some(b' ' | b'\t')) {
         (end, next) = folds(v, from, next, max_len, config)?;
     }
     if next - from > max_len {
         return Err((FramingFault::HeaderTooLong, from));
     }
-    let mut value = from + name.colon + 1;
+    let mut value = from + name.colon.get() as usize + 1;
     while value < end && v.get(value).is_some_and(|&b| scan::is(b, scan::LWS)) {
         value += 1;
     }
@@ -183,7 +199,7 @@ fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> 
         line_len: (next - from) as u16,
         value: (value - from) as u16,
         value_end: (end - from) as u16,
-        tag: name.header.map_or(OTHER, |header| header as u8),
+        tag: name.tag,
         flags: if memchr::memchr_iter(b'\n', line).any(bare) { BARE_LF } else { 0 },
     })
 }
@@ -286,7 +302,27 @@ fn method_end(line: &[u8]) -> Option<usize> {
     line.iter().position(|&b| b == b' ')
 }
 
+/// How long all but the Reason-Phrase of a usual status line is.
+const USUAL_STATUS: usize = b"SIP/2.0 200 ".len();
+
+/// The status of a line that begins as nearly all do; `None` says nothing.
+#[inline(always)]
+fn usual_status(line: &[u8]) -> Option<StatusCode> {
+    let [code @ .., space] = line.strip_prefix(b"SIP/2.0 ")?.first_chunk::<4>()?;
+    let [a, b, c] = code.map(|b| u16::from(b.wrapping_sub(b'0')));
+    let digits = (a < 10) & (b < 10) & (c < 10);
+    if digits && *space == b' ' { StatusCode::new(a * 100 + b * 10 + c) } else { None }
+}
+
 pub(crate) fn status_line(line: &[u8], config: &ParserConfig) -> Result<StartParts, Fault> {
+    if let Some(status) = usual_status(line) {
+        return Ok((Kind::Response(status), (USUAL_STATUS, line.len()), true));
+    }
+    any_status_line(line, config)
+}
+
+/// Any status line, and what is wrong with it.
+fn any_status_line(line: &[u8], config: &ParserConfig) -> Result<StartParts, Fault> {
     let fault = Err((FramingFault::StartLine, 0));
     let Some(space) = line.iter().position(|&b| b == b' ') else { return fault };
     let Some(version_2) = version(line.get(..space).unwrap_or_default()) else { return fault };
@@ -340,4 +376,46 @@ fn length_of(v: &[u8], entry: &Entry) -> Result<u64, Fault> {
     let line = entry.line as usize;
     let value = v.get(line + usize::from(entry.value)..line + usize::from(entry.value_end)).unwrap_or_default();
     scan::decimal(value).ok_or((FramingFault::ContentLength, entry.fault_offset()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shortcuts::nearly;
+    use alloc::format;
+    use proptest::prelude::*;
+
+    const LINES: &[&str] = &[
+        "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKbnv8h5asgh7vavhkvn01\r\nFrom: <sip:1@192.0.2.1>;tag=b80be7cc\r\n",
+        "Content-Length: 0\r\n\r\n",
+        "Supported: \r\nl: 10\r\n\r\nv=0\r\n",
+        "P-Asserted-Identity: \"\u{e4}\u{f6}\u{fc} \u{4f60}\u{597d}\" <sip:a@b>\r\n\r\n",
+        "X-Geschm\u{e4}ck:1\r\nCSeq : 1 ACK\r\n\r\n",
+        "Subject: I know you're there,\r\n  pick up the phone\r\n\r\nand more than twenty bytes",
+        "Subscription-State: active;expires=60\r\n\r\n                   ",
+        "s: one\nt: two\r\n and three\n\nfour and five and six",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3000))]
+
+        #[test]
+        fn a_plain_line_is_what_any_way_reads(v in nearly(LINES), max_len in 10usize..100) {
+            if let Some(line) = plain_line(&v, max_len) {
+                let config = ParserConfig { max_header_len: max_len, ..ParserConfig::DEFAULT };
+                prop_assert_eq!(format!("{:?}", header_line(&v, 0, max_len, &config)), format!("Ok({line:?})"));
+            }
+        }
+
+        #[test]
+        fn a_usual_status_is_what_any_way_reads(
+            v in nearly(&["SIP/2.0 200 OK", "SIP/2.0 180 ", "sip/2.0 699 x", "SIP/2.0 404", "SIP/2.0 100 Trying"]),
+        ) {
+            if let Some(status) = usual_status(&v) {
+                let (kind, span, version_2) = any_status_line(&v, &ParserConfig::DEFAULT).map_err(|_| TestCaseError::fail("refused"))?;
+                prop_assert!(matches!(kind, Kind::Response(read) if read == status));
+                prop_assert_eq!((span, version_2), ((USUAL_STATUS, v.len()), true));
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 const BYTES: &[u8] = b"a0Zf9-._~!%*+`'@:;=?&/,<>\"\\[]() \t\r\nzSg125#$\0\x1f\x7f\xc3\xa9";
 
 /// One of `samples`, with up to four bytes replaced, inserted or removed.
-fn nearly(samples: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn nearly(samples: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let change = (0usize..80, 0usize..4, 0usize..BYTES.len());
     (0..samples.len(), proptest::collection::vec(change, 0..4)).prop_map(|(sample, changes)| {
         let mut v = samples[sample].as_bytes().to_vec();
