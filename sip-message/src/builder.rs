@@ -90,15 +90,32 @@ impl Draft {
         }
     }
 
+    /// Appends all fields of these headers that `from` has: at once if each has one and they stand together, in whatever order, as in what most
+    /// send.
+    fn copy_each<const N: usize>(&mut self, from: &Message, headers: [Header; N]) {
+        match from.index.together(headers).map(|entries| (entries, from.lines_of(entries))) {
+            Some((entries, Some(lines))) => self.append(lines, entries),
+            _ => headers.into_iter().for_each(|header| self.copy_all(from, header)),
+        }
+    }
+
     /// Appends lines that were checked when they were made.
     fn lines(&mut self, lines: &Lines) {
         let (bytes, entries) = lines.parts();
-        let Ok(from) = u32::try_from(self.out().len()) else {
-            return self.fail(BuildError::new(BuildFault::TooLong, None));
+        self.append(bytes, entries);
+    }
+
+    /// Appends these lines, whose entries tell where they are from the first one on.
+    fn append(&mut self, lines: &[u8], entries: &[Entry]) {
+        let (Some(first), Ok(to)) = (entries.first(), u32::try_from(self.out().len())) else {
+            if !entries.is_empty() {
+                self.fail(BuildError::new(BuildFault::TooLong, None));
+            }
+            return;
         };
-        self.out().extend_from_slice(bytes);
+        self.out().extend_from_slice(lines);
         for entry in entries {
-            self.message.index.push(Entry { line: from + entry.line, ..*entry });
+            self.message.index.push(Entry { line: to + (entry.line - first.line), ..*entry });
         }
     }
 
@@ -460,9 +477,7 @@ impl ResponseBuilder {
         //# response MUST equal the CSeq field of the request.  The Via header
         //# field values in the response MUST equal the Via header field values
         //# in the request and MUST maintain the same ordering.
-        for header in [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq] {
-            draft.copy_all(request, header);
-        }
+        draft.copy_each(request, [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq]);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.1
         //# When a 100 (Trying) response is generated, any Timestamp header field
         //# present in the request MUST be copied into this 100 (Trying)

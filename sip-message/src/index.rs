@@ -320,6 +320,17 @@ impl Index {
         (bits[0] & !self.marks.present[0]) | (bits[1] & !self.marks.present[1]) == 0
     }
 
+    /// The fields of these hot headers, if each has one and no other field stands between them or comes before the first of them.
+    #[inline]
+    pub(crate) fn together<const N: usize>(&self, headers: [Header; N]) -> Option<&[Entry]> {
+        let mask = headers.iter().fold(0_u16, |mask, header| mask | 1_u16.checked_shl(*header as u32).unwrap_or(0));
+        let first = self.first(*headers.first()?)?;
+        let entries = self.entries.get(first..first + N)?;
+        // As many as there are headers, none of them twice.
+        let found = entries.iter().fold(0_u16, |found, entry| found | 1_u16.checked_shl(entry.tag.into()).unwrap_or(0));
+        (found == mask && self.repeated[0] & u64::from(mask) == 0).then_some(entries)
+    }
+
     /// The first field of `header`.
     #[inline]
     pub(crate) fn first_entry(&self, header: Header) -> Option<&Entry> {

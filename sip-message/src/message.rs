@@ -388,6 +388,15 @@ impl Message {
         self.source(entry.edited()).get(entry.line as usize..entry.line_end() as usize).unwrap_or_default()
     }
 
+    /// The lines of these entries, if they stand behind one another as they came, with CRLF at their ends.
+    #[inline]
+    pub(crate) fn lines_of(&self, entries: &[Entry]) -> Option<&[u8]> {
+        let (first, last) = (entries.first()?, entries.last()?);
+        let behind = |pair: &[Entry]| matches!(pair, [one, next] if one.line_end() == next.line);
+        let plain = entries.iter().all(|entry| entry.flags == 0) && entries.windows(2).all(behind);
+        self.bytes.get(first.line as usize..last.line_end() as usize).filter(|_| plain)
+    }
+
     #[inline]
     pub(crate) fn value_of(&self, entry: &Entry) -> &[u8] {
         let line = entry.line as usize;

@@ -383,6 +383,34 @@ fn ack_and_cancel_follow_an_invite_alone() {
 }
 
 proptest! {
+    /// Whatever the order of a request's fields, and whatever stands between them, its response has them as they came.
+    #[test]
+    fn a_response_has_the_fields_of_its_request(
+        fields in Just(vec![
+            "Via: SIP/2.0/UDP one;branch=z9hG4bK1", "v: SIP/2.0/UDP two;branch=z9hG4bK2", "From: <sip:a@b>;tag=1", "t:<sip:c@d>",
+            "Call-ID : x@y", "CSeq: 7 OPTIONS", "Max-Forwards: 70", "Subject: a\r\n b",
+        ]).prop_shuffle(),
+        count in 6usize..9,
+        ending in prop::sample::select(&["\r\n", "\n"][..]),
+    ) {
+        let mut chosen: Vec<&str> = fields.clone();
+        // The second Via and the fields no response has may be away.
+        let spare = ["v:", "Max", "Subject"];
+        for away in spare.iter().take(9 - count) {
+            chosen.retain(|field| !field.starts_with(away));
+        }
+        let text = format!("OPTIONS sip:c@d SIP/2.0\r\n{}{ending}\r\n", chosen.join(ending));
+        let request = Message::parse_with(text.into(), &ParserConfig { bare_lf: true, ..ParserConfig::default() }).unwrap();
+        let response = Message::response(&request, StatusCode::OK).to_tag("2").build().unwrap();
+        let again = Message::parse(response.to_bytes()).unwrap();
+        for header in [Header::Via, Header::From, Header::CallId, Header::CSeq] {
+            prop_assert!(again.fields(header).eq(request.fields(header)), "{header}");
+            prop_assert!(response.fields(header).eq(request.fields(header)), "{header}");
+        }
+        prop_assert_eq!(again.field(Header::To), Some(&b"<sip:c@d>;tag=2"[..]));
+        prop_assert_eq!(again.fields(Header::MaxForwards).count() + again.fields("Subject").count(), 0);
+    }
+
     /// Whatever text is given for a name, a value, a URI or a body: either it is refused, or what is sent reads as one
     /// message with just those fields.
     #[test]
