@@ -53,18 +53,18 @@ impl Body {
 
     pub(crate) fn on_request(self, builder: RequestBuilder) -> RequestBuilder {
         let builder = match self.disposition {
-            Some(disposition) => builder.header(Header::ContentDisposition, disposition),
+            Some(disposition) => builder.text(Header::ContentDisposition, &disposition),
             None => builder,
         };
-        builder.body(self.content_type, self.bytes)
+        builder.typed_body(&self.content_type, self.bytes)
     }
 
     pub(crate) fn on_response(self, builder: ResponseBuilder) -> ResponseBuilder {
         let builder = match self.disposition {
-            Some(disposition) => builder.header(Header::ContentDisposition, disposition),
+            Some(disposition) => builder.text(Header::ContentDisposition, &disposition),
             None => builder,
         };
-        builder.body(self.content_type, self.bytes)
+        builder.typed_body(&self.content_type, self.bytes)
     }
 }
 

@@ -421,7 +421,7 @@ impl Dialog {
             Cow::Owned(router) => Message::request(method, router),
         };
         if let Some(route) = route {
-            builder = builder.header(Header::Route, route);
+            builder = builder.text(Header::Route, &route);
         }
         builder
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1

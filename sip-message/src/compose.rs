@@ -256,6 +256,16 @@ pub(crate) fn decimal(number: u32, digits: &mut [u8; 10]) -> &[u8] {
     digits.get(at..).unwrap_or_default()
 }
 
+/// Appends a line as [`line`] does, for a value that is text already.
+pub(crate) fn text_line(out: &mut Vec<u8>, header: Header, value: &str) -> Result<Entry, BuildError> {
+    check(Some(header), value.as_bytes())?;
+    let (from, start) = (out.len(), header.line_start());
+    out.extend_from_slice(start.as_bytes());
+    let value = scan::trim(value.as_bytes());
+    out.extend_from_slice(value);
+    tight_line(out, from, start.len(), header)
+}
+
 fn checked_line(out: &mut Vec<u8>, name: HeaderName<'_>, value: impl Display) -> Result<Entry, BuildError> {
     let header = name.known();
     let from = out.len();

@@ -276,7 +276,7 @@ impl UserAgentCore {
     fn dress_contact(&self, builder: RequestBuilder, contact: &Arc<str>) -> RequestBuilder {
         let builder = match self.own_contact(contact) {
             Some(line) => builder.lines(line),
-            None => builder.header(Header::Contact, contact),
+            None => builder.text(Header::Contact, contact),
         };
         builder.lines(&self.allow_line)
     }
@@ -285,7 +285,7 @@ impl UserAgentCore {
     pub(crate) fn with_contact(&self, builder: ResponseBuilder, contact: &Arc<str>) -> ResponseBuilder {
         match self.own_contact(contact) {
             Some(line) => builder.lines(line),
-            None => builder.header(Header::Contact, contact),
+            None => builder.text(Header::Contact, contact),
         }
     }
 

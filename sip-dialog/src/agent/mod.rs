@@ -418,11 +418,12 @@ impl UserAgentCore {
 
     /// Puts a dialog that is in its table into the index.
     pub(crate) fn index_dialog(&mut self, id: DialogId) {
-        let Some(entry) = self.dialogs.get(id) else { return };
-        let spread = self.hash(&[entry.dialog.local_tag_bytes()]);
-        let (dialogs, key) = (&self.dialogs, self.hash_key);
-        let rehash = |id: &DialogId| dialogs.get(*id).map_or(0, |entry| hash(key, &[entry.dialog.local_tag_bytes()]));
-        self.index.insert_unique(spread, id, rehash);
+        let key = self.hash_key;
+        let Some(entry) = self.dialogs.get_mut(id) else { return };
+        let spread = hash(key, &[entry.dialog.local_tag_bytes()]);
+        entry.spread = spread;
+        let dialogs = &self.dialogs;
+        self.index.insert_unique(spread, id, |id| dialogs.get(*id).map_or(0, |entry| entry.spread));
     }
 
     /// The transactions that something waits for, in no order.
@@ -447,8 +448,7 @@ impl UserAgentCore {
 
     /// Takes a dialog out of the tables.
     pub(crate) fn remove_dialog(&mut self, id: DialogId) -> Option<Entry> {
-        let hash = self.hash(&[self.dialogs.get(id)?.dialog.local_tag_bytes()]);
-        if let Ok(found) = self.index.find_entry(hash, |other| *other == id) {
+        if let Ok(found) = self.index.find_entry(self.dialogs.get(id)?.spread, |other| *other == id) {
             found.remove();
         }
         let entry = self.dialogs.remove(id)?;

@@ -1,11 +1,12 @@
 //! What comes in: the checks every request passes, whose it is, and the answers this core gives by itself.
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use sip_message::headers::Token;
-use sip_message::{Capabilities, DialogIds, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
+use sip_message::{Capabilities, DialogIds, Fault, FaultKind, Header, Message, Method, ResponseBuilder, StatusCode};
 use sip_transaction::{Endpoint, Outcome, Path, ServerTxId};
+use smallvec::SmallVec;
 
 use super::{UserAgentCore, is_standalone, status};
 use crate::call::callee::Reply;
@@ -102,7 +103,7 @@ impl UserAgentCore {
             (Some(_), true) => builder.lines(&self.accept_lines),
             (None, _) => {
                 let told = if accepts { &self.ability_lines } else { &self.allow_line };
-                builder.lines(&self.server_line).header(Header::Contact, contact).lines(told)
+                builder.lines(&self.server_line).text(Header::Contact, contact).lines(told)
             }
         }
     }
@@ -287,10 +288,9 @@ impl UserAgentCore {
         key.max(1)
     }
 
-    /// The checks of RFC 3261 section 8.2. `Err(None)`: it has been answered.
-    fn check(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) -> Result<(), Option<StatusCode>> {
-        let config = self.config.clone();
-        let mut extensions: smallvec::SmallVec<[&str; 16]> = smallvec::SmallVec::from_slice(&EXTENSIONS);
+    /// The extensions we take.
+    fn extensions(&self) -> SmallVec<[&str; 16]> {
+        let mut extensions: SmallVec<[&str; 16]> = SmallVec::from_slice(&EXTENSIONS);
         //= https://www.rfc-editor.org/rfc/rfc3262#section-3
         //# If the UAS is unwilling to do so, it MUST reject the initial request
         //# with a 420 (Bad Extension) and include an Unsupported header field
@@ -298,9 +298,18 @@ impl UserAgentCore {
         if self.config.reliable == Reliable::Never {
             extensions.retain(|tag| *tag != "100rel");
         }
-        extensions.extend(config.extensions.iter().map(alloc::string::String::as_str));
-        let mut types: smallvec::SmallVec<[&str; 8]> = smallvec::SmallVec::new();
-        types.extend(config.accept.iter().map(alloc::string::String::as_str));
+        extensions.extend(self.config.extensions.iter().map(String::as_str));
+        extensions
+    }
+
+    /// What is wrong with a request, by what this core takes.
+    fn fault_of(&self, message: &Message) -> Option<Fault> {
+        // Most ask for nothing, and then it does not matter what there is.
+        let extensions = if message.has(Header::Require) { self.extensions() } else { SmallVec::new() };
+        let types: SmallVec<[&str; 8]> = match message.has(Header::ContentType) {
+            true => self.config.accept.iter().map(String::as_str).collect(),
+            false => SmallVec::new(),
+        };
         let accepts = Capabilities {
             //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.2
             //# All SIP implementations MUST support the SIP URI scheme.
@@ -314,7 +323,12 @@ impl UserAgentCore {
             content_types: &types,
             ..Capabilities::COMMON
         };
-        let Err(fault) = message.check_semantics(&accepts) else {
+        message.check_semantics(&accepts).err()
+    }
+
+    /// The checks of RFC 3261 section 8.2. `Err(None)`: it has been answered.
+    fn check(&mut self, ep: &mut Endpoint, tx: ServerTxId, message: &Message) -> Result<(), Option<StatusCode>> {
+        let Some(fault) = self.fault_of(message) else {
             if self.speaks(message) {
                 return Ok(());
             }
@@ -323,7 +337,8 @@ impl UserAgentCore {
             //# UAS, the response MUST contain an Accept-Language header field
             //# indicating the languages understood by the UAS.
             let builder = self.response(ep, tx, message, status(415));
-            self.finish(ep, tx, builder.header(Header::AcceptLanguage, config.languages.join(", ")));
+            let builder = builder.header(Header::AcceptLanguage, self.config.languages.join(", "));
+            self.finish(ep, tx, builder);
             return Err(None);
         };
         let Some(owed) = fault.status else { return Err(None) };
@@ -337,7 +352,7 @@ impl UserAgentCore {
             //# options it does not understand amongst those in the Require header field
             //# of the request.
             FaultKind::Extension => {
-                let mut unknown = alloc::string::String::new();
+                let (mut unknown, extensions) = (String::new(), self.extensions());
                 for tag in message.values::<Token<'_>>(Header::Require).filter_map(Result::ok) {
                     if !extensions.iter().any(|known| tag == *known) {
                         if !unknown.is_empty() {
@@ -368,7 +383,7 @@ impl UserAgentCore {
             //# The response MUST contain an Accept header field listing the types of
             //# all bodies it understands, in the event the request contained bodies of
             //# types not supported by the UAS.
-            FaultKind::ContentType => builder = builder.header(Header::Accept, config.accept.join(", ")),
+            FaultKind::ContentType => builder = builder.header(Header::Accept, self.config.accept.join(", ")),
             _ => return Err(Some(owed)),
         }
         self.finish(ep, tx, builder);

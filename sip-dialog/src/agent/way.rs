@@ -165,7 +165,7 @@ impl UserAgentCore {
         let (uri, route) = dialog::request_line(target, &way.routes);
         let mut builder = Message::request(method, uri);
         if let Some(route) = route {
-            builder = builder.header(Header::Route, route);
+            builder = builder.text(Header::Route, &route);
         }
         //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
         //# The From field MUST contain a new "tag" parameter, chosen by the UAC.
@@ -183,6 +183,6 @@ impl UserAgentCore {
         //# In a new request created by a UAC outside of any dialog, the Call-ID
         //# header field MUST be selected by the UAC as a globally unique identifier
         //# over space and time unless overridden by method-specific behavior.
-        Ok((builder.header(Header::CallId, &*call_id).cseq(1 + self.random() % 0xffff), tag))
+        Ok((builder.text(Header::CallId, &call_id).cseq(1 + self.random() % 0xffff), tag))
     }
 }

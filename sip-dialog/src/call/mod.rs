@@ -123,6 +123,8 @@ pub enum CallState {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) dialog: Dialog,
+    /// The hash of our tag, by which it is found.
+    pub(crate) spread: u64,
     pub(crate) call: Option<CallHandle>,
     pub(crate) subs: Vec<SubscriptionId>,
     pub(crate) pin: Option<Path>,
@@ -154,6 +156,7 @@ impl Entry {
     pub(crate) fn new(dialog: Dialog, contact: Arc<str>, pin: Option<Path>) -> Self {
         Entry {
             dialog,
+            spread: 0,
             call: None,
             subs: Vec::new(),
             pin,
@@ -614,7 +617,7 @@ wire!(
 );
 wire!(struct Entry {
     dialog, call, subs, contact, oa, holding, peer, timer, rseq, unpracked, session, packages, dying, byes_again, referred,
-} skip { auth, lost } pin { pin });
+} skip { auth, lost, spread } pin { pin });
 wire!(struct Call {
     role, state, dialog, early, client, server, calling, ringing, change, asked, unacked, ending, accepted, local_hold,
     remote_hold, report, reports_dialog, untold, session,

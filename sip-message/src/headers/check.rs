@@ -35,7 +35,6 @@ pub(crate) trait Check {
 
 impl Check for CSeq<'_> {}
 impl Check for RAck<'_> {}
-impl Check for CallId<'_> {}
 
 impl Check for Via<'_> {
     fn check(&self) -> Read<()> {
@@ -131,7 +130,7 @@ pub(crate) fn check_value(header: Header, v: &[u8]) -> Option<Result<(), ValueEr
     Some(match header {
         Header::Via => list::<Via<'_>>(v),
         Header::From | Header::To => NameAddr::parse_value(v).and_then(|address| check_tagged(&address)),
-        Header::CallId => one::<CallId<'_>>(v),
+        Header::CallId => CallId::check_form(v),
         Header::CSeq => one::<CSeq<'_>>(v),
         Header::RAck => one::<RAck<'_>>(v),
         Header::MaxForwards | Header::MaxBreadth | Header::RSeq => one::<Integer>(v),
