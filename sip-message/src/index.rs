@@ -325,10 +325,10 @@ impl Index {
     pub(crate) fn together<const N: usize>(&self, headers: [Header; N]) -> Option<&[Entry]> {
         let mask = headers.iter().fold(0_u16, |mask, header| mask | 1_u16.checked_shl(*header as u32).unwrap_or(0));
         let first = self.first(*headers.first()?)?;
-        let entries = self.entries.get(first..first + N)?;
+        let entries = self.entries().get(first..first + N)?;
         // As many as there are headers, none of them twice.
         let found = entries.iter().fold(0_u16, |found, entry| found | 1_u16.checked_shl(entry.tag.into()).unwrap_or(0));
-        (found == mask && self.repeated[0] & u64::from(mask) == 0).then_some(entries)
+        (found == mask && self.marks.repeated[0] & u64::from(mask) == 0).then_some(entries)
     }
 
     /// The first field of `header`.
