@@ -418,9 +418,8 @@ impl UserAgentCore {
 
     /// Puts a dialog that is in its table into the index.
     pub(crate) fn index_dialog(&mut self, id: DialogId) {
-        let key = self.hash_key;
         let Some(entry) = self.dialogs.get_mut(id) else { return };
-        let spread = hash(key, &[entry.dialog.local_tag_bytes()]);
+        let spread = spread(entry.dialog.local_tag_bytes());
         entry.spread = spread;
         let dialogs = &self.dialogs;
         self.index.insert_unique(spread, id, |id| dialogs.get(*id).map_or(0, |entry| entry.spread));
@@ -471,7 +470,7 @@ impl UserAgentCore {
     }
 
     pub(crate) fn find_dialog(&self, call_id: &[u8], local_tag: &[u8], remote_tag: &[u8]) -> Option<DialogId> {
-        let hash = self.hash(&[local_tag]);
+        let hash = spread(local_tag);
         let is = |id: &DialogId| {
             self.dialogs.get(*id).is_some_and(|entry| entry.dialog.is_bytes(call_id, local_tag, remote_tag))
         };
@@ -573,6 +572,21 @@ impl core::ops::Deref for RandomToken {
 fn hash(key: HashKey, parts: &[&[u8]]) -> u64 {
     let mut hash = key.build_hasher();
     parts.iter().for_each(|part| hash.part(part));
+    hash.finish()
+}
+
+/// Spreads dialogs by their local tags. Those are drawn on this side, at random: nobody can choose some that fall together, and whoever
+/// looks for others than there are finds none.
+fn spread(tag: &[u8]) -> u64 {
+    let mut hash = IdHash.build_hasher();
+    let mut rest = tag;
+    while let Some((word, after)) = rest.split_first_chunk() {
+        hash.write_u64(u64::from_le_bytes(*word));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        hash.write_u64(rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)));
+    }
     hash.finish()
 }
 
