@@ -7,7 +7,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt::Write;
-use sip_message::{Header, Lines, Message, Method, NameAddr, RequestBuilder, RequestUri, StatusCode, Uri};
+use sip_message::{DialogIds, Header, Lines, Message, Method, NameAddr, RequestBuilder, RequestUri, StatusCode, Uri};
 
 use crate::agent::sips::secure_routes;
 use crate::agent::way::is_sips;
@@ -45,11 +45,11 @@ pub enum Order {
 /// From, To and Call-ID of our requests, from those of a message and the tags, and how long these are.
 fn head(
     message: &Message,
-    local: (&NameAddr<'_>, &str),
-    remote: (&NameAddr<'_>, &str),
+    local: (&NameAddr<'_>, &[u8]),
+    remote: (&NameAddr<'_>, &[u8]),
 ) -> Result<(Lines, u16, u16), DialogError> {
-    let given = |tag: &'_ str| !tag.is_empty();
-    let small = |tag: &str| u16::try_from(tag.len()).map_err(|_| DialogError::Malformed);
+    let given = |tag: &[u8]| !tag.is_empty();
+    let small = |tag: &[u8]| u16::try_from(tag.len()).map_err(|_| DialogError::Malformed);
     let mut head = Lines::new();
     let (from, to) =
         ((local.0, Some(local.1).filter(|tag| given(tag))), (remote.0, Some(remote.1).filter(|tag| given(tag))));
@@ -157,7 +157,7 @@ impl Dialog {
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The call identifier component of the dialog ID MUST be set to the value
         //# of the Call-ID in the request.
-        let (head, local_tag, remote_tag) = head(request, (&to, local_tag), (&from, remote_tag))?;
+        let (head, local_tag, remote_tag) = head(request, (&to, local_tag.as_bytes()), (&from, remote_tag.as_bytes()))?;
         let top = request.record_routes().next().and_then(Result::ok);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
         //# The remote target MUST be set to the URI from the Contact header field
@@ -199,11 +199,12 @@ impl Dialog {
     //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
     //# This state MUST be maintained for the duration of the dialog.
     pub fn from_response(request: &Message, response: &Message) -> Result<Dialog, DialogError> {
-        Dialog::answered(request.request_uri_bytes().unwrap_or_default(), response)
+        let ids = response.dialog_ids().map_err(|_| DialogError::Malformed)?;
+        Dialog::answered(request.request_uri_bytes().unwrap_or_default(), response, &ids)
     }
 
-    /// The dialog a UAC makes, from the Request-URI of its request.
-    pub(crate) fn answered(asked: &[u8], response: &Message) -> Result<Dialog, DialogError> {
+    /// The dialog a UAC makes, from the Request-URI of its request and a response with these ids.
+    pub(crate) fn answered(asked: &[u8], response: &Message, ids: &DialogIds<'_>) -> Result<Dialog, DialogError> {
         let malformed = |_| DialogError::Malformed;
         let early = response.status().is_some_and(|status| status.is_provisional());
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
@@ -214,11 +215,11 @@ impl Dialog {
         //# The remote URI MUST be set to the URI in the To field, and the local URI
         //# MUST be set to the URI in the From field.
         let (to, from) = (response.to().map_err(malformed)?, response.from().map_err(malformed)?);
-        let local_tag = from.tag().map_err(|_| DialogError::Malformed)?.unwrap_or_default();
+        let local_tag = ids.from_tag.unwrap_or_default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# A UAC MUST be prepared to receive a response without a tag in the To
         //# field, in which case the tag is considered to have a value of null.
-        let remote_tag = to.tag().map_err(|_| DialogError::Malformed)?.unwrap_or_default();
+        let remote_tag = ids.to_tag.unwrap_or_default();
         //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
         //# The call identifier component of the dialog ID MUST be set to the value
         //# of the Call-ID in the request.

@@ -166,11 +166,13 @@ impl SessionTimer {
     ///
     /// The interval is below ours: answer 422 with this Min-SE.
     pub fn received(&mut self, request: &Message, config: &SessionTimerConfig) -> Result<Fields, u32> {
-        let supported = has_token(request, Header::Supported, "timer");
         let least = config.min_se.max(LEAST);
         let theirs = min_se(request);
         self.min_se = self.min_se.max(theirs.unwrap_or(0));
         let asked = expires(request);
+        // Where neither side wants a timer it is all the same.
+        let wanted = asked.is_some() || config.interval.is_some();
+        let supported = wanted && has_token(request, Header::Supported, "timer");
         let interval = match asked {
             //= https://www.rfc-editor.org/rfc/rfc4028#section-9
             //# When sending the 422 response, the UAS MUST include a Min-SE header

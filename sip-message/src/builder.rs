@@ -296,7 +296,7 @@ impl RequestBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn address(mut self, header: Header, address: &NameAddr<'_>, tag: Option<&str>) -> Self {
-        let line = compose::address_line(self.draft.out(), header, address, tag);
+        let line = compose::address_line(self.draft.out(), header, address, tag.map(str::as_bytes));
         self.draft.take(line);
         if header == Header::From && tag.is_none() {
             self.draft.fail(fault(BuildFault::MissingFromTag, Header::From));

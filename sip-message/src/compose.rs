@@ -148,11 +148,11 @@ pub(crate) fn address_line(
     out: &mut Vec<u8>,
     header: Header,
     address: &NameAddr<'_>,
-    tag: Option<&str>,
+    tag: Option<&[u8]>,
 ) -> Result<Entry, BuildError> {
     let wrong = |error| BuildError::new(BuildFault::Value(error), Some(header));
     address.check_uri().map_err(wrong)?;
-    if tag.is_some_and(|tag| !scan::all(tag.as_bytes(), scan::TOKEN)) {
+    if tag.is_some_and(|tag| !scan::all(tag, scan::TOKEN)) {
         return Err(BuildError::new(of_value(ValueFault::Param), Some(header)));
     }
     let (from, start) = (out.len(), header.line_start());
@@ -178,7 +178,7 @@ pub(crate) fn address_line(
     match tag {
         Some(tag) => {
             out.extend_from_slice(b">;tag=");
-            out.extend_from_slice(tag.as_bytes());
+            out.extend_from_slice(tag);
         }
         None => out.push(b'>'),
     }

@@ -72,7 +72,7 @@ impl Lines {
         self.bytes = [&self.bytes[..], &other.bytes[..]].concat().into();
     }
 
-    /// Adds From, To and Call-ID, as the requests of a dialog have them: names and URIs of `from` and `to` with these tags,
+    /// Adds From, To and Call-ID, as the requests of a dialog have them: names and URIs of `from` and `to` with these tags (as [`DialogIds`](crate::DialogIds) has them),
     /// whatever other parameters they have, and the Call-ID of `message`.
     ///
     /// # Errors
@@ -81,11 +81,11 @@ impl Lines {
     pub fn push_dialog(
         &mut self,
         message: &Message,
-        from: (&NameAddr<'_>, Option<&str>),
-        to: (&NameAddr<'_>, Option<&str>),
+        from: (&NameAddr<'_>, Option<&[u8]>),
+        to: (&NameAddr<'_>, Option<&[u8]>),
     ) -> Result<(), BuildError> {
         let call_id = message.field(Header::CallId).ok_or(fault(BuildFault::Missing, Header::CallId))?;
-        let size = |party: (&NameAddr<'_>, Option<&str>)| {
+        let size = |party: (&NameAddr<'_>, Option<&[u8]>)| {
             // Quotes and escapes that a display name may want come on top, seldom.
             let (name, tag) = (scan::trim(party.0.display_bytes()), party.1.unwrap_or_default());
             name.len() + usize::from(!name.is_empty()) + party.0.uri_bytes().len() + tag.len() + ";tag=<>\r\n".len()

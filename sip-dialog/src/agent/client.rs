@@ -89,10 +89,13 @@ impl Client {
     }
 
     /// Whether the early dialog with this tag is over; if so, whether it had its exchange.
-    pub(crate) fn has_gone(&self, tag: &str) -> Option<bool> {
+    pub(crate) fn has_gone(&self, tag: &[u8]) -> Option<bool> {
+        if self.gone.is_empty() {
+            return None;
+        }
         let tags = self.gone.split(',').filter(|gone| !gone.is_empty());
         tags.map(|gone| gone.strip_suffix(';').map_or((gone, false), |gone| (gone, true)))
-            .find(|(gone, _)| *gone == tag)
+            .find(|(gone, _)| gone.as_bytes() == tag)
             .map(|(_, settled)| settled)
     }
 }

@@ -378,7 +378,7 @@ impl UserAgentCore {
         call: CallHandle,
         path: Path,
         known: Option<DialogId>,
-        message: &Message,
+        (message, ids): (&Message, Option<&DialogIds<'_>>),
     ) -> Option<DialogId> {
         if let Some(known) = known {
             return (self.dialogs.get(known)?.call == Some(call)).then_some(known);
@@ -391,10 +391,10 @@ impl UserAgentCore {
             return None;
         }
         let calling = found.calling.as_ref()?;
-        let mut dialog = Dialog::answered(uri, message).ok()?;
+        let mut dialog = Dialog::answered(uri, message, ids?).ok()?;
         // One that is over already, and comes back: its numbers go on.
         let client = self.clients.get(&tx)?;
-        if client.has_gone(dialog.remote_tag()).is_some() {
+        if client.has_gone(dialog.remote_tag_bytes()).is_some() {
             dialog.set_local_cseq(client.used);
         }
         let pin = calling.pin.or_else(|| Self::pin_of_response(path, &dialog));
@@ -452,7 +452,7 @@ impl UserAgentCore {
         if status == 199 && known.is_none() && !has_token(&message, Header::Require, "100rel") {
             return;
         }
-        let dialog = self.early_dialog(tx, call, path, known, &message);
+        let dialog = self.early_dialog(tx, call, path, known, (&message, ids.as_ref()));
         let (mut session, mut moved) = (None, false);
         if let Some(dialog) = dialog {
             let reliable = match self.reliable_order(dialog, &message) {
@@ -618,7 +618,7 @@ impl UserAgentCore {
         //# Otherwise, a new dialog in the "confirmed" state MUST be constructed
         //# using the procedures of Section 12.1.2.
         let known = ids.and_then(|ids| self.dialog_of_response(&ids));
-        let dialog = self.early_dialog(tx, call, path, known, &message);
+        let dialog = self.early_dialog(tx, call, path, known, (&message, ids.as_ref()));
         let confirmed = match dialog.and_then(|id| self.dialogs.get_mut(id)) {
             Some(entry) => entry.dialog.confirm(&message).is_ok() && message.has(Header::Contact),
             None => false,
@@ -770,7 +770,8 @@ impl UserAgentCore {
             let uri = core::str::from_utf8(uri).unwrap_or_default();
             let _ = message.push(Header::Contact, alloc::format!("<{uri}>"));
         }
-        let Ok(mut dialog) = Dialog::answered(uri, &message) else { return };
+        let Ok(ids) = message.dialog_ids() else { return };
+        let Ok(mut dialog) = Dialog::answered(uri, &message, &ids) else { return };
         let over = Over::of(client.pin.or_else(|| Self::pin_of_response(path, &dialog)), &dialog);
         let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();
@@ -780,7 +781,7 @@ impl UserAgentCore {
         let known = self.find_dialog(dialog.call_id().as_bytes(), dialog.local_tag_bytes(), &tag);
         let open = match known.and_then(|known| self.dialogs.get(known)) {
             Some(entry) => entry.oa.invite_needs_body(),
-            None => client.has_gone(dialog.remote_tag()) != Some(true),
+            None => client.has_gone(dialog.remote_tag_bytes()) != Some(true),
         };
         let mut ack = dialog.ack(cseq);
         if let Some(refusal) = owed_refusal(offered, &message).filter(|_| open) {
