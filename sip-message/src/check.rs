@@ -462,13 +462,12 @@ impl Message {
     }
 
     fn check_vias(&self) -> Result<(), Fault> {
-        // Nearly always there is one, and nothing is to be said of it.
-        let first = self.index.first_entry(Header::Via).filter(|_| !self.index.is_repeated(Header::Via));
-        let addresses = first.and_then(|entry| via::usual_addresses(self.value_of(entry)));
-        match addresses {
-            Some(addresses) if !addresses.into_iter().flatten().any(is_group) => Ok(()),
-            _ => self.check_each_via(),
-        }
+        // Nearly always there is one in each field, and nothing is to be said of it.
+        let is_usual = |entry: &Entry| {
+            let addresses = via::usual_addresses(self.value_of(entry));
+            addresses.is_some_and(|addresses| !addresses.into_iter().flatten().any(is_group))
+        };
+        if self.index.fields(Header::Via).all(is_usual) { Ok(()) } else { self.check_each_via() }
     }
 
     fn check_each_via(&self) -> Result<(), Fault> {

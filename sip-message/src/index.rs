@@ -5,6 +5,7 @@ use crate::header::{self, Header};
 pub(crate) use crate::header::OTHER;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Headers with a discriminant below this are found without a search.
 pub(crate) const HOT: usize = 16;
@@ -44,6 +45,13 @@ impl Entry {
     #[inline]
     pub(crate) fn line_end(&self) -> u32 {
         self.line + u32::from(self.line_len)
+    }
+
+    /// Where the value is, in what the line lies in.
+    #[inline]
+    pub(crate) fn value_range(&self) -> Range<usize> {
+        let line = self.line as usize;
+        line + usize::from(self.value)..line + usize::from(self.value_end)
     }
 
     #[inline]
@@ -334,7 +342,21 @@ impl Index {
     /// The first field of `header`.
     #[inline]
     pub(crate) fn first_entry(&self, header: Header) -> Option<&Entry> {
-        self.entries().get(self.first(header)?)
+        match self.marks.first.get(header as usize) {
+            // What is noted is there.
+            Some(&at) if at != NONE && self.entries.heap.is_empty() => self.entries.inline.get(usize::from(at)),
+            _ => self.entries().get(self.first(header)?),
+        }
+    }
+
+    /// All fields of `header`.
+    #[inline]
+    pub(crate) fn fields(&self, header: Header) -> impl Iterator<Item = &Entry> {
+        // Nobody looks for another one behind the only one.
+        let first = self.first_entry(header);
+        let from = if self.is_repeated(header) { self.first(header) } else { None };
+        let others = from.and_then(|from| self.entries().get(from + 1..)).unwrap_or_default();
+        first.into_iter().chain(others.iter().filter(move |entry| entry.tag == header as u8))
     }
 
     /// Entry number of the first field of `header`.

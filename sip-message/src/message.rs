@@ -399,10 +399,16 @@ impl Message {
 
     #[inline]
     pub(crate) fn value_of(&self, entry: &Entry) -> &[u8] {
-        let line = entry.line as usize;
-        self.source(entry.edited())
-            .get(line + usize::from(entry.value)..line + usize::from(entry.value_end))
-            .unwrap_or_default()
+        if entry.edited() {
+            return self.edited_value(entry);
+        }
+        self.bytes.get(entry.value_range()).unwrap_or_default()
+    }
+
+    /// The same for a line that was edited. By itself, so that others need not choose where to look.
+    #[inline(never)]
+    fn edited_value(&self, entry: &Entry) -> &[u8] {
+        self.arena.get(entry.value_range()).unwrap_or_default()
     }
 
     pub(crate) fn name_of(&self, entry: &Entry) -> &[u8] {

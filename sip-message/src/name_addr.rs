@@ -170,11 +170,12 @@ pub(crate) fn check_form(v: &[u8]) -> Result<(), ValueError> {
 #[inline]
 pub(crate) fn only_tag(v: &[u8]) -> Option<Option<&[u8]>> {
     let (_, close) = brackets(v).ok()??;
-    match v.get(close + 1..)? {
-        [] => Some(None),
-        [b';', b't', b'a', b'g', b'=', tag @ ..] => scan::all(tag, scan::TOKEN).then_some(Some(tag)),
-        _ => None,
+    let params = v.get(close + 1..)?;
+    if params.is_empty() {
+        return Some(None);
     }
+    let tag = params.strip_prefix(b";tag=")?;
+    scan::all(tag, scan::TOKEN).then_some(Some(tag))
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-20.10

@@ -76,16 +76,26 @@ pub(crate) fn skip(v: &[u8], from: usize, class: u8) -> usize {
 /// As [`skip`], by another table of classes. Four bytes in a turn, which spares the checks of the bounds in between.
 #[inline(always)]
 pub(crate) fn skip_in(table: &[u8; 256], v: &[u8], from: usize, class: u8) -> usize {
-    let mut rest = v.get(from..).unwrap_or_default();
-    while let Some((block, behind)) = rest.split_first_chunk::<4>() {
-        for (n, b) in block.iter().enumerate() {
-            if table[*b as usize] & class == 0 {
-                return v.len() - rest.len() + n;
+    let mut at = from;
+    // Told like this, the place is known to be one.
+    if let Some(last) = v.len().checked_sub(4) {
+        while at <= last {
+            let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { break };
+            for (n, b) in block.iter().enumerate() {
+                if table[*b as usize] & class == 0 {
+                    return at + n;
+                }
             }
+            at += 4;
         }
-        rest = behind;
     }
-    v.len() - rest.iter().position(|&b| table[b as usize] & class == 0).map_or(0, |n| rest.len() - n)
+    while let Some(&b) = v.get(at) {
+        if table[b as usize] & class == 0 {
+            return at;
+        }
+        at += 1;
+    }
+    v.len()
 }
 
 /// Whether `v` is one or more bytes of `class`.
@@ -238,12 +248,15 @@ pub(crate) fn equal(word: u64, b: u8) -> u64 {
 #[inline]
 pub(crate) fn find(v: &[u8], from: usize, b: u8) -> Option<usize> {
     let mut at = from;
-    while let Some(word) = load(v, at) {
-        let mark = equal(word, b);
-        if mark != 0 {
-            return Some(at + (mark.trailing_zeros() / 8) as usize);
+    // Told like this, the place is known to be one.
+    if let Some(last) = v.len().checked_sub(8) {
+        while at <= last {
+            let mark = equal(load(v, at)?, b);
+            if mark != 0 {
+                return Some(at + (mark.trailing_zeros() / 8) as usize);
+            }
+            at += 8;
         }
-        at += 8;
     }
     while let Some(&other) = v.get(at) {
         if other == b {

@@ -79,7 +79,9 @@ impl<'a, T: FieldValue<'a>> Values<'a, T> {
     fn new(message: &'a Message, header: Header) -> Self {
         let entries = message.index.entries();
         let from = message.index.first(header).unwrap_or(entries.len());
-        let entries = entries.get(from..).unwrap_or_default().iter();
+        // Nobody looks for another field behind the only one.
+        let to = if message.index.is_repeated(header) { entries.len() } else { entries.len().min(from + 1) };
+        let entries = entries.get(from..to).unwrap_or_default().iter();
         Values { message, header, entries, rest: None, value: PhantomData }
     }
 
