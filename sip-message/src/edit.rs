@@ -7,7 +7,7 @@ use crate::compose::{self, BuildError, BuildFault, Sink, fault};
 use crate::error::{ValueError, ValueFault};
 use crate::header::{Header, HeaderName};
 use crate::headers;
-use crate::index::{EDITED, Entries, Entry, OTHER};
+use crate::index::{EDITED, Entries, Entry};
 use crate::message::{HeaderField, Kind, Message};
 use crate::scan;
 use crate::value::split_list;
@@ -225,7 +225,7 @@ impl Message {
             self.arena.truncate(from);
             return Err(fault(BuildFault::TooLong, Header::Via));
         };
-        self.replace_entry(number, Entry { line, line_len, value_end, flags: EDITED, ..entry });
+        self.replace_entry(number, Entry { line, line_len, value_end, flags: entry.flags | EDITED, ..entry });
         Ok(())
     }
 
@@ -564,7 +564,7 @@ impl Message {
         // What is left may end in white space that stood before what went.
         let left = self.arena.get(value_from..value_from + value_len).unwrap_or_default();
         let value_end = held.value + scan::trim_end(left).len() as u16;
-        Ok(Entry { line: from, line_len, value_end, tag: header.map_or(OTHER, |h| h as u8), flags: EDITED, ..held })
+        Ok(Entry { line: from, line_len, value_end, flags: held.flags | EDITED, ..held })
     }
 
     fn copy_line_part(&mut self, entry: &Entry, range: Range<usize>) {

@@ -400,3 +400,31 @@ fn the_source_is_set_as_its_parts_are() {
     }
     assert!(turn > 1000, "{turn}");
 }
+
+#[test]
+fn edited_lines_that_came_with_lf_alone_are_copied_with_crlf() {
+    let text = "OPTIONS sip:a@b SIP/2.0\nVia: SIP/2.0/UDP a\n ;branch=z9hG4bK1;x,SIP/2.0/UDP b\nTo: <sip:a@b>\nFrom: <sip:c@d>;tag=1\n\
+        Call-ID: 1\nCSeq: 1 OPTIONS\n\n";
+    let lenient = ParserConfig { bare_lf: true, ..ParserConfig::default() };
+    let request = Message::parse_with(Bytes::from_static(text.as_bytes()), &lenient).unwrap();
+    type Edit = fn(&mut Message) -> bool;
+    let edits: [Edit; 5] = [
+        |message| message.set_source(Some("192.0.2.1".parse().unwrap()), Some(5060)).is_ok(),
+        |message| message.set_via_param("x", "y").is_ok(),
+        |message| message.set_value(Header::Via, 1, "SIP/2.0/TCP c").is_ok(),
+        |message| message.pop_via(),
+        |message| message.remove_value(Header::Via, 1),
+    ];
+    for edit in edits {
+        let mut edited = request.clone();
+        assert!(edit(&mut edited));
+        let response = Message::response(&edited, StatusCode::OK).to_tag("x").build().unwrap();
+        // Whoever wants CRLF can read it, and it says the same.
+        let read = Message::parse(response.to_bytes()).unwrap();
+        assert_eq!(read.vias().count(), edited.vias().count());
+        assert_eq!(read.top_via().unwrap().params().count(), edited.top_via().unwrap().params().count());
+        for (held, read) in response.headers().zip(read.headers()) {
+            assert_eq!((held.name(), held.value()), (read.name(), read.value()));
+        }
+    }
+}
