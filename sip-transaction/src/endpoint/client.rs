@@ -240,7 +240,9 @@ impl Endpoint {
         branch: Option<Box<str>>,
     ) -> Result<Key, SendErrorKind> {
         let mut tx = Tx::new(machine);
-        tx.send = send;
+        if send != 0 {
+            tx.more().send = send;
+        }
         if branch.is_some() {
             tx.more().branch = branch;
         }
@@ -438,7 +440,7 @@ impl Endpoint {
         tx.step = 0;
         match tx.machine {
             Machine::Sending => {
-                let (flow, remote, ttl, send) = (tx.flow, tx.remote, tx.ttl, tx.send);
+                let (flow, remote, ttl, send) = (tx.flow, tx.remote, tx.ttl, tx.send());
                 if let Some(flow) = flow {
                     self.send_over(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send)));
                 }
@@ -709,7 +711,7 @@ impl Endpoint {
         let (Machine::InviteClient(_), Some(flow)) = (tx.machine, tx.flow) else { return };
         let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
         let ack = wire::ack(&request, response);
-        let (remote, transport, tag) = (tx.remote, tx.transport, tx.tag);
+        let (remote, transport, tag) = (tx.remote, tx.transport, tx.tag());
         if transport.is_reliable() {
             self.send_over(flow, remote, ack, None, None);
             return;
