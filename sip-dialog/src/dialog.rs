@@ -101,6 +101,18 @@ fn target(uri: &[u8]) -> Result<RequestUri, DialogError> {
     RequestUri::of(&uri).map_err(|_| DialogError::Malformed)
 }
 
+/// Whether a response with these ids has the Call-ID and the From tag of its request: with others it is of no dialog of ours.
+pub(crate) fn echoes(request: &Message, response: &Message, ids: &DialogIds<'_>) -> bool {
+    //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+    //# The local tag component of the dialog ID MUST be set to the tag in the
+    //# From field in the request, and the remote tag component of the dialog ID
+    //# MUST be set to the tag in the To field of the response.
+    let tagged = || request.dialog_ids().is_ok_and(|sent| sent.from_tag == ids.from_tag);
+    // Nearly all return From byte for byte.
+    request.field(Header::CallId) == Some(ids.call_id)
+        && (request.field(Header::From) == response.field(Header::From) || tagged())
+}
+
 /// What a response to a request in a dialog does to the dialog and its usages (RFC 5057 section 5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
@@ -195,11 +207,15 @@ impl Dialog {
     ///
     /// # Errors
     ///
-    /// The response has no Contact though it confirms the dialog, or has Contact, From, To or Record-Route malformed.
+    /// The response has no Contact though it confirms the dialog, has Contact, From, To or Record-Route malformed, or has another Call-ID or From
+    /// tag than the request.
     //= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
     //# This state MUST be maintained for the duration of the dialog.
     pub fn from_response(request: &Message, response: &Message) -> Result<Dialog, DialogError> {
         let ids = response.dialog_ids().map_err(|_| DialogError::Malformed)?;
+        if !echoes(request, response, &ids) {
+            return Err(DialogError::Malformed);
+        }
         Dialog::answered(request.request_uri_bytes().unwrap_or_default(), response, &ids)
     }
 

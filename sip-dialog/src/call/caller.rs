@@ -19,7 +19,7 @@ use crate::agent::{UserAgentCore, status};
 use crate::body::{self, Body};
 use crate::codec::wire;
 use crate::deadlines::Deadline;
-use crate::dialog::Dialog;
+use crate::dialog::{Dialog, echoes};
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
@@ -383,7 +383,11 @@ impl UserAgentCore {
         if let Some(known) = known {
             return (self.dialogs.get(known)?.call == Some(call)).then_some(known);
         }
-        let (uri, _) = self.clients.get(&tx)?.invitation()?;
+        let (client, ids) = (self.clients.get(&tx)?, ids?);
+        if client.request.as_ref().is_some_and(|request| !echoes(request, message, ids)) {
+            return None;
+        }
+        let (uri, _) = client.invitation()?;
         let found = self.calls.get(call)?;
         // The one that accepts takes the place of all the others.
         let accepts = message.status().is_some_and(|status| status.is_success());
@@ -391,9 +395,8 @@ impl UserAgentCore {
             return None;
         }
         let calling = found.calling.as_ref()?;
-        let mut dialog = Dialog::answered(uri, message, ids?).ok()?;
+        let mut dialog = Dialog::answered(uri, message, ids).ok()?;
         // One that is over already, and comes back: its numbers go on.
-        let client = self.clients.get(&tx)?;
         if client.has_gone(dialog.remote_tag_bytes()).is_some() {
             dialog.set_local_cseq(client.used);
         }

@@ -245,3 +245,22 @@ fn what_a_request_uri_cannot_have_is_left_out_of_the_remote_target() {
         assert_eq!(bye.request_uri_bytes(), Some(target.as_bytes()));
     }
 }
+
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+//= type=test
+//# The local tag component of the dialog ID MUST be set to the tag in the
+//# From field in the request, and the remote tag component of the dialog ID
+//# MUST be set to the tag in the To field of the response.
+#[test]
+fn a_response_with_another_from_tag_or_call_id_makes_no_dialog() {
+    let request = invite("Contact: <sip:alice@pc33>");
+    let answer = |of: &str, by: &str| {
+        let text = String::from_utf8(ok("Contact: <sip:bob@192.0.2.5>").to_bytes().to_vec()).unwrap();
+        Message::parse(Bytes::from(text.replace(of, by))).unwrap()
+    };
+    for (of, by) in [(">;tag=a", ">;tag=x"), (">;tag=a", ">"), ("Call-ID: c", "Call-ID: x")] {
+        assert_eq!(Dialog::from_response(&request, &answer(of, by)), Err(DialogError::Malformed), "{by}");
+    }
+    // The name is another than that of the request here, and the tag is what counts.
+    assert!(Dialog::from_response(&request, &answer("<sip:alice", "Alice <sip:alice")).is_ok());
+}
