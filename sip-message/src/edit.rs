@@ -10,7 +10,7 @@ use crate::headers;
 use crate::index::{EDITED, Entries, Entry};
 use crate::message::{HeaderField, Kind, Message};
 use crate::scan;
-use crate::value::split_list;
+use crate::value::{FieldValue as _, split_list};
 use crate::via::Via;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -193,11 +193,17 @@ impl Message {
     /// There is no Via, or it is malformed.
     pub fn set_source(&mut self, received: Option<IpAddr>, rport: Option<u16>) -> Result<(), BuildError> {
         let missing = fault(BuildFault::NotApplicable, Header::Via);
-        let (number, span, _) = self.find_value(Header::Via, 0).ok_or(missing)?;
+        let bad = |error: ValueError| fault(compose::of_value(error.kind), Header::Via);
+        let number = self.index.first(Header::Via).ok_or(missing)?;
         let entry = self.index.entries().get(number).copied().ok_or(missing)?;
-        let via = self
-            .top_via()
-            .map_err(|error| fault(error.fault.map_or(BuildFault::Missing, compose::of_value), Header::Via))?;
+        let (element, _) = split_list(self.value_of(&entry));
+        let held = scan::trim_end(trim_start(element));
+        let span = element.len() - trim_start(element).len();
+        let span = span..span + held.len();
+        let via = Via::parse_value(held).map_err(bad)?;
+        if !via.is_sip() {
+            return Err(fault(compose::of_value(ValueFault::Protocol), Header::Via));
+        }
         let places = via.params().places([received.map(|_| "received"), rport.map(|_| "rport")]);
         let places = places.map_err(|error| fault(BuildFault::Value(error), Header::Via))?;
         // Places count from the first byte of this Via value. What has none stands behind all others.
