@@ -83,7 +83,7 @@ fn routes(message: &Message, reverse: bool) -> Result<Box<str>, DialogError> {
 }
 
 /// The URI of Contact; `None` if there is none, or if it is the one that is `known`.
-fn contact(message: &Message, known: Option<&RequestUri>) -> Result<Option<RequestUri>, DialogError> {
+pub(crate) fn contact(message: &Message, known: Option<&RequestUri>) -> Result<Option<RequestUri>, DialogError> {
     let mut contacts = message.contacts();
     let Some(first) = contacts.next() else { return Ok(None) };
     let first = first.map_err(|_| DialogError::Malformed)?;

@@ -19,7 +19,7 @@ use crate::agent::{UserAgentCore, status};
 use crate::body::{self, Body};
 use crate::codec::wire;
 use crate::deadlines::Deadline;
-use crate::dialog::{Dialog, echoes};
+use crate::dialog::{Dialog, contact, echoes};
 use crate::error::CommandError;
 use crate::event::{CallEvent, EndCause, Owner};
 use crate::id::{CallHandle, DialogId, SubscriptionId};
@@ -768,10 +768,10 @@ impl UserAgentCore {
         if client.acked.as_ref().is_some_and(|acked| acked.len() >= self.config.limits.forks) {
             return;
         }
-        if !message.has(Header::Contact) {
+        if !matches!(contact(&message, None), Ok(Some(_))) {
             // Nothing tells where its sender is but the way it came: back to the target of the INVITE.
             let uri = core::str::from_utf8(uri).unwrap_or_default();
-            let _ = message.push(Header::Contact, alloc::format!("<{uri}>"));
+            let _ = message.set(Header::Contact, alloc::format!("<{uri}>"));
         }
         let Ok(ids) = message.dialog_ids() else { return };
         let Ok(mut dialog) = Dialog::answered(uri, &message, &ids) else { return };
@@ -804,12 +804,14 @@ impl UserAgentCore {
             return;
         };
         let over = Over { pin: client.pin, strict: client.strict };
-        let target = message.contacts().next().and_then(Result::ok);
-        let target = target.as_ref().and_then(|contact| contact.address()).map(NameAddr::uri_bytes);
-        let uri = target.filter(|_| !client.strict).or(request.request_uri_bytes()).unwrap_or_default();
-        let Ok(uri) = core::str::from_utf8(uri) else { return };
+        let target = contact(message, None).ok().flatten().filter(|_| !client.strict);
         let tag = ids.to_tag.unwrap_or_default();
-        let mut ack = Message::request(Method::Ack, uri).cseq(cseq.number).copy_all(request, Header::Route);
+        let ack = match (&target, request.request_uri_bytes().map(core::str::from_utf8)) {
+            (Some(target), _) => Message::request_to(Method::Ack, target),
+            (None, Some(Ok(uri))) => Message::request(Method::Ack, uri),
+            _ => return,
+        };
+        let mut ack = ack.cseq(cseq.number).copy_all(request, Header::Route);
         for header in [Header::From, Header::To, Header::CallId] {
             ack = ack.copy_all(request, header);
         }

@@ -344,6 +344,7 @@ impl UserAgentCore {
         let Some(change) = ours.filter(|change| change.tx == Some(tx)) else {
             // The call has ended meanwhile; the 2xx still needs its ACK, or the peer repeats it for half a minute.
             let Some(entry) = self.dialogs.get_mut(dialog) else { return self.lose_again(ep, tx, &message) };
+            let _ = entry.dialog.refresh_target(&message);
             let offer = entry.read_session(Place::InviteOk, &message) == Some(Meaning::Offer);
             let refusal = offer.then(|| body::refusal(&message)).flatten();
             return self.send_ack(ep, tx, dialog, cseq, refusal);

@@ -159,18 +159,23 @@ fn a_flood_of_forks_is_bounded() {
 }
 
 #[test]
-fn a_200_without_contact_ends_the_call_in_order() {
-    let mut world = World::new(4);
-    let (alice, raw) = (world.phone(1), world.raw(2));
-    let ours = world.call(alice, 1, 2);
-    let (tx, invite) = world.request_at(raw);
-    world.respond(raw, tx, &invite, 200, |builder| builder);
-    assert_eq!(world.end_of(alice, ours), EndCause::Malformed);
-    let (bye, request) = world.request_at(raw);
-    assert_eq!(request.method(), Some(Method::Bye));
-    world.respond(raw, bye, &request, 200, |builder| builder);
-    assert!(world.sent().contains(&"1>2 ACK".to_owned()));
-    world.finish();
+fn a_200_without_a_contact_that_can_be_used_ends_the_call_in_order() {
+    for (seed, contact) in (4..).zip([None, Some("*")]) {
+        let mut world = World::new(seed);
+        let (alice, raw) = (world.phone(1), world.raw(2));
+        let ours = world.call(alice, 1, 2);
+        let (tx, invite) = world.request_at(raw);
+        world.respond(raw, tx, &invite, 200, |builder| match contact {
+            Some(contact) => builder.header(Header::Contact, contact),
+            None => builder,
+        });
+        assert_eq!(world.end_of(alice, ours), EndCause::Malformed);
+        let (bye, request) = world.request_at(raw);
+        assert_eq!(request.method(), Some(Method::Bye));
+        world.respond(raw, bye, &request, 200, |builder| builder);
+        assert!(world.sent().contains(&"1>2 ACK".to_owned()));
+        world.finish();
+    }
 }
 
 //= https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4

@@ -62,6 +62,35 @@ fn a_reinvite_that_is_never_answered_is_cancelled_and_the_call_goes_on() {
     world.finish();
 }
 
+/// The ACK goes where the 2xx says, without what no Request-URI has.
+//= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.2
+//= type=test
+//# When a UAC receives a 2xx response to a target refresh request, it MUST
+//# replace the dialog's remote target URI with the URI from the Contact
+//# header field in that response, if present.
+#[test]
+fn a_reinvite_accepted_by_who_has_moved_after_the_bye_is_acknowledged_there() {
+    for answered in [true, false] {
+        let mut world = World::new(52);
+        let (alice, raw, ours, tx, again) = asked_again(&mut world);
+        world.respond(raw, tx, &again, 180, |builder| builder);
+        settle(&mut world);
+        world.hang_up(alice, ours);
+        if answered {
+            hung_up(&mut world, raw, "sip:one@192.0.2.2");
+            settle(&mut world);
+        }
+        let contact = "<sip:new@192.0.2.2;method=INVITE?Subject=x>";
+        world.respond(raw, tx, &again, 200, |builder| builder.header(Header::Contact, contact));
+        settle(&mut world);
+        assert_eq!(world.last("ACK").request_uri_bytes(), Some(&b"sip:new@192.0.2.2"[..]), "{}", world.ladder());
+        if !answered {
+            hung_up(&mut world, raw, "sip:one@192.0.2.2");
+        }
+        world.finish();
+    }
+}
+
 /// The BYE of the telephone comes to `raw`, for this URI.
 #[track_caller]
 fn hung_up(world: &mut World, raw: sim::NodeId, uri: &str) {
