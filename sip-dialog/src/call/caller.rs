@@ -9,7 +9,7 @@ use core::time::Duration;
 use sip_message::{DialogIds, Header, Message, Method, NameAddr, Uri};
 use sip_transaction::{ClientTxId, Endpoint, Instant, Path};
 
-use super::acked::Acked;
+use super::acked::{Acked, authorize};
 use super::prack::Order;
 use super::redirect::{harmless_headers, redirect_target};
 use super::{Call, CallState, Entry, Role};
@@ -744,19 +744,21 @@ impl UserAgentCore {
         builder = builder.lines(&self.agent_line);
         let forks = self.config.limits.forks;
         let Some(client) = self.clients.get_mut(&tx) else { return };
-        let acked = match (&mut client.acked, &client.request) {
-            (Some(acked), _) => acked,
-            (none, Some(request)) => none.insert(Box::new(Acked::of(request))),
+        let builder = match (&client.acked, &client.request) {
+            // The one that won, and those that lost: who answers once more under other names is not listened to.
+            (Some(acked), _) if acked.len() > forks => return,
+            (Some(acked), _) => acked.authorize(builder),
+            (None, Some(invite)) => authorize(builder, invite),
             (None, None) => return,
         };
-        // The one that won, and those that lost: who answers once more under other names is not listened to.
-        if acked.len() > forks {
-            return;
-        }
-        let Ok(ack) = acked.authorize(builder).build_boxed() else { return };
+        let Ok(ack) = builder.build_boxed() else { return };
         send_ack(ep, self.now, &ack, over);
-        acked.keep(tag, &ack, over);
-        if let Purpose::Invite(_) = client.purpose {
+        match (&mut client.acked, &client.request) {
+            (Some(acked), _) => acked.keep(tag, &ack, over),
+            (none, Some(invite)) => *none = Acked::new(invite, tag, &ack, over).map(Box::new),
+            (None, None) => {}
+        }
+        if client.acked.is_some() && matches!(client.purpose, Purpose::Invite(_)) {
             client.request = None;
         }
     }
