@@ -115,16 +115,11 @@ impl Draft {
 
     /// Appends these lines, whose entries tell where they are from the first one on.
     fn append(&mut self, lines: &[u8], entries: &[Entry]) {
-        let (Some(first), Ok(to)) = (entries.first(), u32::try_from(self.out().len())) else {
-            if !entries.is_empty() {
-                self.fail(BuildError::new(BuildFault::TooLong, None));
-            }
-            return;
+        let Ok(to) = u32::try_from(self.out().len()) else {
+            return self.fail(BuildError::new(BuildFault::TooLong, None));
         };
         self.out().extend_from_slice(lines);
-        for entry in entries {
-            self.message.index.push(Entry { line: to + (entry.line - first.line), ..*entry });
-        }
+        self.message.index.append(entries, to);
     }
 
     fn body(&mut self, body: Bytes, content_type: impl FnOnce(&mut Self)) {

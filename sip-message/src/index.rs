@@ -265,6 +265,20 @@ impl Index {
         self.marks.note_all(entries, from);
     }
 
+    /// Adds entries of lines that lie behind one another, the first of them at `to`.
+    #[inline]
+    pub(crate) fn append(&mut self, entries: &[Entry], to: u32) {
+        let Some(first) = entries.first() else { return };
+        let moved = |entry: &Entry| Entry { line: to + (entry.line - first.line), ..*entry };
+        let room = self.entries.room();
+        if room.len() < entries.len() {
+            self.fill(0);
+            return entries.iter().for_each(|entry| self.push(moved(entry)));
+        }
+        room.iter_mut().zip(entries).for_each(|(place, entry)| *place = moved(entry));
+        self.fill(entries.len());
+    }
+
     /// Whether the next entry needs memory of its own.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
@@ -490,6 +504,33 @@ mod tests {
     }
 
     proptest! {
+        /// Entries that are added at once are those that are added one by one, in place, on the heap and across.
+        #[test]
+        fn many_are_added_as_one_by_one(
+            start in 0usize..60,
+            parts in proptest::collection::vec(proptest::collection::vec((prop_oneof![0u8..20, Just(OTHER)], 0u32..9), 0..40), 0..4),
+        ) {
+            let (mut index, mut anew) = (Index::new(), Index::new());
+            for n in 0..start {
+                index.push(entry((n % 18) as u8));
+                anew.push(entry((n % 18) as u8));
+            }
+            for (n, part) in parts.iter().enumerate() {
+                let to = 1000 * n as u32;
+                let mut line = 500;
+                let entries: Vec<Entry> = part.iter().map(|(tag, len)| {
+                    line += len;
+                    Entry { line, ..entry(*tag) }
+                }).collect();
+                index.append(&entries, to);
+                let first = entries.first().map_or(0, |entry| entry.line);
+                entries.iter().for_each(|entry| anew.push(Entry { line: to + (entry.line - first), ..*entry }));
+            }
+            prop_assert_eq!(&index.marks, &anew.marks);
+            let places = |index: &Index| index.entries().iter().map(|entry| (entry.tag, entry.line)).collect::<Vec<_>>();
+            prop_assert_eq!(places(&index), places(&anew));
+        }
+
         /// Changes step by step lead to the same index as building it anew.
         #[test]
         fn changes_keep_the_index_true(
