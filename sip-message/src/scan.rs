@@ -127,7 +127,9 @@ pub(crate) fn is_plain(v: &[u8]) -> bool {
 }
 
 /// Where the token ends that `v` begins with. For tokens that are longer than most: branches.
-#[inline]
+///
+/// By itself, for the constants that it needs are many.
+#[inline(never)]
 pub(crate) fn token_end(v: &[u8]) -> usize {
     let mut at = 0;
     while v.get(at..).and_then(|rest| rest.first_chunk()).is_some_and(is_plain_block) {
