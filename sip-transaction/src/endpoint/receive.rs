@@ -144,11 +144,22 @@ impl Endpoint {
                 Some(read) if message.is_request() => self.on_read_request(path, message, &read),
                 _ => self.message(path, message),
             },
-            Err(error) => {
-                self.refuse(*path, bytes, &error);
-                Err(InputError::Malformed(error))
-            }
+            Err(error) => self.on_unreadable(path, bytes, read.is_some(), error),
         }
+    }
+
+    /// A datagram whose copy cannot be parsed, which may have been told where it came from.
+    #[cold]
+    fn on_unreadable(&mut self, path: &Path, bytes: &[u8], stamped: bool, error: ParseError) -> Result<(), InputError> {
+        // What was put in has moved all that is behind it, and may be what is too long.
+        let as_it_came = || Message::parse_boxed(Bytes::copy_from_slice(bytes), &self.config.parser);
+        let error = match stamped.then(as_it_came) {
+            Some(Ok(message)) => return self.message(path, message),
+            Some(Err(error)) => error,
+            None => error,
+        };
+        self.refuse(*path, bytes, &error);
+        Err(InputError::Malformed(error))
     }
 
     /// The transaction of a request whose Via has been read. Looked up before the request is parsed: by the time that is done, the

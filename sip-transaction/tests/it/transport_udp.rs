@@ -735,3 +735,37 @@ fn responses_go_to_the_zone_that_requests_came_from() {
         assert_eq!(answer.remote, format!("[fe80::7%3]:{port}").parse().unwrap(), "{via}");
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_datagram_is_told_by_its_own_bytes() {
+    for (via, remote) in [
+        ("SIP/2.0/UDP a.example.com;branch=z9hG4bK1", "192.0.2.7:5060"),
+        ("SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport", "192.0.2.7:5060"),
+        ("SIP/2.0/UDP a.example.com;branch=z9hG4bK1;rport", "[2001:db8::7]:5060"),
+        ("SIP/2.0/UDP a.example.com;x=\"y\";branch=z9hG4bK1", "192.0.2.7:5060"),
+    ] {
+        let text = options(via).replace("From: ", "From ");
+        let Err(InputError::Malformed(error)) = Server::new(EndpointConfig::default()).input(remote, text.as_bytes())
+        else {
+            panic!("{via}")
+        };
+        assert_eq!(error, Message::parse(text.into()).unwrap_err(), "{via}");
+    }
+}
+
+#[test]
+fn a_line_as_long_as_it_may_be_has_room_for_where_it_came_from() {
+    for (param, remote) in [
+        ("", "192.0.2.7:5060"),
+        ("", "[2001:db8::7]:5060"),
+        (";rport", "192.0.2.7:5060"),
+        (";x=\"y\"", "192.0.2.7:5060"),
+    ] {
+        let via = format!("SIP/2.0/UDP a.example.com;branch=z9hG4bK1;filler={}{param}", "x".repeat(40));
+        let mut config = EndpointConfig::default();
+        config.parser.max_header_len = format!("Via: {via}\r\n").len();
+        let (message, _) = Server::new(config).exchange(&via, remote);
+        let remote: SocketAddr = remote.parse().unwrap();
+        assert_eq!(message.top_via().unwrap().received(), Ok(Some(remote.ip())), "{via}");
+    }
+}
