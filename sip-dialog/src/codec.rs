@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
 use core::time::Duration;
-use sip_message::{Message, StatusCode};
+use sip_message::{Message, ParserConfig, StatusCode};
 use sip_transaction::cores;
 use sip_transaction::{ClientTxId, FlowId, Path, ServerTxId};
 use smallvec::SmallVec;
@@ -83,7 +83,8 @@ impl Wire for Message {
     }
 
     fn read(input: &mut Reader<'_>) -> Option<Self> {
-        Message::parse(Bytes::read(input)?).ok()
+        // It was read as the endpoint is configured, which is unknown here.
+        Message::parse_with(Bytes::read(input)?, &ParserConfig::WIDEST).ok()
     }
 }
 

@@ -52,6 +52,18 @@ impl ParserConfig {
         stream_without_content_length: false,
     };
 
+    /// Reads whatever any other configuration reads: for messages that have been read before, and come back from where they were kept.
+    pub const WIDEST: ParserConfig = ParserConfig {
+        max_message_len: usize::MAX,
+        max_headers: usize::MAX,
+        max_header_len: usize::MAX,
+        max_folds: usize::MAX,
+        bare_lf: true,
+        missing_reason_space: true,
+        missing_empty_line: true,
+        stream_without_content_length: true,
+    };
+
     /// `max_header_len`, no higher than the index can hold.
     #[inline]
     pub(crate) fn header_len(&self) -> usize {

@@ -4,7 +4,7 @@
 
 use crate::target::{FlowPath, Target};
 use bytes::Bytes;
-use sip_message::{Message, StatusCode};
+use sip_message::{Message, ParserConfig, StatusCode};
 use sip_transaction::cores;
 use sip_transaction::{Endpoint, FlowId, Path};
 
@@ -28,7 +28,8 @@ pub(crate) fn write_message(out: &mut Writer, message: &Message) {
 }
 
 pub(crate) fn message(input: &mut Reader<'_>) -> Option<Message> {
-    Message::parse(Bytes::copy_from_slice(input.bytes()?)).ok()
+    // It was read as the endpoint is configured, which is unknown here.
+    Message::parse_with(Bytes::copy_from_slice(input.bytes()?), &ParserConfig::WIDEST).ok()
 }
 
 /// A flow by its addresses: ids of flows are good in one endpoint only.

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use sip_message::{Header, Message, RequestBuilder};
+use sip_message::{Header, Message, ParserConfig, RequestBuilder};
 
 use crate::agent::client::Over;
 use crate::body;
@@ -109,7 +109,7 @@ impl Acked {
         let all = [(&self.first, self.uri_len)].into_iter().chain(self.more.iter().map(|ack| (ack, 0)));
         let parts = all.filter_map(|(ack, before)| Some((ack.parts(before)?, ack.over)));
         let ([_, _, ack], over) = parts.into_iter().find(|([_, known, _], _)| *known == tag)?;
-        Some((Message::parse(Bytes::copy_from_slice(ack)).ok()?, over))
+        Some((Message::parse_with(Bytes::copy_from_slice(ack), &ParserConfig::WIDEST).ok()?, over))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use sip_dialog::{CallEvent, EndCause, ExtraHeaders, ImportError, Progress, UserAgent, UserAgentConfig};
-use sip_transaction::{EndpointConfig, Transport};
+use sip_transaction::{EndpointConfig, Input, Instant, Transport};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,4 +144,31 @@ fn a_dialog_whose_flow_was_lost_goes_on_over_the_one_in_its_place() {
     assert_eq!(path(&mut world), None);
     moved(&mut world, alice, 1);
     assert_eq!(path(&mut world).map(|path| path.flow), Some(world.flow_of(alice)));
+}
+
+/// What an endpoint reads that is more lenient than usual comes back from where it was kept.
+#[test]
+fn a_call_that_only_a_lenient_endpoint_could_read_moves_too() {
+    let mut below = EndpointConfig::default();
+    below.parser.bare_lf = true;
+    let below = Arc::new(below);
+    let agent = |seed| {
+        let config = UserAgentConfig::new("<sip:2@192.0.2.2>");
+        let mut agent = UserAgent::new(below.clone(), Arc::new(config), [seed; 32]);
+        let flow = agent.parts().1.bind(Transport::Udp, "192.0.2.2:5060".parse().unwrap()).unwrap();
+        (agent, flow)
+    };
+    let ((mut old, flow), (mut new, other)) = (agent(1), agent(2));
+    let (now, remote) = (Instant::ZERO, "192.0.2.1:5060".parse().unwrap());
+    let invite = b"INVITE sip:2@192.0.2.2 SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\nMax-Forwards: 70\n\
+        From: <sip:1@192.0.2.1>;tag=a\nTo: <sip:2@192.0.2.2>\nCall-ID: x\nCSeq: 1 INVITE\nContact: <sip:1@192.0.2.1>\nContent-Length: 0\n\n";
+    old.handle_input(now, Input::Datagram { flow, remote, bytes: invite }).unwrap();
+    let (state, transactions) = (old.export(now), old.endpoint().export(now));
+    let (core, endpoint) = new.parts();
+    endpoint.import(now, &transactions, |_| Some(other)).unwrap();
+    core.import(endpoint, now, &state, |_| Some(other)).unwrap();
+    let call = core.live_calls().next().unwrap();
+    core.accept(endpoint, now, call, sip_dialog::Reply::new().body(offer())).unwrap();
+    let sent = std::iter::from_fn(|| new.poll_transmit()).last().unwrap();
+    assert!(sent.bytes.starts_with(b"SIP/2.0 200 "));
 }
