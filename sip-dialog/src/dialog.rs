@@ -565,15 +565,9 @@ pub(crate) fn request_line<'a>(target: &'a str, route_set: &'a str) -> (Cow<'a, 
         //# Request-URI, stripping any parameters that are not allowed in a
         //# Request-URI.
         Some(sip) if !sip.lr() => {
-            let head = uri.len() - sip.params().as_str().len() - sip.headers().as_str().len();
-            let mut request_uri = String::from(uri.get(..head).unwrap_or(uri));
-            for param in sip.params().as_str().split(';').filter(|param| !param.is_empty()) {
-                // "method" and headers are not allowed there (RFC 3261 section 19.1.1 table 1).
-                if !param.get(..6).is_some_and(|name| name.eq_ignore_ascii_case("method")) {
-                    request_uri.push(';');
-                    request_uri.push_str(param);
-                }
-            }
+            // "method" and headers are not allowed there (RFC 3261 section 19.1.1 table 1).
+            let request_uri =
+                sip.to_request_uri().map_or_else(|_| sip.without_headers().into(), |uri| uri.as_str().into());
             let mut route = String::from(rest);
             //= https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
             //# The UAC MUST add a Route header field containing the remainder of the

@@ -147,11 +147,11 @@ fn the_dialog_of_a_uac_takes_its_route_from_the_2xx() {
 #[test]
 fn strict_routers_get_their_uri_in_the_request_line() {
     let request = invite(
-        "Contact: <sip:alice@pc33>\nRecord-Route: <sip:strict;method=INVITE;transport=tcp?X=y>;q=\"a,b\", <sip:loose;lr>",
+        "Contact: <sip:alice@pc33>\nRecord-Route: <sip:strict;method=INVITE;methods=2;transport=tcp?X=y>;q=\"a,b\", <sip:loose;lr>",
     );
     let mut dialog = Dialog::from_request(&request, "b", false).unwrap();
     let bye = dialog.request(Method::Bye).build().unwrap();
-    assert_eq!(bye.request_uri_bytes(), Some(&b"sip:strict;transport=tcp"[..]));
+    assert_eq!(bye.request_uri_bytes(), Some(&b"sip:strict;methods=2;transport=tcp"[..]));
     assert_eq!(routes(&bye), ["<sip:loose;lr>, <sip:alice@pc33>"]);
     let mut bare = Dialog::from_request(&invite("Contact: <sip:alice@pc33>"), "b", false).unwrap();
     let bye = bare.request(Method::Bye).build().unwrap();
