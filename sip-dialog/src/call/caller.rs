@@ -775,8 +775,13 @@ impl UserAgentCore {
             let uri = core::str::from_utf8(uri).unwrap_or_default();
             let _ = message.set(Header::Contact, alloc::format!("<{uri}>"));
         }
-        let Ok(ids) = message.dialog_ids() else { return };
-        let Ok(mut dialog) = Dialog::answered(uri, &message, &ids) else { return };
+        let answered = |message: &Message| Dialog::answered(uri, message, &message.dialog_ids().ok()?).ok();
+        // Routes that cannot be read are no reason to leave it without its ACK.
+        let dialog = answered(&message).or_else(|| {
+            message.remove(Header::RecordRoute);
+            answered(&message)
+        });
+        let Some(mut dialog) = dialog else { return };
         let over = Over::of(client.pin.or_else(|| Self::pin_of_response(path, &dialog)), &dialog);
         let (auth, used) = (client.auth.clone(), client.used);
         let cseq = dialog.local_cseq();

@@ -436,6 +436,32 @@ fn what_comes_after_a_final_response_that_refused_is_ignored() {
     world.finish();
 }
 
+#[test]
+fn a_200_whose_routes_are_malformed_ends_the_call_in_order() {
+    let mut world = World::new(5);
+    let (alice, raw) = (world.phone(1), world.raw(2));
+    let ours = world.call(alice, 1, 2);
+    let (_, invite) = world.request_at(raw);
+    let response = Message::response(&invite, status(200))
+        .to_tag("raw")
+        .header(Header::Contact, "<sip:2@192.0.2.2>")
+        .header("X-Record-Rout", "<sip:x")
+        .build()
+        .unwrap();
+    // No builder writes such a thing.
+    let bytes = String::from_utf8(response.to_bytes().to_vec()).unwrap().replace("X-Record-Rout", "Record-Route");
+    let (flow, now) = (world.flow_of(alice), world.now());
+    let remote = "192.0.2.2:5060".parse().unwrap();
+    let input = sip_transaction::Input::Datagram { flow, remote, bytes: bytes.as_bytes() };
+    world.net.host(alice).agent().handle_input(now, input).unwrap();
+    assert_eq!(world.end_of(alice, ours), EndCause::Malformed);
+    let (bye, request) = world.request_at(raw);
+    assert_eq!(request.method(), Some(Method::Bye));
+    world.respond(raw, bye, &request, 200, |builder| builder);
+    assert!(world.sent().contains(&"1>2 ACK".to_owned()));
+    world.finish();
+}
+
 /// A 183 of a branch, sent reliably, with its number in the row and what it carries.
 fn reliable(
     world: &mut World,
