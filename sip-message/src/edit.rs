@@ -418,7 +418,7 @@ impl Message {
     fn remove_where(&mut self, mut unwanted: impl FnMut(&Message, &Entry) -> bool) -> bool {
         let mut keep = Entries::new();
         keep.extend(self.index.entries().iter().copied().filter(|entry| !unwanted(self, entry)));
-        let removed = keep.as_slice().len() < self.index.entries().len();
+        let removed = keep.len() < self.index.entries().len();
         if removed {
             self.index.set(keep);
             self.edited = true;

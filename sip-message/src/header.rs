@@ -2,7 +2,6 @@
 
 use crate::scan;
 use core::fmt;
-use core::num::NonZeroU32;
 
 macro_rules! headers {
     ($($variant:ident = $text:literal $(, $compact:literal)? ; $rfc:literal)*) => {
@@ -169,15 +168,6 @@ impl Header {
     }
 }
 
-/// The number of a name this crate does not know.
-pub(crate) const OTHER: u8 = u8::MAX;
-
-/// The header with this number.
-#[inline]
-pub(crate) fn of_tag(tag: u8) -> Option<Header> {
-    Header::ALL.get(usize::from(tag)).copied()
-}
-
 /// The known header whose name, in any case, is the first `len` of these bytes.
 fn lookup_among(bytes: &[u8; KEY_WORDS * 8], len: usize) -> Option<Header> {
     let mut key = [0u64; KEY_WORDS];
@@ -193,7 +183,7 @@ fn lookup_among(bytes: &[u8; KEY_WORDS * 8], len: usize) -> Option<Header> {
     if let Some(last) = key.get_mut(len / 8) {
         *last |= u64::from(b':') << (len % 8 * 8);
     }
-    if control == 0 { TABLE.find(key, HASH).and_then(of_tag) } else { None }
+    if control == 0 { TABLE.find(key, HASH) } else { None }
 }
 
 impl fmt::Debug for Header {
@@ -294,12 +284,10 @@ const SLOTS: usize = 1024;
 const EMPTY: u8 = u8::MAX;
 
 struct Table {
-    /// Index into `keys` and `tags`, or `EMPTY`. There are no collisions.
+    /// Index into `keys` and `headers`, or `EMPTY`, which is beyond both. There are no collisions.
     slots: [u8; SLOTS],
-    /// There are far fewer names than places here, of which each index of a byte has one.
-    keys: [Key; 256],
-    /// The headers, as numbers; `OTHER` where there is no name.
-    tags: [u8; 256],
+    keys: [Key; 160],
+    headers: [Header; 160],
 }
 
 const fn slot(key: &Key, hash: u64) -> usize {
@@ -329,12 +317,12 @@ const fn key_of(name: &str, set: u8) -> Key {
 
 const fn insert(table: &mut Table, key: Key, hash: u64, header: Header, at: usize) {
     table.keys[at] = key;
-    table.tags[at] = header as u8;
+    table.headers[at] = header;
     table.slots[slot(&key, hash)] = at as u8;
 }
 
 const fn table(hash: u64, set: u8) -> Table {
-    let mut table = Table { slots: [EMPTY; SLOTS], keys: [[0; KEY_WORDS]; 256], tags: [OTHER; 256] };
+    let mut table = Table { slots: [EMPTY; SLOTS], keys: [[0; KEY_WORDS]; 160], headers: [Header::Via; 160] };
     let mut at = 0;
     let mut i = 0;
     while i < Header::ALL.len() {
@@ -354,58 +342,53 @@ static TABLE: Table = table(HASH, 0x20);
 static AS_SPELLED: Table = table(HASH_AS_SPELLED, 0);
 
 impl Table {
-    /// The number of the header whose name has this key.
+    /// The header whose name has this key.
     #[inline(always)]
-    fn find(&self, key: Key, hash: u64) -> Option<u8> {
-        let at = self.slots.get(slot(&key, hash)).map_or(EMPTY, |at| *at);
+    fn find(&self, key: Key, hash: u64) -> Option<Header> {
+        let at = usize::from(*self.slots.get(slot(&key, hash))?);
         // Word by word: a comparison of the arrays would read back as vectors what was just written as words. Where a key ends that is
         // the same so far, the other ends too: both have a colon there, and names have none.
-        let [k0, k1, k2, k3] = &self.keys[usize::from(at)];
+        let [k0, k1, k2, k3] = self.keys.get(at)?;
         let same = match key {
             [a, 0, 0, 0] => *k0 == a,
             [a, b, 0, 0] => *k0 == a && *k1 == b,
             [a, b, c, d] => (k0 ^ a) | (k1 ^ b) | (k2 ^ c) | (k3 ^ d) == 0,
         };
-        // No name has the key that `EMPTY` stands for, which has no colon.
-        same.then(|| self.tags[usize::from(at)])
+        if same { self.headers.get(at).copied() } else { None }
     }
 }
 
 /// What stands before the colon of a header line.
 pub(crate) struct ScannedName {
+    /// Length of the name, without white space before the colon.
+    pub(crate) len: usize,
     /// Index of the colon, from the start of the line.
-    pub(crate) colon: NonZeroU32,
-    /// The number of the header, or `OTHER`.
-    pub(crate) tag: u8,
+    pub(crate) colon: usize,
+    pub(crate) header: Option<Header>,
 }
 
 /// Reads the name of the header line that begins at `v[from]`; `None` if there is no `token` followed by a colon.
 ///
 /// A name without white space before the colon, which is nearly every one, is read eight bytes at a time.
+#[inline(always)]
 pub(crate) fn scan_name(v: &[u8], from: usize) -> Option<ScannedName> {
-    let line = v.get(from..)?;
-    match line.first_chunk() {
-        Some(begin) => scan_name_in(line, words(begin)),
-        None => scan_other_name(line),
+    match v.get(from..).and_then(|line| Some((line, scan::load(line, 0)?))) {
+        Some((line, word)) => scan_name_from(line, word),
+        None => scan_other_name(v.get(from..)?),
     }
 }
 
-/// The words that a line begins with.
+/// The same for the line `v`, which begins with `word`.
 #[inline(always)]
-pub(crate) fn words(begin: &[u8; 20]) -> [u64; 2] {
-    [scan::load(begin, 0).unwrap_or(0), scan::load(begin, 8).unwrap_or(0)]
-}
-
-/// The same for the line `v`, which begins with these [`words`].
-#[inline(always)]
-pub(crate) fn scan_name_in(v: &[u8], [first, second]: [u64; 2]) -> Option<ScannedName> {
-    if let Some((k0, len)) = name_word(first) {
+pub(crate) fn scan_name_from(v: &[u8], word: u64) -> Option<ScannedName> {
+    if let Some((k0, len)) = name_word(word) {
         return found_name(v, len, [k0, 0, 0, 0]);
     }
+    let Some(second) = scan::load(v, 8) else { return scan_other_name(v) };
     if let Some((k1, len)) = name_word(second) {
-        return found_name(v, 8 + len, [first, k1, 0, 0]);
+        return found_name(v, 8 + len, [word, k1, 0, 0]);
     }
-    scan_long_name(v, [first, second])
+    scan_long_name(v, [word, second])
 }
 
 /// Reads a name of at least 16 bytes, of which the first are known.
@@ -435,9 +418,9 @@ fn name_word(word: u64) -> Option<(u64, usize)> {
 /// The name of `len` bytes with this key, whose colon follows at once.
 #[inline(always)]
 fn found_name(v: &[u8], len: usize, key: Key) -> Option<ScannedName> {
-    match (AS_SPELLED.find(key, HASH_AS_SPELLED), NonZeroU32::new(len as u32)) {
-        (Some(tag), Some(colon)) => Some(ScannedName { colon, tag }),
-        _ => scan_unusual_name(v, len),
+    match AS_SPELLED.find(key, HASH_AS_SPELLED) {
+        Some(header) => Some(ScannedName { len, colon: len, header: Some(header) }),
+        None => scan_unusual_name(v, len),
     }
 }
 
@@ -449,7 +432,7 @@ fn scan_unusual_name(v: &[u8], len: usize) -> Option<ScannedName> {
             Some(bytes) => lookup_among(bytes, len),
             None => Header::lookup(v.get(..len)?),
         };
-        return Some(ScannedName { colon: NonZeroU32::new(len as u32)?, tag: tag_of(header) });
+        return Some(ScannedName { len, colon: len, header });
     }
     scan_other_name(v)
 }
@@ -465,11 +448,7 @@ fn scan_other_name(v: &[u8]) -> Option<ScannedName> {
     if end == 0 || v.get(colon) != Some(&b':') {
         return None;
     }
-    Some(ScannedName { colon: NonZeroU32::new(colon as u32)?, tag: tag_of(Header::lookup(v.get(..end)?)) })
-}
-
-fn tag_of(header: Option<Header>) -> u8 {
-    header.map_or(OTHER, |header| header as u8)
+    Some(ScannedName { len: end, colon, header: Header::lookup(v.get(..end)?) })
 }
 
 #[cfg(test)]
@@ -486,8 +465,8 @@ mod tests {
                 let line = format!("{form}: value that is long enough for whole words\r\n");
                 for line in [line.clone(), line.replace(": value", "\t :value"), format!("{form}:")] {
                     let scanned = scan_name(line.as_bytes(), 0).unwrap();
-                    assert_eq!(of_tag(scanned.tag), Some(header), "{line}");
-                    assert_eq!(scanned.colon.get() as usize, line.find(':').unwrap());
+                    assert_eq!((scanned.header, scanned.len), (Some(header), name.len()), "{line}");
+                    assert_eq!(line.as_bytes()[scanned.colon], b':');
                 }
             }
             if let Some(compact) = header.compact() {
@@ -528,7 +507,7 @@ mod tests {
             assert!(scan_name(line.as_bytes(), 0).is_none(), "{line:?}");
         }
         let scanned = scan_name(b"X-Own : x", 0).unwrap();
-        assert_eq!((scanned.tag, scanned.colon.get()), (OTHER, 6));
+        assert_eq!((scanned.header, scanned.len, scanned.colon), (None, 5, 6));
     }
 
     #[test]

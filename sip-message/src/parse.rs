@@ -5,7 +5,7 @@
 use crate::config::ParserConfig;
 use crate::error::{FramingFault, ParseError};
 use crate::header::{self, Header};
-use crate::index::{BARE_LF, Entry, Index};
+use crate::index::{BARE_LF, Entry, INLINE, Index, OTHER};
 use crate::message::{Kind, Start, begins_response};
 use crate::method::MethodTag;
 use crate::scan;
@@ -33,7 +33,9 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
         fault => error(fault),
     })?;
     let max_len = config.header_len();
-    let mut left = config.max_headers;
+    // Lines up to the next look at their number, and those that may come after it.
+    let mut left = config.max_headers.min(INLINE);
+    let mut beyond = config.max_headers - left;
     loop {
         at = plain_lines(v, at, max_len, index, &mut left);
         match v.get(at) {
@@ -53,11 +55,7 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
             Some(_) => {}
         }
         if left == 0 {
-            return Err(error((FramingFault::TooManyHeaders, at)));
-        }
-        if index.is_full() {
-            index.make_room();
-            continue;
+            left = more_lines(index, &mut beyond).ok_or(error((FramingFault::TooManyHeaders, at)))?;
         }
         left -= 1;
         let entry = header_line(v, at, max_len, config).map_err(error)?;
@@ -71,6 +69,17 @@ pub(crate) fn head(v: &[u8], from: usize, config: &ParserConfig, index: &mut Ind
         response,
     })?;
     Ok(Head { start, body: at, content_length })
+}
+
+/// Makes room in the index for the lines beyond those it holds by itself, and says how many may come; `None` if none may.
+#[cold]
+fn more_lines(index: &mut Index, beyond: &mut usize) -> Option<usize> {
+    let more = core::mem::take(beyond);
+    if more == 0 {
+        return None;
+    }
+    index.make_room();
+    Some(more)
 }
 
 /// The end of a line: where its content ends, and where the next line begins.
@@ -98,23 +107,18 @@ fn line_end(v: &[u8], from: usize, config: &ParserConfig) -> Result<(usize, usiz
     }
 }
 
-/// Parses header lines from `v[at]` on that are as nearly all are, `left` of them at most and no more than the index has room for, and
-/// tells where it stopped: at the end of the head, at another line, or at whatever is wrong.
+/// Parses header lines from `v[at]` on that are as nearly all are, `left` of them at most, and tells where it stopped: at the end of the
+/// head, at another line, or at whatever is wrong.
 ///
 /// By itself, as a loop that has few things to keep in mind: those of [`head`] would be in its way at each line.
 #[inline(never)]
 fn plain_lines(v: &[u8], mut at: usize, max_len: usize, index: &mut Index, left: &mut usize) -> usize {
-    let room = index.room();
-    let most = room.len().min(*left);
-    let mut places = room.get_mut(..most).unwrap_or_default().iter_mut();
-    while let Some(line) = v.get(at..).and_then(|rest| plain_line(rest, max_len)) {
-        let Some(place) = places.next() else { break };
-        *place = Entry { line: at as u32, ..line };
+    while *left > 0 {
+        let Some(line) = v.get(at..).and_then(|rest| plain_line(rest, max_len)) else { break };
+        index.push(Entry { line: at as u32, ..line });
         at += usize::from(line.line_len);
+        *left -= 1;
     }
-    let count = most - places.len();
-    index.fill(count);
-    *left -= count;
     at
 }
 
@@ -122,53 +126,33 @@ fn plain_lines(v: &[u8], mut at: usize, max_len: usize, index: &mut Index, left:
 /// ends, CRLF, and no fold. `None` says nothing of what is wrong, if anything is.
 #[inline(always)]
 fn plain_line(v: &[u8], max_len: usize) -> Option<Entry> {
-    // With fewer bytes than these there is no line, or a short one and nothing behind it.
-    let begin: &[u8; 20] = v.first_chunk()?;
+    // Without as many bytes as the shortest line and the line behind it, there is nothing to gain here.
+    let first = scan::load(v, 0)?;
     // The empty line that ends the head is no header line: this is known without a look for a name.
-    let words = header::words(begin);
-    if words[0] as u8 == b'\r' {
+    if first as u8 == b'\r' {
         return None;
     }
-    let name = header::scan_name_in(v, words)?;
-    let from = name.colon.get() as usize + 2;
-    let value = v.get(from..)?;
-    let end = from + scan::find_control(value);
-    let &tail = v.get(end - 1..)?.first_chunk()?;
+    let name = header::scan_name_from(v, first)?;
+    let &[space, begin] = v.get(name.colon + 1..)?.first_chunk::<2>()?;
+    let value = v.get(name.colon + 2..)?;
+    let end = scan::find_control(value);
+    let &tail = value.get(end.checked_sub(1)?..)?.first_chunk::<4>()?;
     let [last, _, _, next] = tail;
-    let ends = u32::from_le_bytes(tail) & 0x00ff_ff00 == u32::from_le_bytes(*b"\0\r\n\0");
-    let (&space, &first) = (v.get(from - 1)?, value.first()?);
-    if space != b' ' || !ends || end + 2 > max_len {
-        return None;
-    }
+    let value_end = name.colon + 2 + end;
     // Nothing that is LWS is above a space.
-    if (first <= b' ' || last <= b' ') && !is_empty(from, end) {
-        return None;
-    }
-    if next <= b' ' && !ends_head(next) {
+    let ends = u32::from_le_bytes(tail) & 0x00ff_ff00 == u32::from_le_bytes(*b"\0\r\n\0");
+    let plain = space == b' ' && begin > b' ' && last > b' ' && ends;
+    if !plain || next == b' ' || next == b'\t' || value_end + 2 > max_len {
         return None;
     }
     Some(Entry {
         line: 0,
-        line_len: (end + 2) as u16,
-        value: from as u16,
-        value_end: end as u16,
-        tag: name.tag,
+        line_len: (value_end + 2) as u16,
+        value: (name.colon + 2) as u16,
+        value_end: value_end as u16,
+        tag: name.header.map_or(OTHER, |header| header as u8),
         flags: 0,
     })
-}
-
-/// Whether a value has nothing between its ends.
-#[cold]
-#[inline(never)]
-fn is_empty(from: usize, end: usize) -> bool {
-    from == end
-}
-
-/// Whether a line that begins with this byte, a control character or a space, is the empty line rather than a fold.
-#[cold]
-#[inline(never)]
-fn ends_head(first: u8) -> bool {
-    first == b'\r'
 }
 
 /// Any header line, and what is wrong with it.
@@ -178,14 +162,14 @@ fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> 
         return Err(name_fault(v, from, config));
     };
     let (mut end, mut next) =
-        line_end(v, from + name.colon.get() as usize + 1, config).map_err(|fault| too_long(fault, from, max_len))?;
+        line_end(v, from + name.colon + 1, config).map_err(|fault| too_long(fault, from, max_len))?;
     if matches!(v.get(next), Some(b' ' | b'\t')) {
         (end, next) = folds(v, from, next, max_len, config)?;
     }
     if next - from > max_len {
         return Err((FramingFault::HeaderTooLong, from));
     }
-    let mut value = from + name.colon.get() as usize + 1;
+    let mut value = from + name.colon + 1;
     while value < end && v.get(value).is_some_and(|&b| scan::is(b, scan::LWS)) {
         value += 1;
     }
@@ -199,7 +183,7 @@ fn header_line(v: &[u8], from: usize, max_len: usize, config: &ParserConfig) -> 
         line_len: (next - from) as u16,
         value: (value - from) as u16,
         value_end: (end - from) as u16,
-        tag: name.tag,
+        tag: name.header.map_or(OTHER, |header| header as u8),
         flags: if memchr::memchr_iter(b'\n', line).any(bare) { BARE_LF } else { 0 },
     })
 }

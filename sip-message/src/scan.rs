@@ -2,8 +2,6 @@
 //!
 //! Owns no state and knows nothing of headers. All functions are total: any bytes in, no panic.
 
-use core::num::NonZeroU64;
-
 /// `token` characters.
 pub(crate) const TOKEN: u8 = 1;
 /// `word` characters (Call-ID).
@@ -312,34 +310,6 @@ pub(crate) fn all_hex(v: &[u8]) -> bool {
     v.get(at..).unwrap_or_default().iter().all(u8::is_ascii_hexdigit)
 }
 
-/// Index of the first byte at or after `from` that is below 0x20; `v.len()` if there is none.
-pub(crate) fn find_control_from(v: &[u8], from: usize) -> usize {
-    v.get(from..).map_or(v.len(), |rest| from + find_control(rest))
-}
-
-/// Index of the first byte below 0x20; `v.len()` if there is none.
-#[inline(always)]
-pub(crate) fn find_control(v: &[u8]) -> usize {
-    let mut at = 0;
-    if let Some(last) = v.len().checked_sub(16) {
-        // Told like this, the place is known to be one.
-        while at <= last {
-            let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-            if any_control(block) {
-                return at + control_in(block);
-            }
-            at += 16;
-        }
-    }
-    while let Some(&b) = v.get(at) {
-        if b < 0x20 {
-            return at;
-        }
-        at += 1;
-    }
-    v.len()
-}
-
 /// Whether a byte is below 0x20. Without a way out, the loop becomes a few vector instructions.
 #[inline(always)]
 fn any_control(block: &[u8; 16]) -> bool {
@@ -350,14 +320,37 @@ fn any_control(block: &[u8; 16]) -> bool {
     any != 0
 }
 
+/// Index of the first byte at or after `from` that is below 0x20; `v.len()` if there is none.
+pub(crate) fn find_control_from(v: &[u8], from: usize) -> usize {
+    v.get(from..).map_or(v.len(), |rest| from + find_control(rest))
+}
+
+/// Index of the first byte below 0x20; `v.len()` if there is none.
+#[inline(always)]
+pub(crate) fn find_control(v: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(block) = v.get(at..).and_then(|rest| rest.first_chunk()) {
+        if any_control(block) {
+            return at + control_in(block);
+        }
+        at += 16;
+    }
+    while let Some(&b) = v.get(at) {
+        if b < 0x20 {
+            return at;
+        }
+        at += 1;
+    }
+    v.len()
+}
+
 /// Index of the first byte below 0x20, which there is.
 #[inline(always)]
 fn control_in(block: &[u8; 16]) -> usize {
     let block = u128::from_le_bytes(*block);
-    match NonZeroU64::new(controls(block as u64)) {
-        Some(mark) => (mark.trailing_zeros() / 8) as usize,
-        None => 8 + (controls((block >> 64) as u64).trailing_zeros() / 8) as usize,
-    }
+    let (low, high) = (controls(block as u64), controls((block >> 64) as u64));
+    let (mark, at) = if low == 0 { (high, 8) } else { (low, 0) };
+    at + (mark.trailing_zeros() / 8) as usize
 }
 
 /// Index just behind the quoted string that opens at `v[open]`; `None` if it never closes.

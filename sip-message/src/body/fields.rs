@@ -90,11 +90,11 @@ impl<'a> Iterator for BodyFields<'a> {
     type Item = BodyField<'a>;
 
     fn next(&mut self) -> Option<BodyField<'a>> {
-        let colon = header::scan_name(self.lines, 0)?.colon.get() as usize;
+        let name = header::scan_name(self.lines, 0)?;
         let (end, next) = field_end(self.lines, 0);
         let field = BodyField {
-            name: scan::text(scan::trim_end(self.lines.get(..colon).unwrap_or_default())),
-            value: scan::trim(self.lines.get(colon + 1..end).unwrap_or_default()),
+            name: scan::text(self.lines.get(..name.len).unwrap_or_default()),
+            value: scan::trim(self.lines.get(name.colon + 1..end).unwrap_or_default()),
         };
         self.lines = self.lines.get(next..).unwrap_or_default();
         Some(field)
