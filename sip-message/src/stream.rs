@@ -38,6 +38,8 @@ pub struct StreamDecoder {
     run: u32,
     /// Bytes of a refused message that are still to come.
     skip: u64,
+    /// Something of SIP has come: an empty line, or what ends as a head does.
+    begun: bool,
     dead: bool,
 }
 
@@ -100,7 +102,16 @@ impl fmt::Debug for StreamDecoder {
 impl StreamDecoder {
     /// A decoder at the start of a stream. It allocates nothing before the first byte.
     pub fn new(config: ParserConfig) -> Self {
-        StreamDecoder { config, buffer: BytesMut::new(), searched: 0, pending: None, run: 0, skip: 0, dead: false }
+        StreamDecoder {
+            config,
+            buffer: BytesMut::new(),
+            searched: 0,
+            pending: None,
+            run: 0,
+            skip: 0,
+            begun: false,
+            dead: false,
+        }
     }
 
     /// Adds what came in. The bytes are copied once; hand in what one read returned, and take the items before the
@@ -155,6 +166,7 @@ impl StreamDecoder {
     fn take(&mut self, len: usize) -> Bytes {
         self.searched = 0;
         self.run = 0;
+        self.begun = true;
         self.buffer.split_to(len.min(self.buffer.len())).freeze()
     }
 
@@ -166,14 +178,15 @@ impl StreamDecoder {
         };
         bytes::Buf::advance(&mut self.buffer, len);
         self.searched = 0;
+        self.begun = true;
         self.run = self.run.saturating_add(1);
         true
     }
 
     /// Looks for the end of a head and reads it.
     fn find_head(&mut self) -> Option<Result<Pending, StreamError>> {
-        // No line of text: another protocol, such as TLS at a port that has none. Its end would be waited for in vain.
-        if self.buffer.first().is_some_and(|b| !matches!(b, b'\t'..=b'\r' | b' '..=b'~')) {
+        // A stream of no text: another protocol, such as TLS at a port that has none. The end of a line would be waited for in vain.
+        if !self.begun && self.buffer.first().is_some_and(|b| !matches!(b, b'\t'..=b'\r' | b' '..=b'~')) {
             return Some(Err(self.refuse(FramingFault::StartLine, 0, None, 1, None)));
         }
         let end = self.head_end();

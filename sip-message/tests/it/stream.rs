@@ -134,8 +134,6 @@ fn a_lone_cr_or_lf_ends_the_stream() {
     }
 }
 
-/// A peer whose lines end in LF alone learns it at the end of its first head, not when memory does; and with its head,
-/// from which it can be answered.
 /// A TLS client at a plain port waits for an answer, and its stream for the end of a line.
 #[test]
 fn what_is_no_text_ends_the_stream_with_its_first_byte() {
@@ -145,15 +143,26 @@ fn what_is_no_text_ends_the_stream_with_its_first_byte() {
         decoder.push(first);
         let Some(Err(error)) = decoder.next_item() else { panic!("{first:?}") };
         assert_eq!((&error.head[..], error.skipped), (&first[..1], 0), "the same however it is cut");
-        let text = message("");
-        let behind = [taken(&text), Item::Crlf(1), Item::Fatal(FramingFault::StartLine, 0)];
-        assert_eq!(decode(ParserConfig::default(), [text.as_bytes(), b"\r\n", first]), behind);
     }
     for first in ["\r", "O", " ", "~", "{"] {
         assert_eq!(decode(ParserConfig::default(), [first.as_bytes()]), [], "{first:?}");
     }
 }
 
+/// What some put behind a body costs the message behind it, not the connection.
+#[test]
+fn what_is_no_text_between_messages_is_part_of_the_next_one() {
+    let text = message("hello");
+    let stream = [text.as_bytes(), b"\0", text.as_bytes(), text.as_bytes()].concat();
+    for split in [1, 7, stream.len()] {
+        let items = decode(ParserConfig::default(), stream.chunks(split));
+        assert_eq!((&items[0], &items[2]), (&taken(&text), &taken(&text)), "{split}");
+        assert!(matches!(items[..], [_, Item::Skipped(..), _]), "{items:?}");
+    }
+}
+
+/// A peer whose lines end in LF alone learns it at the end of its first head, not when memory does; and with its head,
+/// from which it can be answered.
 #[test]
 fn a_stream_with_lf_line_ends_is_refused_at_the_end_of_its_first_head() {
     let stream = message("hello").replace("\r\n", "\n");
