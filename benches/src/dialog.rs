@@ -169,12 +169,29 @@ fn standing(live: usize) -> Pair {
     pair
 }
 
+/// How long one call takes where nothing else runs between them: the median of rounds of as many calls as linger.
+fn in_a_row(pair: &mut Pair, rounds: usize) -> f64 {
+    const CALLS: u32 = 1_600;
+    let mut round = || {
+        let start = Instant::now();
+        (0..CALLS).for_each(|_| pair.one());
+        start.elapsed().as_nanos() as f64 / f64::from(CALLS)
+    };
+    let mut times: Vec<f64> = (0..rounds).map(|_| round()).collect();
+    times.sort_by(f64::total_cmp);
+    times[rounds / 2]
+}
+
 /// Runs the group.
 ///
-/// All pairs live at once and are measured turn and turn about, so that what slows the machine slows them all.
+/// First calls in a row, before there is anything else in memory. Then all pairs live at once and are measured turn and turn about, so that
+/// what slows the machine slows them all: in short slices, each of which begins with cold caches.
 pub fn run(report: &mut Report) {
     report.heading("a whole call, INVITE 180 200 ACK BYE 200, both agents: ratio to 10 standing calls");
     let quick = report.effort().is_quick();
+    let ns = in_a_row(&mut standing(LIVE[0]), if quick { 1 } else { 101 });
+    report.figure("calls in a row", "life", "sip-dialog", ns, "ns", None);
+    report.figure("calls in a row", "rate", "sip-dialog", 1e9 / ns, "per s", None);
     let mut pairs: Vec<(usize, Pair)> =
         LIVE.into_iter().filter(|&live| !quick || live <= 1_000).map(|live| (live, standing(live))).collect();
     let mut contenders: Vec<_> = pairs
