@@ -81,8 +81,8 @@ impl Flags {
 
 /// One transaction.
 pub(crate) struct Tx {
-    /// What messages are matched by; 0 while in no table. In halves, so that nothing has to be filled up for it.
-    pub(crate) tag: [u64; 2],
+    /// What messages are matched by; 0 while in no table.
+    pub(crate) tag: u128,
     pub(crate) machine: Machine,
     pub(crate) flags: Flags,
     /// How often the retransmission timer fired.
@@ -94,6 +94,8 @@ pub(crate) struct Tx {
     pub(crate) ttl: Option<u8>,
     /// The flow it uses; `None` if that ended.
     pub(crate) flow: Option<FlowId>,
+    /// Sent without a transaction: its [`SendId`](crate::SendId).
+    pub(crate) send: u64,
     /// Neighbours in the list of those that use the flow.
     pub(crate) prev: u32,
     pub(crate) next: u32,
@@ -119,8 +121,6 @@ pub(crate) struct More {
     pub(crate) target: Option<Target>,
     /// The target in UDP to come back to if TCP, taken for size, cannot be had.
     pub(crate) smaller: Option<Target>,
-    /// Sent without a transaction: its [`SendId`](crate::SendId).
-    pub(crate) send: u64,
     /// Why the last target failed.
     pub(crate) cause: Option<FailCause>,
     /// The Reason of a CANCEL that waits.
@@ -130,7 +130,7 @@ pub(crate) struct More {
 impl Tx {
     pub(crate) fn new(machine: Machine) -> Tx {
         Tx {
-            tag: [0; 2],
+            tag: 0,
             machine,
             flags: Flags::default(),
             step: 0,
@@ -138,6 +138,7 @@ impl Tx {
             source: u16::MAX,
             ttl: None,
             flow: None,
+            send: 0,
             prev: NIL,
             next: NIL,
             remote: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
@@ -145,21 +146,6 @@ impl Tx {
             last: Held::NOTHING,
             more: None,
         }
-    }
-
-    #[inline(always)]
-    pub(crate) fn tag(&self) -> u128 {
-        u128::from(self.tag[1]) << 64 | u128::from(self.tag[0])
-    }
-
-    #[inline(always)]
-    pub(crate) fn set_tag(&mut self, tag: u128) {
-        self.tag = [tag as u64, (tag >> 64) as u64];
-    }
-
-    /// Sent without a transaction: its [`SendId`](crate::SendId).
-    pub(crate) fn send(&self) -> u64 {
-        self.more.as_ref().map_or(0, |more| more.send)
     }
 
     /// Whether it has not been sent yet.

@@ -61,7 +61,7 @@ impl<I: Id, T> Slab<I, T> {
     }
 
     /// Puts an object in. `None`, and the object is gone, if there are 2^32 - 1 already.
-    #[inline(always)]
+    #[inline]
     pub fn insert(&mut self, value: T) -> Option<I> {
         if self.free == NIL {
             self.make_place()?;

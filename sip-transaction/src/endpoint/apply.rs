@@ -142,7 +142,7 @@ impl Endpoint {
     pub(super) fn finish(&mut self, index: u32, outcome: Outcome) {
         let Some(key) = self.txs.id_at(index) else { return };
         let Some(tx) = self.txs.at(index) else { return };
-        let (machine, hidden, send) = (tx.machine, tx.flags.has(Flags::HIDDEN), SendId(tx.send()));
+        let (machine, hidden, send) = (tx.machine, tx.flags.has(Flags::HIDDEN), SendId(tx.send));
         self.locator.forget(index);
         self.erase(index);
         match outcome {

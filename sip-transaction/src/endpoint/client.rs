@@ -240,9 +240,7 @@ impl Endpoint {
         branch: Option<Box<str>>,
     ) -> Result<Key, SendErrorKind> {
         let mut tx = Tx::new(machine);
-        if send != 0 {
-            tx.more().send = send;
-        }
+        tx.send = send;
         if branch.is_some() {
             tx.more().branch = branch;
         }
@@ -440,7 +438,7 @@ impl Endpoint {
         tx.step = 0;
         match tx.machine {
             Machine::Sending => {
-                let (flow, remote, ttl, send) = (tx.flow, tx.remote, tx.ttl, tx.send());
+                let (flow, remote, ttl, send) = (tx.flow, tx.remote, tx.ttl, tx.send);
                 if let Some(flow) = flow {
                     self.send_over(flow, remote, bytes, ttl, Some(SendToken(SEND_TOKEN | send)));
                 }
@@ -711,7 +709,7 @@ impl Endpoint {
         let (Machine::InviteClient(_), Some(flow)) = (tx.machine, tx.flow) else { return };
         let Ok(request) = Message::parse_with(tx.message.to_bytes(), &self.config.parser) else { return };
         let ack = wire::ack(&request, response);
-        let (remote, transport, tag) = (tx.remote, tx.transport, tx.tag());
+        let (remote, transport, tag) = (tx.remote, tx.transport, tx.tag);
         if transport.is_reliable() {
             self.send_over(flow, remote, ack, None, None);
             return;

@@ -191,8 +191,7 @@ fn read_all(mut input: Reader<'_>, config: &crate::config::EndpointConfig) -> Op
             *timer = input.option(|input| Some((input.duration()?, timer_of(input.u8()?)?)))?;
         }
         let wanted = input.option(read_wanted)?;
-        let tag = tx.tag();
-        tx.set_tag(0);
+        let tag = core::mem::take(&mut tx.tag);
         all.push(Facts { index: key.index(), tag, flow, timers, wanted });
         txs.push((key, tx));
     }
@@ -200,7 +199,7 @@ fn read_all(mut input: Reader<'_>, config: &crate::config::EndpointConfig) -> Op
 }
 
 fn write_tx(out: &mut Writer, tx: &Tx) {
-    out.u128(tx.tag());
+    out.u128(tx.tag);
     let (kind, state) = match tx.machine {
         Machine::Locating { invite } => (0, u8::from(invite)),
         Machine::InviteClient(state) => (1, state as u8),
@@ -211,7 +210,7 @@ fn write_tx(out: &mut Writer, tx: &Tx) {
     };
     out.u8(kind);
     out.u8(state);
-    out.u64(tx.send());
+    out.u64(tx.send);
     out.u16(tx.flags.0);
     out.u8(tx.step);
     out.transport(tx.transport);
@@ -274,10 +273,7 @@ fn read_tx(input: &mut Reader<'_>, config: &crate::config::EndpointConfig) -> Op
         _ => return None,
     };
     let mut tx = Tx::new(machine);
-    tx.set_tag(tag);
-    if send != 0 {
-        tx.more().send = send;
-    }
+    (tx.tag, tx.send) = (tag, send);
     tx.flags = Flags(input.u16()?);
     tx.step = input.u8()?;
     tx.transport = input.transport()?;

@@ -353,23 +353,22 @@ impl Endpoint {
 
     pub(crate) fn find(&self, tag: u128) -> Option<u32> {
         let low = tag as u64;
-        self.table.find(low, |index| self.txs.at(index).is_some_and(|tx| tx.tag() == tag))
+        self.table.find(low, |index| self.txs.at(index).is_some_and(|tx| tx.tag == tag))
     }
 
     /// Enters a transaction into the table under `tag`.
     pub(crate) fn enter(&mut self, index: u32, tag: u128) {
         if let Some(tx) = self.txs.at_mut(index) {
-            tx.set_tag(tag);
+            tx.tag = tag;
             let txs = &self.txs;
-            self.table.insert(tag as u64, index, |index| txs.at(index).map_or(0, |tx| tx.tag() as u64));
+            self.table.insert(tag as u64, index, |index| txs.at(index).map_or(0, |tx| tx.tag as u64));
         }
     }
 
     /// Takes a transaction out of the table.
     pub(crate) fn withdraw(&mut self, index: u32) {
         let Some(tx) = self.txs.at_mut(index) else { return };
-        let tag = tx.tag();
-        tx.set_tag(0);
+        let tag = core::mem::take(&mut tx.tag);
         if tag != 0 {
             self.table.remove(tag as u64, index);
         }
@@ -391,7 +390,7 @@ impl Endpoint {
     #[inline]
     pub(crate) fn erase(&mut self, index: u32) {
         let Some(tx) = self.txs.at(index) else { return };
-        let (tag, source, flow, neighbours) = (tx.tag(), usize::from(tx.source), tx.flow, (tx.prev, tx.next));
+        let (tag, source, flow, neighbours) = (tx.tag, usize::from(tx.source), tx.flow, (tx.prev, tx.next));
         if tag != 0 {
             self.table.remove(tag as u64, index);
         }
@@ -528,8 +527,8 @@ impl core::fmt::Debug for Endpoint {
 mod size {
     #[test]
     fn a_transaction_is_small() {
-        // What one costs beyond the bytes of its messages, besides its timers and its place in the table.
-        let place = size_of::<crate::tx::Tx>() + 8;
-        assert!(place <= 160, "{place}");
+        // What one costs beyond the bytes of its messages: the record, its timers, its place in the table.
+        let slab = size_of::<crate::tx::Tx>() + 16;
+        assert!(slab <= 256, "{slab}");
     }
 }

@@ -126,7 +126,7 @@ impl Endpoint {
         let branch = ReadVia::branch(&via);
         // What RFC 2543 clients are matched by stands in no response.
         !is_rfc3261(branch)
-            || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method.as_str().as_bytes()) == found.tag()
+            || self.hash.branch_tag(branch, via.sent_by_bytes(), cseq.method.as_str().as_bytes()) == found.tag
     }
 
     fn respond_bytes(&mut self, tx: ServerTxId, status: StatusCode, bytes: Bytes) {
@@ -195,8 +195,8 @@ impl Endpoint {
         }
         self.advance(now);
         let found = self.check_response(tx, status)?;
-        let (stays, tag) = (stays(found, status), (status != StatusCode::TRYING).then(|| tag_of(found.tag())));
-        let retry = self.retry_of(status, found.tag(), fields);
+        let (stays, tag) = (stays(found, status), (status != StatusCode::TRYING).then(|| tag_of(found.tag)));
+        let retry = self.retry_of(status, found.tag, fields);
         let (live, product) = (self.txs.len(), &*self.config.product);
         let source = wire::Source::default();
         let response = wire::Response { request, status, tag, product, retry, source, fields };
@@ -222,7 +222,7 @@ impl Endpoint {
         status: StatusCode,
         fields: &[(Header, &str)],
     ) {
-        let Some(tag) = self.txs.get(tx.key()).map(|found| found.tag()) else { return };
+        let Some(tag) = self.txs.get(tx.key()).map(|found| found.tag) else { return };
         let retry = self.retry_of(status, tag, fields);
         let tag = (status != StatusCode::TRYING).then(|| tag_of(tag));
         let bytes = wire::Response { retry, ..self.own_response(request, status, tag, fields) }.bytes();
@@ -320,7 +320,7 @@ impl Endpoint {
     /// answered the INVITE, which RFC 3261 section 9.2 wants to be the same. `None` for a stale id.
     pub fn local_tag(&self, tx: ServerTxId) -> Option<Tag> {
         let found = self.txs.get(tx.key()).filter(|tx| tx.machine.is_server())?;
-        Some(tag_of(found.tag()))
+        Some(tag_of(found.tag))
     }
 
     /// Over which flow and between which addresses the request came; `None` if the flow or the transaction has ended.
@@ -723,7 +723,7 @@ impl Endpoint {
         //# in the response to the original request SHOULD be the same.
         let sent = Message::parse_with(tx.last.to_bytes(), &self.config.parser).ok();
         let sent_tag = sent.as_ref().and_then(|sent| sent.to().ok()?.tag().ok().flatten());
-        let local_tag = tag_of(tx.tag());
+        let local_tag = tag_of(tx.tag);
         //= https://www.rfc-editor.org/rfc/rfc3261#section-9.2
         //# Regardless of the method of the original request, as long as the
         //# CANCEL matched an existing transaction, the UAS answers the CANCEL
@@ -796,7 +796,7 @@ impl Endpoint {
         //# Section 8.2.6, except that the insertion of tags in the To header
         //# field of the response (when none was present in the request) is
         //# downgraded from MAY to SHOULD NOT.
-        let tag = (status != StatusCode::TRYING).then(|| tag_of(tx.tag()));
+        let tag = (status != StatusCode::TRYING).then(|| tag_of(tx.tag));
         let (live, product) = (self.txs.len(), &*self.config.product);
         let response = wire::Response { request: &request, status, tag, product, retry: None, source, fields: &[] };
         let bytes = self.kept.write_apart(&response, live);
