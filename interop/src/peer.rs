@@ -65,6 +65,11 @@ impl Peer {
         status.expect("waited for it")
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.try_wait().is_some()
+    }
+
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long a run may take; most end themselves long before.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// How long it may take to start.
+const START: Duration = Duration::from_secs(30);
+
 /// A run of SIPp to be started.
 #[derive(Debug)]
 pub struct Sipp<'a> {
@@ -62,7 +65,8 @@ impl<'a> Sipp<'a> {
         self.with(&["-m", &calls.to_string(), "-r", &rate.to_string()])
     }
 
-    /// Starts it.
+    /// Starts it. If it listens for datagrams on a port that was chosen for it, it does so when this returns: what is sent there before
+    /// would be known to have reached nobody.
     ///
     /// # Panics
     ///
@@ -75,11 +79,21 @@ impl<'a> Sipp<'a> {
         command.arg("-sf").arg(scenarios.join(self.scenario).with_extension("xml"));
         command.args(["-nostdin", "-trace_stat", "-fd", "1", "-trace_err", "-stf"]).arg(&statistics);
         command.args(["-timeout", "60s", "-timeout_error"]).args(&self.arguments);
-        if !self.arguments.iter().any(|argument| argument == "-p") {
+        let value_of = |name: &str| {
+            let at = self.arguments.iter().position(|argument| argument == name)?;
+            self.arguments.get(at + 1)
+        };
+        let chosen = value_of("-p").and_then(|port| port.parse().ok());
+        if chosen.is_none() {
             // By itself it takes the first it finds, which another one may be about to take.
             command.args(["-p", &free_port().to_string()]);
         }
-        Running { peer: Peer::start(&mut command, scratch), statistics, name: self.scenario.to_owned() }
+        let mut peer = Peer::start(&mut command, scratch);
+        let datagrams = value_of("-t").is_none_or(|transport| transport.starts_with('u'));
+        if let Some(port) = chosen.filter(|_| datagrams) {
+            crate::wait_until("SIPp to listen", START, || is_bound(port) || peer.has_ended());
+        }
+        Running { peer, statistics, name: self.scenario.to_owned() }
     }
 
     /// Runs it to its end.
@@ -114,6 +128,13 @@ impl Running {
         let status = self.peer.wait(LONGEST);
         (status.success(), counts(&self.statistics))
     }
+}
+
+/// Whether a socket has this UDP port. Where the system does not tell, it is taken to have one: to try would be in its way.
+fn is_bound(port: u16) -> bool {
+    let Ok(table) = std::fs::read_to_string("/proc/net/udp") else { return true };
+    let local = format!(":{port:04X}");
+    table.lines().filter_map(|line| line.split_whitespace().nth(1)).any(|address| address.ends_with(&local))
 }
 
 /// Reads the last line of a statistics file.
