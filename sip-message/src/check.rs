@@ -409,7 +409,7 @@ impl Message {
         const MANDATORY: [Header; 5] = [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq];
         const BITS: [u64; 2] = index::bits(&MANDATORY);
         if !self.index.has_all(BITS) {
-            if let Some(header) = MANDATORY.into_iter().find(|header| !self.has(*header)) {
+            if let Some(header) = self.index.missing(MANDATORY) {
                 return Err(self.fault(FaultKind::Missing, Some(header), StatusCode::BAD_REQUEST));
             }
         }

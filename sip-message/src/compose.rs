@@ -127,13 +127,13 @@ pub(crate) fn number_line(out: &mut Vec<u8>, header: Header, number: u32) -> Res
 
 /// Appends Content-Length and the end of the head to `out`, and returns the entry.
 pub(crate) fn last_line(out: &mut Vec<u8>, length: u32) -> Result<Entry, BuildError> {
-    let from = out.len();
-    out.extend_from_slice(b"Content-Length: ");
+    let (from, start) = (out.len(), Header::ContentLength.line_start());
+    out.extend_from_slice(start.as_bytes());
     let mut digits = [0; 10];
     out.extend_from_slice(decimal(length, &mut digits));
     let end = out.len();
     out.extend_from_slice(b"\r\n\r\n");
-    entry(from, "Content-Length: ".len()..end - from, end + 2 - from, Some(Header::ContentLength))
+    entry(from, start.len()..end - from, end + 2 - from, Some(Header::ContentLength))
 }
 
 /// Appends Max-Forwards as RFC 3261 section 8.1.1.6 wants it, and returns its entry.

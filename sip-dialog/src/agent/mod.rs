@@ -401,8 +401,12 @@ impl UserAgentCore {
         self.rng.next_u32()
     }
 
+    /// A keyed hash of texts, some of them a peer's. Whoever has control characters in one may be taken for himself with another: what is found
+    /// is compared, or tells of nobody else.
     pub(crate) fn hash(&self, parts: &[&[u8]]) -> u64 {
-        hash(self.hash_key, parts)
+        let mut hash = self.hash_key.build_hasher();
+        parts.iter().for_each(|part| hash.part(part));
+        hash.finish()
     }
 
     /// Puts a dialog into the tables.
@@ -565,14 +569,6 @@ impl core::ops::Deref for RandomToken {
     fn deref(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
-}
-
-/// A keyed hash of texts, some of them a peer's. Whoever has control characters in one may be taken for himself with another: what is found is
-/// compared, or tells of nobody else.
-fn hash(key: HashKey, parts: &[&[u8]]) -> u64 {
-    let mut hash = key.build_hasher();
-    parts.iter().for_each(|part| hash.part(part));
-    hash.finish()
 }
 
 /// Spreads dialogs by their local tags. Those are drawn on this side, at random: nobody can choose some that fall together, and whoever

@@ -158,6 +158,15 @@ fn a_flood_of_forks_is_bounded() {
     world.finish();
 }
 
+/// The 2xx that cannot be used has had its ACK, and the BYE that follows is answered.
+fn is_ended_in_order(mut world: World, raw: sim::NodeId) {
+    let (bye, request) = world.request_at(raw);
+    assert_eq!(request.method(), Some(Method::Bye));
+    world.respond(raw, bye, &request, 200, |builder| builder);
+    assert!(world.sent().contains(&"1>2 ACK".to_owned()));
+    world.finish();
+}
+
 #[test]
 fn a_200_without_a_contact_that_can_be_used_ends_the_call_in_order() {
     for (seed, contact) in (4..).zip([None, Some("*")]) {
@@ -170,11 +179,7 @@ fn a_200_without_a_contact_that_can_be_used_ends_the_call_in_order() {
             None => builder,
         });
         assert_eq!(world.end_of(alice, ours), EndCause::Malformed);
-        let (bye, request) = world.request_at(raw);
-        assert_eq!(request.method(), Some(Method::Bye));
-        world.respond(raw, bye, &request, 200, |builder| builder);
-        assert!(world.sent().contains(&"1>2 ACK".to_owned()));
-        world.finish();
+        is_ended_in_order(world, raw);
     }
 }
 
@@ -455,11 +460,7 @@ fn a_200_whose_routes_are_malformed_ends_the_call_in_order() {
     let input = sip_transaction::Input::Datagram { flow, remote, bytes: bytes.as_bytes() };
     world.net.host(alice).agent().handle_input(now, input).unwrap();
     assert_eq!(world.end_of(alice, ours), EndCause::Malformed);
-    let (bye, request) = world.request_at(raw);
-    assert_eq!(request.method(), Some(Method::Bye));
-    world.respond(raw, bye, &request, 200, |builder| builder);
-    assert!(world.sent().contains(&"1>2 ACK".to_owned()));
-    world.finish();
+    is_ended_in_order(world, raw);
 }
 
 /// A 183 of a branch, sent reliably, with its number in the row and what it carries.
